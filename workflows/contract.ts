@@ -1,0 +1,153 @@
+/**
+ * The contract between the CLI, the workflows and the activities: every type, signal, query, id and
+ * task queue. It is free of Node, pg and zod, so that it can be imported from everywhere.
+ *
+ * Glossary
+ * - island: one PostgreSQL primary database, known by its short name `host[:port]/db`.
+ * - shard: one schema with a number (`sh0042`), active on at most one island.
+ * - source, destination: the islands that a shard leaves and reaches.
+ * - move: the whole operation; copy: the same without activation, for any schema.
+ * - tablesync: the copy of the rows, by PostgreSQL's own workers or (small shards) by us.
+ * - slot, publication, subscription, replica identity, LSN: as in PostgreSQL's documentation.
+ * - lock and switch (cutover): the short moment in which writers are blocked and the shard changes
+ *   place. Its commit on the source is the point of no return.
+ * - epoch: how many times a shard has been switched; it only grows.
+ */
+import { defineQuery, defineSignal } from "@temporalio/workflow";
+
+/** Short steps and workflow tasks. */
+export const TASK_QUEUE = "shardferry";
+/** Steps that wait for hours (tablesync, lag), so that they never take a slot from a switch. */
+export const WAIT_QUEUE = "shardferry-wait";
+
+/** `host[:port]/db`: what names an island everywhere; never has credentials. */
+export type IslandName = string;
+
+/** The steps of a move, in order, by the names under which they stand in a workflow's history. */
+export const STEPS = [
+  "preflight",
+  "create structure",
+  "subscribe",
+  "tablesync",
+  "build indexes",
+  "analyze",
+  "wait for lag",
+  "verify",
+  "wait for confirmation",
+  "lock and switch",
+  "clean up",
+] as const;
+export type StepName = (typeof STEPS)[number];
+
+/** How rows get to the destination: by PostgreSQL's tablesync workers, or by our own COPY under one snapshot. */
+export type CopyMethod = "auto" | "tablesync" | "direct";
+
+/** What a move and a copy have in common. */
+export interface ReplicationInput {
+  schema: string;
+  from: IslandName;
+  to: IslandName;
+  /** Pause before the switch (move) or before the subscription is removed (copy) until `confirm`. */
+  wait: boolean;
+  /** Validate foreign keys on the destination; otherwise they arrive NOT VALID. */
+  validateFks: boolean;
+  /** Seconds of replication lag that heavy steps wait to fall below. */
+  maxReplicationLagSec: number;
+  copyMethod: CopyMethod;
+}
+
+export interface MoveInput extends ReplicationInput {
+  shard: number;
+  /** False: a rehearsal that leaves `<schema>new_<time>` on the destination and touches nothing else. */
+  activateOnDestination: boolean;
+  /** Milliseconds that one attempt of the switch may hold the write lock. */
+  maxWriteBlockMs: number;
+  /** SQL run for each table of the old copy after the switch; `$1` is the table's name as a literal. */
+  deactivateSql: string | null;
+}
+
+export type CopyInput = ReplicationInput;
+
+export interface MoveResult {
+  workflowId: string;
+  runId: string;
+  schema: string;
+  from: IslandName;
+  to: IslandName;
+  activated: boolean;
+  /** Name of the old copy on the source, or of the rehearsal's copy on the destination. */
+  leftover: string | null;
+  rows: number;
+  bytes: number;
+  durationMs: number;
+  /** Longest time that writers were blocked, over all attempts of the switch. */
+  writeBlockedMs: number;
+}
+
+export type CopyResult = Omit<MoveResult, "activated" | "leftover" | "writeBlockedMs">;
+
+/** Replication lag of one physical replica, or of the move's subscription. */
+export interface ReplicaLag {
+  island: IslandName;
+  replica: string;
+  seconds: number;
+}
+
+/** Live numbers of the running step, sent as heartbeat details. Always small (< 2 kB). */
+export interface StepProgress {
+  /** What is going on, in one line. */
+  note?: string;
+  /** Why it does not go on: who blocks, which replica lags, which worker is missing. */
+  waitingFor?: string;
+  /** The SQL under way, shortened. */
+  sql?: string;
+  tuples?: number;
+  tuplesTotal?: number;
+  bytes?: number;
+  bytesTotal?: number;
+  percent?: number;
+  bytesPerSec?: number;
+  secondsLeft?: number;
+  lags?: ReplicaLag[];
+}
+
+/** One line of a move's story: a finished step, a wait, a retry. `at` is milliseconds since the epoch. */
+export interface ProgressEvent {
+  at: number;
+  step: StepName;
+  text: string;
+  sql?: string[];
+}
+
+export type MovePhase = "running" | "paused" | "aborting" | "done" | "failed" | "aborted";
+
+/** Answer of the query `progress`. */
+export interface Progress {
+  workflowId: string;
+  schema: string;
+  from: IslandName;
+  to: IslandName;
+  phase: MovePhase;
+  step: StepName;
+  /** Share of the steps that are done, 0-100. */
+  percent: number;
+  startedAt: number;
+  waitingFor: string | null;
+  events: ProgressEvent[];
+}
+
+/** Ends a pause asked for with `wait`. */
+export const confirmSignal = defineSignal("confirm");
+/** Stops waiting for replication lag and goes on at once. */
+export const skipLagSignal = defineSignal("skipLag");
+/** Aborts; the same as a cancellation request. */
+export const abortSignal = defineSignal("abort");
+export const progressQuery = defineQuery<Progress>("progress");
+
+export const moveWorkflowId = (schema: string): string => `move-${schema}`;
+export const copyWorkflowId = (schema: string, to: IslandName): string => `copy-${schema}-to-${to}`;
+export const REBALANCE_WORKFLOW_ID = "rebalance";
+export const migrateWorkflowId = (name: string): string => `migrate-${name}`;
+
+/** Memo key under which a workflow keeps its input, so that a second start can tell "same" from "different". */
+export const REQUEST_MEMO = "request";
