@@ -1,0 +1,65 @@
+/** The connection keywords of libpq that a DSN may carry, with the environment variable of each. */
+export const KEYWORD_ENV: Readonly<Record<string, string | null>> = {
+  host: "PGHOST",
+  hostaddr: "PGHOSTADDR",
+  port: "PGPORT",
+  user: "PGUSER",
+  password: "PGPASSWORD",
+  dbname: "PGDATABASE",
+  passfile: "PGPASSFILE",
+  require_auth: "PGREQUIREAUTH",
+  channel_binding: "PGCHANNELBINDING",
+  service: "PGSERVICE",
+  servicefile: "PGSERVICEFILE",
+  options: "PGOPTIONS",
+  application_name: "PGAPPNAME",
+  fallback_application_name: null,
+  client_encoding: "PGCLIENTENCODING",
+  connect_timeout: "PGCONNECT_TIMEOUT",
+  keepalives: null,
+  keepalives_idle: null,
+  keepalives_interval: null,
+  keepalives_count: null,
+  tcp_user_timeout: null,
+  sslmode: "PGSSLMODE",
+  sslnegotiation: "PGSSLNEGOTIATION",
+  sslcompression: "PGSSLCOMPRESSION",
+  sslcert: "PGSSLCERT",
+  sslkey: "PGSSLKEY",
+  sslpassword: null,
+  sslcertmode: "PGSSLCERTMODE",
+  sslrootcert: "PGSSLROOTCERT",
+  sslcrl: "PGSSLCRL",
+  sslcrldir: "PGSSLCRLDIR",
+  sslsni: "PGSSLSNI",
+  requirepeer: "PGREQUIREPEER",
+  ssl_min_protocol_version: "PGSSLMINPROTOCOLVERSION",
+  ssl_max_protocol_version: "PGSSLMAXPROTOCOLVERSION",
+  gssencmode: "PGGSSENCMODE",
+  krbsrvname: "PGKRBSRVNAME",
+  gsslib: "PGGSSLIB",
+  gssdelegation: "PGGSSDELEGATION",
+  replication: null,
+  target_session_attrs: "PGTARGETSESSIONATTRS",
+  load_balance_hosts: "PGLOADBALANCEHOSTS",
+};
+
+/**
+ * Keywords that have a field of their own in `Dsn`, or that only say where to look others up; they are
+ * never kept as parameters. PGOPTIONS belongs here as well: it is for the sessions that build indexes
+ * (a setting of its own), while `options` in a DSN is for every session.
+ */
+const OWN_FIELDS = ["host", "port", "user", "password", "dbname", "passfile", "service", "servicefile"];
+export const PARAM_KEYWORDS: readonly string[] = Object.keys(KEYWORD_ENV).filter(
+  (keyword) => !OWN_FIELDS.includes(keyword),
+);
+
+/** Every environment variable from which libpq takes a part of a connection. */
+export const LIBPQ_VARIABLES: readonly string[] = [
+  ...Object.values(KEYWORD_ENV).filter((name) => name !== null),
+  "PGSYSCONFDIR",
+  "PGREQUIRESSL",
+];
+
+export const SSL_MODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] as const;
+export type SslMode = (typeof SSL_MODES)[number];
