@@ -1,0 +1,77 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { dirname, extname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { messageOf, UsageError } from "../errors.ts";
+import { maskPassword } from "../postgres/redact.ts";
+
+const NAMES = ["shardferry.config", "pg-microsharding.config"];
+const EXTENSIONS = [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json"];
+const CANDIDATES = NAMES.flatMap((name) => EXTENSIONS.map((extension) => name + extension));
+
+/** What a config file gives: settings by the names that they have in the environment. */
+export type ConfigValues = Record<string, string>;
+
+/** Finds the config files of a folder and of its parents, the nearest first; at most one in each folder. */
+export function findConfigFiles(cwd: string): string[] {
+  const found: string[] = [];
+  for (let folder = resolve(cwd), parent = ""; folder !== parent; folder = dirname(folder)) {
+    parent = folder;
+    const file = CANDIDATES.map((name) => join(folder, name)).find((path) => existsSync(path));
+    if (file) found.push(file);
+    if (dirname(folder) === folder) break;
+  }
+  return found;
+}
+
+/**
+ * Loads a config file: an object, or a function or async function of the action's name that returns one.
+ * Its values are settings by their environment names.
+ */
+export async function loadConfigFile(path: string, action: string): Promise<ConfigValues> {
+  try {
+    let exported = await load(path);
+    if (typeof exported === "function") exported = await (exported as (action: string) => unknown)(action);
+    return configValues(exported);
+  } catch (cause) {
+    const message = maskPassword(messageOf(cause));
+    throw new UsageError(`Config file ${path}: ${message} (--skip-config goes on without it)`, { cause });
+  }
+}
+
+async function load(path: string): Promise<unknown> {
+  const extension = extname(path);
+  if (extension === ".json") return JSON.parse(await readFile(path, "utf8")) as unknown;
+  if (!/ts$/.test(extension)) return defaultExport(await import(pathToFileURL(path).href));
+  const { createJiti } = await import("jiti");
+  return defaultExport(await createJiti(import.meta.url).import(path));
+}
+
+/** Transpiled CommonJS has its default export one level deeper. */
+function defaultExport(module: unknown): unknown {
+  let value = module;
+  while (typeof value === "object" && value !== null && "default" in value) value = value.default;
+  return value;
+}
+
+function configValues(exported: unknown): ConfigValues {
+  if (typeof exported !== "object" || exported === null || Array.isArray(exported)) {
+    throw new Error("it must export an object with settings, or a function that returns one");
+  }
+  const values: ConfigValues = {};
+  for (const [name, value] of Object.entries(exported)) {
+    const text = configText(value);
+    if (text === undefined)
+      throw new Error(`the value of ${name} is neither text nor a number nor a list of texts`);
+    if (text !== null) values[name] = text;
+  }
+  return values;
+}
+
+/** Text of a value; null where it is left out; undefined where it cannot be a setting. */
+function configText(value: unknown): string | null | undefined {
+  if (value === undefined || value === null) return null;
+  if (Array.isArray(value))
+    return value.every((item) => typeof item === "string") ? value.join(",") : undefined;
+  return ["string", "number", "boolean", "bigint"].includes(typeof value) ? String(value) : undefined;
+}

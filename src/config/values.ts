@@ -1,0 +1,61 @@
+import * as z from "zod";
+
+const YES = ["yes", "true", "1", "on", "y"];
+const NO = ["no", "false", "0", "off", "n"];
+
+/** Reads `yes|no|true|false|1|0|on|off`; anything else is undefined. */
+export function yesOrNo(text: unknown): boolean | undefined {
+  const word = String(text).trim().toLowerCase();
+  return YES.includes(word) ? true : NO.includes(word) ? false : undefined;
+}
+
+/** `yes` or `no`, in any of the words people use for them. */
+export const yesNo = z.unknown().transform((value, context): boolean => {
+  const answer = typeof value === "boolean" ? value : yesOrNo(value);
+  if (answer === undefined)
+    context.addIssue(value === undefined ? "give yes or no" : `"${show(value)}" is not yes or no`);
+  return answer ?? false;
+});
+
+/** A whole number in a range, as text or as a number. */
+export const wholeNumber = (min: number, max = Number.MAX_SAFE_INTEGER): z.ZodType<number> =>
+  z.unknown().transform((value, context): number => {
+    const number = /^[+-]?\d+$/.test(String(value).trim()) ? Number(value) : Number.NaN;
+    if (!Number.isSafeInteger(number) || number < min || number > max) {
+      const range = max === Number.MAX_SAFE_INTEGER ? `of ${min} or more` : `from ${min} to ${max}`;
+      const problem = `a whole number ${range}`;
+      context.addIssue(value === undefined ? `give ${problem}` : `"${show(value)}" is not ${problem}`);
+    }
+    return number;
+  });
+
+/** Text that is not blank. */
+export const text = z.unknown().transform((value, context): string => {
+  const given = typeof value === "string" || typeof value === "number" ? String(value) : "";
+  if (given.trim() === "") context.addIssue("give a value");
+  return given;
+});
+
+/** Shard numbers go up to what the reference's SQL function names. */
+export const shardNumber = wholeNumber(0, 2_147_483_647);
+
+/** A range of shard numbers. */
+export interface ShardRange {
+  first: number;
+  last: number;
+}
+
+/** `N` or `N-M`, both inclusive. */
+export const shardRange = z.unknown().transform((value, context): ShardRange => {
+  const match = /^\s*(\d+)\s*(?:-\s*(\d+)\s*)?$/.exec(String(value));
+  const first = Number(match?.[1]);
+  const last = Number(match?.[2] ?? match?.[1]);
+  if (!match) context.addIssue(value === undefined ? "give N or N-M" : `"${show(value)}" is not N or N-M`);
+  else if (first > last) context.addIssue(`the range ${first}-${last} runs backwards`);
+  return { first, last };
+});
+
+function show(value: unknown): string {
+  const shown = typeof value === "string" ? value : JSON.stringify(value);
+  return shown.length > 60 ? `${shown.slice(0, 60)}…` : shown;
+}
