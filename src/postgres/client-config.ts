@@ -37,15 +37,24 @@ class PreferTlsConnection extends RawConnection {
   }
 }
 
+/** The same for pools, which make a client, and so a connection, each time they need one. */
+class PreferTlsClient extends pg.Client {
+  constructor(config: pg.ClientConfig) {
+    super({ ...config, connection: preferTls(config) } as pg.ClientConfig);
+  }
+}
+
+const preferTls = ({ ssl, keepAlive }: pg.ClientConfig): PreferTlsConnection =>
+  new PreferTlsConnection({ ssl, keepAlive: keepAlive ?? true });
+
 /**
- * Turns a DSN into the configuration of one node-postgres client, with libpq's meaning of every keyword, and
+ * Turns a DSN into the configuration of a node-postgres client or pool, with libpq's meaning of every keyword and
  * nothing taken from the environment of this process. Make a new one for each client.
  */
 export function toClientConfig(dsn: Dsn, extra: pg.ClientConfig = {}): pg.ClientConfig {
   const { params } = dsn;
   const overSocket = dsn.host.startsWith("/");
   const mode: SslMode = overSocket ? "disable" : ((params["sslmode"] as SslMode | undefined) ?? "prefer");
-  const ssl = mode === "disable" ? false : tlsOptions(dsn, mode);
   const config: pg.ClientConfig = {
     host: params["hostaddr"] ?? dsn.host,
     port: dsn.port,
@@ -56,16 +65,12 @@ export function toClientConfig(dsn: Dsn, extra: pg.ClientConfig = {}): pg.Client
     application_name: params["application_name"] ?? "shardferry",
     connectionTimeoutMillis: 1000 * Number(params["connect_timeout"] ?? 0),
     keepAlive: params["keepalives"] !== "0",
-    ssl,
+    ssl: mode === "disable" ? false : tlsOptions(dsn, mode),
     ...clientOptions(params["options"]),
     ...extra,
   };
-  const { keepAlive, connectionTimeoutMillis } = config;
-  if (mode === "prefer" || mode === "allow") {
-    const connection = new PreferTlsConnection({ ssl, keepAlive, connectionTimeoutMillis });
-    return Object.assign(config, { connection });
-  }
-  return config;
+  if (mode !== "prefer" && mode !== "allow") return config;
+  return Object.assign(config, { connection: preferTls(config), Client: PreferTlsClient });
 }
 
 /** node-postgres falls back on PGOPTIONS when there are no options; a blank is "none" and stops it. */
