@@ -1,0 +1,70 @@
+import { delimiter, join } from "node:path";
+
+import { ShardferryError } from "../errors.ts";
+import { binaryFolders, cachedFolders, isExecutable, majorOf } from "../postgres/binaries.ts";
+import { cacheDir } from "./cache.ts";
+
+/** The major versions of PostgreSQL that Shardferry works with. */
+export const MAJORS = [14, 15, 16, 17, 18] as const;
+export type Major = (typeof MAJORS)[number];
+
+/** The programs of one PostgreSQL server. */
+export interface PostgresBinaries {
+  major: Major;
+  /** The folder of initdb, postgres and the rest. */
+  bin: string;
+}
+
+let known: Promise<PostgresBinaries[]> | undefined;
+
+/** Finds every PostgreSQL server of this machine, those of the cache first, newest version first. */
+export function listPostgres(): Promise<PostgresBinaries[]> {
+  return (known ??= search());
+}
+
+/** Forgets what was found, for a process that has just downloaded servers. */
+export function forgetPostgres(): void {
+  known = undefined;
+}
+
+/** Finds the server of one major version, or the newest one. */
+export async function findPostgres(major?: Major): Promise<PostgresBinaries> {
+  const found = await listPostgres();
+  const chosen = found.find((one) => major === undefined || one.major === major);
+  if (chosen) return chosen;
+  throw new ShardferryError(
+    "postgres_missing",
+    `No PostgreSQL ${major ?? "server"} on this machine. In a checkout, \`npm run setup -- --servers=all\` fetches ` +
+      `versions 14 to 18; otherwise install PostgreSQL with its server programs.`,
+  );
+}
+
+async function search(): Promise<PostgresBinaries[]> {
+  const folders = [...new Set([...(await cachedFolders()), ...(await binaryFolders())])];
+  const found = await Promise.all(folders.map(readFolder));
+  return found.filter((one) => one !== null).sort((a, b) => b.major - a.major);
+}
+
+async function readFolder(bin: string): Promise<PostgresBinaries | null> {
+  const programs = ["postgres", "initdb", "pg_basebackup"].map((name) => isExecutable(join(bin, name)));
+  if ((await Promise.all(programs)).includes(false)) return null;
+  const major = await majorOf(join(bin, "postgres"));
+  const known = MAJORS.find((one) => one === major);
+  return known ? { major: known, bin } : null;
+}
+
+/** Finds the Temporal CLI: `SHARDFERRY_TEMPORAL`, `PATH`, or the cache; null when there is none. */
+export async function findTemporal(): Promise<string | null> {
+  const own = process.env["SHARDFERRY_TEMPORAL"];
+  const path = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
+  const candidates = [...(own ? [own] : []), ...path.map((folder) => join(folder, "temporal"))];
+  candidates.push(cachedTemporal());
+  for (const candidate of candidates) if (await isExecutable(candidate)) return candidate;
+  return null;
+}
+
+/** Where the set-up puts the Temporal CLI. */
+export const cachedTemporal = (): string => join(cacheDir(), "temporal", TEMPORAL_VERSION, "temporal");
+
+/** The version of the Temporal CLI that the set-up downloads. */
+export const TEMPORAL_VERSION = "1.9.1";

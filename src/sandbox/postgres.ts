@@ -1,0 +1,290 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { Client } from "pg";
+
+import { literal } from "../postgres/quote.ts";
+import { findPostgres, type Major, type PostgresBinaries } from "./find.ts";
+import { giveToServers, makeServerFolder } from "./folders.ts";
+import { randomPort, type Supervised, supervise, waitForEnd, waitUntilReady } from "./supervise.ts";
+import { copyTemplate } from "./template.ts";
+import { isReachable, serverUser } from "./user.ts";
+
+export type StopMode = "smart" | "fast" | "immediate";
+export type Settings = Record<string, string>;
+
+export interface PostgresOptions {
+  /** Major version; the newest on this machine by default. */
+  version?: Major;
+  /** Added to the defaults of the sandbox. */
+  settings?: Settings;
+  /** Makes commits safe against a crash of the machine (fsync, full_page_writes): for benchmarks, slower. */
+  durable?: boolean;
+  /** Folder that is kept after the end, and used again when it holds a server already. */
+  keepIn?: string;
+  auth?: "scram" | "trust";
+  /** Shown as cluster_name, and as application_name of a replica. */
+  name?: string;
+}
+
+/** Generous limits, so that tests meet the limits they set themselves and no others. */
+const DEFAULTS: Settings = {
+  wal_level: "logical",
+  max_connections: "200",
+  max_wal_senders: "40",
+  max_replication_slots: "40",
+  max_worker_processes: "60",
+  max_logical_replication_workers: "40",
+  max_sync_workers_per_subscription: "10",
+  max_prepared_transactions: "20",
+  shared_buffers: "64MB",
+  wal_keep_size: "128MB",
+  jit: "off",
+  timezone: "UTC",
+  log_timezone: "UTC",
+  log_line_prefix: "%m [%p] %q%a %d ",
+  unix_socket_directories: "",
+};
+
+const FAST: Settings = { fsync: "off", full_page_writes: "off" };
+const SIGNALS = { smart: "SIGTERM", fast: "SIGINT", immediate: "SIGQUIT" } as const;
+const CONF = "sandbox.conf";
+
+/** What a server needs besides its data folder. */
+export interface ServerParts {
+  binaries: PostgresBinaries;
+  name: string;
+  /** Under the sandbox of this process: pid file and log; the data too, unless they are kept. */
+  folder: string;
+  dataDir: string;
+  password: string;
+  auth: "scram" | "trust";
+  settings: Settings;
+}
+
+/** A PostgreSQL server on 127.0.0.1 that ends with this process. */
+export class PostgresServer {
+  readonly host = "127.0.0.1";
+  readonly user = "postgres";
+  readonly version: Major;
+  readonly name: string;
+  readonly dataDir: string;
+  /** The folder of pg_dump, psql and the rest, of the server's own version. */
+  readonly bin: string;
+  readonly logFile: string;
+  readonly auth: "scram" | "trust";
+  /** Includes the defaults. */
+  settings: Settings;
+  port = 0;
+  password: string;
+  readonly #parts: ServerParts;
+  #process: Supervised | undefined;
+
+  constructor(parts: ServerParts) {
+    this.#parts = parts;
+    this.version = parts.binaries.major;
+    this.name = parts.name;
+    this.dataDir = parts.dataDir;
+    this.bin = parts.binaries.bin;
+    this.logFile = join(parts.folder, "log");
+    this.password = parts.password;
+    this.auth = parts.auth;
+    this.settings = parts.settings;
+  }
+
+  /** `postgresql://postgres:…@127.0.0.1:port/database`. */
+  dsn(database = "postgres"): string {
+    const secret = this.auth === "trust" ? "" : `:${this.password}`;
+    return `postgresql://${this.user}${secret}@${this.host}:${this.port}/${encodeURIComponent(database)}`;
+  }
+
+  /** The process id of the postmaster. */
+  pid(): number {
+    if (!this.#process?.running()) throw new Error(`${this.name} is not running.`);
+    return this.#process.pid;
+  }
+
+  running(): boolean {
+    return this.#process?.running() ?? false;
+  }
+
+  /** Starts the server and waits until it takes connections; on the port it had before, if any. */
+  async start(): Promise<void> {
+    if (this.running()) return;
+    const givenPort = this.port;
+    const deadline = Date.now() + 30_000;
+    for (;;) {
+      this.port = givenPort || randomPort();
+      const logged = (await this.log()).length;
+      try {
+        return await this.#startOnce();
+      } catch (error) {
+        await this.stop("immediate");
+        const log = (await this.log()).slice(logged);
+        // After kill -9 the backends hold the shared memory until they notice that the postmaster is gone.
+        const passing = /could not bind|Address already in use|still in use|pre-existing shared memory/.test(
+          log,
+        );
+        if (!passing || Date.now() > deadline) throw error;
+        await sleep(50);
+      }
+    }
+  }
+
+  async #startOnce(): Promise<void> {
+    this.#writeSettings();
+    // The name under the sandbox's folder tells the watcher that this process is one of ours.
+    const link = join(this.#parts.folder, "data");
+    if (!existsSync(link)) symlinkSync(this.dataDir, link);
+    const server = supervise(join(this.bin, "postgres"), ["-D", link], {
+      folder: this.#parts.folder,
+      log: this.logFile,
+      unprivileged: true,
+      env: ownLibraries(this.bin),
+    });
+    this.#process = server;
+    await waitUntilReady(server, `PostgreSQL ${this.version} (${this.name})`, this.logFile, async () => {
+      const file = await readFile(join(this.dataDir, "postmaster.pid"), "utf8").catch(() => "");
+      const lines = file.split("\n");
+      return Number(lines[0]) === server.pid && /^(ready|standby)\s*$/.test(lines[7] ?? "");
+    });
+  }
+
+  /** Stops the server; `fast` turns into `immediate` when something holds it up for 30 s. */
+  async stop(mode: StopMode = "fast"): Promise<void> {
+    const server = this.#process;
+    if (!server?.running()) return;
+    server.signal(SIGNALS[mode]);
+    server.signal("SIGCONT");
+    if (await waitForEnd(server, 30_000)) return;
+    server.signal("SIGQUIT");
+    if (await waitForEnd(server, 10_000)) return;
+    await this.kill();
+  }
+
+  /** Kills the postmaster with SIGKILL, as the kernel does when memory is short. */
+  async kill(): Promise<void> {
+    const server = this.#process;
+    server?.signal("SIGKILL");
+    if (server) await waitForEnd(server, 10_000);
+  }
+
+  async restart(mode: StopMode = "fast"): Promise<void> {
+    await this.stop(mode);
+    await this.start();
+  }
+
+  /** Changes settings and waits until the server has read them; those that need a restart wait for one. */
+  async reload(settings: Settings): Promise<void> {
+    this.settings = { ...this.settings, ...settings };
+    this.#writeSettings();
+    await this.withClient(async (client) => {
+      const loaded = async (): Promise<string> =>
+        (await client.query<{ at: string }>("SELECT pg_conf_load_time()::text AS at")).rows[0]?.at ?? "";
+      const before = await loaded();
+      process.kill(this.pid(), "SIGHUP");
+      const deadline = Date.now() + 10_000;
+      while ((await loaded()) === before) {
+        if (Date.now() > deadline)
+          throw new Error(`${this.name} did not accept the settings; see ${this.logFile}`);
+        await sleep(5);
+      }
+    });
+  }
+
+  /** What the server has logged so far. */
+  async log(): Promise<string> {
+    return readFile(this.logFile, "utf8").catch(() => "");
+  }
+
+  /** Stops the server and removes its data, unless they are kept. */
+  async remove(): Promise<void> {
+    await this.stop("immediate");
+    rmSync(this.#parts.folder, { recursive: true, force: true });
+  }
+
+  /** Runs a function with a superuser's connection. */
+  async withClient<T>(work: (client: Client) => Promise<T>, database?: string): Promise<T> {
+    const client = new Client({ connectionString: this.dsn(database) });
+    // A server that is stopped under an idle connection is no reason to end this process.
+    client.on("error", () => {});
+    await client.connect();
+    try {
+      return await work(client);
+    } finally {
+      await client.end();
+    }
+  }
+
+  #writeSettings(): void {
+    const settings = { ...this.settings, listen_addresses: this.host, port: String(this.port) };
+    const lines = Object.entries({ ...settings, cluster_name: this.name }).map(
+      ([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`,
+    );
+    writeFileSync(join(this.dataDir, CONF), lines.join(""), { mode: 0o644 });
+    const method = this.auth === "trust" ? "trust" : "scram-sha-256";
+    const access = ["all", "replication"].map((what) => `host ${what} all 127.0.0.1/32 ${method}\n`);
+    writeFileSync(join(this.dataDir, "pg_hba.conf"), access.join(""));
+  }
+}
+
+/**
+ * The modules of the downloaded servers do not know where their own libpq stands: without this they
+ * load the system's, an older one in the worst case, and no replica or subscription can connect.
+ */
+function ownLibraries(bin: string): Record<string, string> {
+  const lib = join(bin, "..", "lib");
+  return existsSync(join(lib, "libpq.so.5")) ? { LD_LIBRARY_PATH: lib } : {};
+}
+
+let count = 0;
+
+/** Starts a PostgreSQL server of its own on a free port of 127.0.0.1, with `wal_level = logical` and a random password. */
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const binaries = await findPostgres(options.version);
+  const name = options.name ?? `pg${binaries.major}-${++count}`;
+  const folder = await makeServerFolder(name);
+  const home = options.keepIn ? resolve(options.keepIn) : folder;
+  const dataDir = join(home, "data");
+  const passwordFile = join(home, "password");
+  const isNew = !existsSync(passwordFile);
+  const server = new PostgresServer({
+    ...{ binaries, name, folder, dataDir, auth: options.auth ?? "scram" },
+    password: isNew ? await createData(binaries, home, dataDir) : readFileSync(passwordFile, "utf8"),
+    settings: defaultSettings(binaries.major, options),
+  });
+  await server.start();
+  if (isNew) await changePassword(server, passwordFile);
+  return server;
+}
+
+/** The settings of the sandbox for a version, with those of the caller. */
+export function defaultSettings(major: Major, { settings, durable }: PostgresOptions): Settings {
+  const origins: Settings = major >= 18 ? { max_active_replication_origins: "40" } : {};
+  return { ...DEFAULTS, ...origins, ...(durable ? {} : FAST), ...settings };
+}
+
+async function createData(binaries: PostgresBinaries, home: string, dataDir: string): Promise<string> {
+  mkdirSync(home, { recursive: true });
+  if (!isReachable(home)) {
+    throw new Error(
+      `The user ${serverUser()?.name} cannot enter ${home}, so that PostgreSQL cannot keep its data there.`,
+    );
+  }
+  giveToServers(home);
+  rmSync(dataDir, { recursive: true, force: true });
+  const password = await copyTemplate(binaries, dataDir);
+  writeFileSync(join(dataDir, "postgresql.conf"), `\ninclude = '${CONF}'\n`, { flag: "a" });
+  return password;
+}
+
+/** Gives each server a password of its own, so that a leak tells whose it is; written down last, as the sign of a finished set-up. */
+async function changePassword(server: PostgresServer, passwordFile: string): Promise<void> {
+  const password = randomBytes(16).toString("hex");
+  await server.withClient((client) => client.query(`ALTER ROLE postgres PASSWORD ${literal(password)}`));
+  server.password = password;
+  writeFileSync(passwordFile, password, { mode: 0o600 });
+}

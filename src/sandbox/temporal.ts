@@ -1,0 +1,151 @@
+import { execFile } from "node:child_process";
+import { symlinkSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+
+import { ShardferryError } from "../errors.ts";
+import { findTemporal } from "./find.ts";
+import { makeServerFolder } from "./folders.ts";
+import { randomPort, type Supervised, supervise, waitForEnd, waitUntilReady } from "./supervise.ts";
+
+const run = promisify(execFile);
+
+export interface TemporalOptions {
+  /** Database file, kept after the end; by default one that goes with the server. */
+  dbFile?: string;
+  port?: number;
+  /** Port of the web UI; without it there is no UI unless `headless` is false. */
+  uiPort?: number;
+  headless?: boolean;
+  /** Further arguments of `temporal server start-dev`. */
+  args?: string[];
+}
+
+/** A Temporal development server on 127.0.0.1 that ends with this process. */
+export class TemporalServer {
+  readonly host = "127.0.0.1";
+  readonly namespace = "default";
+  readonly dbFile: string;
+  readonly logFile: string;
+  port = 0;
+  readonly #folder: string;
+  readonly #binary: string;
+  readonly #options: TemporalOptions;
+  #uiPort: number | undefined;
+  #process: Supervised | undefined;
+
+  constructor(folder: string, binary: string, options: TemporalOptions) {
+    this.#folder = folder;
+    this.#options = options;
+    this.logFile = join(folder, "log");
+    this.dbFile = options.dbFile ?? join(folder, "temporal.db");
+    // Started by a name under the sandbox's folder, which tells the watcher that this process is one of ours.
+    this.#binary = join(folder, "temporal");
+    symlinkSync(binary, this.#binary);
+  }
+
+  /** `127.0.0.1:port`, for TEMPORAL_ADDRESS. */
+  get address(): string {
+    return `${this.host}:${this.port}`;
+  }
+
+  /** Address of the web UI; null when there is none. */
+  get uiAddress(): string | null {
+    return this.#uiPort === undefined ? null : `http://${this.host}:${this.#uiPort}`;
+  }
+
+  pid(): number {
+    if (!this.#process?.running()) throw new Error("Temporal is not running.");
+    return this.#process.pid;
+  }
+
+  running(): boolean {
+    return this.#process?.running() ?? false;
+  }
+
+  /** Starts the server and waits until it serves; on the ports it had before, if any. */
+  async start(): Promise<void> {
+    if (this.running()) return;
+    const givenPort = this.port || this.#options.port;
+    const givenUiPort = this.#uiPort ?? this.#options.uiPort;
+    const hasUi = this.#options.headless === false || givenUiPort !== undefined;
+    const deadline = Date.now() + 30_000;
+    for (;;) {
+      this.port = givenPort ?? randomPort();
+      if (hasUi) this.#uiPort = givenUiPort ?? randomPort();
+      const logged = (await this.log()).length;
+      try {
+        return await this.#startOnce();
+      } catch (error) {
+        await this.stop();
+        const passing = /address already in use|can't set frontend port/i.test(
+          (await this.log()).slice(logged),
+        );
+        if (!passing || Date.now() > deadline) throw error;
+        await sleep(50);
+      }
+    }
+  }
+
+  async #startOnce(): Promise<void> {
+    const ui = this.#uiPort === undefined ? ["--headless"] : ["--ui-port", String(this.#uiPort)];
+    const args = ["server", "start-dev", "--ip", this.host, "--port", String(this.port), ...ui];
+    const server = supervise(
+      this.#binary,
+      [...args, "--db-filename", this.dbFile, "--log-level", "warn", ...(this.#options.args ?? [])],
+      { folder: this.#folder, log: this.logFile, unprivileged: false },
+    );
+    this.#process = server;
+    await waitUntilReady(server, "Temporal", this.logFile, () => this.#isServing());
+  }
+
+  async #isServing(): Promise<boolean> {
+    const health = ["operator", "cluster", "health", "--address", this.address];
+    return run(this.#binary, health, { env: {} }).then(
+      ({ stdout }) => stdout.includes("SERVING"),
+      () => false,
+    );
+  }
+
+  /** What the server has logged so far. */
+  async log(): Promise<string> {
+    return readFile(this.logFile, "utf8").catch(() => "");
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#process;
+    if (!server?.running()) return;
+    server.signal("SIGINT");
+    server.signal("SIGCONT");
+    if (!(await waitForEnd(server, 15_000))) await this.kill();
+  }
+
+  /** Kills the server with SIGKILL. */
+  async kill(): Promise<void> {
+    const server = this.#process;
+    server?.signal("SIGKILL");
+    if (server) await waitForEnd(server, 10_000);
+  }
+
+  /** Starts the server again, on the same ports and the same database file. */
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.start();
+  }
+}
+
+/** Starts a Temporal development server on free ports of 127.0.0.1. */
+export async function startTemporal(options: TemporalOptions = {}): Promise<TemporalServer> {
+  const binary = await findTemporal();
+  if (!binary) {
+    throw new ShardferryError(
+      "temporal_missing",
+      "No Temporal CLI on this machine. In a checkout, `npm run setup` fetches it; otherwise install `temporal` on PATH.",
+    );
+  }
+  const server = new TemporalServer(await makeServerFolder("temporal"), binary, options);
+  await server.start();
+  return server;
+}

@@ -1,0 +1,5 @@
+export { createDatabase, type TestDatabase, withClient } from "./database.ts";
+export { expectNoLeftovers, listLeftovers } from "./leftovers.ts";
+export { testIslands, type TestServer, testTemporal } from "./servers.ts";
+export { createNamespace, type TestNamespace } from "./temporal.ts";
+export { waitFor, type WaitOptions } from "./wait.ts";

@@ -1,0 +1,69 @@
+import { startPostgres, startTemporal } from "../../src/sandbox/index.ts";
+
+/** A PostgreSQL server as tests see it; a PostgresServer of the sandbox is one as well. */
+export interface TestServer {
+  version: number;
+  host: string;
+  port: number;
+  user: string;
+  password: string;
+  /** The folder of psql, pg_dump and the rest. */
+  bin: string;
+  dsn(database?: string): string;
+}
+
+/** The version of the shared islands; tests of other versions start servers of their own. */
+export const SHARED_VERSION = 17;
+/** How the runner hands the shared servers to the test files. */
+export const SERVERS_VARIABLE = "SHARDFERRY_TEST_SERVERS";
+
+export interface SharedServers {
+  a: TestServer;
+  b: TestServer;
+  temporal: { address: string };
+}
+
+let shared: Promise<SharedServers> | undefined;
+
+/** Answers two islands of the same version, shared by all test files: use databases of your own, and never stop them. */
+export async function testIslands(): Promise<{ a: TestServer; b: TestServer }> {
+  return (shared ??= connectOrStart());
+}
+
+/** Answers the address of a Temporal server shared by all test files: use a namespace of your own, and never stop it. */
+export async function testTemporal(): Promise<{ address: string }> {
+  return (await (shared ??= connectOrStart())).temporal;
+}
+
+/** Starts what test files share; the servers end with this process. */
+export async function startShared(): Promise<SharedServers> {
+  const [a, b, temporal] = await Promise.all([
+    startPostgres({ version: SHARED_VERSION, name: "island-a" }),
+    startPostgres({ version: SHARED_VERSION, name: "island-b" }),
+    startTemporal(),
+  ]);
+  return { a, b, temporal };
+}
+
+/** For the environment of the test files. */
+export function describeShared({ a, b, temporal }: SharedServers): string {
+  const data = ({ version, host, port, user, password, bin }: TestServer): Omit<TestServer, "dsn"> => ({
+    ...{ version, host, port, user, password, bin },
+  });
+  return JSON.stringify({ a: data(a), b: data(b), temporal: { address: temporal.address } });
+}
+
+/** A file that is run by itself, without the runner, starts its own. */
+async function connectOrStart(): Promise<SharedServers> {
+  const described = process.env[SERVERS_VARIABLE];
+  if (!described) return startShared();
+  const { a, b, temporal } = JSON.parse(described) as SharedServers;
+  return { a: withDsn(a), b: withDsn(b), temporal };
+}
+
+function withDsn(server: Omit<TestServer, "dsn">): TestServer {
+  const { user, password, host, port } = server;
+  const dsn = (database = "postgres"): string =>
+    `postgresql://${user}:${password}@${host}:${port}/${encodeURIComponent(database)}`;
+  return { ...server, dsn };
+}

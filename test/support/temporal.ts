@@ -1,0 +1,28 @@
+import { randomBytes } from "node:crypto";
+
+import { testTemporal } from "./servers.ts";
+
+/** A namespace of the shared Temporal server, so that the workflow ids of two test files do not meet. */
+export interface TestNamespace {
+  address: string;
+  namespace: string;
+}
+
+/** Creates a namespace of the shared Temporal server; it can be used at once. */
+export async function createNamespace(): Promise<TestNamespace> {
+  const { address } = await testTemporal();
+  // Only files that use Temporal pay for loading its client.
+  const { Connection } = await import("@temporalio/client");
+  const connection = await Connection.connect({ address });
+  const namespace = `test-${randomBytes(6).toString("hex")}`;
+  try {
+    const retention = { seconds: 24 * 3600 } as unknown as null;
+    await connection.workflowService.registerNamespace({
+      namespace,
+      workflowExecutionRetentionPeriod: retention,
+    });
+  } finally {
+    await connection.close();
+  }
+  return { address, namespace };
+}
