@@ -1,0 +1,63 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { messageOf, ShardferryError } from "../errors.ts";
+import { findTemporal } from "../sandbox/find.ts";
+
+/** Finds the Temporal CLI on this machine; if there is none, lets the SDK download it into `folder`. */
+export async function temporalBinary(folder: string, say: (line: string) => void): Promise<string> {
+  const found = (await findTemporal()) ?? downloaded(folder);
+  if (found) return found;
+  say("Temporal is not on this machine: downloading its CLI (once)");
+  try {
+    await download(folder);
+  } catch (cause) {
+    throw missing(`the download failed: ${messageOf(cause)}`, cause);
+  }
+  const fetched = downloaded(folder);
+  if (!fetched) throw missing(`the download left nothing in ${folder}`);
+  return fetched;
+}
+
+const PREFIX = "temporal-sdk-typescript-";
+
+/** The SDK names the file after itself and the version. */
+function downloaded(folder: string): string | null {
+  if (!existsSync(folder)) return null;
+  const name = readdirSync(folder).find((file) => file.startsWith(PREFIX) && !file.endsWith(".downloading"));
+  return name ? join(folder, name) : null;
+}
+
+/** The SDK downloads only in order to start a server of its own; that one is stopped again. */
+async function download(folder: string): Promise<void> {
+  const { Runtime } = await import("@temporalio/worker");
+  const runtime = Runtime.instance();
+  const server = await runtime.createEphemeralServer({
+    type: "dev-server",
+    exe: {
+      type: "cached-download",
+      downloadDir: folder,
+      version: "default",
+      ttl: 0,
+      sdkName: "sdk-typescript",
+      sdkVersion: "1.24.0",
+    },
+    ip: "127.0.0.1",
+    port: null,
+    ui: false,
+    uiPort: null,
+    namespace: "default",
+    dbFilename: null,
+    log: { format: "pretty", level: "warn" },
+    extraArgs: [],
+  });
+  await runtime.shutdownEphemeralServer(server);
+}
+
+function missing(why: string, cause?: unknown): ShardferryError {
+  return new ShardferryError(
+    "temporal_missing",
+    `No Temporal server: TEMPORAL_ADDRESS is not set, the "temporal" command is not on PATH, and ${why}. ` +
+      `Install the Temporal CLI, or set TEMPORAL_ADDRESS to a server`,
+    { cause },
+  );
+}

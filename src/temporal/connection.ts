@@ -1,0 +1,110 @@
+import { connect as tcpConnect } from "node:net";
+import type { Client } from "@temporalio/client";
+import type { ClientConnectConfig } from "@temporalio/envconfig";
+import { messageOf, ShardferryError, UsageError } from "../errors.ts";
+import { addressOf, type EmbeddedServer, ensureServer, runningServer } from "./embedded.ts";
+
+/** Which Temporal to use: what a client and a worker alike need for connecting. */
+export interface TemporalTarget {
+  readonly address: string;
+  readonly namespace: string;
+  readonly connectionOptions: ClientConnectConfig["connectionOptions"];
+  /** The server of this user that runs in the background; null when an address was given. */
+  readonly embedded: EmbeddedServer | null;
+}
+
+/** A connected client. */
+export interface Temporal {
+  readonly target: TemporalTarget;
+  readonly client: Client;
+  close(): Promise<void>;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const DEFAULT_PORT = 7233;
+
+/** Reads `TEMPORAL_…` and the Temporal config file as every Temporal tool does; null when no address is given. */
+export async function configuredTarget(env: NodeJS.ProcessEnv): Promise<TemporalTarget | null> {
+  const { loadClientConnectConfig } = await import("@temporalio/envconfig");
+  const variables = Object.entries(env).filter((pair): pair is [string, string] => Boolean(pair[1]));
+  try {
+    const config = loadClientConnectConfig({ overrideEnvVars: Object.fromEntries(variables) });
+    const { address, apiKey, tls, metadata } = config.connectionOptions;
+    if (!address) return null;
+    const connectionOptions = {
+      address,
+      ...(apiKey === undefined ? {} : { apiKey }),
+      ...(tls === undefined ? {} : { tls }),
+      ...(metadata === undefined ? {} : { metadata }),
+    };
+    return { address, namespace: config.namespace ?? "default", connectionOptions, embedded: null };
+  } catch (cause) {
+    throw new UsageError(`Settings of Temporal: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Which Temporal serves: the configured one, else the embedded server, which is started at need. */
+export async function resolveTarget(
+  env: NodeJS.ProcessEnv,
+  say: (line: string) => void,
+): Promise<TemporalTarget> {
+  return (await configuredTarget(env)) ?? embeddedTarget(await ensureServer(env, say));
+}
+
+/** As `resolveTarget`, but starts nothing: null when there is no server. For actions that only look. */
+export async function existingTarget(env: NodeJS.ProcessEnv): Promise<TemporalTarget | null> {
+  const configured = await configuredTarget(env);
+  if (configured) return configured;
+  const server = runningServer(env);
+  return server && embeddedTarget(server);
+}
+
+function embeddedTarget(embedded: EmbeddedServer): TemporalTarget {
+  const address = addressOf(embedded);
+  return { address, namespace: "default", connectionOptions: { address }, embedded };
+}
+
+/** Connects a client. */
+export async function connectClient(target: TemporalTarget): Promise<Temporal> {
+  const [{ Client, Connection }, refused] = await Promise.all([
+    import("@temporalio/client"),
+    whyUnreachable(target.address),
+  ]);
+  if (refused) throw unreachable(target, refused);
+  const options = { ...target.connectionOptions, connectTimeout: CONNECT_TIMEOUT_MS };
+  // The types of the native and of the pure connection differ in what is not used here.
+  const connection = await Connection.connect(options as Parameters<typeof Connection.connect>[0]).catch(
+    (cause: unknown) => {
+      throw unreachable(target, messageOf(cause), cause);
+    },
+  );
+  const client = new Client({ connection, namespace: target.namespace });
+  return { target, client, close: () => connection.close() };
+}
+
+function unreachable(target: TemporalTarget, why: string, cause?: unknown): ShardferryError {
+  const text = `Cannot reach Temporal at ${target.address} (namespace ${target.namespace}): ${why}. Is TEMPORAL_ADDRESS right?`;
+  return new ShardferryError("temporal_unreachable", text, { cause });
+}
+
+/**
+ * Looks whether anything listens, since a gRPC client goes on trying for seconds where nothing does. Behind a
+ * proxy only gRPC itself can tell.
+ */
+async function whyUnreachable(address: string): Promise<string | null> {
+  const proxy = ["grpc_proxy", "https_proxy", "http_proxy"].some((name) => process.env[name]);
+  const [, host, port] = /^(?:[a-z]+:\/\/)?(\[[^\]]+\]|[^:/]+)(?::(\d+))?/i.exec(address) ?? [];
+  if (proxy || !host) return null;
+  return new Promise((resolve) => {
+    const socket = tcpConnect({ host: host.replace(/[[\]]/g, ""), port: Number(port ?? DEFAULT_PORT) });
+    const done = (why: string | null): void => {
+      socket.destroy();
+      resolve(why);
+    };
+    socket.setTimeout(CONNECT_TIMEOUT_MS, () => done("no answer"));
+    socket.once("connect", () => done(null));
+    socket.once("error", (error: NodeJS.ErrnoException) =>
+      done(error.code === "ECONNREFUSED" ? "connection refused" : messageOf(error)),
+    );
+  });
+}

@@ -1,0 +1,172 @@
+import { spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync, statSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ShardferryError } from "../errors.ts";
+import { temporalBinary } from "./binary.ts";
+import { withLockFile } from "./lock-file.ts";
+import { endProcess, isAlive, type ProcessId, processId } from "./processes.ts";
+import { embeddedWorkers, readJson, stateFolder, writeJson } from "./state-folder.ts";
+
+const HOST = "127.0.0.1";
+const START_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 10_000;
+/** A worker finishes or hands back its running steps before it ends. */
+const WORKER_STOP_TIMEOUT_MS = 30_000;
+const POLL_MS = 10;
+
+/** The Temporal development server of this user, which runs in the background. */
+export interface EmbeddedServer extends ProcessId {
+  folder: string;
+  port: number;
+  uiPort: number;
+}
+
+export const addressOf = ({ port }: EmbeddedServer): string => `${HOST}:${port}`;
+export const uiOf = ({ uiPort }: EmbeddedServer): string => `http://${HOST}:${uiPort}`;
+
+const stateFile = (folder: string): string => join(folder, "temporal.json");
+const logFile = (folder: string): string => join(folder, "temporal.log");
+
+/** Finds the embedded server if it runs. */
+export function runningServer(env: NodeJS.ProcessEnv): EmbeddedServer | null {
+  const folder = stateFolder(env);
+  const server = readJson<EmbeddedServer>(stateFile(folder));
+  return server && isAlive(server) ? { ...server, folder } : null;
+}
+
+/**
+ * Answers the embedded server, and starts it first when it does not run: once for however many ask at the same time,
+ * on the database file (and if possible the ports) that it had before.
+ */
+export async function ensureServer(
+  env: NodeJS.ProcessEnv,
+  say: (line: string) => void,
+): Promise<EmbeddedServer> {
+  const running = runningServer(env);
+  if (running && (await accepts(running.port))) return running;
+  const folder = stateFolder(env);
+  return withLockFile(join(folder, "start.lock"), async () => {
+    for (;;) {
+      const other = runningServer(env);
+      if (!other) break;
+      // It starts or it ends; a server that does neither is stuck.
+      if (await until(async () => (await accepts(other.port)) || !isAlive(other), START_TIMEOUT_MS)) {
+        if (isAlive(other)) return other;
+      } else await endProcess(other, STOP_TIMEOUT_MS);
+    }
+    const server = await start(folder, env, say);
+    say(
+      `Temporal runs in the background at ${addressOf(server)}; UI ${uiOf(server)} (shardferry down stops it)`,
+    );
+    return server;
+  });
+}
+
+/** Stops the workers of the embedded server and the server itself; answers what was stopped. */
+export async function stopServer(env: NodeJS.ProcessEnv): Promise<{ workers: number; server: boolean }> {
+  const folder = stateFolder(env);
+  const workers = embeddedWorkers(folder).filter(({ pid }) => pid !== process.pid);
+  await Promise.all(workers.map((worker) => endProcess(worker, WORKER_STOP_TIMEOUT_MS)));
+  const server = await withLockFile(join(folder, "start.lock"), async () => {
+    const running = runningServer(env);
+    if (running) await endProcess(running, STOP_TIMEOUT_MS);
+    return running !== null;
+  });
+  return { workers: workers.length, server };
+}
+
+async function start(
+  folder: string,
+  env: NodeJS.ProcessEnv,
+  say: (line: string) => void,
+): Promise<EmbeddedServer> {
+  const binary = await temporalBinary(join(folder, "bin"), say);
+  const before = readJson<EmbeddedServer>(stateFile(folder));
+  let ports = before ? [before.port, before.uiPort] : [0, 0];
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    const [port, uiPort] = await freePorts(ports);
+    const logged = logSize(folder);
+    const server = launch(binary, folder, port!, uiPort!, env);
+    writeJson(stateFile(folder), server);
+    await until(async () => (await accepts(server.port)) || !isAlive(server), deadline - Date.now());
+    if (isAlive(server) && (await accepts(server.port))) return server;
+    await endProcess(server, 0);
+    const log = readFileSync(logFile(folder), "utf8").slice(logged);
+    // Somebody else took a port between our look and the server's.
+    if (
+      !/address already in use|can't listen|cannot listen|can't set .*port/i.test(log) ||
+      Date.now() > deadline
+    ) {
+      const tail = log.trim().split("\n").slice(-5).join("\n");
+      throw new ShardferryError(
+        "temporal_start",
+        `The embedded Temporal server did not start; its log ${logFile(folder)} ends with:\n${tail}`,
+      );
+    }
+    ports = [0, 0];
+  }
+}
+
+function launch(
+  binary: string,
+  folder: string,
+  port: number,
+  uiPort: number,
+  env: NodeJS.ProcessEnv,
+): EmbeddedServer {
+  const log = openSync(logFile(folder), "a", 0o600);
+  const args = ["server", "start-dev", "--ip", HOST, "--port", String(port), "--ui-port", String(uiPort)];
+  args.push("--db-filename", join(folder, "temporal.db"), "--log-level", "error", "--ui-disable-news-fetch");
+  const child = spawn(binary, args, {
+    detached: true,
+    stdio: ["ignore", log, log],
+    cwd: folder,
+    // The server outlives this command: it gets no passwords of databases, and no Temporal settings of a client.
+    env: { PATH: env["PATH"], HOME: env["HOME"], TMPDIR: env["TMPDIR"], LANG: env["LANG"] },
+  });
+  closeSync(log);
+  child.on("error", () => undefined);
+  child.unref();
+  const id = child.pid === undefined ? null : processId(child.pid);
+  if (!id) throw new ShardferryError("temporal_start", `Cannot run ${binary}`);
+  return { ...id, folder, port, uiPort };
+}
+
+const logSize = (folder: string): number => statSync(logFile(folder), { throwIfNoEntry: false })?.size ?? 0;
+
+/** True when something listens on a port of this machine. */
+export function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, HOST);
+    socket.once("connect", () => (socket.destroy(), resolve(true)));
+    socket.once("error", () => resolve(false));
+  });
+}
+
+/** The wanted ports where they are free, other free ones where not. All are held until all are found. */
+async function freePorts(wanted: readonly number[]): Promise<number[]> {
+  const servers = await Promise.all(wanted.map(async (port) => (await listen(port)) ?? (await listen(0))!));
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+function listen(port: number): Promise<ReturnType<typeof createServer> | null> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(null));
+    server.listen(port, HOST, () => resolve(server));
+  });
+}
+
+async function until(condition: () => Promise<boolean>, timeoutMs: number): Promise<boolean> {
+  const deadline = Date.now() + timeoutMs;
+  while (!(await condition())) {
+    if (Date.now() > deadline) return false;
+    await sleep(POLL_MS);
+  }
+  return true;
+}

@@ -1,0 +1,55 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import type { IslandName } from "../../workflows/contract.ts";
+import { isAlive, type ProcessId, processId } from "./processes.ts";
+
+/** Where the embedded Temporal server keeps its database, its log and what is known about its processes. */
+export function stateFolder(env: NodeJS.ProcessEnv): string {
+  const usual = env["XDG_STATE_HOME"] || join(env["HOME"] || homedir(), ".local", "state");
+  const folder = resolve(env["SHARDFERRY_STATE_DIR"] || join(usual, "shardferry"));
+  mkdirSync(join(folder, "workers"), { recursive: true, mode: 0o700 });
+  return folder;
+}
+
+/** Reads a JSON file; null where there is none, or only a damaged one. */
+export function readJson<T>(path: string): T | null {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as T;
+  } catch {
+    return null;
+  }
+}
+
+/** Writes a JSON file at once and as a whole, so that no reader ever sees half of it. */
+export function writeJson(path: string, value: unknown): void {
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, JSON.stringify(value), { mode: 0o600 });
+  renameSync(draft, path);
+}
+
+/** A process that works off the tasks of the embedded server. */
+export interface EmbeddedWorker extends ProcessId {
+  /** Serves until it is stopped; the other kind ends with the command that it belongs to. */
+  lasting: boolean;
+  islands: IslandName[];
+}
+
+/** Enters this process as a worker; the returned function takes it out again. */
+export function registerWorker(folder: string, lasting: boolean, islands: IslandName[]): () => void {
+  const file = join(folder, "workers", `${process.pid}.json`);
+  writeJson(file, { ...processId(process.pid)!, lasting, islands } satisfies EmbeddedWorker);
+  return () => rmSync(file, { force: true });
+}
+
+/** Lists the living workers of the embedded server, and forgets the dead ones. */
+export function embeddedWorkers(folder: string): EmbeddedWorker[] {
+  const files = readdirSync(join(folder, "workers")).filter((name) => name.endsWith(".json"));
+  return files.flatMap((name) => {
+    const path = join(folder, "workers", name);
+    const worker = readJson<EmbeddedWorker>(path);
+    if (worker && isAlive(worker)) return [worker];
+    rmSync(path, { force: true });
+    return [];
+  });
+}
