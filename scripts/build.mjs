@@ -1,0 +1,55 @@
+// Compiles the sources into dist/ and bundles the workflows, when they have changed.
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { contentFingerprint, fingerprint, isMain, listFiles, main, readIfThere, ROOT, run, say } from "./project.mjs";
+
+const DIST = join(ROOT, "dist");
+const SOURCES = ["workflows", "activities", "src", "tsconfig.json", "tsconfig.build.json", "package-lock.json"];
+/** What dist/ was built from; a first line for the names and a second one for the state of the files. */
+const STAMP = join(DIST, ".built-from");
+const BUNDLE = join(DIST, "workflow-bundle.js");
+const BUNDLE_STAMP = join(DIST, ".bundled-from");
+
+/** Whether dist/ is older than the sources. */
+export function needsBuild() {
+  return readIfThere(STAMP) !== currentStamp();
+}
+
+/** Brings dist/ up to date. */
+export async function build({ clean = false } = {}) {
+  const stamp = currentStamp();
+  // The compiler never removes the output of a source that is gone.
+  const [names] = (readIfThere(STAMP) ?? "").split("\n");
+  if (clean || names !== stamp.split("\n")[0]) rmSync(DIST, { recursive: true, force: true });
+  mkdirSync(DIST, { recursive: true });
+  await run(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"]);
+  await bundleWorkflows();
+  writeFileSync(STAMP, stamp);
+}
+
+function currentStamp() {
+  const files = listFiles(...SOURCES).sort();
+  return `${files.join(" ")}\n${fingerprint(files)}\n`;
+}
+
+/** Bundling takes seconds: the worker is given the result, and it is done again only when the code is another. */
+async function bundleWorkflows() {
+  const entry = join(DIST, "workflows", "index.js");
+  if (!existsSync(entry)) return;
+  const files = listFiles("dist/workflows", "package-lock.json").filter((file) => /\.js(on)?$/.test(file));
+  const stamp = contentFingerprint(files);
+  if (existsSync(BUNDLE) && readIfThere(BUNDLE_STAMP) === stamp) return;
+  const { bundleWorkflowCode, DefaultLogger } = await import("@temporalio/worker");
+  const { code } = await bundleWorkflowCode({ workflowsPath: entry, logger: new DefaultLogger("WARN") });
+  writeFileSync(`${BUNDLE}.${process.pid}`, code);
+  renameSync(`${BUNDLE}.${process.pid}`, BUNDLE);
+  writeFileSync(BUNDLE_STAMP, stamp);
+}
+
+if (isMain(import.meta.url)) {
+  await main(async () => {
+    say("Building dist/");
+    await build({ clean: process.argv.includes("--clean") });
+  });
+}

@@ -1,0 +1,73 @@
+// Makes a checkout ready: packages, dist/, PostgreSQL and Temporal. Quick when there is nothing to do.
+//
+//   node scripts/setup.mjs [--servers=any|all|none]
+//
+// any (default)  a Temporal and one PostgreSQL, as the demo needs them
+// all            PostgreSQL 14 to 18, as the tests need them
+// none           packages and dist/ only
+import { basename, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+
+import { build, needsBuild } from "./build.mjs";
+import { isMain, main, readIfThere, ROOT, run, say, SetupError, withLock } from "./project.mjs";
+
+/** Sets the checkout up. */
+export async function setUp(servers) {
+  checkNode();
+  if (needsInstall() || needsBuild()) {
+    await withLock(async () => {
+      // Looked at again: another process may have done it while we waited.
+      if (needsInstall()) await install();
+      if (needsBuild()) {
+        say("Building dist/");
+        await build();
+      }
+    });
+  }
+  if (servers === "none") return;
+  const { ensureServers } = await import(pathToFileURL(join(ROOT, "dist/src/sandbox/packages.js")).href);
+  await ensureServers(servers, say);
+}
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major < 20 || (major === 20 && minor < 19)) {
+    throw new SetupError(`Shardferry needs Node.js 20.19 or newer; this is ${process.versions.node}.`);
+  }
+}
+
+/**
+ * Whether node_modules lacks a package of the lock file or has another version of it. Versions are
+ * compared instead of times: git gives the lock file any time, and an edit may not concern the packages.
+ */
+function needsInstall() {
+  const wanted = JSON.parse(readIfThere(join(ROOT, "package-lock.json")) ?? "{}").packages ?? {};
+  const installed = JSON.parse(readIfThere(join(ROOT, "node_modules/.package-lock.json")) ?? "{}").packages;
+  if (!installed) return true;
+  return Object.entries(wanted).some(([path, { version, optional, devOptional }]) => {
+    if (path === "") return false;
+    const there = installed[path];
+    // Packages for other platforms are left out by npm.
+    return there ? there.version !== version : !optional && !devOptional;
+  });
+}
+
+async function install() {
+  say("Installing packages (npm ci)");
+  // No package here needs its install script, and npm may refuse to run them.
+  const args = ["ci", "--include=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+  const npm = process.env.npm_execpath;
+  if (npm && basename(npm) === "npm-cli.js") await run(process.execPath, [npm, ...args]);
+  else await run("npm", args);
+}
+
+if (isMain(import.meta.url)) {
+  await main(async () => {
+    const { values } = parseArgs({ options: { servers: { type: "string", default: "any" } } });
+    if (!["any", "all", "none"].includes(values.servers)) {
+      throw new SetupError("--servers must be any, all or none.");
+    }
+    await setUp(values.servers);
+  });
+}
