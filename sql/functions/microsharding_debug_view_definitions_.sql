@@ -1,0 +1,124 @@
+CREATE OR REPLACE FUNCTION microsharding_debug_view_definitions_(
+  fdw_dst_prefix text
+) RETURNS TABLE (
+  table_name text,
+  definition text,
+  hash text
+)
+LANGUAGE sql STABLE
+SET search_path FROM CURRENT
+AS $$
+  WITH
+  local_shards AS MATERIALIZED (
+    SELECT n.oid, n.nspname::text AS shard
+    FROM unnest(microsharding_list_active_shards()) AS active(oid)
+    JOIN pg_namespace n ON n.oid = active.oid
+  ),
+  foreign_shards AS MATERIALIZED (
+    SELECT n.oid, substr(n.nspname::text, length(fdw_dst_prefix) + 2) AS shard
+    FROM unnest(microsharding_debug_fdw_schemas_(fdw_dst_prefix)) AS made(oid)
+    JOIN pg_namespace n ON n.oid = made.oid
+  ),
+  shards AS MATERIALIZED (
+    SELECT oid, shard, false AS is_foreign FROM local_shards
+    UNION ALL
+    -- A shard that is here is read here, and not a second time through a connection to this very server.
+    SELECT oid, shard, true FROM foreign_shards WHERE shard NOT IN (SELECT shard FROM local_shards)
+  ),
+  tables AS MATERIALIZED (
+    SELECT
+      c.oid AS relid,
+      c.relname::text AS table_name,
+      shards.shard,
+      format('%s.%I', shards.oid::regnamespace, c.relname) AS full_name,
+      shards.is_foreign
+    FROM shards
+    JOIN pg_class c ON c.relnamespace = shards.oid
+    -- Partitions come with their root.
+    WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND NOT c.relispartition
+  ),
+  columns AS MATERIALIZED (
+    SELECT tables.relid, tables.table_name, tables.is_foreign, a.attname::text AS name, a.attnum, a.atttypid, a.attcollation
+    FROM tables
+    JOIN pg_attribute a ON a.attrelid = tables.relid
+    WHERE a.attnum > 0 AND NOT a.attisdropped
+  ),
+  view_columns AS MATERIALIZED (
+    SELECT
+      table_name,
+      name,
+      min(atttypid) <> max(atttypid) AS is_mixed,
+      -- Where the shards disagree, and where microsharding_debug_fdw_import_() declared a column that must not be
+      -- compared by the other server.
+      min(atttypid) <> max(atttypid) OR min(attcollation) <> max(attcollation)
+        OR bool_or(is_foreign AND attcollation NOT IN (0, 100)) AS is_collated,
+      -- -1 and not NULL: of type character, NULL would give character(1).
+      CASE WHEN min(atttypid) = max(atttypid) THEN format_type(min(atttypid), -1) ELSE 'text' END AS type,
+      row_number() OVER (PARTITION BY table_name ORDER BY name <> 'id', name COLLATE "C") AS position
+    FROM columns
+    GROUP BY table_name, name
+  ),
+  selects AS (
+    SELECT
+      tables.table_name,
+      -- The statements are joined by hundreds, and the hundreds by one another: PostgreSQL descends into a chain of
+      -- UNION ALL recursively, and one chain of thousands would exceed max_stack_depth.
+      (row_number() OVER (PARTITION BY tables.table_name ORDER BY tables.shard) - 1) / 100 AS hundred,
+      tables.shard,
+      format('SELECT %L::text', tables.shard)
+        || COALESCE(string_agg(
+          CASE WHEN columns.name IS NULL THEN ', NULL::' || view_columns.type
+            ELSE ', ' || quote_ident(columns.name)
+              || CASE WHEN view_columns.is_mixed THEN '::text' ELSE '' END
+              || CASE WHEN view_columns.is_collated THEN ' COLLATE pg_catalog."default"' ELSE '' END
+          END,
+          '' ORDER BY view_columns.position
+        ), '')
+        || ' FROM ' || tables.full_name AS sql,
+      -- A renamed table or column changes nothing in the text of a view, but a view follows it.
+      tables.relid || COALESCE(string_agg(',' || columns.attnum, '' ORDER BY view_columns.position), '') AS ids
+    FROM tables
+    LEFT JOIN view_columns ON view_columns.table_name = tables.table_name
+    LEFT JOIN columns ON columns.relid = tables.relid AND columns.name = view_columns.name
+    GROUP BY tables.table_name, tables.shard, tables.full_name, tables.relid
+  ),
+  hundreds AS (
+    SELECT
+      table_name,
+      hundred,
+      count(*) AS selects,
+      format(E'(\n%s\n)', string_agg('  ' || sql, E'\n  UNION ALL\n' ORDER BY shard)) AS sql,
+      string_agg(ids, ';' ORDER BY shard) AS ids
+    FROM selects
+    GROUP BY table_name, hundred
+  ),
+  headings AS (
+    SELECT
+      table_name,
+      -- The view's own column is always called shard; a column of that name, if the table has one, is shard_.
+      string_agg(', ' || quote_ident(CASE WHEN name ~ '^shard_*$' THEN name || '_' ELSE name END), '' ORDER BY position)
+        AS names,
+      string_agg(', NULL::' || type, '' ORDER BY position) AS nulls
+    FROM view_columns
+    GROUP BY table_name
+  ),
+  definitions AS (
+    SELECT
+      hundreds.table_name,
+      format(E'(shard%s) AS\n', headings.names)
+        || string_agg(hundreds.sql, E'\nUNION ALL\n' ORDER BY hundreds.hundred)
+        -- A view of one SELECT could be written to, and a debug view must not be a way around a moved shard.
+        || CASE WHEN sum(hundreds.selects) = 1 THEN format(E'\nUNION ALL SELECT NULL::text%s WHERE false', headings.nulls) ELSE '' END
+        AS definition,
+      string_agg(hundreds.ids, ';' ORDER BY hundreds.hundred) AS ids
+    FROM hundreds
+    LEFT JOIN headings ON headings.table_name = hundreds.table_name
+    GROUP BY hundreds.table_name, headings.names, headings.nulls
+  )
+  SELECT table_name, definition, md5(definition || ids) FROM definitions
+$$;
+
+COMMENT ON FUNCTION microsharding_debug_view_definitions_(text)
+  IS 'Composes the debug view of each table: a column shard, then every column that any shard has in this table, '
+     'and one SELECT a shard. A column of different types in different shards (such as an enum that each shard has '
+     'for itself) becomes text.';

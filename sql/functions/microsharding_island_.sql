@@ -1,0 +1,12 @@
+CREATE OR REPLACE FUNCTION microsharding_island_() RETURNS text
+LANGUAGE sql STABLE
+SET search_path FROM CURRENT
+AS $$
+  SELECT format('%s/%s', (SELECT system_identifier FROM pg_control_system()), oid)
+  FROM pg_database
+  WHERE datname = current_database()
+$$;
+
+COMMENT ON FUNCTION microsharding_island_()
+  IS 'Returns what tells this database from all others, by whatever host name it is reached: '
+     'the system identifier of the server and the OID of the database.';

@@ -1,0 +1,25 @@
+-- Removes the SQL API from the schema that search_path names first, with its debug views. The shards stay, none of
+-- them active any more. After it, DROP SCHEMA microsharding works. What the old pg-microsharding left there goes, too:
+-- all functions whose names begin with microsharding_, which is the prefix of this API.
+DO $$
+DECLARE
+  lib text := current_schema();
+  func regprocedure;
+BEGIN
+  IF to_regprocedure(format('%I.microsharding_migration_before()', lib)) IS NOT NULL THEN
+    EXECUTE format('SELECT %I.microsharding_migration_before()', lib);
+  END IF;
+  IF to_regprocedure(format('%I.microsharding_debug_fdw_drop(text)', lib)) IS NOT NULL THEN
+    EXECUTE format('SELECT %I.microsharding_debug_fdw_drop(''microsharding_debug'')', lib);
+  END IF;
+  EXECUTE format('DROP VIEW IF EXISTS %I.microsharding_debug_catalog_', lib);
+  FOR func IN
+    SELECT oid::regprocedure FROM pg_proc
+    WHERE pronamespace = quote_ident(lib)::regnamespace AND proname LIKE 'microsharding\_%'
+    ORDER BY proname
+  LOOP
+    EXECUTE format('DROP ROUTINE %s', func);
+  END LOOP;
+  EXECUTE format('DROP TABLE IF EXISTS %I.microsharding_active_, %I.microsharding_moves_', lib, lib);
+END;
+$$;
