@@ -44,6 +44,7 @@ const PREFIX = "shardferry-sandbox-";
 const OWNER = new RegExp(`^${PREFIX}(\\d+)-`);
 
 let root: string | undefined;
+let watcher: ChildProcess | undefined;
 let count = 0;
 
 /** Makes a folder for one server, owned by the user it runs under and removed when this process ends. */
@@ -65,10 +66,21 @@ async function openRoot(): Promise<string> {
   await sweep();
   const folder = mkdtempSync(join(sandboxParent(), `${PREFIX}${process.pid}-`));
   if (serverUser()) chmodSync(folder, 0o711);
-  const watcher = spawnWatcher(folder, "pipe");
+  watcher = spawnWatcher(folder, "pipe");
   watcher.unref();
   (watcher.stdin as Socket).unref();
   return folder;
+}
+
+/** Stops every server of this process, removes their folders, and waits until that is done; the end of the process does the same. */
+export async function closeSandbox(): Promise<void> {
+  const closing = watcher;
+  if (!closing) return;
+  watcher = root = undefined;
+  const closed = once(closing, "close");
+  closing.ref();
+  closing.stdin?.end();
+  await closed;
 }
 
 function sandboxParent(): string {
@@ -96,6 +108,7 @@ function spawnWatcher(folder: string, stdin: "pipe" | "ignore"): ChildProcess {
     // Its own session: ^C in the terminal must not end the watcher before the servers.
     detached: true,
     cwd: "/",
+    env: { PATH: process.env["PATH"] },
   });
 }
 

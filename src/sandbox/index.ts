@@ -1,8 +1,8 @@
 /** Throw-away servers on 127.0.0.1 for the demo, the tests and the benchmarks. All end with the process that started them. */
 export { cacheDir } from "./cache.ts";
 export { findPostgres, findTemporal, type Major, MAJORS } from "./find.ts";
+export { closeSandbox, sweep } from "./folders.ts";
 export { ensureServers, type Need } from "./packages.ts";
-export { sweep } from "./folders.ts";
 export {
   type PostgresOptions,
   PostgresServer,

@@ -9,7 +9,7 @@ import { Client } from "pg";
 import { literal } from "../postgres/quote.ts";
 import { findPostgres, type Major, type PostgresBinaries } from "./find.ts";
 import { giveToServers, makeServerFolder } from "./folders.ts";
-import { randomPort, type Supervised, supervise, waitForEnd, waitUntilReady } from "./supervise.ts";
+import { randomPort, supervise, type Supervised, waitForEnd, waitUntilReady } from "./supervise.ts";
 import { copyTemplate } from "./template.ts";
 import { isReachable, serverUser } from "./user.ts";
 
@@ -269,12 +269,12 @@ export function defaultSettings(major: Major, { settings, durable }: PostgresOpt
 
 async function createData(binaries: PostgresBinaries, home: string, dataDir: string): Promise<string> {
   mkdirSync(home, { recursive: true });
+  giveToServers(home);
   if (!isReachable(home)) {
     throw new Error(
       `The user ${serverUser()?.name} cannot enter ${home}, so that PostgreSQL cannot keep its data there.`,
     );
   }
-  giveToServers(home);
   rmSync(dataDir, { recursive: true, force: true });
   const password = await copyTemplate(binaries, dataDir);
   writeFileSync(join(dataDir, "postgresql.conf"), `\ninclude = '${CONF}'\n`, { flag: "a" });

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { ShardferryError } from "../errors.ts";
 import { findTemporal } from "./find.ts";
 import { makeServerFolder } from "./folders.ts";
-import { randomPort, type Supervised, supervise, waitForEnd, waitUntilReady } from "./supervise.ts";
+import { randomPort, supervise, type Supervised, waitForEnd, waitUntilReady } from "./supervise.ts";
 
 const run = promisify(execFile);
 

@@ -1,0 +1,76 @@
+import { builtinModules } from "node:module";
+
+import eslint from "@eslint/js";
+import simpleImportSort from "eslint-plugin-simple-import-sort";
+import tseslint from "typescript-eslint";
+
+/** What a workflow may not load: it runs in a sandbox without Node, and must give the same result at every replay. */
+const NOT_IN_WORKFLOWS = [
+  ...["node:*", ...builtinModules.filter((name) => !name.startsWith("_"))],
+  ...["pg", "zod", "@temporalio/client", "@temporalio/worker", "@temporalio/activity"],
+];
+
+export default tseslint.config(
+  { ignores: ["dist/", "node_modules/", ".cache/"] },
+  eslint.configs.recommended,
+  {
+    plugins: { "simple-import-sort": simpleImportSort },
+    rules: {
+      "simple-import-sort/imports": "error",
+      "simple-import-sort/exports": "error",
+      "max-lines": ["error", { max: 300, skipBlankLines: true, skipComments: true }],
+      "max-lines-per-function": ["error", { max: 60, skipBlankLines: true, skipComments: true }],
+    },
+  },
+  {
+    files: ["**/*.ts"],
+    extends: [tseslint.configs.recommendedTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      "@typescript-eslint/no-floating-promises": "error",
+      "@typescript-eslint/consistent-type-imports": ["error", { fixStyle: "inline-type-imports" }],
+      "@typescript-eslint/switch-exhaustiveness-check": "error",
+      "@typescript-eslint/explicit-module-boundary-types": "error",
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
+      // Interfaces are satisfied by functions that happen to need no await.
+      "@typescript-eslint/require-await": "off",
+    },
+  },
+  {
+    files: ["workflows/**/*.ts"],
+    rules: {
+      "@typescript-eslint/no-restricted-imports": [
+        "error",
+        {
+          patterns: [
+            {
+              group: [...NOT_IN_WORKFLOWS.flatMap((name) => [name, `${name}/*`])],
+              message: "Workflows are deterministic and run without Node.",
+              allowTypeImports: true,
+            },
+            {
+              group: ["**/src/**", "**/activities/**"],
+              message: "A workflow reaches activities through a proxy: only `import type`.",
+              allowTypeImports: true,
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    // A test's promise belongs to the runner, and a describe block is as long as its tests.
+    files: ["test/**/*.ts"],
+    rules: {
+      "max-lines-per-function": "off",
+      "@typescript-eslint/no-floating-promises": [
+        "error",
+        { allowForKnownSafeCalls: [{ from: "package", package: "node:test", name: ["test", "it", "describe", "suite"] }] },
+      ],
+    },
+  },
+  {
+    files: ["**/*.{js,mjs}"],
+    languageOptions: { globals: { console: "readonly", process: "readonly", URL: "readonly" } },
+  },
+);

@@ -1,0 +1,108 @@
+/**
+ * Runs the tests: `npm test`, `npm test -- test/sandbox`, `npm test -- move --test-name-pattern=keeps`.
+ * It starts the servers that test files share, runs two files at a time, and leaves nothing running.
+ */
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+import { closeSandbox, sweep } from "../src/sandbox/index.ts";
+import { describeShared, SERVERS_VARIABLE, startShared } from "./support/servers.ts";
+import { endStrays, RUN_VARIABLE } from "./support/strays.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const MINUTE = 60_000;
+/** Two cores: more files at a time would only make the timing of each less like real life. */
+const FILES_AT_A_TIME = 2;
+const LIMITS = {
+  test: { all: 15 * MINUTE, file: 10 * MINUTE },
+  soak: { all: 240 * MINUTE, file: 240 * MINUTE },
+};
+/** Names a file for `{"passed":…,"failed":…}`, for those who run us. */
+const SUMMARY_VARIABLE = "SHARDFERRY_TEST_SUMMARY";
+
+interface Counts {
+  passed: number;
+  failed: number;
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { soak: { type: "boolean" }, "test-name-pattern": { type: "string", multiple: true } },
+  });
+  const kind = values.soak ? "soak" : "test";
+  const files = findFiles(kind, positionals);
+  if (files.length === 0) throw new Error(`No test file fits ${positionals.join(" ")}`);
+
+  isolateFromUser();
+  const stateFolder = mkdtempSync(join(tmpdir(), "shardferry-test-state-"));
+  process.env["SHARDFERRY_STATE_DIR"] = stateFolder;
+  process.env[RUN_VARIABLE] = String(process.pid);
+  process.env[SERVERS_VARIABLE] = describeShared(await startShared());
+  const counts = await runFiles(kind, files, values["test-name-pattern"]);
+  counts.failed += await stopEverything();
+  rmSync(stateFolder, { recursive: true, force: true });
+
+  const summary = process.env[SUMMARY_VARIABLE];
+  if (summary) writeFileSync(summary, JSON.stringify(counts));
+  process.exitCode = counts.failed > 0 ? 1 : 0;
+}
+
+/** The settings of whoever runs the tests must reach neither the tests nor what they start. */
+function isolateFromUser(): void {
+  const settings = /^(PG(?!_BIN$)|TEMPORAL_|SHARDFERRY_(?!CACHE$|TEMPORAL$|TEST_))/;
+  const options =
+    /^(DSNS|MIGRATE_CMD|WEIGHT_SQL|DEACTIVATE_SQL|PARALLELISM|MAX_REPLICATION_LAG_SEC|SCHEMA_NAME_FMT)$/;
+  for (const name of Object.keys(process.env)) {
+    if (settings.test(name) || options.test(name)) delete process.env[name];
+  }
+}
+
+/** Lists the test files whose path holds one of the filters; Node 20 itself takes no patterns. */
+function findFiles(kind: "test" | "soak", filters: string[]): string[] {
+  return readdirSync(join(ROOT, "test"), { recursive: true, encoding: "utf8" })
+    .map((file) => join("test", file))
+    .filter((file) => file.endsWith(`.${kind}.ts`))
+    .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(normalize(filter))))
+    .sort()
+    .map((file) => join(ROOT, file));
+}
+
+const normalize = (filter: string): string => relative(ROOT, join(ROOT, filter.replace(ROOT, "")));
+
+/** Runs the files, shows node's own report, and answers its sums. */
+async function runFiles(kind: "test" | "soak", files: string[], names: string[] = []): Promise<Counts> {
+  const counts: Counts = { passed: 0, failed: 0 };
+  const tests = run({
+    files,
+    concurrency: FILES_AT_A_TIME,
+    timeout: LIMITS[kind].file,
+    signal: AbortSignal.timeout(LIMITS[kind].all),
+    ...(names.length > 0 && { testNamePatterns: names }),
+  });
+  tests.on("test:diagnostic", ({ nesting, message }) => {
+    const [, what, count] = /^(pass|fail|cancelled) (\d+)$/.exec(message) ?? [];
+    if (nesting > 0 || !what) return;
+    if (what === "pass") counts.passed += Number(count);
+    else counts.failed += Number(count);
+  });
+  const report = tests.compose(new spec()) as AsyncIterable<string>;
+  for await (const text of report) process.stdout.write(text);
+  return counts;
+}
+
+/** Stops all servers; a process that a test left behind counts as a failure. */
+async function stopEverything(): Promise<number> {
+  const strays = await endStrays();
+  for (const stray of strays) process.stderr.write(`A test left this process running: ${stray}\n`);
+  await sweep();
+  await closeSandbox();
+  return strays.length;
+}
+
+await main();

@@ -1,0 +1,48 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+import { waitFor } from "./wait.ts";
+
+/** Every process that tests start inherits this variable from the runner. */
+export const RUN_VARIABLE = "SHARDFERRY_TEST_RUN";
+
+/** Ends the processes that tests have left running and answers their command lines; looks only where there is /proc. */
+export async function endStrays(): Promise<string[]> {
+  const left = listStrays();
+  for (const { pid } of left) end(pid);
+  await waitFor(() => listStrays().length === 0, { what: "left-over processes to end" });
+  return left.map(({ pid, command }) => `${pid} ${command}`);
+}
+
+function listStrays(): { pid: number; command: string }[] {
+  const mark = `${RUN_VARIABLE}=${process.pid}`;
+  return readIfThere(() => readdirSync("/proc"), [])
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) =>
+      readIfThere(() => readFileSync(`/proc/${pid}/environ`, "utf8"), "")
+        .split("\0")
+        .includes(mark),
+    )
+    .map((pid) => ({ pid: Number(pid), command: commandOf(pid) }));
+}
+
+const commandOf = (pid: string): string =>
+  readIfThere(() => readFileSync(`/proc/${pid}/cmdline`, "utf8"), "")
+    .replaceAll("\0", " ")
+    .trim();
+
+/** Processes end while we look at them, and those of others are closed to us. */
+function readIfThere<T>(read: () => T, otherwise: T): T {
+  try {
+    return read();
+  } catch {
+    return otherwise;
+  }
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
