@@ -44,14 +44,10 @@ const VARIABLES = {
 } as const;
 
 const schema = z.object({
-  schemaNameFmt: text
-    .refine((fmt) => /^[^%]*%(?:0\d{1,2})?d[^%]*$/.test(fmt), "must have exactly one %d or %04d")
-    .optional(),
+  schemaNameFmt: text.optional(),
   migrateCmd: text.optional(),
   weightSql: text.optional(),
-  deactivateSql: text
-    .refine((sql) => /\$1(?!\d)/.test(sql), "must use $1, the name of the old table")
-    .optional(),
+  deactivateSql: text.optional(),
   parallelism: wholeNumber(1, 1000).optional(),
   maxReplicationLagSec: wholeNumber(0, 86_400).optional(),
 });

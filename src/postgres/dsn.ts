@@ -209,6 +209,19 @@ export function toConninfo(dsn: Dsn, extra: Readonly<Record<string, string | und
     .join(" ");
 }
 
+/** Renders a DSN as `postgresql://…` with everything in it, also the password: only for environments of our own. */
+export function toUrl(dsn: Dsn): string {
+  const { host, port, user, password, database, params } = dsn;
+  const secret = password === undefined ? "" : `:${encodeURIComponent(password)}`;
+  const shown = host.includes(":") ? `[${host}]` : encodeURIComponent(host);
+  const query = new URLSearchParams(params).toString().replaceAll("+", "%20");
+  const target = `${shown}:${port}/${encodeURIComponent(database)}`;
+  return `postgresql://${encodeURIComponent(user)}${secret}@${target}${query ? `?${query}` : ""}`.replaceAll(
+    ",",
+    "%2C",
+  );
+}
+
 /**
  * The environment for a child process (pg_dump, psql) that shall reach this database: `base` without its own
  * connection variables, plus those of the DSN. So no secret is in the arguments, and no PGSERVICE interferes.

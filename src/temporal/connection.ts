@@ -17,6 +17,8 @@ export interface TemporalTarget {
 export interface Temporal {
   readonly target: TemporalTarget;
   readonly client: Client;
+  /** Brings the embedded server back if it has gone; of any other server nothing is known but to wait. */
+  revive(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -65,7 +67,11 @@ function embeddedTarget(embedded: EmbeddedServer): TemporalTarget {
 }
 
 /** Connects a client. */
-export async function connectClient(target: TemporalTarget): Promise<Temporal> {
+export async function connectClient(
+  target: TemporalTarget,
+  env: NodeJS.ProcessEnv,
+  say: (line: string) => void,
+): Promise<Temporal> {
   const [{ Client, Connection }, refused] = await Promise.all([
     import("@temporalio/client"),
     whyUnreachable(target.address),
@@ -79,7 +85,10 @@ export async function connectClient(target: TemporalTarget): Promise<Temporal> {
     },
   );
   const client = new Client({ connection, namespace: target.namespace });
-  return { target, client, close: () => connection.close() };
+  const revive = async (): Promise<void> => {
+    if (target.embedded) await ensureServer(env, say);
+  };
+  return { target, client, revive, close: () => connection.close() };
 }
 
 function unreachable(target: TemporalTarget, why: string, cause?: unknown): ShardferryError {

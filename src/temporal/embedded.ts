@@ -7,7 +7,7 @@ import { ShardferryError } from "../errors.ts";
 import { temporalBinary } from "./binary.ts";
 import { withLockFile } from "./lock-file.ts";
 import { endProcess, isAlive, type ProcessId, processId } from "./processes.ts";
-import { embeddedWorkers, readJson, stateFolder, writeJson } from "./state-folder.ts";
+import { databaseFile, embeddedWorkers, readJson, stateFolder, writeJson } from "./state-folder.ts";
 
 const HOST = "127.0.0.1";
 const START_TIMEOUT_MS = 30_000;
@@ -119,7 +119,7 @@ function launch(
 ): EmbeddedServer {
   const log = openSync(logFile(folder), "a", 0o600);
   const args = ["server", "start-dev", "--ip", HOST, "--port", String(port), "--ui-port", String(uiPort)];
-  args.push("--db-filename", join(folder, "temporal.db"), "--log-level", "error", "--ui-disable-news-fetch");
+  args.push("--db-filename", databaseFile(folder), "--log-level", "error", "--ui-disable-news-fetch");
   const child = spawn(binary, args, {
     detached: true,
     stdio: ["ignore", log, log],

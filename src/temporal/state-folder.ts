@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import type { IslandName } from "../../workflows/contract.ts";
@@ -11,6 +11,12 @@ export function stateFolder(env: NodeJS.ProcessEnv): string {
   mkdirSync(join(folder, "workers"), { recursive: true, mode: 0o700 });
   return folder;
 }
+
+/** The database file of the embedded server: every workflow it ever ran is in there. */
+export const databaseFile = (folder: string): string => join(folder, "temporal.db");
+
+/** True when the embedded server ran before. */
+export const hasDatabase = (env: NodeJS.ProcessEnv): boolean => existsSync(databaseFile(stateFolder(env)));
 
 /** Reads a JSON file; null where there is none, or only a damaged one. */
 export function readJson<T>(path: string): T | null {

@@ -1,0 +1,79 @@
+import type { ClientBase } from "pg";
+import type { IslandName } from "../../workflows/contract.ts";
+import { ShardferryError } from "../errors.ts";
+import { findLibSchema } from "../install.ts";
+import { ident, literal } from "../postgres/quote.ts";
+
+/** The SQL API as it is installed on one island. */
+export interface SqlApi {
+  readonly schema: string;
+  /** False for an installation of an older tool, which knows no weight factors. */
+  readonly hasFactors: boolean;
+  /** Reads a shard's number out of its schema's name; null for a name of another form. */
+  shardNumber(schema: string): number | null;
+}
+
+/** A number with which the names of shards are asked for: unlikely to stand in a name, not cut off by lpad. */
+const SAMPLE = 9083;
+
+/** Finds the SQL API of a database; null where it is not installed. */
+export async function findSqlApi(client: ClientBase): Promise<SqlApi | null> {
+  const schema = await findLibSchema(client);
+  if (schema === null) return null;
+  const { rows } = await client.query<{ name: string; factors: boolean }>(
+    `SELECT ${ident(schema)}.microsharding_schema_name_(${SAMPLE}) AS name,
+       to_regprocedure($1) IS NOT NULL AS factors`,
+    [`${ident(schema)}.microsharding_factor_(text)`],
+  );
+  return { schema, hasFactors: rows[0]!.factors, shardNumber: numberReader(rows[0]!.name) };
+}
+
+/** As `findSqlApi`, for what cannot do without it. */
+export async function requireSqlApi(client: ClientBase, island: IslandName): Promise<SqlApi> {
+  const api = await findSqlApi(client);
+  if (api) return api;
+  throw new ShardferryError(
+    "not_installed",
+    `The SQL API is not installed on ${island}: run \`shardferry install\` first.`,
+  );
+}
+
+/** Calls a function of the SQL API, `microsharding_…(…)`. */
+export const apiCall = (api: SqlApi, call: string): string => `${ident(api.schema)}.${call}`;
+
+/** The schema's name of a shard, in the format of this island. */
+export async function schemaName(client: ClientBase, api: SqlApi, shard: number): Promise<string> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT ${apiCall(api, "microsharding_schema_name_($1::int)")} AS name`,
+    [shard],
+  );
+  return rows[0]!.name;
+}
+
+function numberReader(sample: string): (schema: string) => number | null {
+  const at = sample.lastIndexOf(String(SAMPLE));
+  const prefix = at < 0 ? "" : sample.slice(0, at).replace(/0+$/, "");
+  const suffix = at < 0 ? "" : sample.slice(at + String(SAMPLE).length);
+  return (schema) => {
+    // A format that shows fewer digits: the last number in the name is the shard's.
+    if (at < 0) return lastNumber(schema);
+    if (!schema.startsWith(prefix) || !schema.endsWith(suffix)) return null;
+    const digits = schema.slice(prefix.length, schema.length - suffix.length);
+    return /^\d+$/.test(digits) ? Number(digits) : null;
+  };
+}
+
+function lastNumber(name: string): number | null {
+  const digits = /(\d+)\D*$/.exec(name)?.[1];
+  return digits === undefined ? null : Number(digits);
+}
+
+/** A set of shards as SQL sees it: the active ones, with oid and name. */
+export const activeShardsSql = (api: SqlApi): string => `
+  SELECT n.oid, n.nspname
+  FROM unnest(${apiCall(api, "microsharding_list_active_shards()")}) AS active(oid)
+  JOIN pg_namespace n ON n.oid = active.oid`;
+
+/** The factor of the shard `shard.nspname`, in a query over shards. */
+export const factorSql = (api: SqlApi): string =>
+  api.hasFactors ? apiCall(api, "microsharding_factor_(shard.nspname::text)") : literal("1");

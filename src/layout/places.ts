@@ -1,0 +1,57 @@
+import type { IslandName } from "../../workflows/contract.ts";
+import { ShardferryError } from "../errors.ts";
+import type { ConnectedIsland } from "../postgres/discover.ts";
+import { activeShardsSql, apiCall, findSqlApi } from "./api.ts";
+
+/** Where one shard is. */
+export interface Places {
+  readonly schema: string;
+  /** Islands on which it is active: one, or none. */
+  readonly active: readonly ConnectedIsland[];
+  /** Islands that have a schema of that name, active or not. */
+  readonly present: readonly IslandName[];
+}
+
+/** Looks on all islands at once where a shard is. */
+export async function findShard(islands: readonly ConnectedIsland[], shard: number): Promise<Places> {
+  const found = await Promise.all(
+    islands.map(async (island) => {
+      const api = await findSqlApi(island.client);
+      if (!api) return null;
+      const { rows } = await island.client.query<{ schema: string; active: boolean; present: boolean }>(
+        `WITH name AS MATERIALIZED (SELECT ${apiCall(api, "microsharding_schema_name_($1::int)")} AS schema)
+         SELECT schema,
+           EXISTS (SELECT FROM (${activeShardsSql(api)}) shard WHERE shard.nspname = schema) AS active,
+           EXISTS (SELECT FROM pg_namespace WHERE nspname = schema) AS present
+         FROM name`,
+        [shard],
+      );
+      return { island, ...rows[0]! };
+    }),
+  );
+  const known = found.filter((one) => one !== null);
+  const schemas = new Set(known.map(({ schema }) => schema));
+  if (schemas.size !== 1) throw schemas.size === 0 ? notInstalled(islands) : differentFormats(known, shard);
+  return {
+    schema: [...schemas][0]!,
+    active: known.filter(({ active }) => active).map(({ island }) => island),
+    present: known.filter(({ present }) => present).map(({ island }) => island.name),
+  };
+}
+
+function notInstalled(islands: readonly ConnectedIsland[]): ShardferryError {
+  const names = islands.map(({ name }) => name).join(", ");
+  return new ShardferryError(
+    "not_installed",
+    `The SQL API is installed on none of ${names}: run \`shardferry install\`.`,
+  );
+}
+
+function differentFormats(
+  known: readonly { island: ConnectedIsland; schema: string }[],
+  shard: number,
+): ShardferryError {
+  const names = known.map(({ island, schema }) => `${schema} on ${island.name}`).join(", ");
+  const text = `Shard ${shard} is called ${names}: run \`shardferry install --schema-name-fmt=…\` with one format for all.`;
+  return new ShardferryError("schema_formats_differ", text);
+}

@@ -1,0 +1,81 @@
+import type { ClientBase, QueryArrayResult, QueryResult } from "pg";
+import { messageOf, ShardferryError } from "../errors.ts";
+import { ident, literal } from "../postgres/quote.ts";
+
+/** The weight of one shard, as `--weight-sql` answers it. */
+export interface Weight {
+  readonly weight: number;
+  readonly unit: string;
+  readonly other: Readonly<Record<string, string>>;
+}
+
+/**
+ * Shards asked in one round trip. One batch is one transaction: it holds a lock on each table and index that it
+ * looked at, of which a server has room for some 6,000 by default.
+ */
+const BATCH = 20;
+/** Column that marks where the answer of the next shard begins. */
+const MARK = "shardferry_weight_of";
+
+/** Runs a query once for each shard, with that shard as the search path, and reads weights from the answers. */
+export async function customWeights(
+  client: ClientBase,
+  schemas: readonly string[],
+  sql: string,
+): Promise<{ name: string | null; weights: Map<string, Weight> }> {
+  const weights = new Map<string, Weight>();
+  const query = sql.trim().replace(/;+$/, "");
+  let name: string | null = null;
+  for (let i = 0; i < schemas.length; i += BATCH) {
+    const batch = schemas.slice(i, i + BATCH);
+    const text = batch
+      .map(
+        (schema) =>
+          `SET search_path TO ${ident(schema)};\nSELECT ${literal(schema)} AS ${MARK};\n${query}\n;`,
+      )
+      .join("\n");
+    for (const [schema, answer] of answers(await run(client, text, batch))) {
+      name ??= answer.fields[0]?.name ?? null;
+      weights.set(schema, toWeight(answer));
+    }
+  }
+  await client.query("RESET search_path");
+  // "?column?" is PostgreSQL's word for a column that was given no name.
+  return { name: name?.startsWith("?") ? null : name, weights };
+}
+
+async function run(client: ClientBase, text: string, batch: readonly string[]): Promise<QueryResult[]> {
+  try {
+    // node-postgres answers a list for several statements, which its types do not say.
+    const query = { text, rowMode: "array" as const };
+    return (await client.query(query)) as unknown as QueryArrayResult[];
+  } catch (cause) {
+    const range = batch.length === 1 ? batch[0]! : `${batch[0]!} to ${batch.at(-1)!}`;
+    throw new ShardferryError("weight_sql", `--weight-sql failed on shards ${range}: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+}
+
+/** Pairs each shard with the last answer that has columns. */
+function answers(results: readonly QueryResult[]): Map<string, QueryResult> {
+  const found = new Map<string, QueryResult>();
+  let schema = "";
+  for (const result of results) {
+    if (result.fields[0]?.name === MARK) schema = String((result.rows[0] as unknown[])[0]);
+    else if (schema !== "" && result.fields.length > 0) found.set(schema, result);
+  }
+  return found;
+}
+
+function toWeight({ fields, rows }: QueryResult): Weight {
+  const row = (rows[0] ?? []) as unknown[];
+  const [, number, unit] = /^\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(.*?)\s*$/is.exec(show(row[0])) ?? [];
+  const other = fields.slice(1).map((field, i) => [field.name, show(row[i + 1])] as const);
+  return { weight: Number(number ?? 0), unit: unit ?? "", other: Object.fromEntries(other) };
+}
+
+function show(value: unknown): string {
+  if (value === null || value === undefined) return "";
+  return typeof value === "object" ? JSON.stringify(value) : String(value as string | number | boolean);
+}

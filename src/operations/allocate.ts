@@ -1,0 +1,137 @@
+import { spawn } from "node:child_process";
+import type { Writable } from "node:stream";
+import type { IslandName } from "../../workflows/contract.ts";
+import type { Settings } from "../config/settings.ts";
+import type { ShardRange } from "../config/values.ts";
+import { ShardferryError, UsageError } from "../errors.ts";
+import { activeShardsSql, apiCall, findSqlApi, requireSqlApi, type SqlApi } from "../layout/api.ts";
+import type { ConnectedIsland } from "../postgres/discover.ts";
+import { onIslands } from "./islands.ts";
+
+export interface AllocateRequest extends ShardRange {
+  activate: boolean;
+}
+
+export interface AllocateResult {
+  island: IslandName;
+  /** Schemas that were missing. */
+  created: string[];
+  /** Schemas that are active now. */
+  activated: string[];
+}
+
+/** What the caller sees of an allocation, and where the shell command writes. */
+export interface AllocateHooks {
+  say(line: string): void;
+  commandOutput: Writable;
+}
+
+/**
+ * Creates the missing shards of a range on the first island, inactive; runs the shell command that fills them; and
+ * only when that succeeds activates them. It may be run again at any time.
+ */
+export async function allocate(
+  settings: Settings,
+  request: AllocateRequest,
+  hooks: AllocateHooks,
+): Promise<AllocateResult> {
+  const { migrateCmd } = settings;
+  if (migrateCmd === undefined) {
+    throw new UsageError(
+      "--migrate-cmd: give the shell command that creates the tables of new shards (or MIGRATE_CMD)",
+    );
+  }
+  const { first, last, activate } = request;
+  const created = await onIslands(settings, async (islands) => {
+    const island = islands[0]!;
+    const api = await requireSqlApi(island.client, island.name);
+    await refuseActiveElsewhere(islands.slice(1), island, api, request);
+    return {
+      island: island.name,
+      schemas: await callRange(island, api, "microsharding_ensure_exist", first, last),
+    };
+  });
+  hooks.say(`${created.island}: created ${created.schemas.join(", ") || "nothing, all schemas exist"}`);
+
+  hooks.say(`running ${migrateCmd}`);
+  await runShell(migrateCmd, settings.env, hooks.commandOutput);
+  if (!activate) return { island: created.island, created: created.schemas, activated: [] };
+
+  // A new session: the command may have run for hours, and firewalls forget idle connections.
+  const activated = await onIslands(settings, async (islands) => {
+    const island = islands.find(({ name }) => name === created.island);
+    if (!island)
+      throw new ShardferryError(
+        "island_gone",
+        `${created.island} is no primary any more; nothing was activated.`,
+      );
+    const api = await requireSqlApi(island.client, island.name);
+    return callRange(island, api, "microsharding_ensure_active", first, last);
+  });
+  hooks.say(`${created.island}: active ${activated.join(", ")}`);
+  return { island: created.island, created: created.schemas, activated };
+}
+
+async function callRange(
+  { client }: ConnectedIsland,
+  api: SqlApi,
+  name: string,
+  first: number,
+  last: number,
+): Promise<string[]> {
+  const { rows } = await client.query<{ schema: string }>(
+    `SELECT nspname::text AS schema FROM ${apiCall(api, `${name}($1::int, $2::int)`)} AS touched(shard)
+     JOIN pg_namespace n ON n.oid = touched.shard::regnamespace ORDER BY 1`,
+    [first, last],
+  );
+  return rows.map(({ schema }) => schema);
+}
+
+async function refuseActiveElsewhere(
+  others: readonly ConnectedIsland[],
+  island: ConnectedIsland,
+  api: SqlApi,
+  { first, last }: ShardRange,
+): Promise<void> {
+  const { rows } = await island.client.query<{ schema: string }>(
+    `SELECT ${apiCall(api, "microsharding_schema_name_(n)")} AS schema FROM generate_series($1::int, $2::int) n`,
+    [first, last],
+  );
+  const schemas = rows.map(({ schema }) => schema);
+  const found = await Promise.all(
+    others.map(async ({ name, client }) => {
+      const there = await findSqlApi(client);
+      if (!there) return [];
+      const active = await client.query<{ schema: string }>(
+        `SELECT nspname::text AS schema FROM (${activeShardsSql(there)}) shard WHERE nspname = ANY ($1) ORDER BY 1`,
+        [schemas],
+      );
+      return active.rows.map(({ schema }) => `${schema} on ${name}`);
+    }),
+  );
+  const active = found.flat();
+  if (active.length > 0) {
+    const text = `Shards of the range are active elsewhere: ${active.join(", ")}. A shard must not be on two islands.`;
+    throw new ShardferryError("refused", text);
+  }
+}
+
+/** Runs a shell command with the settings in its environment; a status other than 0 is an error. */
+async function runShell(command: string, env: NodeJS.ProcessEnv, output: Writable): Promise<void> {
+  const inherited = output === process.stdout;
+  const child = spawn(command, {
+    shell: true,
+    env,
+    stdio: ["inherit", inherited ? "inherit" : "pipe", "inherit"],
+  });
+  child.stdout?.pipe(output, { end: false });
+  const status = await new Promise<string | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) =>
+      resolve(code === 0 ? null : signal ? `by ${signal}` : `with status ${code}`),
+    );
+  });
+  if (status !== null) {
+    throw new ShardferryError("migrate_cmd", `The migrate command ended ${status}; no shard was activated.`);
+  }
+}

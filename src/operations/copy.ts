@@ -1,0 +1,75 @@
+import {
+  type CopyInput,
+  type CopyMethod,
+  type CopyResult,
+  copyWorkflowId,
+  moveWorkflowId,
+} from "../../workflows/contract.ts";
+import type { Settings } from "../config/settings.ts";
+import { UsageError } from "../errors.ts";
+import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/discover.ts";
+import { dsnsOf } from "./islands.ts";
+import type { Session } from "./session.ts";
+import { attachIfSame, BusyError, findRunning, start } from "./start.ts";
+import type { Watch } from "./watch.ts";
+
+/** What a copy is asked for. */
+export interface CopyRequest {
+  schema: string;
+  /** DSN or prefix of an island's name. */
+  from: string;
+  to: string;
+  wait?: boolean | undefined;
+  validateFks?: boolean | undefined;
+  copyMethod?: CopyMethod | undefined;
+}
+
+/** Starts a copy, or attaches to the one that runs for the same request. */
+export async function copy(
+  session: Promise<Session>,
+  settings: Settings,
+  request: CopyRequest,
+): Promise<Watch<CopyResult>> {
+  const dsns = dsnsOf(settings, request.from, request.to);
+  return withIslands(dsns, async (islands) => {
+    const from = resolveIsland(request.from, islands, settings.env);
+    const to = resolveIsland(request.to, islands, settings.env);
+    if (from === to) throw new UsageError(`--from and --to are the same island, ${to.name}.`);
+    const { schema } = request;
+    const opened = await session;
+    const workflowId = copyWorkflowId(schema, to.name);
+    const input: CopyInput = {
+      schema,
+      from: from.name,
+      to: to.name,
+      wait: request.wait ?? false,
+      validateFks: request.validateFks ?? false,
+      maxReplicationLagSec: settings.maxReplicationLagSec,
+      copyMethod: request.copyMethod ?? "auto",
+    };
+    const [running, moving] = await Promise.all([
+      findRunning(opened.temporal, workflowId),
+      findRunning(opened.temporal, moveWorkflowId(schema)),
+    ]);
+    if (moving) throw new BusyError(moving, [`it moves ${schema}`]);
+    if (!running) await requireSchema(from, schema);
+    const watch = running
+      ? attachIfSame<CopyResult>(opened.temporal, running, input)
+      : await start<CopyResult>(opened.temporal, "copy", workflowId, input);
+    opened.work(dsns);
+    return watch;
+  });
+}
+
+async function requireSchema({ client, name }: ConnectedIsland, schema: string): Promise<void> {
+  const { rows } = await client.query<{ schemas: string[] }>(
+    `SELECT array_agg(nspname::text ORDER BY nspname) AS schemas FROM pg_namespace
+     WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'`,
+  );
+  const schemas = rows[0]?.schemas ?? [];
+  if (schemas.includes(schema)) return;
+  const shown = schemas.slice(0, 20).join(", ") + (schemas.length > 20 ? ", …" : "");
+  throw new UsageError(
+    `There is no schema "${schema}" on ${name}. The schemas there are: ${shown || "none"}.`,
+  );
+}

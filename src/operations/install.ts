@@ -1,0 +1,35 @@
+import type { IslandName } from "../../workflows/contract.ts";
+import type { Settings } from "../config/settings.ts";
+import { messageOf, ShardferryError } from "../errors.ts";
+import { install as installOn, type InstallResult } from "../install.ts";
+import { redact } from "../postgres/dsn.ts";
+import { onIslands } from "./islands.ts";
+
+/** What `install` did on one island. */
+export interface IslandInstallation extends InstallResult {
+  readonly island: IslandName;
+}
+
+/** Installs or upgrades the SQL API on all islands at once. An island that fails does not keep the others from it. */
+export async function install(settings: Settings): Promise<IslandInstallation[]> {
+  const { schemaNameFmt } = settings;
+  const outcomes = await onIslands(settings, (islands) =>
+    Promise.all(
+      islands.map(async ({ name, client }) => {
+        try {
+          return {
+            island: name,
+            ...(await installOn(client, schemaNameFmt === undefined ? {} : { schemaNameFmt })),
+          };
+        } catch (error) {
+          if (error instanceof ShardferryError && error.code === "usage") throw error;
+          return { island: name, problem: redact(messageOf(error), settings.dsns) };
+        }
+      }),
+    ),
+  );
+  const failed = outcomes.flatMap((one) => ("problem" in one ? [`${one.island}: ${one.problem}`] : []));
+  if (failed.length > 0)
+    throw new ShardferryError("install", `Not installed on ${failed.join("\nNot installed on ")}`);
+  return outcomes.filter((one): one is IslandInstallation => !("problem" in one));
+}

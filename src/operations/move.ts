@@ -1,0 +1,119 @@
+import {
+  type CopyMethod,
+  type IslandName,
+  type MoveInput,
+  type MoveResult,
+  moveWorkflowId,
+} from "../../workflows/contract.ts";
+import type { Settings } from "../config/settings.ts";
+import { ShardferryError, UsageError } from "../errors.ts";
+import { findShard, type Places } from "../layout/places.ts";
+import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/discover.ts";
+import { dsnsOf } from "./islands.ts";
+import type { Session } from "./session.ts";
+import { attachIfSame, findRunning, start } from "./start.ts";
+import type { Watch } from "./watch.ts";
+
+/** What a move is asked for; what is missing has the default of the command line. */
+export interface MoveRequest {
+  shard: number;
+  /** DSN or prefix of an island's name. */
+  to: string;
+  /** Where the shard is active, if left out. */
+  from?: string | undefined;
+  activateOnDestination: boolean;
+  maxWriteBlockMs?: number | undefined;
+  wait?: boolean | undefined;
+  validateFks?: boolean | undefined;
+  copyMethod?: CopyMethod | undefined;
+}
+
+export const DEFAULT_MAX_WRITE_BLOCK_MS = 3000;
+
+/** Starts a move, or attaches to the one that runs for the same request. What is wrong is said before it starts. */
+export async function move(
+  session: Promise<Session>,
+  settings: Settings,
+  request: MoveRequest,
+): Promise<Watch<MoveResult>> {
+  const dsns = dsnsOf(settings, request.from, request.to);
+  return withIslands(dsns, async (islands) => {
+    const to = resolveIsland(request.to, islands, settings.env);
+    const given = request.from === undefined ? null : resolveIsland(request.from, islands, settings.env);
+    const places = await findShard(islands, request.shard);
+    const opened = await session;
+    const { temporal } = opened;
+    const workflowId = moveWorkflowId(places.schema);
+
+    const running = await findRunning(temporal, workflowId);
+    if (running) {
+      // In the middle of its switch a shard may be active nowhere, or already on the destination.
+      const from = given?.name ?? String(running.request["from"] ?? "");
+      const watch = attachIfSame<MoveResult>(
+        temporal,
+        running,
+        moveInput(settings, request, places.schema, from, to.name),
+      );
+      opened.work(dsns);
+      return watch;
+    }
+    const from = sourceOf(request.shard, places, given, to);
+    opened.work(dsns);
+    return start<MoveResult>(
+      temporal,
+      "move",
+      workflowId,
+      moveInput(settings, request, places.schema, from.name, to.name),
+    );
+  });
+}
+
+function moveInput(
+  settings: Settings,
+  request: MoveRequest,
+  schema: string,
+  from: IslandName,
+  to: IslandName,
+): MoveInput {
+  return {
+    schema,
+    shard: request.shard,
+    from,
+    to,
+    wait: request.wait ?? false,
+    validateFks: request.validateFks ?? false,
+    maxReplicationLagSec: settings.maxReplicationLagSec,
+    copyMethod: request.copyMethod ?? "auto",
+    activateOnDestination: request.activateOnDestination,
+    maxWriteBlockMs: request.maxWriteBlockMs ?? DEFAULT_MAX_WRITE_BLOCK_MS,
+    deactivateSql: settings.deactivateSql ?? null,
+  };
+}
+
+/** Finds where the shard leaves from, and refuses what cannot be. */
+function sourceOf(
+  shard: number,
+  { schema, active, present }: Places,
+  given: ConnectedIsland | null,
+  to: ConnectedIsland,
+): ConnectedIsland {
+  const what = `Shard ${shard} (${schema})`;
+  const refuse = (text: string): never => {
+    throw new ShardferryError("refused", text);
+  };
+  if (given?.name === to.name) throw new UsageError(`--from and --to are the same island, ${to.name}.`);
+  if (active.length === 0) {
+    const where =
+      present.length === 0
+        ? "exists on no island"
+        : `is active on no island; there are inactive copies on ${present.join(", ")}`;
+    refuse(`${what} ${where}.`);
+  }
+  if (active.length > 1)
+    refuse(`${what} is active on several islands: ${active.map(({ name }) => name).join(", ")}.`);
+  const source = active[0]!;
+  if (source.name === to.name) refuse(`${what} is already active on ${to.name}; there is nothing to move.`);
+  if (given && given.name !== source.name)
+    refuse(`${what} is active on ${source.name}, not on ${given.name}.`);
+  return source;
+}

@@ -1,0 +1,132 @@
+import { spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { IslandName } from "../../workflows/contract.ts";
+import type { Settings } from "../config/settings.ts";
+import { type Dsn, toUrl } from "../postgres/dsn.ts";
+import { connectClient, existingTarget, resolveTarget, type Temporal } from "../temporal/connection.ts";
+import { embeddedWorkers, hasDatabase, registerWorker } from "../temporal/state-folder.ts";
+
+/** Called with lines for the operator: what was started, what is missing. */
+export type Say = (line: string) => void;
+
+/** A worker in this process. */
+interface Working {
+  stop(): Promise<void>;
+  failed: Promise<never>;
+}
+
+/** Time for a process in the background to take over the work. */
+const HAND_OVER_MS = 10_000;
+
+/** A connection to Temporal, and with the embedded server also the worker that does the work. */
+export class Session {
+  readonly temporal: Temporal;
+  readonly #settings: Settings;
+  readonly #say: Say;
+  #working: Promise<Working> | undefined;
+  #dsns: readonly Dsn[] = [];
+  #unregister: (() => void) | undefined;
+
+  private constructor(temporal: Temporal, settings: Settings, say: Say) {
+    this.temporal = temporal;
+    this.#settings = settings;
+    this.#say = say;
+  }
+
+  /** Connects; starts the embedded server when no address is given. */
+  static async open(settings: Settings, say: Say): Promise<Session> {
+    const target = await resolveTarget(settings.env, say);
+    return new Session(await connectClient(target, settings.env, say), settings, say);
+  }
+
+  /** Connects for looking only: null where there never was anything to look at. */
+  static async openExisting(settings: Settings, say: Say): Promise<Session | null> {
+    const target = await existingTarget(settings.env);
+    if (!target && !hasDatabase(settings.env)) return null;
+    return Session.open(settings, say);
+  }
+
+  /** True when this process or another one of this user works off the tasks of the embedded server. */
+  get hasEmbeddedWorker(): boolean {
+    const folder = this.temporal.target.embedded?.folder;
+    return folder !== undefined && embeddedWorkers(folder).length > 0;
+  }
+
+  /**
+   * With the embedded server, begins to work off tasks in this process, unless a lasting worker that knows the
+   * islands does. With a server of its own address, workers are somebody else's.
+   */
+  work(dsns: readonly Dsn[]): void {
+    const { embedded } = this.temporal.target;
+    if (!embedded || this.#working) return;
+    const islands = dsns.map(({ name }) => name);
+    if (knownByLasting(embedded.folder, islands)) return;
+    this.#dsns = dsns;
+    this.#unregister = registerWorker(embedded.folder, false, islands);
+    this.#working = this.#startWorker(dsns);
+    this.#working.catch(() => undefined);
+  }
+
+  /** Rejects when the worker of this process fails; never resolves. */
+  async workerFailure(): Promise<never> {
+    if (!this.#working) return new Promise<never>(() => undefined);
+    return (await this.#working).failed;
+  }
+
+  /** Leaves a workflow to a process in the background, so that this one can end. */
+  async detach(workflowId: string): Promise<void> {
+    const folder = this.temporal.target.embedded?.folder;
+    if (!folder || !this.#working) return;
+    const log = openSync(join(folder, "background.log"), "a", 0o600);
+    const child = spawn(
+      process.execPath,
+      [...process.execArgv, launcher(), "attach", workflowId, "--skip-config"],
+      {
+        detached: true,
+        stdio: ["ignore", log, log],
+        // By the environment, which only this user can read; arguments are for everybody.
+        env: { ...this.#settings.env, DSNS: this.#dsns.map(toUrl).join(","), PGDSNS: "" },
+      },
+    );
+    closeSync(log);
+    child.on("error", () => undefined);
+    child.unref();
+    const deadline = Date.now() + HAND_OVER_MS;
+    while (child.exitCode === null && Date.now() < deadline) {
+      if (embeddedWorkers(folder).some(({ pid }) => pid === child.pid)) return;
+      await sleep(20);
+    }
+  }
+
+  /** Stops the worker of this process, after its running steps, and closes the connection. */
+  async close(): Promise<void> {
+    const working = await this.#working?.catch(() => undefined);
+    await working?.stop();
+    this.#unregister?.();
+    await this.temporal.close();
+  }
+
+  async #startWorker(dsns: readonly Dsn[]): Promise<Working> {
+    // @temporalio/worker costs 0.6 s, so it is loaded only where it is used.
+    const { startWorker } = await import("../temporal/worker.ts");
+    const { connectionOptions, namespace } = this.temporal.target;
+    return startWorker({ connectionOptions, namespace, settings: this.#settings, dsns });
+  }
+}
+
+function knownByLasting(folder: string, islands: readonly IslandName[]): boolean {
+  return embeddedWorkers(folder).some(
+    (worker) => worker.lasting && islands.every((island) => worker.islands.includes(island)),
+  );
+}
+
+/** The executable: the one that runs, or that of the package when this is used as a library. */
+function launcher(): string {
+  const running = process.argv[1] ?? "";
+  return /shardferry$/.test(running)
+    ? running
+    : fileURLToPath(new URL("../../../bin/shardferry", import.meta.url));
+}

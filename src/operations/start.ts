@@ -1,0 +1,87 @@
+import { isDeepStrictEqual } from "node:util";
+import type { WorkflowHandle } from "@temporalio/client";
+import { REQUEST_MEMO, TASK_QUEUE } from "../../workflows/contract.ts";
+import { ShardferryError } from "../errors.ts";
+import type { Temporal } from "../temporal/connection.ts";
+import { Watch } from "./watch.ts";
+
+/** A workflow that runs, with what it was asked for. */
+export interface Running {
+  readonly workflowId: string;
+  readonly runId: string;
+  readonly type: string;
+  readonly startTime: Date;
+  readonly request: Record<string, unknown>;
+}
+
+/** A running workflow holds what another request wants. */
+export class BusyError extends ShardferryError {
+  constructor(running: Running, differences: readonly string[]) {
+    const { workflowId, startTime } = running;
+    super(
+      "busy",
+      `${workflowId} runs since ${startTime.toISOString()} with another request (${differences.join("; ")}). ` +
+        `See it with \`shardferry attach ${workflowId}\`, or end it with \`shardferry abort ${workflowId}\``,
+    );
+  }
+}
+
+/** Looks whether a workflow runs. */
+export async function findRunning(temporal: Temporal, workflowId: string): Promise<Running | null> {
+  const description = await temporal.client.workflow
+    .getHandle(workflowId)
+    .describe()
+    .catch((error: unknown) => {
+      if ((error as Error).name === "WorkflowNotFoundError") return null;
+      throw error;
+    });
+  if (description?.status.name !== "RUNNING") return null;
+  const { runId, type, startTime, memo } = description;
+  const request = (memo?.[REQUEST_MEMO] ?? {}) as Record<string, unknown>;
+  return { workflowId, runId, type, startTime, request };
+}
+
+/** Attaches to a running workflow if it was asked for the same; refuses otherwise. */
+export function attachIfSame<T>(temporal: Temporal, running: Running, request: object): Watch<T> {
+  const asked = JSON.parse(JSON.stringify(request)) as Record<string, unknown>;
+  const keys = new Set([...Object.keys(asked), ...Object.keys(running.request)]);
+  const differences = [...keys]
+    .filter((key) => !isDeepStrictEqual(asked[key], running.request[key]))
+    .map(
+      (key) => `${key} is ${JSON.stringify(running.request[key])} there, ${JSON.stringify(asked[key])} here`,
+    );
+  if (differences.length > 0) throw new BusyError(running, differences);
+  return watchRunning(temporal, running);
+}
+
+/** Watches a workflow that runs already. */
+export function watchRunning<T>(temporal: Temporal, { workflowId, runId }: Running): Watch<T> {
+  const handle: WorkflowHandle = temporal.client.workflow.getHandle(workflowId, runId);
+  return new Watch<T>(temporal, handle, runId, true);
+}
+
+/** Starts a workflow, or attaches to the one that somebody started with the same request a moment ago. */
+export async function start<T>(
+  temporal: Temporal,
+  type: string,
+  workflowId: string,
+  request: object,
+): Promise<Watch<T>> {
+  for (;;) {
+    try {
+      const handle = await temporal.client.workflow.start(type, {
+        workflowId,
+        taskQueue: TASK_QUEUE,
+        args: [request],
+        memo: { [REQUEST_MEMO]: request },
+        workflowIdConflictPolicy: "FAIL",
+        workflowIdReusePolicy: "ALLOW_DUPLICATE",
+      });
+      return new Watch<T>(temporal, handle, handle.firstExecutionRunId, false);
+    } catch (error) {
+      if ((error as Error).name !== "WorkflowExecutionAlreadyStartedError") throw error;
+      const running = await findRunning(temporal, workflowId);
+      if (running) return attachIfSame(temporal, running, request);
+    }
+  }
+}

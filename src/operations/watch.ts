@@ -1,0 +1,74 @@
+import type { WorkflowHandle } from "@temporalio/client";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Temporal } from "../temporal/connection.ts";
+import { isPassing, type Outcome, outcomeOfError } from "../temporal/outcome.ts";
+import { type Snapshot, takeSnapshot } from "../temporal/snapshot.ts";
+
+/** How often a running workflow is looked at. */
+const LOOK_EVERY_MS = 500;
+
+/** The signals that steer a workflow, by the names in the contract. */
+export type SteeringSignal = "confirm" | "skipLag" | "abort";
+
+/** A workflow that was started or attached to. */
+export class Watch<T> {
+  readonly workflowId: string;
+  readonly runId: string;
+  /** True when it ran already. */
+  readonly attached: boolean;
+  readonly #temporal: Temporal;
+  readonly #handle: WorkflowHandle;
+  readonly #outcome: Promise<Outcome<T>>;
+
+  constructor(temporal: Temporal, handle: WorkflowHandle, runId: string, attached: boolean) {
+    this.#temporal = temporal;
+    this.#handle = handle;
+    this.workflowId = handle.workflowId;
+    this.runId = runId;
+    this.attached = attached;
+    this.#outcome = this.#await();
+    // Whoever asks for the outcome gets the error; until then it must not end the process.
+    this.#outcome.catch(() => undefined);
+  }
+
+  /** How the workflow ends. */
+  outcome(): Promise<Outcome<T>> {
+    return this.#outcome;
+  }
+
+  /** Waits for the end, also while Temporal itself is away. */
+  async #await(): Promise<Outcome<T>> {
+    for (;;) {
+      try {
+        return { kind: "done", result: (await this.#handle.result()) as T };
+      } catch (error) {
+        if (!isPassing(error)) return outcomeOfError(error);
+        await this.#temporal.revive().catch(() => undefined);
+        await sleep(LOOK_EVERY_MS);
+      }
+    }
+  }
+
+  /** Looks at the workflow twice a second until it has ended, and once more then; `stop` ends the looking early. */
+  async *snapshots(stop?: AbortSignal): AsyncGenerator<Snapshot> {
+    const ended = new AbortController();
+    void this.#outcome.then(
+      () => ended.abort(),
+      () => ended.abort(),
+    );
+    const wake = AbortSignal.any(stop ? [ended.signal, stop] : [ended.signal]);
+    for (;;) {
+      const last = ended.signal.aborted;
+      if (stop?.aborted) return;
+      const snapshot = await takeSnapshot(this.#temporal, this.#handle).catch(() => null);
+      if (snapshot) yield snapshot;
+      if (last) return;
+      await sleep(LOOK_EVERY_MS, undefined, { signal: wake }).catch(() => undefined);
+    }
+  }
+
+  /** Sends one of the signals. */
+  async signal(name: SteeringSignal): Promise<void> {
+    await this.#handle.signal(name);
+  }
+}

@@ -1,0 +1,98 @@
+import type { Client, WorkflowExecutionDescription, WorkflowHandle } from "@temporalio/client";
+import type { Progress, StepName, StepProgress } from "../../workflows/contract.ts";
+import type { Temporal } from "./connection.ts";
+
+/** What can be seen of a workflow at one moment. */
+export interface Snapshot {
+  readonly workflowId: string;
+  readonly runId: string;
+  /** `move`, `copy` and the like. */
+  readonly type: string;
+  readonly running: boolean;
+  /** The workflow's own story; null while no worker answers. */
+  readonly progress: Progress | null;
+  readonly activities: readonly ActivitySnapshot[];
+  /** Set when a task has been waiting for a worker for seconds: the name of its queue. */
+  readonly idleQueue: string | null;
+}
+
+/** A step that is under way. */
+export interface ActivitySnapshot {
+  readonly step: StepName;
+  readonly attempt: number;
+  readonly details: StepProgress | null;
+  /** Why the last attempt failed. */
+  readonly failure: string | null;
+}
+
+/** The name of the query that every workflow answers. */
+const PROGRESS_QUERY = "progress";
+const QUERY_TIMEOUT_MS = 2000;
+/** A task that no worker has taken for so long tells that there is none. */
+const IDLE_AFTER_MS = 2500;
+
+/** Looks at a workflow without adding to its history. What no worker answers in time is left out. */
+export async function takeSnapshot(temporal: Temporal, handle: WorkflowHandle): Promise<Snapshot> {
+  const asking = queryProgress(temporal.client, handle);
+  const description = await handle.describe();
+  const activities = await Promise.all((description.raw.pendingActivities ?? []).map(readActivity));
+  return {
+    workflowId: description.workflowId,
+    runId: description.runId,
+    type: description.type,
+    running: description.status.name === "RUNNING",
+    progress: await asking,
+    activities,
+    idleQueue: idleQueue(description),
+  };
+}
+
+async function queryProgress(client: Client, handle: WorkflowHandle): Promise<Progress | null> {
+  try {
+    return await client.connection.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () =>
+      handle.query<Progress>(PROGRESS_QUERY),
+    );
+  } catch {
+    return null;
+  }
+}
+
+type PendingActivity = NonNullable<WorkflowExecutionDescription["raw"]["pendingActivities"]>[number];
+
+async function readActivity(activity: PendingActivity): Promise<ActivitySnapshot> {
+  const { defaultPayloadConverter } = await import("@temporalio/common");
+  const payload = activity.heartbeatDetails?.payloads?.[0];
+  let failure = activity.lastFailure;
+  while (failure?.cause) failure = failure.cause;
+  return {
+    step: (activity.activityType?.name ?? "") as StepName,
+    attempt: activity.attempt ?? 1,
+    details: payload ? defaultPayloadConverter.fromPayload<StepProgress>(payload) : null,
+    failure: failure?.message ?? null,
+  };
+}
+
+interface Timestamp {
+  seconds?: { toNumber(): number } | number | null;
+}
+
+const millis = (time: Timestamp | null | undefined): number => {
+  const seconds = time?.seconds;
+  return 1000 * (typeof seconds === "number" ? seconds : (seconds?.toNumber() ?? Number.NaN));
+};
+
+/** PENDING_ACTIVITY_STATE_SCHEDULED and PENDING_WORKFLOW_TASK_STATE_SCHEDULED: waiting for a worker. */
+const SCHEDULED = 1;
+
+function idleQueue({ raw, taskQueue }: WorkflowExecutionDescription): string | null {
+  const old = (time: Timestamp | null | undefined): boolean => Date.now() - millis(time) > IDLE_AFTER_MS;
+  const task = raw.pendingWorkflowTask;
+  if (task?.state === SCHEDULED && old(task.scheduledTime)) return taskQueue;
+  for (const activity of raw.pendingActivities ?? []) {
+    // Between two attempts an activity is scheduled as well, for a time still to come.
+    const due = activity.nextAttemptScheduleTime ?? activity.scheduledTime;
+    if (activity.state === SCHEDULED && old(due))
+      return activity.activityOptions?.taskQueue?.name ?? taskQueue;
+  }
+  return null;
+}
