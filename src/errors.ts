@@ -7,6 +7,8 @@ export const EXIT = { done: 0, failed: 1, usage: 2, aborted: 130 } as const;
  */
 export class ShardferryError extends Error {
   readonly code: string;
+  /** True when the same step may succeed later without anybody's doing. */
+  readonly retryable: boolean = false;
 
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);

@@ -151,3 +151,90 @@ export const migrateWorkflowId = (name: string): string => `migrate-${name}`;
 
 /** Memo key under which a workflow keeps its input, so that a second start can tell "same" from "different". */
 export const REQUEST_MEMO = "request";
+
+/** Facts that preflight finds and that the later steps rely on; kept in the workflow's history. */
+export interface Plan {
+  /** Decided method: never `auto`. */
+  copyMethod: Exclude<CopyMethod, "auto">;
+  tables: number;
+  /** Heap bytes to copy, and the planner's estimate of rows. */
+  bytes: number;
+  rows: number;
+  source: DatabaseIdentity;
+  destination: DatabaseIdentity;
+  /**
+   * Tables whose replica identity is set to FULL while they are moved, with what it was before: without
+   * an identity, publishing a table makes every UPDATE and DELETE of the application fail at once.
+   */
+  identityOverrides: { table: string; was: "d" | "n" | "i" }[];
+  /** Tables that are copied under the write lock: unlogged ones and those that cannot be replicated. */
+  lockedCopies: string[];
+  warnings: string[];
+}
+
+/** Tells a database from another one at the same address, such as a restored or a recreated one. */
+export interface DatabaseIdentity {
+  systemIdentifier: string;
+  databaseOid: string;
+  serverMajor: number;
+  superuser: boolean;
+}
+
+/** What a step did, for the story of the move: its SQL, shortened, and one line of summary. */
+export interface StepReport {
+  text: string;
+  sql?: string[];
+}
+
+/** What every step is told. The workflow's id, from which all names derive, comes from its context. */
+export interface StepInput {
+  kind: "move" | "copy";
+  request: ReplicationInput;
+  plan: Plan;
+  /** Source schema's fingerprint at the time its structure was copied; empty before. */
+  fingerprint: string;
+}
+
+export interface StructureReport extends StepReport {
+  fingerprint: string;
+}
+
+export interface CopyReport extends StepReport {
+  rows: number;
+  bytes: number;
+}
+
+export interface SwitchInput extends StepInput {
+  move: MoveInput;
+}
+
+export interface SwitchReport extends StepReport {
+  writeBlockedMs: number;
+  leftover: string | null;
+}
+
+export interface CleanUpInput extends StepInput {
+  deactivateSql: string | null;
+  leftover: string | null;
+}
+
+/**
+ * The steps as activities, under the names by which they stand in the history. All are idempotent: they
+ * look before they act, since any of them may run again after it has done its work.
+ */
+export interface Activities {
+  preflight(input: { kind: "move" | "copy"; request: ReplicationInput; shard: number | null }): Promise<Plan>;
+  "create structure"(input: StepInput): Promise<StructureReport>;
+  subscribe(input: StepInput): Promise<StepReport>;
+  tablesync(input: StepInput): Promise<CopyReport>;
+  "build indexes"(input: StepInput): Promise<StepReport>;
+  analyze(input: StepInput): Promise<StepReport>;
+  /** Waits for physical replicas; with `subscription`, then for the subscription too. */
+  "wait for lag"(input: StepInput & { subscription: boolean }): Promise<StepReport>;
+  "lock and switch"(input: SwitchInput): Promise<SwitchReport>;
+  /** The end of a copy and of a rehearsal: sequences and triggers as on the source, nothing switched. */
+  "finish copy"(input: StepInput): Promise<SwitchReport>;
+  "clean up"(input: CleanUpInput): Promise<StepReport>;
+  "drop replication"(input: StepInput): Promise<StepReport>;
+  "drop structure"(input: StepInput): Promise<StepReport>;
+}

@@ -1,0 +1,149 @@
+import type { ClientBase } from "pg";
+
+import type { Check } from "./context.ts";
+
+/**
+ * Everything outside of the schema that its objects need has to be on the destination: types, functions
+ * and operators of extensions and of other schemas, languages, foreign servers, collations. Found by
+ * pg_depend; each is looked up on the destination by its address.
+ */
+export const outsideObjects: Check = async ({ source, destination, request, from, to }) => {
+  const needed = await readOutsideObjects(source, request.schema);
+  const missing: string[] = [];
+  const extensions = new Set<string>();
+  for (const object of needed) {
+    if (await exists(destination, object)) continue;
+    if (object.extension === null)
+      missing.push(
+        `${object.identity} is used by schema "${request.schema}" on ${from.name} and is missing on ${to.name}: create it there`,
+      );
+    else extensions.add(object.extension);
+  }
+  for (const extension of extensions) {
+    missing.push(
+      `extension ${extension} is missing on ${to.name} (or is in another schema there): CREATE EXTENSION ${extension}`,
+    );
+  }
+  return missing;
+};
+
+interface OutsideObject {
+  type: string;
+  names: string[];
+  args: string[];
+  identity: string;
+  extension: string | null;
+}
+
+async function readOutsideObjects(client: ClientBase, schema: string): Promise<OutsideObject[]> {
+  const { rows } = await client.query<OutsideObject>(
+    `WITH ns AS (SELECT oid FROM pg_namespace WHERE nspname = $1),
+     inside(classid, objid) AS (
+       SELECT 'pg_class'::regclass::oid, c.oid FROM pg_class c JOIN ns ON ns.oid = c.relnamespace
+       UNION ALL SELECT 'pg_type'::regclass, t.oid FROM pg_type t JOIN ns ON ns.oid = t.typnamespace
+       UNION ALL SELECT 'pg_proc'::regclass, p.oid FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace
+       UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k JOIN ns ON ns.oid = k.connamespace
+       UNION ALL SELECT 'pg_attrdef'::regclass, f.oid FROM pg_attrdef f JOIN pg_class c ON c.oid = f.adrelid JOIN ns ON ns.oid = c.relnamespace
+       UNION ALL SELECT 'pg_rewrite'::regclass, w.oid FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class JOIN ns ON ns.oid = c.relnamespace
+       UNION ALL SELECT 'pg_trigger'::regclass, t.oid FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN ns ON ns.oid = c.relnamespace
+       UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN ns ON ns.oid = c.relnamespace
+       UNION ALL SELECT 'pg_statistic_ext'::regclass, x.oid FROM pg_statistic_ext x JOIN ns ON ns.oid = x.stxnamespace
+       UNION ALL SELECT 'pg_operator'::regclass, o.oid FROM pg_operator o JOIN ns ON ns.oid = o.oprnamespace
+       UNION ALL SELECT 'pg_opclass'::regclass, o.oid FROM pg_opclass o JOIN ns ON ns.oid = o.opcnamespace
+       UNION ALL SELECT 'pg_collation'::regclass, l.oid FROM pg_collation l JOIN ns ON ns.oid = l.collnamespace
+     ),
+     outside AS (
+       SELECT DISTINCT d.refclassid, d.refobjid
+       FROM inside i JOIN pg_depend d ON d.classid = i.classid AND d.objid = i.objid
+       WHERE d.deptype IN ('n', 'a', 'i') AND d.refobjid >= 16384
+         AND NOT (d.refclassid = 'pg_namespace'::regclass AND d.refobjid = (SELECT oid FROM ns))
+         AND NOT EXISTS (SELECT FROM inside j WHERE j.classid = d.refclassid AND j.objid = d.refobjid)
+     )
+     SELECT a.type, a.object_names AS names, a.object_args AS args, o.type || ' ' || o.identity AS identity, e.extname AS extension
+     FROM outside
+     CROSS JOIN LATERAL pg_identify_object_as_address(refclassid, refobjid, 0) a
+     CROSS JOIN LATERAL pg_identify_object(refclassid, refobjid, 0) o
+     LEFT JOIN pg_depend x ON x.classid = refclassid AND x.objid = refobjid AND x.deptype = 'e'
+     LEFT JOIN pg_extension e ON e.oid = x.refobjid
+     WHERE a.type NOT IN ('toast table', 'toast table column', 'publication relation')
+     ORDER BY identity`,
+    [schema],
+  );
+  return rows;
+}
+
+async function exists(client: ClientBase, object: OutsideObject): Promise<boolean> {
+  try {
+    await client.query("SELECT pg_get_object_address($1, $2, $3)", [object.type, object.names, object.args]);
+    return true;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    // Undefined object, function, table, schema, or a name that cannot be resolved.
+    if (code?.startsWith("42") || code === "3F000" || code === "22023") return false;
+    throw error;
+  }
+}
+
+/** Owners, grantees and the roles of policies have to exist on the destination. */
+export const roles: Check = async ({ source, destination, request, from, to }) => {
+  const { rows } = await source.query<{ role: string }>(
+    `WITH ns AS (SELECT oid, nspowner, nspacl FROM pg_namespace WHERE nspname = $1),
+     rel AS (SELECT c.* FROM pg_class c JOIN ns ON ns.oid = c.relnamespace),
+     owner(oid) AS (
+       SELECT nspowner FROM ns
+       UNION SELECT relowner FROM rel
+       UNION SELECT p.proowner FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace
+       UNION SELECT t.typowner FROM pg_type t JOIN ns ON ns.oid = t.typnamespace
+     ),
+     acl(item) AS (
+       SELECT unnest(nspacl) FROM ns
+       UNION ALL SELECT unnest(relacl) FROM rel
+       UNION ALL SELECT unnest(a.attacl) FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid
+       UNION ALL SELECT unnest(p.proacl) FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace
+       UNION ALL SELECT unnest(t.typacl) FROM pg_type t JOIN ns ON ns.oid = t.typnamespace
+       UNION ALL SELECT unnest(d.defaclacl) FROM pg_default_acl d JOIN ns ON ns.oid = d.defaclnamespace
+     ),
+     needed(oid) AS (
+       SELECT oid FROM owner
+       UNION SELECT x.grantee FROM acl, aclexplode(ARRAY[acl.item]) x
+       UNION SELECT x.grantor FROM acl, aclexplode(ARRAY[acl.item]) x
+       UNION SELECT unnest(p.polroles) FROM pg_policy p JOIN rel ON rel.oid = p.polrelid
+     )
+     SELECT pg_get_userbyid(oid) AS role FROM needed WHERE oid <> 0 ORDER BY 1`,
+    [request.schema],
+  );
+  const wanted = rows.map((row) => row.role);
+  const { rows: there } = await destination.query<{ rolname: string }>(
+    "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1)",
+    [wanted],
+  );
+  const present = new Set(there.map((row) => row.rolname));
+  return wanted
+    .filter((role) => !present.has(role))
+    .map(
+      (role) =>
+        `role "${role}" owns or may use objects of schema "${request.schema}" on ${from.name} and is missing on ${to.name}: CREATE ROLE "${role}"`,
+    );
+};
+
+/** Tablespaces that the schema's tables and indexes lie in. */
+export const tablespaces: Check = async ({ source, destination, request, to }) => {
+  const { rows } = await source.query<{ name: string }>(
+    `SELECT DISTINCT t.spcname AS name
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_tablespace t ON t.oid = c.reltablespace
+     WHERE n.nspname = $1`,
+    [request.schema],
+  );
+  const wanted = rows.map((row) => row.name);
+  const { rows: there } = await destination.query<{ name: string }>(
+    "SELECT spcname AS name FROM pg_tablespace WHERE spcname = ANY ($1)",
+    [wanted],
+  );
+  const present = new Set(there.map((row) => row.name));
+  return wanted
+    .filter((name) => !present.has(name))
+    .map(
+      (name) =>
+        `tablespace "${name}" is missing on ${to.name}: create it there, or move the tables to pg_default`,
+    );
+};

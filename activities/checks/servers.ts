@@ -1,0 +1,184 @@
+import type { ClientBase } from "pg";
+
+import { findPgDump } from "../../src/postgres/binaries.ts";
+import { isMarkOf, replicationNames } from "../../src/postgres/names.ts";
+import { readSchema } from "../../src/postgres/tables.ts";
+import type { Check, Server } from "./context.ts";
+
+const OLDEST = 14;
+const NEWEST = 18;
+
+/** Version, recovery and role of both servers, and a pg_dump that is new enough for the source. */
+export const versions: Check = async ({ from, to }) => {
+  const problems = [from, to].flatMap(({ name, identity, version, inRecovery }) => [
+    ...(identity.serverMajor < OLDEST || identity.serverMajor > NEWEST
+      ? [`${name} runs PostgreSQL ${version}; versions ${OLDEST} to ${NEWEST} are supported`]
+      : []),
+    ...(inRecovery ? [`${name} is a physical replica (in recovery): give the primary`] : []),
+  ]);
+  await findPgDump(from.identity.serverMajor).catch((error: Error) => problems.push(error.message));
+  return problems;
+};
+
+/** The two names must not lead to one and the same database. */
+export const different: Check = ({ from, to }) => {
+  const same =
+    from.identity.systemIdentifier === to.identity.systemIdentifier &&
+    from.identity.databaseOid === to.identity.databaseOid;
+  return Promise.resolve(
+    same ? [`${from.name} and ${to.name} are the same database: the destination has to be another one`] : [],
+  );
+};
+
+export const encodings: Check = ({ from, to }) =>
+  Promise.resolve(
+    from.encoding === to.encoding
+      ? []
+      : [
+          `${from.name} has the encoding ${from.encoding}, ${to.name} ${to.encoding}: create the destination's database with ENCODING '${from.encoding}'`,
+        ],
+  );
+
+/** Logical decoding, a free slot and a free walsender on the source; tablesync takes one more of each. */
+export const sourceCapacity: Check = async ({ source, from, workflowId, request }) => {
+  const problems: string[] = [];
+  const { slot } = replicationNames(workflowId, request.schema);
+  if (from.settings["wal_level"] !== "logical") {
+    problems.push(
+      `${from.name} has wal_level = ${from.settings["wal_level"]}: set wal_level = logical there and restart it`,
+    );
+  }
+  const { rows } = await source.query<{ slots: string; senders: string }>(
+    `SELECT (SELECT count(*) FROM pg_replication_slots WHERE slot_name <> $1) AS slots,
+            (SELECT count(*) FROM pg_stat_replication) AS senders`,
+    [slot],
+  );
+  for (const [setting, used, what] of [
+    ["max_replication_slots", rows[0]!.slots, "replication slot"],
+    ["max_wal_senders", rows[0]!.senders, "walsender"],
+  ] as const) {
+    const limit = Number(from.settings[setting]);
+    if (Number(used) >= limit)
+      problems.push(`${from.name} has no free ${what} (${used} of ${limit} in use): raise ${setting} there`);
+  }
+  if (!from.replicationRole) {
+    problems.push(
+      `role ${from.role} may not use replication on ${from.name}: ALTER ROLE ${from.role} REPLICATION`,
+    );
+  }
+  return problems;
+};
+
+/** A free apply worker on the destination: without one a subscription just waits, and says nothing. */
+export const destinationCapacity: Check = async ({ destination, to }) => {
+  const problems: string[] = [];
+  const { rows } = await destination.query<{
+    workers: string;
+    background: string;
+    origins: string;
+    allowed: boolean;
+  }>(
+    `SELECT
+       (SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'logical replication %worker') AS workers,
+       (SELECT count(*) FROM pg_stat_activity
+        WHERE backend_type LIKE 'logical replication %' OR backend_type = 'parallel worker') AS background,
+       (SELECT count(*) FROM pg_replication_origin) AS origins,
+       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+         OR coalesce((SELECT pg_has_role(oid, 'MEMBER') FROM pg_roles WHERE rolname = 'pg_create_subscription'), false) AS allowed`,
+  );
+  const { workers, background, origins, allowed } = rows[0]!;
+  // Before 18 the origins of subscriptions count against max_replication_slots.
+  const originSetting =
+    to.identity.serverMajor >= 18 ? "max_active_replication_origins" : "max_replication_slots";
+  for (const [setting, used, what] of [
+    ["max_logical_replication_workers", workers, "logical replication worker"],
+    ["max_worker_processes", background, "background worker"],
+    [originSetting, origins, "replication origin"],
+  ] as const) {
+    const limit = Number(to.settings[setting]);
+    if (Number(used) >= limit)
+      problems.push(`${to.name} has no free ${what} (${used} of ${limit} in use): raise ${setting} there`);
+  }
+  if (!allowed) {
+    const remedy =
+      to.identity.serverMajor >= 16
+        ? `GRANT pg_create_subscription TO ${to.role}`
+        : "a superuser is needed before PostgreSQL 16";
+    problems.push(`role ${to.role} may not create subscriptions on ${to.name}: ${remedy}`);
+  }
+  if (to.settings["default_transaction_read_only"] === "on") {
+    problems.push(`${to.name} has default_transaction_read_only = on: switch it off for role ${to.role}`);
+  }
+  return problems;
+};
+
+/** The destination's server has to reach the source with the same DSN: tried for real, and rolled back. */
+export const subscriberReachesPublisher = (conninfo: string): Check => {
+  return async ({ destination, from, to }) => {
+    await destination.query("BEGIN");
+    try {
+      await destination.query(
+        "SELECT set_config('shardferry.conninfo', $1, true), set_config('client_min_messages', 'error', true)",
+        [conninfo],
+      );
+      await destination.query(
+        `DO $$ BEGIN EXECUTE format('CREATE SUBSCRIPTION shardferry_probe_%s CONNECTION %L PUBLICATION shardferry_probe ' ||
+           'WITH (create_slot = false, slot_name = NONE, enabled = false, copy_data = false)',
+           pg_backend_pid(), current_setting('shardferry.conninfo')); END $$`,
+      );
+      return [];
+    } catch (error) {
+      return [`the server of ${to.name} cannot connect to ${from.name}: ${(error as Error).message}`];
+    } finally {
+      await destination.query("ROLLBACK");
+    }
+  };
+};
+
+/** A transaction that was prepared and forgotten keeps a slot from being created: minutes old is forgotten. */
+export const preparedTransactions: Check = async ({ source, from }) => {
+  const { rows } = await source.query<{ gid: string; owner: string; database: string; age: number }>(
+    `SELECT gid, owner, database, extract(epoch FROM clock_timestamp() - prepared)::int AS age
+     FROM pg_prepared_xacts WHERE prepared < clock_timestamp() - interval '1 minute' ORDER BY prepared`,
+  );
+  return rows.map(
+    ({ gid, owner, database, age }) =>
+      `prepared transaction '${gid}' of ${owner} in database ${database} on ${from.name} is ${age} s old, and no ` +
+      `replication slot can be created while it is open: COMMIT PREPARED or ROLLBACK PREPARED it`,
+  );
+};
+
+/** The schema is on the source, and free on the destination (but for what this very workflow left). */
+export const schemas: Check = async ({ source, destination, request, from, to, workflowId }) => {
+  const here = await readSchema(source, request.schema);
+  const there = await readSchema(destination, request.schema);
+  return [
+    ...(here.exists ? [] : [`there is no schema "${request.schema}" on ${from.name}`]),
+    ...(there.exists && !isMarkOf(there.comment, workflowId)
+      ? [
+          `schema "${request.schema}" exists on ${to.name} already: rename or drop it${there.comment?.startsWith("shardferry") ? ` (it is a ${there.comment.replace("shardferry: ", "")}; "shardferry cleanup" removes it)` : ""}`,
+        ]
+      : []),
+  ];
+};
+
+/** Somebody else's replication under our names: the same move, started in another Temporal namespace. */
+export const foreignReplication: Check = async ({ source, destination, request, workflowId, from, to }) => {
+  const { slot } = replicationNames(workflowId, request.schema);
+  const busy = async (client: ClientBase, sql: string): Promise<boolean> =>
+    (await client.query(sql, [slot])).rowCount !== 0;
+  const taken = [
+    [from, source, "SELECT FROM pg_replication_slots WHERE slot_name = $1 AND active"],
+    [to, destination, "SELECT FROM pg_stat_subscription WHERE subname = $1 AND pid IS NOT NULL"],
+  ] as const satisfies readonly (readonly [Server, ClientBase, string])[];
+  const problems: string[] = [];
+  for (const [server, client, sql] of taken) {
+    if (await busy(client, sql)) {
+      problems.push(
+        `replication ${slot} is at work on ${server.name}: another Temporal server or namespace moves this schema, or a move ` +
+          `of it was terminated; abort that one, or drop the slot and the subscription of this name`,
+      );
+    }
+  }
+  return problems;
+};

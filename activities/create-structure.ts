@@ -1,0 +1,109 @@
+import type { ClientBase } from "pg";
+
+import { ShardferryError } from "../src/errors.ts";
+import { cachedDump, dumpSchema, type SchemaDump } from "../src/postgres/dump.ts";
+import { schemaFingerprint } from "../src/postgres/fingerprint.ts";
+import { isMarkOf, markOf } from "../src/postgres/names.ts";
+import { ident, literal } from "../src/postgres/quote.ts";
+import { keyStatements, type Statement } from "../src/postgres/statements.ts";
+import { readSchema } from "../src/postgres/tables.ts";
+import type { StructureReport } from "../workflows/contract.ts";
+import type { Step } from "./context.ts";
+import { dropHalfMadeCopy } from "./undo.ts";
+
+/** Statements per transaction: a schema of 10,000 tables in one would run out of lock table memory. */
+const BATCH = 200;
+
+/** Somebody ran DDL on the source between two looks at its catalogs. */
+export class SchemaChangedError extends ShardferryError {
+  constructor(
+    schema: string,
+    island: string,
+    override readonly retryable: boolean,
+  ) {
+    super(
+      "schema_changed",
+      `the structure of schema "${schema}" on ${island} was changed during the move (DDL); run the move again when the change is through`,
+    );
+  }
+}
+
+/**
+ * Creates the schema on the destination as it is before its rows: everything of the dump's pre-data
+ * section, and for PostgreSQL's own tablesync the keys, without which no UPDATE could be applied.
+ */
+export async function createStructure(step: Step): Promise<StructureReport> {
+  const { schema } = step;
+  await step.endOrphans(step.to);
+  const fingerprint = await step.onSource((client) => schemaFingerprint(client, schema));
+  const dump = await structureOf(step);
+  const after = await step.onSource((client) => schemaFingerprint(client, schema));
+  if (after !== fingerprint) throw new SchemaChangedError(schema, step.from, true);
+
+  await dropHalfMadeCopy(step);
+  const keys = step.input.plan.copyMethod === "tablesync" ? keyStatements(dump.postData) : [];
+  const statements = [...dump.preData.filter((statement) => !isSchemaItself(statement)), ...keys];
+  await step.session(step.to, {}, async (client) => {
+    await createSchema(client, step, dump.preData);
+    await runInBatches(client, statements, step);
+  });
+  return {
+    text: `created the structure of "${schema}" on ${step.to}: ${step.input.plan.tables} tables`,
+    sql: [`CREATE SCHEMA ${ident(schema)}`],
+    fingerprint,
+  };
+}
+
+/** The dump of the source's schema: made once a run, kept on the worker's disk. */
+export function structureOf(step: Step): Promise<SchemaDump> {
+  const { islands } = step.deps;
+  return cachedDump(step.runId, () =>
+    dumpSchema(islands.dsn(step.from), step.schema, step.input.plan.source.serverMajor, step.signal),
+  );
+}
+
+const isSchemaItself = (statement: Statement): boolean =>
+  statement.node === "CreateSchemaStmt" ||
+  (statement.node === "CommentStmt" && /^COMMENT ON SCHEMA /.test(statement.sql));
+
+/** Creates the schema with its mark in one transaction, so that a half-made copy is always known as one. */
+async function createSchema(client: ClientBase, step: Step, preData: readonly Statement[]): Promise<void> {
+  const { exists, comment } = await readSchema(client, step.schema);
+  if (exists && !isMarkOf(comment, step.workflowId)) throw new SchemaExistsError(step.schema, step.to);
+  const create = preData.find((statement) => statement.node === "CreateSchemaStmt");
+  await client.query("BEGIN");
+  await client.query(create?.sql ?? `CREATE SCHEMA ${ident(step.schema)}`);
+  await client.query(
+    `COMMENT ON SCHEMA ${ident(step.schema)} IS ${literal(markOf(step.workflowId, step.from))}`,
+  );
+  await client.query("COMMIT");
+}
+
+class SchemaExistsError extends ShardferryError {
+  constructor(schema: string, island: string) {
+    super(
+      "schema_exists",
+      `schema "${schema}" appeared on ${island} and was not made by this move; it is left alone`,
+    );
+  }
+}
+
+/** Runs statements in transactions of a few hundred, one round trip each. */
+async function runInBatches(client: ClientBase, statements: readonly Statement[], step: Step): Promise<void> {
+  // pg_dump writes every name with its schema; types and functions in the path could only mislead.
+  await client.query(
+    "SELECT set_config('search_path', '', false), set_config('check_function_bodies', 'off', false)",
+  );
+  let placement = "";
+  for (let start = 0; start < statements.length; start += BATCH) {
+    const batch: string[] = [];
+    for (const statement of statements.slice(start, start + BATCH)) {
+      const wanted = Object.values(statement.settings).join("; ");
+      if (wanted !== placement) batch.push((placement = wanted));
+      batch.push(statement.sql);
+    }
+    step.throwIfCancelled();
+    await client.query(batch.filter(Boolean).join(";\n"));
+    step.beat({ note: `${Math.min(start + BATCH, statements.length)} of ${statements.length} statements` });
+  }
+}

@@ -1,0 +1,143 @@
+import type pg from "pg";
+
+import { schemaFingerprint } from "../src/postgres/fingerprint.ts";
+import { backoffMs } from "../src/postgres/locks.ts";
+import { oldSchemaName } from "../src/postgres/names.ts";
+import type { SwitchInput, SwitchReport } from "../workflows/contract.ts";
+import type { Step } from "./context.ts";
+import { SchemaChangedError } from "./create-structure.ts";
+import { attemptSwitch, type SwitchPlan } from "./switch/attempt.ts";
+import { flushedPosition, waitUntilApplied } from "./switch/catch-up.ts";
+import { libSchemaOf, lookAtOutcome, readFacts, sequencesQuery } from "./switch/facts.ts";
+import { rollForward } from "./switch/roll-forward.ts";
+import { nextEpoch } from "./switch/sides.ts";
+
+/**
+ * The session that holds the lock is ended by the server when it hears nothing for this long: by the idle
+ * timeout when the worker hangs, by TCP when the network is cut.
+ */
+const LOCK_SESSION = {
+  idle_in_transaction_session_timeout: "2s",
+  tcp_keepalives_idle: "1",
+  tcp_keepalives_interval: "1",
+  tcp_keepalives_count: "2",
+  tcp_user_timeout: "3000",
+  synchronous_commit: "on",
+};
+
+/** Milliseconds between two heartbeats while the destination catches up before the lock. */
+const CATCH_UP_MS = 1000;
+
+/**
+ * Locks the source, waits until the destination is in step, and switches; tries again until it works, is
+ * aborted, or cannot work any more. What an earlier attempt has done is looked up first, after its
+ * sessions are ended: a switch that passed its point of no return is finished, never undone.
+ */
+export async function lockAndSwitch(step: Step, input: SwitchInput): Promise<SwitchReport> {
+  await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
+  const finished = await finishInterrupted(step, input);
+  if (finished) return finished;
+  try {
+    return await withPlan(step, input, switchWhenFree);
+  } catch (error) {
+    // Whatever went wrong, and wherever: only the book of switches knows whether the source has left.
+    const rolledForward = await finishInterrupted(step, input);
+    if (rolledForward) return rolledForward;
+    throw error;
+  }
+}
+
+async function finishInterrupted(step: Step, input: SwitchInput): Promise<SwitchReport | null> {
+  const { left, arrived } = await lookAtOutcome(step);
+  if (!left) return null;
+  if (!arrived) await rollForward(step, input.move.shard, left);
+  return report(step, left.leftover, 0, "finished a switch that was interrupted");
+}
+
+async function switchWhenFree(plan: SwitchPlan): Promise<SwitchReport> {
+  const { step } = plan;
+  let writeBlockedMs = 0;
+  for (let attempt = 0; ; attempt++) {
+    step.throwIfCancelled();
+    await catchUp(plan);
+    const result = await attemptSwitch(plan);
+    writeBlockedMs = Math.max(writeBlockedMs, result.blockedMs);
+    if (result.done) return report(step, plan.leftover, writeBlockedMs, "switched");
+    step.beat({
+      waitingFor: result.reason,
+      note: `attempt ${attempt + 1} blocked writers for ${result.blockedMs} ms`,
+    });
+    await step.pause(backoffMs(attempt));
+  }
+}
+
+const report = (step: Step, leftover: string, writeBlockedMs: number, how: string): SwitchReport => ({
+  text: `${how}: "${step.schema}" is active on ${step.to}; writers were blocked for ${writeBlockedMs} ms`,
+  writeBlockedMs,
+  leftover,
+});
+
+/** Opens the four sessions and reads everything that can be read before the lock. */
+async function withPlan<T>(
+  step: Step,
+  input: SwitchInput,
+  use: (plan: SwitchPlan) => Promise<T>,
+): Promise<T> {
+  const own = { settings: LOCK_SESSION };
+  const durable = { settings: { synchronous_commit: "on" } };
+  return step.session(step.from, own, (source) =>
+    step.session(step.from, { settings: { synchronous_commit: "local" } }, (sourceObserver) =>
+      step.session(step.to, own, (destination) =>
+        step.session(step.to, durable, async (destinationObserver) => {
+          const facts = await readFacts(source, step.schema);
+          const sourceLib = await libSchemaOf(source, step.from);
+          const { workflowId, runId, schema } = step;
+          const epoch = await nextEpoch(source, sourceLib, schema);
+          const sequencesSql = sequencesQuery(schema, facts.sequences);
+          await warm(source, schema, sequencesSql);
+          return use({
+            step,
+            facts,
+            source,
+            sourceObserver,
+            destination,
+            destinationObserver,
+            sourceLib,
+            destinationLib: await libSchemaOf(destination, step.to),
+            entry: { schema, shard: input.move.shard, workflowId, runId, epoch },
+            leftover: oldSchemaName(schema, step.scheduledAt),
+            maxWriteBlockMs: input.move.maxWriteBlockMs,
+            sequencesSql,
+          });
+        }),
+      ),
+    ),
+  );
+}
+
+/** Plans the statements of the locked part once, so that the lock does not wait for a planner. */
+async function warm(source: pg.Client, schema: string, sequencesSql: string | null): Promise<void> {
+  await schemaFingerprint(source, schema);
+  if (sequencesSql !== null) await source.query({ name: "shardferry_sequences", text: sequencesSql });
+}
+
+/** Brings the destination close before the lock: what is left under it is a matter of milliseconds. */
+async function catchUp(plan: SwitchPlan): Promise<void> {
+  const { step } = plan;
+  const fingerprint = await schemaFingerprint(plan.sourceObserver, step.schema);
+  if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
+  for (;;) {
+    const position = await flushedPosition(plan.sourceObserver);
+    const deadline = Date.now() + CATCH_UP_MS;
+    const near = await waitUntilApplied(
+      plan.destinationObserver,
+      step.names.subscription,
+      position,
+      deadline,
+      () => Promise.resolve(),
+    );
+    if (near) return;
+    step.throwIfCancelled();
+    step.beat({ waitingFor: `the subscription on ${step.to} to catch up with ${step.from}` });
+  }
+}

@@ -1,0 +1,138 @@
+import { Context } from "@temporalio/activity";
+
+import { RefusedError, ShardferryError } from "../src/errors.ts";
+import { toConninfo } from "../src/postgres/dsn.ts";
+import type { Islands } from "../src/postgres/islands.ts";
+import { readTables, type Table } from "../src/postgres/tables.ts";
+import type { Plan, ReplicationInput } from "../workflows/contract.ts";
+import { type Check, type CheckContext, readServer, type Server } from "./checks/context.ts";
+import { outsideObjects, roles, tablespaces } from "./checks/dependencies.ts";
+import {
+  destinationCapacity,
+  different,
+  encodings,
+  foreignReplication,
+  preparedTransactions,
+  schemas,
+  sourceCapacity,
+  subscriberReachesPublisher,
+  versions,
+} from "./checks/servers.ts";
+import { activation, crossSchemaLinks, largeObjects, lockedCopies, needsLockedCopy } from "./checks/shard.ts";
+import { warnings } from "./checks/warnings.ts";
+import type { Deps } from "./context.ts";
+
+/** What preflight is asked about; the same for `doctor`. */
+export interface PreflightInput {
+  kind: "move" | "copy";
+  request: ReplicationInput;
+  shard: number | null;
+}
+
+/**
+ * Up to this size a shard is copied directly, in one go: 1 GiB takes some ten seconds, and that is what a
+ * crash in the middle costs. Larger ones go through tablesync, which keeps its finished tables.
+ */
+const DIRECT_COPY_BYTES = 1 << 30;
+
+/** Finds every reason to refuse before anything is created, and decides how the rows are copied. */
+export async function preflight(deps: Deps, input: PreflightInput): Promise<Plan> {
+  const { workflowExecution } = Context.current().info;
+  const { problems, plan } = await inspect(deps.islands, input, workflowExecution!.workflowId);
+  if (problems.length > 0) throw new RefusedError(problems);
+  return plan!;
+}
+
+/** Runs every check and answers all problems together; the plan is there when there are none. */
+export async function inspect(
+  islands: Islands,
+  input: PreflightInput,
+  workflowId: string,
+): Promise<{ problems: string[]; plan: Plan | null }> {
+  const { from, to, schema } = input.request;
+  return islands.withClient(from, (source) =>
+    islands.withClient(to, async (destination) => {
+      const [fromServer, toServer] = await Promise.all([
+        readServer(source, from),
+        readServer(destination, to),
+      ]);
+      const tables = await readTables(source, schema);
+      const base = {
+        ...input,
+        workflowId,
+        islands,
+        source,
+        destination,
+        from: fromServer,
+        to: toServer,
+        tables,
+      };
+      const fatal = await runChecks([different, schemas, versions], base);
+      // Without the schema, or on one and the same database, the other checks have nothing to look at.
+      if (fatal.length > 0) return { problems: fatal, plan: null };
+      const problems = await runChecks(checksOf(base), base);
+      if (problems.length > 0) return { problems, plan: null };
+      return { problems, plan: await planOf(base, fromServer, toServer) };
+    }),
+  );
+}
+
+function checksOf({ islands, request }: CheckContext): Check[] {
+  const conninfo = toConninfo(islands.dsn(request.from), { connect_timeout: "10" });
+  return [
+    activation,
+    encodings,
+    sourceCapacity,
+    destinationCapacity,
+    preparedTransactions,
+    foreignReplication,
+    lockedCopies,
+    largeObjects,
+    crossSchemaLinks,
+    roles,
+    tablespaces,
+    outsideObjects,
+    subscriberReachesPublisher(conninfo),
+  ];
+}
+
+/** One after the other: they share two sessions. */
+async function runChecks(checks: readonly Check[], context: CheckContext): Promise<string[]> {
+  const problems: string[] = [];
+  for (const check of checks) problems.push(...(await check(context)));
+  return problems;
+}
+
+async function planOf(context: CheckContext, from: Server, to: Server): Promise<Plan> {
+  const { tables, request } = context;
+  const copied = tables.filter((table) => table.kind === "r");
+  const bytes = sum(copied, (table) => table.bytes);
+  return {
+    copyMethod:
+      request.copyMethod === "auto"
+        ? bytes <= DIRECT_COPY_BYTES
+          ? "direct"
+          : "tablesync"
+        : request.copyMethod,
+    tables: tables.length,
+    bytes,
+    rows: sum(copied, (table) => table.estimatedRows),
+    source: from.identity,
+    destination: to.identity,
+    identityOverrides: copied.filter(needsOverride).map((table) => ({ table: table.name, was: was(table) })),
+    lockedCopies: copied.filter(needsLockedCopy).map((table) => table.name),
+    warnings: await warnings(context),
+  };
+}
+
+const needsOverride = (table: Table): boolean => !table.hasIdentity && !needsLockedCopy(table);
+
+/** A table that says FULL has an identity, so this is asked for the others only. */
+function was(table: Table): "d" | "n" | "i" {
+  if (table.replicaIdentity === "f")
+    throw new ShardferryError("bug", `table "${table.name}" needs no identity`);
+  return table.replicaIdentity;
+}
+
+const sum = <T>(items: readonly T[], of: (item: T) => number): number =>
+  items.reduce((total, item) => total + of(item), 0);

@@ -1,0 +1,108 @@
+import { toConninfo } from "../src/postgres/dsn.ts";
+import { withLockRetry } from "../src/postgres/locks.ts";
+import { qualified } from "../src/postgres/quote.ts";
+import { ensurePublication, ensureSlot, ensureSubscription } from "../src/postgres/replication.ts";
+import { readTables, type Table } from "../src/postgres/tables.ts";
+import type { StepProgress, StepReport } from "../workflows/contract.ts";
+import type { Step } from "./context.ts";
+
+/** Milliseconds without a word after which the source takes a destination for dead. */
+const WAL_SENDER_TIMEOUT = "300s";
+
+/**
+ * Creates the publication, and for PostgreSQL's own tablesync the slot and the subscription, which starts
+ * copying. For a direct copy the slot is made by the copy itself, from whose snapshot it reads.
+ */
+export async function subscribe(step: Step): Promise<StepReport> {
+  const { names, input } = step;
+  await step.endOrphans(step.from);
+  await setIdentities(step);
+  const tables = await publishedTables(step);
+  const done = [
+    await step.onSource((client) => ensurePublication(client, names.publication, step.schema, tables)),
+  ];
+  if (input.plan.copyMethod === "tablesync") {
+    done.push(await createSlot(step), await createSubscription(step, tables, true));
+  }
+  const sql = done.filter((statement) => statement !== null).map((statement) => shorten(statement));
+  return { text: `published ${tables.length} tables on ${step.from}`, sql };
+}
+
+/** The tables that are replicated: those with rows of their own, without those copied under the lock. */
+export async function publishedTables(step: Step): Promise<Table[]> {
+  const locked = new Set(step.input.plan.lockedCopies);
+  const tables = await step.onSource((client) => readTables(client, step.schema));
+  return tables.filter((table) => table.kind === "r" && !locked.has(table.name));
+}
+
+/** Must come before the publication: publishing a table without identity fails the application's updates. */
+async function setIdentities(step: Step): Promise<void> {
+  await step.onSource(async (client) => {
+    for (const { table } of step.input.plan.identityOverrides) {
+      await withLockRetry(
+        client,
+        `ALTER TABLE ONLY ${qualified(step.schema, table)} REPLICA IDENTITY FULL`,
+        step,
+      );
+    }
+  });
+}
+
+/** Slot creation waits for every transaction that is open on the source's server: says for which. */
+async function createSlot(step: Step): Promise<string | null> {
+  return step.session(step.from, {}, (session) =>
+    step.watched(step.from, oldestTransaction, (onBackend) => {
+      onBackend(session);
+      return ensureSlot(session, step.names.slot);
+    }),
+  );
+}
+
+/** The oldest transactions of the server, for the display while a slot is created. */
+export async function oldestTransaction(client: import("pg").ClientBase): Promise<StepProgress> {
+  const { rows } = await client.query<{ text: string }>(
+    `SELECT concat_ws(' ', 'pid', pid, usename, 'in', datname, 'open for',
+       extract(epoch FROM clock_timestamp() - xact_start)::int || ' s:', left(query, 120)) AS text
+     FROM pg_stat_activity
+     WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+     UNION ALL
+     SELECT concat_ws(' ', 'prepared transaction', quote_literal(gid), 'of', owner, 'in', database, 'since', prepared)
+     FROM pg_prepared_xacts
+     LIMIT 3`,
+  );
+  if (rows.length === 0) return { note: "creating the replication slot" };
+  return { waitingFor: `transactions on the source to end: ${rows.map((row) => row.text).join("; ")}` };
+}
+
+/** Creates the subscription on the destination. */
+export async function createSubscription(
+  step: Step,
+  tables: readonly Table[],
+  copyData: boolean,
+): Promise<string | null> {
+  const { names, deps, input } = step;
+  const conninfo = toConninfo(deps.islands.dsn(step.from), {
+    application_name: names.subscription,
+    connect_timeout: "10",
+    keepalives_idle: "10",
+    keepalives_interval: "5",
+    keepalives_count: "3",
+    options: `-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c wal_sender_timeout=${WAL_SENDER_TIMEOUT}`,
+  });
+  return step.onDestination((client) =>
+    ensureSubscription(client, {
+      name: names.subscription,
+      slot: names.slot,
+      publication: names.publication,
+      conninfo,
+      copyData,
+      binary: tables.every((table) => table.binarySafe),
+      serverMajor: input.plan.destination.serverMajor,
+      superuser: input.plan.destination.superuser,
+    }),
+  );
+}
+
+/** Statements go into the history and to the screen: long lists of tables do not. */
+export const shorten = (sql: string, length = 400): string =>
+  sql.length <= length ? sql : `${sql.slice(0, length)}… (${sql.length} characters)`;

@@ -1,0 +1,73 @@
+import type pg from "pg";
+
+import { messageOf, ShardferryError } from "../../src/errors.ts";
+import { POLL_MS, type Step } from "../context.ts";
+import { copyLocked } from "./attempt.ts";
+import { waitUntilApplied } from "./catch-up.ts";
+import { libSchemaOf, type Outcome, readFacts, readSequenceValues } from "./facts.ts";
+import { arrive, completeSchema, setSequences } from "./sides.ts";
+
+type Left = NonNullable<Outcome["left"]>;
+
+/** The switch is past its point of no return; whatever hinders its end has to be mended, and then it ends. */
+class RollForwardError extends ShardferryError {
+  override readonly retryable = true;
+
+  constructor(step: Step, cause: unknown) {
+    super(
+      "switch_unfinished",
+      `shard "${step.schema}" has left ${step.from} and is not yet active on ${step.to}; trying again: ${messageOf(cause)}`,
+      { cause },
+    );
+  }
+}
+
+/**
+ * Finishes a switch whose source has left and whose destination has not arrived: the shard is active
+ * nowhere, so this runs before anything else. Everything needed stands in the renamed old copy. The
+ * destination may have restarted and lost changes that were applied but not yet durable; they are sent
+ * again, so the position is waited for once more.
+ */
+export async function rollForward(step: Step, shard: number, left: Left): Promise<void> {
+  try {
+    await step.session(step.from, {}, (source) =>
+      step.session(step.to, { settings: { synchronous_commit: "on" } }, (destination) =>
+        activate(step, shard, left, source, destination),
+      ),
+    );
+  } catch (error) {
+    throw new RollForwardError(step, error);
+  }
+}
+
+async function activate(
+  step: Step,
+  shard: number,
+  left: Left,
+  source: pg.Client,
+  destination: pg.Client,
+): Promise<void> {
+  const facts = await readFacts(source, left.leftover);
+  const values = await readSequenceValues(source, left.leftover, facts);
+  await waitForPosition(step, left, destination);
+  const lib = await libSchemaOf(destination, step.to);
+  const { schema, workflowId, runId } = step;
+  await destination.query("BEGIN");
+  await copyLocked(step, facts, source, destination, left.leftover);
+  const sql = [
+    ...setSequences(schema, values),
+    ...completeSchema(schema, facts),
+    ...arrive(lib, { schema, shard, workflowId, runId, epoch: left.epoch }, step.from),
+    "COMMIT",
+  ];
+  await destination.query(sql.join(";\n"));
+}
+
+async function waitForPosition(step: Step, left: Left, destination: pg.Client): Promise<void> {
+  const alive = (): Promise<void> => Promise.resolve();
+  const reached = (): Promise<boolean> =>
+    waitUntilApplied(destination, step.names.subscription, left.switchLsn, Date.now() + POLL_MS, alive);
+  while (!(await reached())) {
+    step.beat({ waitingFor: `the last changes of "${step.schema}" to be applied on ${step.to}` });
+  }
+}

@@ -1,0 +1,105 @@
+import type { ClientBase } from "pg";
+
+import { ShardferryError } from "../src/errors.ts";
+import { dropSchemaInBatches } from "../src/postgres/drop-schema.ts";
+import { dropCachedDump } from "../src/postgres/dump.ts";
+import { withLockRetry } from "../src/postgres/locks.ts";
+import { isMarkOf } from "../src/postgres/names.ts";
+import { ident, qualified } from "../src/postgres/quote.ts";
+import {
+  disableSubscription,
+  dropPublication,
+  dropSlots,
+  dropSubscription,
+} from "../src/postgres/replication.ts";
+import { readSchema } from "../src/postgres/tables.ts";
+import type { StepReport } from "../workflows/contract.ts";
+import type { Step } from "./context.ts";
+import { hasLeft } from "./switch/facts.ts";
+
+/** Undoing a move whose source has left would destroy the only copy that is up to date. */
+class AlreadySwitchedError extends ShardferryError {
+  constructor(step: Step) {
+    super(
+      "already_switched",
+      `"${step.schema}" has left ${step.from}: its move can only be finished, not undone`,
+    );
+  }
+}
+
+/** The compensation of `subscribe`. */
+export async function undoReplication(step: Step): Promise<StepReport> {
+  if (step.input.kind === "move" && (await hasLeft(step))) throw new AlreadySwitchedError(step);
+  return dropReplication(step, step.schema);
+}
+
+/**
+ * Drops subscription, slot and publication, and restores the replica identities of the source's tables,
+ * which may stand in a renamed schema by now. The source is freed first and also when the destination is
+ * away, since a slot left behind fills its disk; the subscription goes last, because from it the slots
+ * that its tablesync workers may have left are known.
+ */
+export async function dropReplication(step: Step, sourceSchema: string): Promise<StepReport> {
+  const { names } = step;
+  await step.endOrphans(step.from);
+  const disabled = await settled(
+    step.onDestination((client) => disableSubscription(client, names.subscription)),
+  );
+  await step.onSource(async (client) => {
+    await dropSlots(client, names.slot, disabled.ok ? disabled.value : null);
+    await dropPublication(client, names.publication);
+    await restoreIdentities(client, step, sourceSchema);
+  });
+  if (!disabled.ok) throw disabled.error;
+  await step.onDestination((client) => dropSubscription(client, names.subscription));
+  return {
+    text: `dropped the subscription on ${step.to}, the slot and the publication on ${step.from}`,
+    sql: [`DROP SUBSCRIPTION ${ident(names.subscription)}`, `DROP PUBLICATION ${ident(names.publication)}`],
+  };
+}
+
+/** The compensation of `create structure`. */
+export async function dropStructure(step: Step): Promise<StepReport> {
+  if (step.input.kind === "move" && (await hasLeft(step))) throw new AlreadySwitchedError(step);
+  await step.endOrphans(step.to);
+  const dropped = await dropHalfMadeCopy(step);
+  await dropCachedDump(step.runId);
+  return { text: dropped ? `dropped the half-made copy on ${step.to}` : `no half-made copy on ${step.to}` };
+}
+
+/** Drops the schema on the destination if, and only if, it carries the mark of this workflow. */
+export async function dropHalfMadeCopy(step: Step): Promise<boolean> {
+  const ours = await step.onDestination(async (client) => {
+    const { comment } = await readSchema(client, step.schema);
+    return isMarkOf(comment, step.workflowId);
+  });
+  if (!ours) return false;
+  await step.session(step.to, {}, (client) =>
+    dropSchemaInBatches(client, step.schema, (note) => step.beat({ note })),
+  );
+  return true;
+}
+
+/** Gives the tables without a key the replica identity back that they had before the move. */
+async function restoreIdentities(client: ClientBase, step: Step, schema: string): Promise<void> {
+  const WORDS = { d: "DEFAULT", n: "NOTHING" } as const;
+  for (const { table, was } of step.input.plan.identityOverrides) {
+    const name = qualified(schema, table);
+    const { rows } = await client.query<{ now: string }>(
+      "SELECT relreplident AS now FROM pg_class WHERE oid = to_regclass($1)",
+      [name],
+    );
+    if (rows[0]?.now !== "f" || was === "i") continue;
+    await withLockRetry(client, `ALTER TABLE ONLY ${name} REPLICA IDENTITY ${WORDS[was]}`, step);
+  }
+}
+
+type Settled<T> = { ok: true; value: T } | { ok: false; error: unknown };
+
+async function settled<T>(promise: Promise<T>): Promise<Settled<T>> {
+  try {
+    return { ok: true, value: await promise };
+  } catch (error) {
+    return { ok: false, error };
+  }
+}

@@ -1,0 +1,96 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+import { ShardferryError } from "../errors.ts";
+import { runtimeFolder } from "../runtime-folder.ts";
+import { findPgDump } from "./binaries.ts";
+import { type Dsn, libpqEnv } from "./dsn.ts";
+import { parseDump, type Statement } from "./statements.ts";
+
+/** The structure of a schema, in the two sections that lie before and after its rows. */
+export interface SchemaDump {
+  preData: Statement[];
+  postData: Statement[];
+}
+
+const run = promisify(execFile);
+
+/**
+ * Dumps the structure of a schema with pg_dump. pg_dump reads the catalogs of the whole database (1.0 s
+ * for one shard of 100 tables among 25,000), so it runs once, and pg_restore splits its archive.
+ *
+ * @param serverMajor major version of the server; pg_dump has to be at least as new.
+ */
+export async function dumpSchema(
+  dsn: Dsn,
+  schema: string,
+  serverMajor: number,
+  signal?: AbortSignal,
+): Promise<SchemaDump> {
+  const { pgDump, pgRestore } = await findPgDump(serverMajor);
+  const folder = await mkdtemp(join(await runtimeFolder(), "dump-"));
+  try {
+    const archive = join(folder, "schema.dump");
+    // The password goes through the environment: arguments are visible to every user of the machine.
+    const options = {
+      env: { ...process.env, ...libpqEnv(dsn) },
+      maxBuffer: 1 << 30,
+      ...(signal ? { signal } : {}),
+    };
+    const pattern = `"${schema.replaceAll('"', '""')}"`;
+    const flags = [
+      "--format=custom",
+      "--schema-only",
+      "--no-publications",
+      "--no-subscriptions",
+      "--no-password",
+    ];
+    await run(pgDump, [...flags, `--schema=${pattern}`, `--file=${archive}`], options);
+    const section = async (name: string): Promise<Statement[]> =>
+      parseDump((await run(pgRestore, [`--section=${name}`, "--file=-", archive], options)).stdout);
+    const [preData, postData] = await Promise.all([section("pre-data"), section("post-data")]);
+    return { preData, postData };
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new DumpError(dsn.name, schema, error);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** pg_dump or pg_restore failed; its own words are in the message. */
+class DumpError extends ShardferryError {
+  constructor(island: string, schema: string, cause: unknown) {
+    const { stderr, message } = cause as { stderr?: string; message: string };
+    super("dump_failed", `pg_dump of schema "${schema}" on ${island} failed: ${(stderr ?? message).trim()}`, {
+      cause,
+    });
+  }
+}
+
+const cachePath = async (key: string): Promise<string> =>
+  join(await runtimeFolder(), `structure-${key}.json`);
+
+/**
+ * The dump made earlier by the same workflow run on this machine, or a new one. A later step that runs
+ * on another worker dumps once more; the fingerprint check tells whether the schema is still the same.
+ */
+export async function cachedDump(key: string, make: () => Promise<SchemaDump>): Promise<SchemaDump> {
+  const path = await cachePath(key);
+  const cached = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  if (cached !== undefined) return JSON.parse(cached) as SchemaDump;
+  const dump = await make();
+  await writeFile(`${path}.part`, JSON.stringify(dump), { mode: 0o600 });
+  await rename(`${path}.part`, path);
+  return dump;
+}
+
+/** Removes the cached dump of a workflow run. */
+export async function dropCachedDump(key: string): Promise<void> {
+  await rm(await cachePath(key), { force: true });
+}

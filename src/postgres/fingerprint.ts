@@ -1,0 +1,79 @@
+import type { ClientBase } from "pg";
+
+/**
+ * Digest of everything in a schema that DDL can change, for one question only: is the schema on this
+ * server still what it was when its structure was copied? It reads the catalogs raw (no deparsing), so
+ * that it is fast enough to run under the write lock; digests of two servers are not comparable.
+ *
+ * Left out on purpose: relreplident (the move itself changes it on tables without a key), statistics
+ * targets, and everything that VACUUM and ANALYZE touch.
+ */
+export async function schemaFingerprint(client: ClientBase, schema: string): Promise<string> {
+  const { rows } = await client.query<{ fingerprint: string }>({
+    name: "shardferry_fingerprint",
+    text: FINGERPRINT_SQL,
+    values: [schema],
+  });
+  return rows[0]?.fingerprint ?? "";
+}
+
+const FINGERPRINT_SQL = `
+  WITH
+  ns AS MATERIALIZED (SELECT * FROM pg_namespace WHERE nspname = $1),
+  rel AS MATERIALIZED (SELECT c.* FROM pg_class c JOIN ns ON c.relnamespace = ns.oid),
+  line AS (
+    SELECT concat_ws('|', 'schema', nspowner, nspacl) AS text FROM ns
+    UNION ALL
+    SELECT concat_ws('|', 'relation', oid, relname, relkind, relpersistence, relowner, relacl, reloptions,
+      relrowsecurity, relforcerowsecurity, relispartition, relpartbound, reloftype, relam)
+    FROM rel
+    UNION ALL
+    SELECT concat_ws('|', 'column', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attidentity,
+      a.attgenerated, a.attisdropped, a.attcollation, a.attstorage, a.attcompression, a.attoptions, a.attacl)
+    FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid
+    WHERE a.attnum > 0 AND rel.relkind <> 't'
+    UNION ALL
+    SELECT concat_ws('|', 'default', d.adrelid, d.adnum, d.adbin)
+    FROM rel JOIN pg_attrdef d ON d.adrelid = rel.oid
+    UNION ALL
+    SELECT concat_ws('|', 'constraint', k.oid, k.conname, k.contype, k.convalidated, k.condeferrable, k.condeferred,
+      k.conkey, k.confkey, k.confrelid, k.conbin)
+    FROM ns JOIN pg_constraint k ON k.connamespace = ns.oid
+    UNION ALL
+    SELECT concat_ws('|', 'index', i.indexrelid, i.indisunique, i.indisvalid, i.indkey, i.indclass, i.indexprs, i.indpred)
+    FROM rel JOIN pg_index i ON i.indrelid = rel.oid
+    WHERE rel.relkind <> 't'
+    UNION ALL
+    SELECT concat_ws('|', 'trigger', t.oid, t.tgname, t.tgenabled, t.tgtype, t.tgfoid, t.tgqual, t.tgargs)
+    FROM rel JOIN pg_trigger t ON t.tgrelid = rel.oid
+    WHERE NOT t.tgisinternal
+    UNION ALL
+    SELECT concat_ws('|', 'rule', w.oid, w.rulename, w.ev_enabled, w.ev_qual, w.ev_action)
+    FROM rel JOIN pg_rewrite w ON w.ev_class = rel.oid
+    UNION ALL
+    SELECT concat_ws('|', 'policy', p.oid, p.polname, p.polcmd, p.polpermissive, p.polroles, p.polqual, p.polwithcheck)
+    FROM rel JOIN pg_policy p ON p.polrelid = rel.oid
+    UNION ALL
+    SELECT concat_ws('|', 'parent', h.inhrelid, h.inhparent, h.inhseqno)
+    FROM rel JOIN pg_inherits h ON h.inhrelid = rel.oid
+    UNION ALL
+    SELECT concat_ws('|', 'sequence', s.seqrelid, s.seqtypid, s.seqstart, s.seqincrement, s.seqmax, s.seqmin, s.seqcache, s.seqcycle)
+    FROM rel JOIN pg_sequence s ON s.seqrelid = rel.oid
+    UNION ALL
+    SELECT concat_ws('|', 'function', p.oid, p.proname, p.proowner, p.proacl, p.proconfig, p.prosecdef, p.provolatile,
+      p.proargtypes, p.prorettype, p.proargdefaults, md5(p.prosrc), md5(p.prosqlbody::text))
+    FROM ns JOIN pg_proc p ON p.pronamespace = ns.oid
+    UNION ALL
+    SELECT concat_ws('|', 'type', t.oid, t.typname, t.typtype, t.typowner, t.typacl, t.typnotnull, t.typbasetype, t.typdefault)
+    FROM ns JOIN pg_type t ON t.typnamespace = ns.oid
+    UNION ALL
+    SELECT concat_ws('|', 'label', e.enumtypid, e.enumsortorder, e.enumlabel)
+    FROM ns JOIN pg_type t ON t.typnamespace = ns.oid JOIN pg_enum e ON e.enumtypid = t.oid
+    UNION ALL
+    SELECT concat_ws('|', 'statistics', x.oid, x.stxname, x.stxkeys, x.stxkind, x.stxexprs)
+    FROM ns JOIN pg_statistic_ext x ON x.stxnamespace = ns.oid
+    UNION ALL
+    SELECT concat_ws('|', 'comment', d.objoid, d.objsubid, d.description)
+    FROM rel JOIN pg_description d ON d.objoid = rel.oid AND d.classoid = 'pg_class'::regclass
+  )
+  SELECT md5(string_agg(text, E'\\n' ORDER BY text COLLATE "C")) AS fingerprint FROM line`;

@@ -1,0 +1,158 @@
+import pg from "pg";
+
+import type { IslandName } from "../../workflows/contract.ts";
+import { ShardferryError } from "../errors.ts";
+import { type Dsn, toClientConfig } from "./dsn.ts";
+
+/**
+ * Every session of ours starts with these: a role's or a database's own timeouts must not kill a copy
+ * in its middle (a role with statement_timeout=200ms made tablesync loop for ever).
+ */
+const SETTINGS = {
+  statement_timeout: "0",
+  lock_timeout: "0",
+  idle_in_transaction_session_timeout: "0",
+  // A backend whose client has died stops its statement within this time.
+  client_connection_check_interval: "2s",
+};
+
+export interface SessionOptions {
+  /** Further settings of the session, as in `-c name=value`. */
+  settings?: Record<string, string>;
+  /** Libpq-style options string given by the user (PGOPTIONS), applied first. */
+  pgOptions?: string | undefined;
+  applicationName?: string;
+  /** Opens a replication connection (walsender protocol with SQL). */
+  replication?: boolean;
+}
+
+/** The name of an island is not in the settings of this process. */
+export class UnknownIslandError extends ShardferryError {
+  constructor(name: IslandName, known: readonly IslandName[]) {
+    super(
+      "unknown_island",
+      `this worker does not know the island ${name}; it knows ${known.join(", ") || "none"}. ` +
+        `Start a worker whose --dsns (or DSNS, or config file) has it`,
+    );
+  }
+}
+
+const failedOn = new WeakMap<Error, IslandName>();
+
+/** Remembers on which island an error arose: node-postgres does not say. */
+function onIsland<E extends Error>(name: IslandName, error: E): E {
+  if (!failedOn.has(error)) failedOn.set(error, name);
+  return error;
+}
+
+/** The island on which an error arose, if it arose in a session of Islands. */
+export const islandOf = (error: unknown): IslandName | undefined =>
+  error instanceof Error ? failedOn.get(error) : undefined;
+
+/** Turns island names into connections: the only place where names meet credentials. */
+export class Islands {
+  readonly #dsns: ReadonlyMap<IslandName, Dsn>;
+  readonly #pools = new Map<IslandName, pg.Pool>();
+
+  constructor(dsns: readonly Dsn[]) {
+    this.#dsns = new Map(dsns.map((dsn) => [dsn.name, dsn]));
+  }
+
+  /** The names of all islands. */
+  names(): IslandName[] {
+    return [...this.#dsns.keys()];
+  }
+
+  /** The DSN behind a name. Throws UnknownIslandError. */
+  dsn(name: IslandName): Dsn {
+    const dsn = this.#dsns.get(name);
+    if (!dsn) throw new UnknownIslandError(name, this.names());
+    return dsn;
+  }
+
+  /**
+   * Lends a pooled session. The callee leaves no session state behind (SET LOCAL only); a session in
+   * which it failed is closed, since nobody knows what state it is in.
+   */
+  async withClient<T>(name: IslandName, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.#pool(name)
+      .connect()
+      .catch((error: Error) => Promise.reject(onIsland(name, error)));
+    let failure: Error | undefined;
+    // Without a listener, a server that goes down while the session is idle would end this process.
+    const onError = (error: Error): void => void (failure = error);
+    client.on("error", onError);
+    try {
+      return await use(client);
+    } catch (error) {
+      failure = error instanceof Error ? error : new Error(String(error));
+      throw onIsland(name, failure);
+    } finally {
+      client.off("error", onError);
+      client.release(failure);
+    }
+  }
+
+  /** Lends a pooled session inside a transaction; commits, or rolls back when `use` throws. */
+  async withTransaction<T>(name: IslandName, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    return this.withClient(name, async (client) => {
+      await client.query("BEGIN");
+      const result = await use(client);
+      await client.query("COMMIT");
+      return result;
+    });
+  }
+
+  /** Opens a session of its own, for work that needs settings or that holds locks, and closes it after `use`. */
+  async withSession<T>(
+    name: IslandName,
+    options: SessionOptions,
+    use: (client: pg.Client) => Promise<T>,
+  ): Promise<T> {
+    const client = new pg.Client(this.#config(name, options));
+    // The query under way is rejected with the same error; this listener only keeps the process alive.
+    client.on("error", () => undefined);
+    try {
+      await client.connect();
+      return await use(client);
+    } catch (error) {
+      throw onIsland(name, error as Error);
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** Closes all pooled sessions. */
+  async close(): Promise<void> {
+    const pools = [...this.#pools.values()];
+    this.#pools.clear();
+    await Promise.all(pools.map((pool) => pool.end()));
+  }
+
+  #pool(name: IslandName): pg.Pool {
+    let pool = this.#pools.get(name);
+    if (!pool) {
+      pool = new pg.Pool({ ...this.#config(name, {}), max: 20, idleTimeoutMillis: 10_000 });
+      // An idle session that dies is replaced at the next use.
+      pool.on("error", () => undefined);
+      this.#pools.set(name, pool);
+    }
+    return pool;
+  }
+
+  #config(name: IslandName, options: SessionOptions): pg.ClientConfig {
+    const dsn = this.dsn(name);
+    const settings = { ...SETTINGS, ...options.settings };
+    const flags = Object.entries(settings).map(
+      ([key, value]) => `-c ${key}=${value.replace(/[\\ ]/g, "\\$&")}`,
+    );
+    return {
+      ...toClientConfig(dsn),
+      application_name: options.applicationName ?? "shardferry",
+      keepAlive: true,
+      connectionTimeoutMillis: 10_000,
+      options: [dsn.params["options"], ...flags, options.pgOptions].filter(Boolean).join(" "),
+      ...(options.replication ? { replication: "database" } : {}),
+    } as pg.ClientConfig;
+  }
+}

@@ -1,0 +1,161 @@
+import type { ClientBase } from "pg";
+
+import { ident, literal, qualified } from "./quote.ts";
+import type { Table } from "./tables.ts";
+
+/** Creates the publication over the given tables, each by itself (ONLY), or leaves the one that is there. */
+export async function ensurePublication(
+  client: ClientBase,
+  name: string,
+  schema: string,
+  tables: readonly Table[],
+): Promise<string | null> {
+  const { rowCount } = await client.query("SELECT FROM pg_publication WHERE pubname = $1", [name]);
+  if (rowCount) return null;
+  const list = tables.map((table) => `ONLY ${qualified(schema, table.name)}`).join(", ");
+  const sql = `CREATE PUBLICATION ${ident(name)}${list && ` FOR TABLE ${list}`}`;
+  await client.query(sql);
+  return sql;
+}
+
+/**
+ * Creates the slot on the source before any subscription: CREATE SUBSCRIPTION within one server would
+ * wait for its own transaction for ever.
+ */
+export async function ensureSlot(client: ClientBase, name: string): Promise<string | null> {
+  const { rowCount } = await client.query("SELECT FROM pg_replication_slots WHERE slot_name = $1", [name]);
+  if (rowCount) return null;
+  await client.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [name]);
+  return `SELECT pg_create_logical_replication_slot(${literal(name)}, 'pgoutput')`;
+}
+
+export interface SubscriptionOptions {
+  name: string;
+  slot: string;
+  publication: string;
+  /** Connection string of the source as the destination sees it; has a password. */
+  conninfo: string;
+  /** True: PostgreSQL copies the rows (tablesync). False: the rows are there, as of the slot's creation. */
+  copyData: boolean;
+  binary: boolean;
+  /** Major version of the destination. */
+  serverMajor: number;
+  /** True when our role on the destination is a superuser. */
+  superuser: boolean;
+}
+
+/**
+ * Creates the subscription on the destination, or leaves the one that is there. The connection string
+ * reaches the server as a parameter of set_config and is put in place there, so that the password is
+ * neither in pg_stat_activity nor in pg_stat_statements; a superuser's session logs no statement either.
+ */
+export async function ensureSubscription(
+  client: ClientBase,
+  options: SubscriptionOptions,
+): Promise<string | null> {
+  const { rowCount } = await client.query(
+    `SELECT FROM pg_subscription
+     WHERE subname = $1 AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    [options.name],
+  );
+  if (rowCount) return null;
+  await client.query("BEGIN");
+  await client.query(
+    `SELECT set_config('log_statement', 'none', true), set_config('log_min_duration_statement', '-1', true),
+       set_config('log_min_error_statement', 'panic', true)
+     FROM pg_roles WHERE rolname = current_user AND rolsuper`,
+  );
+  await client.query("SELECT set_config('shardferry.conninfo', $1, true)", [options.conninfo]);
+  const command = subscriptionSql(options);
+  await client.query(
+    `DO $shardferry$ BEGIN EXECUTE format(${literal(command)}, current_setting('shardferry.conninfo')); END $shardferry$`,
+  );
+  await client.query("COMMIT");
+  return command.replace("%L", "'…'");
+}
+
+/** The CREATE SUBSCRIPTION command as a template for format(); `%L` stands for the connection string. */
+function subscriptionSql(options: SubscriptionOptions): string {
+  const settings = [
+    "create_slot = false",
+    `slot_name = ${literal(options.slot)}`,
+    `copy_data = ${options.copyData}`,
+    `binary = ${options.binary}`,
+    "streaming = on",
+    // Nothing is lost by it: what a crash takes away is sent again, until the switch, whose own commit is durable.
+    "synchronous_commit = off",
+    // The owner may be barred by FORCE ROW LEVEL SECURITY from tables that it applies changes to.
+    ...(options.serverMajor >= 16 ? ["run_as_owner = true"] : []),
+    // A superuser may rely on trust or a password file on the server; others have to send a password.
+    ...(options.serverMajor >= 16 && options.superuser ? ["password_required = false"] : []),
+  ];
+  const publication = ident(options.publication).replaceAll("%", "%%");
+  return `CREATE SUBSCRIPTION ${ident(options.name)} CONNECTION %L PUBLICATION ${publication} WITH (${settings.join(", ")})`;
+}
+
+const OWN_SUBSCRIPTION = `
+  SELECT oid, 'pg\\_' || oid || '\\_sync\\_%\\_' || (SELECT system_identifier FROM pg_control_system()) AS "syncSlots"
+  FROM pg_subscription
+  WHERE subname = $1 AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+
+/**
+ * Stops the subscription's workers and cuts it from its slot, so that it can be dropped without the
+ * source. Answers the LIKE pattern of the slots that its tablesync workers may leave on the source; null
+ * when there is no such subscription.
+ */
+export async function disableSubscription(client: ClientBase, name: string): Promise<string | null> {
+  const { rows } = await client.query<{ syncSlots: string }>(OWN_SUBSCRIPTION, [name]);
+  if (!rows[0]) return null;
+  await client.query(`ALTER SUBSCRIPTION ${ident(name)} DISABLE`);
+  await client.query(`ALTER SUBSCRIPTION ${ident(name)} SET (slot_name = NONE)`);
+  return rows[0].syncSlots;
+}
+
+/** Drops a subscription that disableSubscription cut off. */
+export async function dropSubscription(client: ClientBase, name: string): Promise<void> {
+  await client.query(`DROP SUBSCRIPTION IF EXISTS ${ident(name)}`);
+}
+
+/** Drops the publication, if it is there. */
+export async function dropPublication(client: ClientBase, name: string): Promise<void> {
+  await client.query(`DROP PUBLICATION IF EXISTS ${ident(name)}`);
+}
+
+/**
+ * Drops the slot of this name and those that match the LIKE pattern; the walsender that holds one is
+ * ended first. A slot that stays active for more than `timeoutMs` is an error, since a slot left behind
+ * fills the source's disk.
+ */
+export async function dropSlots(
+  client: ClientBase,
+  name: string,
+  pattern: string | null,
+  timeoutMs = 20_000,
+): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const { rows } = await client.query<{ slot: string; pid: number | null }>(
+      `SELECT slot_name AS slot, active_pid AS pid FROM pg_replication_slots WHERE slot_name = $1 OR slot_name LIKE $2`,
+      [name, pattern],
+    );
+    if (rows.length === 0) return;
+    for (const { slot, pid } of rows) {
+      if (pid !== null) await client.query("SELECT pg_terminate_backend($1)", [pid]);
+      else await dropIdleSlot(client, slot);
+    }
+    if (Date.now() > deadline)
+      throw new Error(`replication slots stay in use: ${rows.map((row) => row.slot).join(", ")}`);
+    await client.query("SELECT pg_sleep(0.02)");
+  }
+}
+
+/** Drops a slot unless it is gone or somebody holds it again: the caller looks once more. */
+async function dropIdleSlot(client: ClientBase, slot: string): Promise<void> {
+  try {
+    await client.query("SELECT pg_drop_replication_slot($1)", [slot]);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    const goneOrInUse = code === "42704" || code === "55006";
+    if (!goneOrInUse) throw error;
+  }
+}

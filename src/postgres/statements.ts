@@ -1,0 +1,169 @@
+import { loadModule, parseSync } from "libpg-query";
+
+/** One statement of a schema dump, with what the move needs to know of it. */
+export interface Statement {
+  sql: string;
+  /** Node type of PostgreSQL's own parser, e.g. `IndexStmt`. */
+  node: string;
+  /** Kind of object whose existence tells whether the statement has run; null: may run again. */
+  creates: "index" | "constraint" | "trigger" | "rule" | "policy" | "statistics" | "relation" | null;
+  /** Name of the object that it creates. */
+  name: string | null;
+  /** Name of the table (relation) that it is about, inside the dumped schema. */
+  relation: string | null;
+  constraint: "primary" | "unique" | "exclusion" | "foreign" | "other" | null;
+  /** True for a foreign key that the source itself has not validated or does not enforce. */
+  unvalidated: boolean;
+  /** `ALTER TABLE … ENABLE ALWAYS|REPLICA TRIGGER`: the trigger's name. */
+  firesOnReplication: string | null;
+  /** `ALTER TABLE … REPLICA IDENTITY USING INDEX`: the index's name. */
+  identityIndex: string | null;
+  /** Value of default_tablespace and default_table_access_method that the dump set before it. */
+  settings: Record<string, string>;
+}
+
+/** Settings of a dump that say where an object goes; all others are those of the dump's own session. */
+const PLACEMENT = new Set(["default_tablespace", "default_table_access_method"]);
+
+/**
+ * The statements without which changes cannot be applied: primary keys, and the unique indexes that
+ * serve as replica identity with the statements that make them so.
+ */
+export function keyStatements(postData: readonly Statement[]): Statement[] {
+  const identities = new Set(
+    postData.map((statement) => statement.identityIndex).filter((name) => name !== null),
+  );
+  return postData.filter(
+    (statement) =>
+      statement.constraint === "primary" ||
+      statement.identityIndex !== null ||
+      ((statement.creates === "index" || statement.creates === "constraint") &&
+        identities.has(statement.name ?? "")),
+  );
+}
+
+type Node = Record<string, unknown>;
+
+/** Splits a dump into statements with PostgreSQL's own grammar, so that no quoting can fool it. */
+export async function parseDump(text: string): Promise<Statement[]> {
+  await loadModule();
+  // The parser counts bytes, not characters.
+  const bytes = Buffer.from(withoutMetaCommands(text));
+  const { stmts } = parseSync(bytes.toString()) as unknown as {
+    stmts?: { stmt: Record<string, Node>; stmt_location?: number; stmt_len?: number }[];
+  };
+  const statements: Statement[] = [];
+  let settings: Record<string, string> = {};
+  for (const { stmt, stmt_location: start = 0, stmt_len: length } of stmts ?? []) {
+    const [node, tree] = Object.entries(stmt)[0]!;
+    const sql = bytes
+      .subarray(start, length ? start + length : undefined)
+      .toString()
+      .replace(/^(\s*--[^\n]*\n)+/, "")
+      .trim();
+    if (node === "VariableSetStmt") {
+      const name = String(tree["name"]);
+      if (PLACEMENT.has(name)) settings = { ...settings, [name]: sql };
+    } else if (node !== "SelectStmt") {
+      // The only SELECT of a schema dump sets search_path.
+      statements.push(describe(node, tree, sql, settings));
+    }
+  }
+  return statements;
+}
+
+/**
+ * Drops the two lines that only psql understands: \restrict and \unrestrict around the script, told
+ * from text inside a function body by their random key.
+ */
+function withoutMetaCommands(text: string): string {
+  const key = /^\\restrict (\w+)$/m.exec(text)?.[1];
+  return key === undefined
+    ? text
+    : text.replace(`\\restrict ${key}\n`, "").replace(`\\unrestrict ${key}\n`, "");
+}
+
+function describe(node: string, tree: Node, sql: string, settings: Record<string, string>): Statement {
+  const base: Statement = {
+    sql,
+    node,
+    creates: null,
+    name: null,
+    relation: relationName(tree["relation"]),
+    constraint: null,
+    unvalidated: false,
+    firesOnReplication: null,
+    identityIndex: null,
+    settings,
+  };
+  switch (node) {
+    case "IndexStmt":
+      return { ...base, creates: "index", name: String(tree["idxname"]) };
+    case "CreateTrigStmt":
+      return { ...base, creates: "trigger", name: String(tree["trigname"]) };
+    case "RuleStmt":
+      return tree["replace"] ? base : { ...base, creates: "rule", name: String(tree["rulename"]) };
+    case "CreatePolicyStmt":
+      return {
+        ...base,
+        creates: "policy",
+        name: String(tree["policy_name"]),
+        relation: relationName(tree["table"]),
+      };
+    case "CreateStatsStmt":
+      return { ...base, creates: "statistics", name: lastName(tree["defnames"]) };
+    case "CreateTableAsStmt":
+      return createsRelation(base, (tree["into"] as Node)["rel"]);
+    case "ViewStmt":
+      return tree["replace"] ? base : createsRelation(base, tree["view"]);
+    case "AlterTableStmt":
+      return describeAlterTable(base, tree);
+    default:
+      return base;
+  }
+}
+
+function createsRelation(base: Statement, rangeVar: unknown): Statement {
+  const name = relationName(rangeVar);
+  return { ...base, creates: "relation", name, relation: name };
+}
+
+const CONSTRAINTS: Record<string, Statement["constraint"]> = {
+  CONSTR_PRIMARY: "primary",
+  CONSTR_UNIQUE: "unique",
+  CONSTR_EXCLUSION: "exclusion",
+  CONSTR_FOREIGN: "foreign",
+};
+
+function describeAlterTable(base: Statement, tree: Node): Statement {
+  const command = (tree["cmds"] as { AlterTableCmd: Node }[])[0]?.AlterTableCmd;
+  switch (command?.["subtype"]) {
+    case "AT_AddConstraint": {
+      const constraint = (command["def"] as { Constraint: Node }).Constraint;
+      return {
+        ...base,
+        creates: "constraint",
+        name: String(constraint["conname"]),
+        constraint: CONSTRAINTS[String(constraint["contype"])] ?? "other",
+        unvalidated: constraint["skip_validation"] === true || constraint["is_enforced"] !== true,
+      };
+    }
+    case "AT_ReplicaIdentity": {
+      const { name } = (command["def"] as { ReplicaIdentityStmt: Node }).ReplicaIdentityStmt;
+      return { ...base, identityIndex: name === undefined ? null : String(name) };
+    }
+    case "AT_EnableAlwaysTrig":
+    case "AT_EnableReplicaTrig":
+      return { ...base, firesOnReplication: String(command["name"]) };
+    default:
+      return base;
+  }
+}
+
+const relationName = (rangeVar: unknown): string | null =>
+  rangeVar ? String((rangeVar as Node)["relname"]) : null;
+
+const lastName = (names: unknown): string | null => {
+  const last = (names as { String: { sval: string } }[] | undefined)?.at(-1);
+  return last ? last.String.sval : null;
+};

@@ -1,0 +1,169 @@
+import type { ClientBase } from "pg";
+
+/** What the move needs to know of one table of the shard. */
+export interface Table {
+  oid: string;
+  name: string;
+  /** `r` ordinary (a partition, too), `p` partitioned (holds no rows itself). */
+  kind: "r" | "p";
+  unlogged: boolean;
+  /** pg_class.relreplident. */
+  replicaIdentity: "d" | "n" | "f" | "i";
+  /** True when UPDATE and DELETE can be replicated as the table is. */
+  hasIdentity: boolean;
+  /** True when every column can be compared, so that REPLICA IDENTITY FULL works (not so json, point, xml). */
+  comparable: boolean;
+  /** True when COPY and replication may use the binary format towards another server. */
+  binarySafe: boolean;
+  /** Columns to copy: all but dropped and generated ones. */
+  columns: string[];
+  /** Heap and TOAST, in bytes, without indexes. */
+  bytes: number;
+  /** With indexes. */
+  totalBytes: number;
+  /** The planner's estimate; 0 when the table was never analyzed. */
+  estimatedRows: number;
+}
+
+/**
+ * Reads all tables of a schema in one query, in the fixed order in which they are locked.
+ *
+ * The binary format sends the OIDs of types that arrays and composite types contain, and the OIDs behind
+ * reg* types; both differ between servers. Types of extensions go as text, since nothing promises that
+ * two versions of an extension have the same send format.
+ */
+export async function readTables(client: ClientBase, schema: string): Promise<Table[]> {
+  const { rows } = await client.query<
+    Omit<Table, "bytes" | "totalBytes" | "estimatedRows"> & { bytes: string; totalBytes: string }
+  >(TABLES_SQL, [schema]);
+  return rows.map((row) => ({
+    ...row,
+    bytes: Number(row.bytes),
+    totalBytes: Number(row.totalBytes),
+    estimatedRows: Number((row as { estimatedRows?: unknown }).estimatedRows),
+  }));
+}
+
+const TABLES_SQL = `
+  WITH RECURSIVE
+  relation AS (
+    SELECT c.*
+    FROM pg_class c
+    WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
+      AND c.relkind IN ('r', 'p')
+  ),
+  attribute AS (
+    SELECT a.*
+    FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid
+    WHERE a.attnum > 0 AND NOT a.attisdropped
+  ),
+  -- Every type that a column's type is built of; "inside" = its OID travels in the binary format.
+  part(root, typ, inside) AS (
+    SELECT DISTINCT atttypid, atttypid, false FROM attribute
+    UNION
+    SELECT part.root, x.typ, x.inside
+    FROM part
+    JOIN pg_type t ON t.oid = part.typ
+    CROSS JOIN LATERAL (
+      SELECT t.typbasetype AS typ, part.inside AS inside WHERE t.typtype = 'd'
+      UNION ALL
+      SELECT t.typelem, true WHERE t.typelem <> 0 AND t.typcategory = 'A'
+      UNION ALL
+      SELECT a.atttypid, true
+      FROM pg_attribute a
+      WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+      UNION ALL
+      SELECT r.rngsubtype, false FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
+    ) x
+  ),
+  equality AS (
+    SELECT opcintype AS typ FROM pg_opclass WHERE opcdefault AND opcmethod IN (403, 405)
+    UNION
+    SELECT castsource
+    FROM pg_cast
+    JOIN pg_opclass ON opcintype = casttarget AND opcdefault AND opcmethod IN (403, 405)
+    WHERE castmethod = 'b' AND castcontext = 'i'
+  ),
+  type_fact AS (
+    SELECT
+      part.root AS typ,
+      bool_and(
+        t.typsend <> 0
+        AND t.typname !~ '^_?reg(class|collation|config|dictionary|namespace|oper|operator|proc|procedure|role|type)$'
+        AND NOT (part.inside AND t.oid >= 16384)
+        AND NOT (t.oid >= 16384 AND t.typtype = 'b' AND t.typcategory <> 'A')
+      ) AS binary_safe,
+      bool_and(
+        t.typtype IN ('d', 'c', 'e', 'r', 'm') OR t.typcategory = 'A' OR t.oid IN (SELECT typ FROM equality)
+      ) AS comparable
+    FROM part JOIN pg_type t ON t.oid = part.typ
+    GROUP BY 1
+  ),
+  column_fact AS (
+    SELECT
+      a.attrelid,
+      array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attgenerated = '') AS columns,
+      bool_and(f.binary_safe) AS binary_safe,
+      bool_and(f.comparable) AS comparable
+    FROM attribute a JOIN type_fact f ON f.typ = a.atttypid
+    GROUP BY 1
+  ),
+  key AS (
+    SELECT i.indrelid,
+      bool_or(i.indisprimary AND i.indimmediate) AS has_primary_key,
+      bool_or(i.indisreplident) AS has_identity_index
+    FROM pg_index i JOIN relation r ON r.oid = i.indrelid
+    WHERE i.indisvalid
+    GROUP BY 1
+  )
+  SELECT
+    r.oid::text AS oid,
+    r.relname AS name,
+    r.relkind AS kind,
+    r.relpersistence = 'u' AS unlogged,
+    r.relreplident AS "replicaIdentity",
+    CASE r.relreplident
+      WHEN 'f' THEN true
+      WHEN 'd' THEN coalesce(k.has_primary_key, false)
+      WHEN 'i' THEN coalesce(k.has_identity_index, false)
+      ELSE false
+    END AS "hasIdentity",
+    coalesce(f.comparable, true) AS comparable,
+    coalesce(f.binary_safe, true) AS "binarySafe",
+    coalesce(f.columns, '{}') AS columns,
+    pg_table_size(r.oid) AS bytes,
+    pg_total_relation_size(r.oid) AS "totalBytes",
+    greatest(r.reltuples, 0)::bigint AS "estimatedRows"
+  FROM relation r
+  LEFT JOIN column_fact f ON f.attrelid = r.oid
+  LEFT JOIN key k ON k.indrelid = r.oid
+  ORDER BY r.relname`;
+
+export interface Sequence {
+  name: string;
+  owner: string;
+}
+
+/** The sequences of a schema, also those that belong to identity and serial columns. */
+export async function readSequences(client: ClientBase, schema: string): Promise<Sequence[]> {
+  const { rows } = await client.query<Sequence>(
+    `SELECT relname AS name, pg_get_userbyid(relowner) AS owner
+     FROM pg_class
+     WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND relkind = 'S'
+     ORDER BY relname`,
+    [schema],
+  );
+  return rows;
+}
+
+/** The comment on a schema and whether the schema exists. */
+export async function readSchema(
+  client: ClientBase,
+  schema: string,
+): Promise<{ exists: boolean; comment: string | null }> {
+  const { rows } = await client.query<{ comment: string | null }>(
+    "SELECT obj_description(oid, 'pg_namespace') AS comment FROM pg_namespace WHERE nspname = $1",
+    [schema],
+  );
+  return { exists: rows.length > 0, comment: rows[0]?.comment ?? null };
+}

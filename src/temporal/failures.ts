@@ -1,0 +1,69 @@
+import { ApplicationFailure, CancelledFailure } from "@temporalio/common";
+
+import { messageOf, ShardferryError } from "../errors.ts";
+import { islandOf, UnknownIslandError } from "../postgres/islands.ts";
+
+/**
+ * SQLSTATE classes and codes that heal by themselves: lost connections, serialization failures, lack of
+ * resources, locks not granted, a server that restarts, a session ended by a timeout, I/O errors and
+ * "tuple concurrently updated" (XX000). Everything else means that the statement itself is wrong.
+ */
+const RETRYABLE = /^(08|40|53|55006|55P03|57014|57P0\d|25P0[234]|58|XX000)/;
+
+/** Errors of the network and of node-postgres, which have no SQLSTATE. */
+const NETWORK_CODES = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND)/;
+const CONNECTION_MESSAGES =
+  /connection terminated|connection.*timeout|timeout expired|server closed the connection|could not connect|connection to server|client was closed|is not queryable/i;
+
+/** Steps whose work has to be done in any case; somebody who mends the cause lets them go on. */
+const NEVER_GIVE_UP = new Set(["drop replication", "drop structure", "clean up"]);
+
+/** Turns whatever an activity threw into the failure that the history keeps: typed, redacted, with its island. */
+export function toFailure(error: unknown, activity: string, redact: (text: string) => string): Error {
+  if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
+  if (error instanceof Error && error.name === "AbortError") return error;
+  const retryable = NEVER_GIVE_UP.has(activity) || isRetryable(error, activity);
+  return ApplicationFailure.create({
+    message: redact(describe(error)),
+    type: typeOf(error),
+    nonRetryable: !retryable,
+  });
+}
+
+/** True for an error after which the same step may well succeed. */
+export function isRetryable(error: unknown, activity = ""): boolean {
+  if (error instanceof UnknownIslandError) return activity !== "preflight";
+  if (error instanceof ShardferryError) return error.retryable;
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { code?: unknown };
+  if (typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) && !NETWORK_CODES.test(code))
+    return RETRYABLE.test(code);
+  if (typeof code === "string" && NETWORK_CODES.test(code)) return true;
+  if (error instanceof AggregateError) return error.errors.every((inner) => isRetryable(inner, activity));
+  return CONNECTION_MESSAGES.test(error.message);
+}
+
+function typeOf(error: unknown): string {
+  if (error instanceof ShardferryError) return error.code;
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" ? code : error instanceof Error ? error.name : "unknown";
+}
+
+/** One text of all that a database error tells: island, message, detail, hint, SQLSTATE. */
+function describe(error: unknown): string {
+  const { code, detail, hint, where } = error as {
+    code?: string;
+    detail?: string;
+    hint?: string;
+    where?: string;
+  };
+  const island = islandOf(error);
+  const parts = [
+    island ? `${island}: ${messageOf(error)}` : messageOf(error),
+    detail,
+    hint && `hint: ${hint}`,
+    where && `in ${where}`,
+    code && /^[0-9A-Z]{5}$/.test(code) && `SQLSTATE ${code}`,
+  ];
+  return parts.filter(Boolean).join("; ");
+}

@@ -1,0 +1,3 @@
+// Exports the workflows and nothing else: every function exported here becomes a workflow type.
+export { copy } from "./copy.ts";
+export { move } from "./move.ts";

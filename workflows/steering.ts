@@ -1,0 +1,128 @@
+import {
+  CancellationScope,
+  condition,
+  isCancellation,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from "@temporalio/workflow";
+
+import {
+  abortSignal,
+  confirmSignal,
+  type MovePhase,
+  type Progress,
+  type ProgressEvent,
+  progressQuery,
+  type ReplicationInput,
+  skipLagSignal,
+  type StepName,
+  type StepReport,
+  STEPS,
+} from "./contract.ts";
+
+/** Events that the query keeps; a move has about thirty, one that retries for a day must not grow for ever. */
+const MAX_EVENTS = 300;
+
+/** Holds what the outside may see and steer of one move or copy: its progress and its three signals. */
+export class Steering {
+  #confirmed = false;
+  #skipLag: CancellationScope | undefined;
+  #lagSkipped = false;
+  readonly #root = CancellationScope.current();
+  readonly #progress: Progress;
+
+  constructor(request: ReplicationInput) {
+    const { workflowId, startTime } = workflowInfo();
+    this.#progress = {
+      workflowId,
+      schema: request.schema,
+      from: request.from,
+      to: request.to,
+      phase: "running",
+      step: "preflight",
+      percent: 0,
+      startedAt: startTime.getTime(),
+      waitingFor: null,
+      events: [],
+    };
+    setHandler(progressQuery, () => this.#progress);
+    setHandler(confirmSignal, () => void (this.#confirmed = true));
+    setHandler(skipLagSignal, () => this.#skip());
+    // An abort signal and a cancellation request are one and the same from here on.
+    setHandler(abortSignal, () => this.#root.cancel());
+  }
+
+  /** True once somebody asked to abort. */
+  get aborted(): boolean {
+    return this.#root.consideredCancelled;
+  }
+
+  /** Marks the begin of a step, before anything of it is done. */
+  enter(step: StepName): void {
+    this.#progress.step = step;
+    this.#progress.percent = Math.round((100 * STEPS.indexOf(step)) / STEPS.length);
+    this.#progress.waitingFor = null;
+    this.#describe();
+  }
+
+  /** Adds what a step did to the story. */
+  tell(report: StepReport, step: StepName = this.#progress.step): void {
+    const event: ProgressEvent = {
+      at: Date.now(),
+      step,
+      text: report.text,
+      ...(report.sql ? { sql: report.sql } : {}),
+    };
+    this.#progress.events.push(event);
+    if (this.#progress.events.length > MAX_EVENTS) this.#progress.events.shift();
+    this.#describe();
+  }
+
+  /** Sets the phase and, for a pause, what has to happen for it to end. */
+  phase(phase: MovePhase, waitingFor: string | null = null): void {
+    this.#progress.phase = phase;
+    this.#progress.waitingFor = waitingFor;
+    if (phase === "done") this.#progress.percent = 100;
+    this.#describe();
+  }
+
+  /** Pauses until `confirm`. A confirmation that came earlier counts: a script may send it at once. */
+  async confirmation(waitingFor: string): Promise<void> {
+    this.enter("wait for confirmation");
+    this.phase("paused", waitingFor);
+    await condition(() => this.#confirmed);
+    this.phase("running");
+    this.tell({ text: "confirmed" });
+  }
+
+  /** Runs a wait for lag, which `skipLag` ends at once. */
+  async unlessSkipped(wait: () => Promise<StepReport>): Promise<void> {
+    this.#lagSkipped = false;
+    const scope = new CancellationScope();
+    this.#skipLag = scope;
+    try {
+      this.tell(await scope.run(wait));
+    } catch (error) {
+      const skipped = this.#lagSkipped && !this.aborted;
+      if (!skipped || !isCancellation(error)) throw error;
+      this.tell({ text: "did not wait for the lag: told to go on" });
+    } finally {
+      this.#skipLag = undefined;
+    }
+  }
+
+  #skip(): void {
+    this.#lagSkipped = true;
+    this.#skipLag?.cancel();
+  }
+
+  /** Shows the same story in the Temporal UI. */
+  #describe(): void {
+    const { phase, step, waitingFor, events } = this.#progress;
+    const lines = events.slice(-20).map((event) => `- **${event.step}**: ${event.text}`);
+    setCurrentDetails(
+      [`${phase}: **${step}**`, waitingFor ? `waiting for ${waitingFor}` : "", ...lines].join("\n"),
+    );
+  }
+}
