@@ -10,7 +10,7 @@ import { spec } from "node:test/reporters";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-import { closeSandbox, sweep } from "../src/sandbox/index.ts";
+import { closeSandbox, sweep, temporaryFolder } from "../src/sandbox/index.ts";
 import { describeShared, SERVERS_VARIABLE, startShared } from "./support/servers.ts";
 import { endStrays, RUN_VARIABLE } from "./support/strays.ts";
 
@@ -61,6 +61,7 @@ function isolateFromUser(): void {
   for (const name of Object.keys(process.env)) {
     if (settings.test(name) || options.test(name)) delete process.env[name];
   }
+  process.env["TMPDIR"] = temporaryFolder();
 }
 
 /** Lists the test files whose path holds one of the filters; Node 20 itself takes no patterns. */

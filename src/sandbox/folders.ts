@@ -64,7 +64,7 @@ export function giveToServers(path: string): void {
 
 async function openRoot(): Promise<string> {
   await sweep();
-  const folder = mkdtempSync(join(sandboxParent(), `${PREFIX}${process.pid}-`));
+  const folder = mkdtempSync(join(temporaryFolder(), `${PREFIX}${process.pid}-`));
   if (serverUser()) chmodSync(folder, 0o711);
   watcher = spawnWatcher(folder, "pipe");
   watcher.unref();
@@ -83,7 +83,8 @@ export async function closeSandbox(): Promise<void> {
   await closed;
 }
 
-function sandboxParent(): string {
+/** Answers the folder for temporary files, or a common one when the servers' user cannot enter it. */
+export function temporaryFolder(): string {
   const place = [tmpdir(), "/tmp", "/var/tmp"].find((folder) => isReachable(folder));
   if (!place) throw new Error("No temporary folder that an unprivileged user can enter: set TMPDIR to one.");
   return place;
@@ -94,7 +95,7 @@ function sandboxParent(): string {
  * that just died may still be at it, and after a crash of the machine there is no watcher.
  */
 export async function sweep(): Promise<void> {
-  const parent = sandboxParent();
+  const parent = temporaryFolder();
   const stale = readdirSync(parent)
     .filter((name) => OWNER.test(name) && hasEnded(Number(OWNER.exec(name)?.[1])))
     .map((name) => join(parent, name))

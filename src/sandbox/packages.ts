@@ -15,7 +15,7 @@ import {
   MAJORS,
   TEMPORAL_VERSION,
 } from "./find.ts";
-import { runAsServer } from "./template.ts";
+import { runAsServer } from "./data-folder.ts";
 
 const run = promisify(execFile);
 

@@ -10,7 +10,7 @@ import { literal } from "../postgres/quote.ts";
 import { findPostgres, type Major, type PostgresBinaries } from "./find.ts";
 import { giveToServers, makeServerFolder } from "./folders.ts";
 import { randomPort, supervise, type Supervised, waitForEnd, waitUntilReady } from "./supervise.ts";
-import { copyTemplate } from "./template.ts";
+import { createDataFolder } from "./data-folder.ts";
 import { isReachable, serverUser } from "./user.ts";
 
 export type StopMode = "smart" | "fast" | "immediate";
@@ -276,7 +276,7 @@ async function createData(binaries: PostgresBinaries, home: string, dataDir: str
     );
   }
   rmSync(dataDir, { recursive: true, force: true });
-  const password = await copyTemplate(binaries, dataDir);
+  const password = await createDataFolder(binaries, dataDir);
   writeFileSync(join(dataDir, "postgresql.conf"), `\ninclude = '${CONF}'\n`, { flag: "a" });
   return password;
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { makeServerFolder } from "./folders.ts";
 import { type PostgresOptions, PostgresServer } from "./postgres.ts";
-import { runAsServer } from "./template.ts";
+import { runAsServer } from "./data-folder.ts";
 
 let count = 0;
 
