@@ -40,7 +40,8 @@ class PreferTlsConnection extends RawConnection {
 /** The same for pools, which make a client, and so a connection, each time they need one. */
 class PreferTlsClient extends pg.Client {
   constructor(config: pg.ClientConfig) {
-    super({ ...config, connection: preferTls(config) } as pg.ClientConfig);
+    // A pool hides the password from enumeration, so that spreading loses it.
+    super({ ...config, password: config.password, connection: preferTls(config) } as pg.ClientConfig);
   }
 }
 
