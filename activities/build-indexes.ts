@@ -59,15 +59,9 @@ const isIndex = (statement: Statement): boolean =>
 
 /** The key under which existingObjects lists what a statement creates. */
 export function keyOf(statement: Statement): string {
-  switch (statement.creates) {
-    case "index":
-    case "relation":
-      return `relation ${statement.name}`;
-    case "statistics":
-      return `statistics ${statement.name}`;
-    default:
-      return `${statement.creates} ${statement.relation} ${statement.name}`;
-  }
+  const { creates, relation, name } = statement;
+  if (creates === "index" || creates === "relation") return `relation ${name}`;
+  return creates === "statistics" ? `statistics ${name}` : `${creates} ${relation} ${name}`;
 }
 
 /** An index left invalid by a build that failed would count as existing; it is of no use to anybody. */
@@ -90,7 +84,7 @@ async function buildInLanes(
   const queue = [...indexes];
   const bytes = [...size.values()].reduce((sum, value) => sum + value, 0);
   const lanes = Math.max(1, Math.min(MAX_LANES, queue.length, Math.ceil(bytes / BYTES_PER_LANE)));
-  let failure: unknown;
+  let failure: Error | undefined;
   await step.watched(
     step.to,
     (client) => indexProgress(client, step.names.slot, indexes.length - queue.length, indexes.length),
@@ -105,13 +99,13 @@ async function buildInLanes(
         });
       await Promise.all(
         Array.from({ length: lanes }, () =>
-          lane().catch((error: unknown) => {
+          lane().catch((error: Error) => {
             failure ??= error;
             queue.length = 0;
           }),
         ),
       );
-      if (failure !== undefined) throw failure;
+      if (failure) throw failure;
     },
   );
 }

@@ -7,7 +7,7 @@ import type { ClientBase } from "pg";
 
 import { ShardferryError } from "../src/errors.ts";
 import type { Islands, SessionOptions } from "../src/postgres/islands.ts";
-import { replicationNames, type ReplicationNames } from "../src/postgres/names.ts";
+import { type ReplicationNames, replicationNames } from "../src/postgres/names.ts";
 import type { DatabaseIdentity, IslandName, StepInput, StepProgress } from "../workflows/contract.ts";
 
 /** What the activities are given by the worker. */

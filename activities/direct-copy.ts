@@ -141,13 +141,13 @@ async function copyInLanes(
 
 /** Waits for all; after the first failure lets the others finish what they are at and throws it. */
 async function allOrFirstFailure(work: Promise<void>[], onFailure: () => void): Promise<void> {
-  let failure: unknown;
-  const note = (error: unknown): void => {
-    failure ??= error ?? new Error("a lane of the copy failed");
+  let failure: Error | undefined;
+  const note = (error: Error): void => {
+    failure ??= error;
     onFailure();
   };
   await Promise.all(work.map((lane) => lane.catch(note)));
-  if (failure !== undefined) throw failure;
+  if (failure) throw failure;
 }
 
 /** Copies one table and builds its keys, in one transaction on the destination. */

@@ -1,3 +1,5 @@
+import type { ClientBase } from "pg";
+
 import { toConninfo } from "../src/postgres/dsn.ts";
 import { withLockRetry } from "../src/postgres/locks.ts";
 import { qualified } from "../src/postgres/quote.ts";
@@ -59,7 +61,7 @@ async function createSlot(step: Step): Promise<string | null> {
 }
 
 /** The oldest transactions of the server, for the display while a slot is created. */
-export async function oldestTransaction(client: import("pg").ClientBase): Promise<StepProgress> {
+export async function oldestTransaction(client: ClientBase): Promise<StepProgress> {
   const { rows } = await client.query<{ text: string }>(
     `SELECT concat_ws(' ', 'pid', pid, usename, 'in', datname, 'open for',
        extract(epoch FROM clock_timestamp() - xact_start)::int || ' s:', left(query, 120)) AS text

@@ -1,17 +1,23 @@
 import { CancellationScope, workflowInfo } from "@temporalio/workflow";
 
 import { quick, switching } from "./activities.ts";
-import type { MoveInput, MoveResult } from "./contract.ts";
+import type { MoveInput, MoveResult, ReplicationInput } from "./contract.ts";
 import { orUndo, replicate } from "./replicate.ts";
 import { Steering } from "./steering.ts";
+
+/** The part of a move's input that its replication needs. */
+function replicationOf(input: MoveInput): ReplicationInput {
+  const { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod } = input;
+  return { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod };
+}
 
 /** Moves a shard to another island: replicate, then lock and switch, then clean up. */
 export async function move(input: MoveInput): Promise<MoveResult> {
   const steering = new Steering(input);
-  const { shard, activateOnDestination, maxWriteBlockMs, deactivateSql, ...request } = input;
+  const { shard, activateOnDestination, deactivateSql } = input;
 
   const { step, rows, bytes, switched } = await orUndo(steering, async (undo) => {
-    const replica = await replicate("move", request, shard, steering, undo);
+    const replica = await replicate("move", replicationOf(input), shard, steering, undo);
     if (input.wait) await steering.confirmation("confirmation to switch (confirm)");
 
     steering.enter("lock and switch");

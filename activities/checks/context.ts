@@ -1,8 +1,8 @@
 import type { ClientBase } from "pg";
 
-import type { DatabaseIdentity, IslandName, ReplicationInput } from "../../workflows/contract.ts";
 import type { Islands } from "../../src/postgres/islands.ts";
 import type { Table } from "../../src/postgres/tables.ts";
+import type { DatabaseIdentity, IslandName, ReplicationInput } from "../../workflows/contract.ts";
 
 /** What every check may read: both islands, and what is asked for. Checks change nothing. */
 export interface CheckContext {

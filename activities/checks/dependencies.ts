@@ -61,9 +61,9 @@ async function readOutsideObjects(client: ClientBase, schema: string): Promise<O
      )
      SELECT a.type, a.object_names AS names, a.object_args AS args, o.type || ' ' || o.identity AS identity, e.extname AS extension
      FROM outside
-     CROSS JOIN LATERAL pg_identify_object_as_address(refclassid, refobjid, 0) a
-     CROSS JOIN LATERAL pg_identify_object(refclassid, refobjid, 0) o
-     LEFT JOIN pg_depend x ON x.classid = refclassid AND x.objid = refobjid AND x.deptype = 'e'
+     CROSS JOIN LATERAL pg_identify_object_as_address(outside.refclassid, outside.refobjid, 0) a
+     CROSS JOIN LATERAL pg_identify_object(outside.refclassid, outside.refobjid, 0) o
+     LEFT JOIN pg_depend x ON x.classid = outside.refclassid AND x.objid = outside.refobjid AND x.deptype = 'e'
      LEFT JOIN pg_extension e ON e.oid = x.refobjid
      WHERE a.type NOT IN ('toast table', 'toast table column', 'publication relation')
      ORDER BY identity`,

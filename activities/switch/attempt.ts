@@ -116,7 +116,7 @@ async function lockEverything(plan: SwitchPlan): Promise<string | null> {
   ].join(";\n");
   const locked = source.query(sql).then(
     () => null,
-    (error: unknown) => error,
+    (error: Error) => error,
   );
   const watched = whoBlocks(plan, locked);
   const error = await locked;

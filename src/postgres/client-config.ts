@@ -2,7 +2,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { ConnectionOptions } from "node:tls";
+
 import pg from "pg";
+
 import { UsageError } from "../errors.ts";
 import type { Dsn } from "./dsn.ts";
 import type { SslMode } from "./keywords.ts";

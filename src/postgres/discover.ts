@@ -1,4 +1,5 @@
 import pg from "pg";
+
 import type { IslandName } from "../../workflows/contract.ts";
 import { messageOf, ShardferryError, UsageError } from "../errors.ts";
 import type { Dsn } from "./dsn.ts";

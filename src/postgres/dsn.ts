@@ -1,5 +1,6 @@
 import { userInfo } from "node:os";
 import { inspect } from "node:util";
+
 import type { IslandName } from "../../workflows/contract.ts";
 import { UsageError } from "../errors.ts";
 import { KEYWORD_ENV, LIBPQ_VARIABLES, PARAM_KEYWORDS, SSL_MODES } from "./keywords.ts";

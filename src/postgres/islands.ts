@@ -153,6 +153,6 @@ export class Islands {
       connectionTimeoutMillis: 10_000,
       options: [dsn.params["options"], ...flags, options.pgOptions].filter(Boolean).join(" "),
       ...(options.replication ? { replication: "database" } : {}),
-    } as pg.ClientConfig;
+    };
   }
 }

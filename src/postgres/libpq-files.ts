@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+
 import { UsageError } from "../errors.ts";
 
 /** The user's home as libpq sees it: `HOME`, else the one of the account. */

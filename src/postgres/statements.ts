@@ -150,7 +150,7 @@ function describeAlterTable(base: Statement, tree: Node): Statement {
     }
     case "AT_ReplicaIdentity": {
       const { name } = (command["def"] as { ReplicaIdentityStmt: Node }).ReplicaIdentityStmt;
-      return { ...base, identityIndex: name === undefined ? null : String(name) };
+      return { ...base, identityIndex: typeof name === "string" ? name : null };
     }
     case "AT_EnableAlwaysTrig":
     case "AT_EnableReplicaTrig":

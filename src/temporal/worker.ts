@@ -77,7 +77,7 @@ export async function startWorker(options: WorkerSettings): Promise<RunningWorke
   ]);
   const runs = workers.map((worker) => worker.run());
   const ended = Promise.all(runs);
-  const failed = new Promise<never>((_, reject) => ended.catch(reject));
+  const failed = ended.then(() => new Promise<never>(() => undefined));
   failed.catch(() => undefined);
   return {
     failed,
