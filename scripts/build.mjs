@@ -2,10 +2,27 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { contentFingerprint, fingerprint, isMain, listFiles, main, readIfThere, ROOT, run, say } from "./project.mjs";
+import {
+  contentFingerprint,
+  fingerprint,
+  isMain,
+  listFiles,
+  main,
+  readIfThere,
+  ROOT,
+  run,
+  say,
+} from "./project.mjs";
 
 const DIST = join(ROOT, "dist");
-const SOURCES = ["workflows", "activities", "src", "tsconfig.json", "tsconfig.build.json", "package-lock.json"];
+const SOURCES = [
+  "workflows",
+  "activities",
+  "src",
+  "tsconfig.json",
+  "tsconfig.build.json",
+  "package-lock.json",
+];
 /** What dist/ was built from; a first line for the names and a second one for the state of the files. */
 const STAMP = join(DIST, ".built-from");
 const BUNDLE = join(DIST, "workflow-bundle.js");

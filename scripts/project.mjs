@@ -1,7 +1,17 @@
 // What the scripts share. Only Node's own modules: they run before the packages are installed.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -108,10 +118,13 @@ export async function main(work) {
   try {
     await work();
   } catch (error) {
-    say(error instanceof SetupError || error.code ? `Error: ${error.message}` : (error.stack ?? String(error)));
+    say(
+      error instanceof SetupError || error.code ? `Error: ${error.message}` : (error.stack ?? String(error)),
+    );
     process.exitCode = 1;
   }
 }
 
 /** Whether a module is the script that node was started with. */
-export const isMain = (url) => process.argv[1] !== undefined && fileURLToPath(url) === realpathSync(process.argv[1]);
+export const isMain = (url) =>
+  process.argv[1] !== undefined && fileURLToPath(url) === realpathSync(process.argv[1]);

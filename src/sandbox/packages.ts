@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { messageOf, ShardferryError } from "../errors.ts";
 import { forgetPgDumps } from "../postgres/binaries.ts";
 import { cacheDir, makeCacheFolder } from "./cache.ts";
+import { runAsServer } from "./data-folder.ts";
 import {
   cachedTemporal,
   findTemporal,
@@ -15,7 +16,6 @@ import {
   MAJORS,
   TEMPORAL_VERSION,
 } from "./find.ts";
-import { runAsServer } from "./data-folder.ts";
 
 const run = promisify(execFile);
 

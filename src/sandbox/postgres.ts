@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -6,11 +5,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { Client } from "pg";
 
-import { literal } from "../postgres/quote.ts";
+import { createDataFolder } from "./data-folder.ts";
 import { findPostgres, type Major, type PostgresBinaries } from "./find.ts";
 import { giveToServers, makeServerFolder } from "./folders.ts";
 import { randomPort, supervise, type Supervised, waitForEnd, waitUntilReady } from "./supervise.ts";
-import { createDataFolder } from "./data-folder.ts";
 import { isReachable, serverUser } from "./user.ts";
 
 export type StopMode = "smart" | "fast" | "immediate";
@@ -75,11 +73,11 @@ export class PostgresServer {
   /** The folder of pg_dump, psql and the rest, of the server's own version. */
   readonly bin: string;
   readonly logFile: string;
+  readonly password: string;
   readonly auth: "scram" | "trust";
   /** Includes the defaults. */
   settings: Settings;
   port = 0;
-  password: string;
   readonly #parts: ServerParts;
   #process: Supervised | undefined;
 
@@ -257,7 +255,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     settings: defaultSettings(binaries.major, options),
   });
   await server.start();
-  if (isNew) await changePassword(server, passwordFile);
+  // Written down last, as the sign of a finished set-up.
+  if (isNew) writeFileSync(passwordFile, server.password, { mode: 0o600 });
   return server;
 }
 
@@ -279,12 +278,4 @@ async function createData(binaries: PostgresBinaries, home: string, dataDir: str
   const password = await createDataFolder(binaries, dataDir);
   writeFileSync(join(dataDir, "postgresql.conf"), `\ninclude = '${CONF}'\n`, { flag: "a" });
   return password;
-}
-
-/** Gives each server a password of its own, so that a leak tells whose it is; written down last, as the sign of a finished set-up. */
-async function changePassword(server: PostgresServer, passwordFile: string): Promise<void> {
-  const password = randomBytes(16).toString("hex");
-  await server.withClient((client) => client.query(`ALTER ROLE postgres PASSWORD ${literal(password)}`));
-  server.password = password;
-  writeFileSync(passwordFile, password, { mode: 0o600 });
 }

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { runAsServer } from "./data-folder.ts";
 import { makeServerFolder } from "./folders.ts";
 import { type PostgresOptions, PostgresServer } from "./postgres.ts";
-import { runAsServer } from "./data-folder.ts";
 
 let count = 0;
 

@@ -75,6 +75,12 @@ test("a server asks for its password, and two servers have different ones", asyn
   await assert.rejects(client.connect(), { code: "28P01" });
 });
 
+test("two servers of one version are told apart by their system identifiers", async () => {
+  const identifier = "SELECT system_identifier FROM pg_control_system()";
+  const [one, other] = [await start({}), await start({})];
+  assert.notEqual(await value(one, identifier), await value(other, identifier));
+});
+
 test("a server listens on 127.0.0.1 only and never runs as root", async () => {
   const server = await start({});
   assert.equal(await value(server, "current_setting('listen_addresses')"), "127.0.0.1");
