@@ -84,7 +84,8 @@ async function readShards(
       coalesce(sum(pg_total_relation_size(c.oid)), 0) AS bytes
     FROM (${activeShardsSql(api)}) shard
     LEFT JOIN pg_class c ON c.relnamespace = shard.oid AND c.relkind IN ('r', 'p', 'm')
-    GROUP BY shard.oid, shard.nspname`);
+    GROUP BY shard.oid, shard.nspname
+    ORDER BY shard.nspname`);
   const counters = statistics ? await readStatistics(client, api) : null;
   const custom = weightSql
     ? await customWeights(

@@ -27,14 +27,7 @@ export async function customWeights(
   const query = sql.trim().replace(/;+$/, "");
   let name: string | null = null;
   for (let i = 0; i < schemas.length; i += BATCH) {
-    const batch = schemas.slice(i, i + BATCH);
-    const text = batch
-      .map(
-        (schema) =>
-          `SET search_path TO ${ident(schema)};\nSELECT ${literal(schema)} AS ${MARK};\n${query}\n;`,
-      )
-      .join("\n");
-    for (const [schema, answer] of answers(await run(client, text, batch))) {
+    for (const [schema, answer] of await ask(client, schemas.slice(i, i + BATCH), query)) {
       name ??= answer.fields[0]?.name ?? null;
       weights.set(schema, toWeight(answer));
     }
@@ -44,16 +37,27 @@ export async function customWeights(
   return { name: name?.startsWith("?") ? null : name, weights };
 }
 
-async function run(client: ClientBase, text: string, batch: readonly string[]): Promise<QueryResult[]> {
+async function ask(
+  client: ClientBase,
+  batch: readonly string[],
+  query: string,
+): Promise<Map<string, QueryResult>> {
+  const text = batch
+    .map(
+      (schema) => `SET search_path TO ${ident(schema)};\nSELECT ${literal(schema)} AS ${MARK};\n${query}\n;`,
+    )
+    .join("\n");
   try {
     // node-postgres answers a list for several statements, which its types do not say.
-    const query = { text, rowMode: "array" as const };
-    return (await client.query(query)) as unknown as QueryArrayResult[];
+    return answers((await client.query({ text, rowMode: "array" })) as unknown as QueryArrayResult[]);
   } catch (cause) {
-    const range = batch.length === 1 ? batch[0]! : `${batch[0]!} to ${batch.at(-1)!}`;
-    throw new ShardferryError("weight_sql", `--weight-sql failed on shards ${range}: ${messageOf(cause)}`, {
-      cause,
-    });
+    // One by one, to find the shard that it fails in.
+    if (batch.length > 1) for (const schema of batch) await ask(client, [schema], query);
+    throw new ShardferryError(
+      "weight_sql",
+      `--weight-sql failed in shard ${batch[0]!}: ${messageOf(cause)}`,
+      { cause },
+    );
   }
 }
 

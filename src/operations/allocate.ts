@@ -79,10 +79,14 @@ async function callRange(
   first: number,
   last: number,
 ): Promise<string[]> {
-  const { rows } = await client.query<{ schema: string }>(
-    `SELECT nspname::text AS schema FROM ${apiCall(api, `${name}($1::int, $2::int)`)} AS touched(shard)
-     JOIN pg_namespace n ON n.oid = touched.shard::regnamespace ORDER BY 1`,
+  const touched = await client.query<{ oid: string }>(
+    `SELECT shard::regnamespace::oid::text AS oid FROM ${apiCall(api, `${name}($1::int, $2::int)`)} AS touched(shard)`,
     [first, last],
+  );
+  // Asked in a query of its own: the one that creates schemas does not see them.
+  const { rows } = await client.query<{ schema: string }>(
+    "SELECT nspname::text AS schema FROM pg_namespace WHERE oid = ANY ($1::oid[]) ORDER BY 1",
+    [touched.rows.map(({ oid }) => oid)],
   );
   return rows.map(({ schema }) => schema);
 }

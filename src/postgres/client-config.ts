@@ -86,7 +86,7 @@ function clientOptions(options: string | undefined): { options?: string } {
 function noPassword(dsn: Dsn): () => never {
   return () => {
     throw new Error(
-      `${dsn.name} asks for a password of user "${dsn.user}", and there is none in the DSN, PGPASSWORD or the password file`,
+      `the server asks for a password of user "${dsn.user}", and there is none in the DSN, PGPASSWORD or the password file`,
     );
   };
 }

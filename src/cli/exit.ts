@@ -1,0 +1,24 @@
+import { EXIT, ShardferryError, UsageError } from "../errors.ts";
+
+/** What the command was about was aborted, by it or from elsewhere. */
+export class AbortedError extends ShardferryError {
+  constructor(message: string) {
+    super("aborted", message);
+  }
+}
+
+/** The command left; what it was about goes on. */
+export class DetachedError extends ShardferryError {
+  constructor(message: string) {
+    super("detached", message);
+  }
+}
+
+/** The exit status for an error. */
+export function exitStatusOf(error: unknown): number {
+  if (error instanceof UsageError) return EXIT.usage;
+  if (error instanceof AbortedError || error instanceof DetachedError) return EXIT.aborted;
+  // What @inquirer/prompts throws on ^C.
+  if (error instanceof Error && error.name === "ExitPromptError") return EXIT.aborted;
+  return EXIT.failed;
+}

@@ -1,0 +1,11 @@
+import { ShardferryError } from "../errors.ts";
+import type { Outcome } from "../temporal/outcome.ts";
+import { AbortedError } from "./exit.ts";
+
+/** The result of what has ended; aborted and failed ones are errors of the command. */
+export function resultOf<T>(outcome: Outcome<T>, workflowId: string): T {
+  if (outcome.kind === "done") return outcome.result;
+  if (outcome.kind === "aborted")
+    throw new AbortedError(`${workflowId} was aborted; the source is as it was`);
+  throw new ShardferryError(outcome.code, `${workflowId} failed: ${outcome.message}`);
+}

@@ -1,0 +1,123 @@
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Command, CommanderError } from "commander";
+import { EXIT, UsageError } from "../errors.ts";
+import type { Invocation } from "./action.ts";
+import { ACTIONS, findAction } from "./actions.ts";
+import { exitStatusOf } from "./exit.ts";
+import { Ui } from "./ui.ts";
+
+const EXAMPLE = `
+Example:
+  shardferry move --shard=42 --to=host2 --activate-on-destination=yes --dsns=host1,host2
+
+Every option has a default in the environment or in shardferry.config.ts; see --help of an action.`;
+
+/** Runs the command line and answers its exit status. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const ui = new Ui(argv.includes("--json"));
+  try {
+    return (await run(argv, ui)) ?? EXIT.done;
+  } catch (error) {
+    // Help and version arrive as errors, too.
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
+    const shown = error instanceof CommanderError ? new UsageError(messageOfCommander(error)) : error;
+    ui.error(shown);
+    return exitStatusOf(shown);
+  }
+}
+
+async function run(argv: readonly string[], ui: Ui): Promise<number | void> {
+  // "help move" is "move --help".
+  const args = argv[0] === "help" ? [...argv.slice(1), "--help"] : [...argv];
+  const name = args.find((arg) => !arg.startsWith("-"));
+  if (name === undefined) {
+    const program = usage();
+    if (args.length === 0) program.outputHelp();
+    else await program.parseAsync(args, { from: "user" });
+    return;
+  }
+  const entry = findAction(name);
+  if (!entry) {
+    throw new UsageError(`Unknown action "${name}". The actions are: ${Object.keys(ACTIONS).join(", ")}.`);
+  }
+  const action = await entry.load();
+  const command = new Command(`shardferry ${entry.name}`)
+    .description(entry.summary)
+    .allowExcessArguments(false);
+  action.define(command);
+  command
+    .option("--skip-config", "do not look for shardferry.config.ts")
+    .option("--json", "print the result as one JSON document");
+  command.exitOverride().configureOutput({ writeErr: () => undefined });
+  let status: number | void = undefined;
+  command.action(async () => {
+    status = await action.run(invocation(entry.name, command, ui));
+  });
+  args.splice(args.indexOf(name), 1);
+  try {
+    await command.parseAsync(args, { from: "user" });
+    return status;
+  } catch (error) {
+    if (!(error instanceof CommanderError) || error.code !== "commander.unknownOption") throw error;
+    const known = command.options.map(({ long, short }) => long ?? short).join(", ");
+    throw new UsageError(`${messageOfCommander(error)} The options of ${entry.name} are: ${known}.`);
+  }
+}
+
+function usage(): Command {
+  const program = new Command("shardferry")
+    .description("Moves, copies and rebalances PostgreSQL microshards between live servers.")
+    .usage("ACTION [options]")
+    .version(version(), "-v, --version")
+    .helpCommand(false)
+    .addHelpText("after", EXAMPLE)
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+  for (const [name, { summary, aliases = [] }] of Object.entries(ACTIONS)) {
+    program.command(name).aliases(aliases).description(summary);
+  }
+  return program;
+}
+
+function invocation(action: string, command: Command, ui: Ui): Invocation {
+  const options: Readonly<Record<string, unknown>> = command.opts();
+  const source = { action, options, skipConfig: options["skipConfig"] === true };
+  const request: Invocation["request"] = async (schema) => {
+    const { loadRequest } = await import("../config/settings.ts");
+    const loaded = await loadRequest(source, schema);
+    ui.dsns = loaded.settings.dsns;
+    return loaded;
+  };
+  const settings: Invocation["settings"] = async () => {
+    const { loadSettings } = await import("../config/settings.ts");
+    const loaded = await loadSettings(source);
+    ui.dsns = loaded.dsns;
+    return loaded;
+  };
+  return { ui, args: command.args, options, request, settings };
+}
+
+const messageOfCommander = (error: CommanderError): string =>
+  `${error.message.replace(/^error: /, "").replace(/^./, (first) => first.toUpperCase())}.`;
+
+/** Of the package, which is above src/ in a checkout and above dist/src/ in a build. */
+function version(): string {
+  for (
+    let folder = dirname(fileURLToPath(import.meta.url));
+    folder !== dirname(folder);
+    folder = dirname(folder)
+  ) {
+    try {
+      const { name, version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Record<
+        string,
+        string
+      >;
+      if (name === "shardferry") return version ?? "";
+    } catch {
+      // The next folder up.
+    }
+  }
+  return "unknown";
+}

@@ -1,0 +1,62 @@
+import type { Snapshot } from "../temporal/snapshot.ts";
+import { type Action, withExample } from "./action.ts";
+import { plainTable } from "./table.ts";
+import { duration } from "./units.ts";
+import { idleText, numbersOf, waitOf } from "./view/story.ts";
+
+export const status: Action = {
+  define(command) {
+    command.argument("[workflow-id]", "only this one");
+    withExample(command, "shardferry status", "shardferry status move-sh0042 --json");
+  },
+
+  async run({ ui, args, settings }) {
+    const loaded = await settings();
+    const { Session } = await import("../operations/session.ts");
+    const { status: readStatus } = await import("../operations/steer.ts");
+    const session = await Session.openExisting(loaded, (line) => ui.say(line));
+    try {
+      const snapshots = session ? await readStatus(session.temporal, args[0]) : [];
+      const rows = snapshots.map(toRow);
+      ui.result(rows, () => {
+        if (rows.length === 0) return "Nothing runs.";
+        const cells = rows.map((row) => [
+          row.workflowId,
+          row.step ?? "?",
+          row.percent === null ? "" : `${row.percent}%`,
+          row.elapsedMs === null ? "" : duration(row.elapsedMs),
+          row.note,
+          row.waitingFor ?? "",
+        ]);
+        return plainTable(
+          ["Workflow", "Step", "Steps done", "Runs for", "", "Waiting for"],
+          cells,
+          ui.colors,
+        );
+      });
+    } finally {
+      await session?.close();
+    }
+  },
+};
+
+function toRow(snapshot: Snapshot) {
+  const { workflowId, runId, type, progress, activities, idleQueue } = snapshot;
+  const [running] = activities;
+  return {
+    workflowId,
+    runId,
+    type,
+    phase: progress?.phase ?? null,
+    step: progress?.step ?? running?.step ?? null,
+    percent: progress?.percent ?? null,
+    waitingFor: waitOf(snapshot) ?? (idleQueue === null ? null : idleText(idleQueue)),
+    from: progress?.from ?? null,
+    to: progress?.to ?? null,
+    schema: progress?.schema ?? null,
+    elapsedMs: progress ? Date.now() - progress.startedAt : null,
+    note: running?.details ? numbersOf(running.details) : "",
+    attempt: running?.attempt ?? null,
+    lastFailure: running?.failure ?? null,
+  };
+}

@@ -1,0 +1,54 @@
+import pc from "picocolors";
+import { messageOf, ShardferryError, UsageError } from "../errors.ts";
+import { type Dsn, redact } from "../postgres/dsn.ts";
+
+/** Where an action writes: progress here, its result there, as the command line asks for. */
+export class Ui {
+  readonly json: boolean;
+  /** True when a person watches and can press keys. */
+  readonly interactive: boolean;
+  readonly colors: ReturnType<typeof pc.createColors>;
+  /** Where progress and logs go. */
+  readonly progress: NodeJS.WriteStream;
+  /** Passwords of these are hidden in whatever is written. */
+  dsns: readonly Dsn[] = [];
+  readonly #writeDocument: (text: string) => void;
+
+  constructor(json: boolean) {
+    this.json = json;
+    const write = process.stdout.write.bind(process.stdout);
+    this.#writeDocument = (text) => void write(text);
+    this.progress = json ? process.stderr : process.stdout;
+    // One document and nothing else: what a config file or a library prints belongs to the progress.
+    if (json) process.stdout.write = process.stderr.write.bind(process.stderr);
+    this.interactive = Boolean(process.stdin.isTTY && this.progress.isTTY);
+    this.colors = pc.createColors(pc.isColorSupported && Boolean(this.progress.isTTY));
+  }
+
+  /** One line of progress, with the time where no terminal shows when it came. */
+  say(line: string, at = new Date()): void {
+    const text = redact(line, this.dsns);
+    this.progress.write(
+      this.progress.isTTY ? `${text}\n` : `${at.toISOString()} ${text.replaceAll("\n", " ")}\n`,
+    );
+  }
+
+  /** The result of the action: for people, or as the one JSON document. */
+  result(document: unknown, text: () => string): void {
+    if (this.json) this.#writeDocument(`${JSON.stringify(document)}\n`);
+    else process.stdout.write(`${redact(text(), this.dsns).trimEnd()}\n`);
+  }
+
+  /** Why the action failed. */
+  error(error: unknown): void {
+    const code = error instanceof ShardferryError ? error.code : "error";
+    const message = redact(messageOf(error), this.dsns);
+    if (this.json) this.#writeDocument(`${JSON.stringify({ error: { code, message } })}\n`);
+    else {
+      const hint = error instanceof UsageError ? "\nSee shardferry --help, or --help of the action." : "";
+      process.stderr.write(
+        `${pc.createColors(pc.isColorSupported && process.stderr.isTTY).red(message)}${hint}\n`,
+      );
+    }
+  }
+}

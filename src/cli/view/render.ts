@@ -1,0 +1,104 @@
+import { type ProgressEvent, type StepName, STEPS } from "../../../workflows/contract.ts";
+import type { Snapshot } from "../../temporal/snapshot.ts";
+import type { Ui } from "../ui.ts";
+import { duration } from "../units.ts";
+import { idleText, numbersOf, waitOf } from "./story.ts";
+
+/** What the live view shows besides the snapshot. */
+export interface Frame {
+  readonly snapshot: Snapshot;
+  readonly logFile: string | null;
+  /** Counts the redraws; turns the wheel. */
+  readonly tick: number;
+  readonly aborting: boolean;
+  readonly rows: number;
+}
+
+const WHEEL = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+const NAME_WIDTH = Math.max(...STEPS.map((step) => step.length));
+const SQL_LINES = 4;
+
+/** Draws the live view of a move or copy as lines; those that do not fit in width are cut off by the terminal. */
+export function render(frame: Frame, colors: Ui["colors"]): string[] {
+  const { snapshot, rows } = frame;
+  const { progress } = snapshot;
+  const lines = [header(snapshot, colors)];
+  const current = progress?.step;
+  const steps = STEPS.flatMap((step) => stepLines(step, frame, colors));
+  // On a low terminal the running step is what matters.
+  const fitting = steps.length + 6 <= rows ? steps : current ? stepLines(current, frame, colors) : [];
+  lines.push(...fitting);
+  if (!progress) lines.push(colors.dim("  (no answer from the workflow yet)"));
+  const waiting = waitOf(snapshot);
+  if (waiting) lines.push(colors.yellow(`  waiting for ${waiting}`));
+  if (snapshot.idleQueue) lines.push(colors.yellow(`  ${idleText(snapshot.idleQueue)}`));
+  for (const { step, failure, attempt } of snapshot.activities) {
+    if (failure) lines.push(colors.red(`  ${step}: attempt ${attempt - 1} failed: ${firstLine(failure)}`));
+  }
+  lines.push(...lagLines(snapshot, colors), footer(frame, colors));
+  return lines.slice(0, Math.max(rows - 1, 3));
+}
+
+function header({ workflowId, progress }: Snapshot, colors: Ui["colors"]): string {
+  if (!progress) return colors.bold(workflowId);
+  const { schema, from, to, phase, percent, startedAt } = progress;
+  const elapsed = duration(Date.now() - startedAt);
+  return `${colors.bold(`${schema}: ${from} → ${to}`)}  ${phase}, ${percent}% of the steps, ${elapsed}`;
+}
+
+function stepLines(step: StepName, { snapshot, tick, aborting }: Frame, colors: Ui["colors"]): string[] {
+  const { progress, activities } = snapshot;
+  if (!progress) return [];
+  const told = progress.events.filter((event) => event.step === step);
+  const name = step.padEnd(NAME_WIDTH);
+  const isCurrent = progress.step === step && snapshot.running;
+  if (!isCurrent) {
+    if (told.length === 0) return [colors.dim(`  · ${name}`)];
+    const took = duration(durationOf(step, progress.events, progress.startedAt));
+    return [
+      `  ${colors.green("✔")} ${name}  ${took.padStart(9)}  ${colors.dim(firstLine(told.at(-1)!.text))}`,
+    ];
+  }
+  const since = Math.max(progress.startedAt, progress.events.at(-1)?.at ?? 0);
+  const took = duration(Date.now() - since).padStart(9);
+  const details = activities[0]?.details;
+  const mark = aborting ? colors.yellow("↩") : colors.cyan(WHEEL[tick % WHEEL.length]!);
+  const numbers = details ? numbersOf(details) : (told.at(-1)?.text ?? "");
+  const sql = (details?.sql ?? "")
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .slice(0, SQL_LINES);
+  return [
+    `  ${mark} ${colors.bold(name)}  ${took}  ${firstLine(numbers)}`,
+    ...sql.map((line) => colors.dim(`      ${line}`)),
+  ];
+}
+
+/** An event stands at the end of what it tells, so a step took the time since the event before. */
+function durationOf(step: StepName, events: readonly ProgressEvent[], startedAt: number): number {
+  return events.reduce(
+    (sum, event, i) => (event.step === step ? sum + event.at - (events[i - 1]?.at ?? startedAt) : sum),
+    0,
+  );
+}
+
+function lagLines({ activities }: Snapshot, colors: Ui["colors"]): string[] {
+  const lags = activities.flatMap(({ details }) => details?.lags ?? []);
+  if (lags.length === 0) return [];
+  const shown = lags.map(
+    ({ island, replica, seconds }) => `${replica} of ${island} ${duration(1000 * seconds)}`,
+  );
+  return [colors.dim(`  replication lag: ${shown.join(", ")}`)];
+}
+
+function footer({ snapshot, logFile, aborting }: Frame, colors: Ui["colors"]): string {
+  const { progress } = snapshot;
+  const keys: string[] = [];
+  if (progress?.phase === "paused") keys.push("Shift+S confirms");
+  else if (waitOf(snapshot)) keys.push("Shift+S goes on without waiting");
+  keys.push(aborting ? "^C leaves the clean-up to the background" : "^C aborts");
+  if (logFile) keys.push(logFile);
+  return colors.dim(`  ${keys.join(" · ")}`);
+}
+
+const firstLine = (text: string): string => text.split("\n")[0]!;

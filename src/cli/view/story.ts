@@ -1,0 +1,110 @@
+import type { ProgressEvent, StepProgress } from "../../../workflows/contract.ts";
+import type { Snapshot } from "../../temporal/snapshot.ts";
+import { bytes, count, duration } from "../units.ts";
+
+/** One line that is new since the last look. */
+export interface Line {
+  readonly at: Date;
+  readonly text: string;
+  readonly sql: readonly string[];
+}
+
+/** How often a long step tells its numbers where no live view does. */
+const NUMBERS_EVERY_MS = 15_000;
+
+/** Turns looks at a workflow into a story: each event, wait and failed attempt is told once. */
+export class Story {
+  readonly #told = new Set<string>();
+  #toldUntil = 0;
+  #waiting = "";
+  #failure = "";
+  #idle = "";
+  #numbersAt = Date.now();
+
+  /** What is new in this look, in order. */
+  tell(snapshot: Snapshot): Line[] {
+    const events = (snapshot.progress?.events ?? []).filter((event) => this.#isNew(event));
+    const lines = events.map(({ at, step, text, sql }): Line => ({
+      at: new Date(at),
+      text: `${step}: ${text}`,
+      sql: sql ?? [],
+    }));
+    const now = [
+      this.#newWait(snapshot),
+      this.#newFailure(snapshot),
+      this.#newIdle(snapshot),
+      this.#numbers(snapshot),
+    ];
+    for (const text of now) if (text) lines.push({ at: new Date(), text, sql: [] });
+    return lines;
+  }
+
+  /** The workflow keeps its last 300 events only, so their places in the list do not tell which are new. */
+  #isNew({ at, step, text }: ProgressEvent): boolean {
+    const key = `${at} ${step} ${text}`;
+    if (at < this.#toldUntil || this.#told.has(key)) return false;
+    if (at > this.#toldUntil) this.#told.clear();
+    this.#toldUntil = at;
+    this.#told.add(key);
+    return true;
+  }
+
+  #newWait(snapshot: Snapshot): string | null {
+    const waiting = waitOf(snapshot) ?? "";
+    // The numbers in a reason change all the time; only another reason is news.
+    const reason = waiting.replace(/[\d.]+/g, "#");
+    if (reason === this.#waiting) return null;
+    this.#waiting = reason;
+    return waiting ? `waiting for ${waiting}` : null;
+  }
+
+  #newFailure({ activities }: Snapshot): string | null {
+    const failed = activities.find(({ failure }) => failure !== null);
+    const failure = failed ? `${failed.step}: attempt ${failed.attempt - 1} failed: ${failed.failure}` : "";
+    const news = failure !== "" && failed!.failure !== this.#failure;
+    this.#failure = failed?.failure ?? "";
+    return news ? failure : null;
+  }
+
+  #newIdle({ idleQueue }: Snapshot): string | null {
+    const news = idleQueue !== null && idleQueue !== this.#idle;
+    this.#idle = idleQueue ?? "";
+    return news ? idleText(idleQueue) : null;
+  }
+
+  #numbers(snapshot: Snapshot): string | null {
+    const running = snapshot.activities[0];
+    const numbers = running?.details ? numbersOf(running.details) : "";
+    if (numbers === "" || Date.now() - this.#numbersAt < NUMBERS_EVERY_MS) return null;
+    this.#numbersAt = Date.now();
+    return `${running!.step}: ${numbers}`;
+  }
+}
+
+/** What to do when no worker takes the tasks of a queue. */
+export const idleText = (queue: string): string =>
+  `no worker takes tasks from the queue "${queue}": start \`shardferry worker\` with the same TEMPORAL_ADDRESS and ` +
+  "with DSNs of both islands; still waiting";
+
+/** What a workflow or its running step waits for. */
+export const waitOf = ({ progress, activities }: Snapshot): string | null =>
+  activities.map(({ details }) => details?.waitingFor).find(Boolean) ?? progress?.waitingFor ?? null;
+
+/** The numbers of a running step in one line. */
+export function numbersOf(details: StepProgress): string {
+  const { note, percent, tuples, tuplesTotal, bytes: done, bytesTotal, bytesPerSec, secondsLeft } = details;
+  const of = (part: string | undefined, whole: string | undefined): string =>
+    whole ? `${part} of ${whole}` : part!;
+  return [
+    note,
+    percent === undefined ? "" : `${Math.floor(percent)}%`,
+    done === undefined ? "" : of(bytes(done), bytesTotal === undefined ? undefined : bytes(bytesTotal)),
+    tuples === undefined
+      ? ""
+      : `${of(count(tuples), tuplesTotal === undefined ? undefined : count(tuplesTotal))} tuples`,
+    bytesPerSec === undefined ? "" : `${bytes(bytesPerSec)}/s`,
+    secondsLeft === undefined ? "" : `${duration(1000 * secondsLeft)} left`,
+  ]
+    .filter(Boolean)
+    .join(", ");
+}

@@ -1,0 +1,34 @@
+import type { IslandName } from "../../workflows/contract.ts";
+import type { Settings } from "../config/settings.ts";
+import { resolveTarget, type TemporalTarget } from "../temporal/connection.ts";
+import { registerWorker } from "../temporal/state-folder.ts";
+import { dsnsOf } from "./islands.ts";
+import type { Say } from "./session.ts";
+
+/** A worker that serves until it is stopped. */
+export interface ServingWorker {
+  readonly target: TemporalTarget;
+  readonly islands: readonly IslandName[];
+  /** Rejects when the worker fails; never resolves. */
+  readonly failed: Promise<never>;
+  /** Takes no new tasks, and ends when the running ones have. */
+  stop(): Promise<void>;
+}
+
+/** Starts a worker for the configured Temporal server, or for the embedded one. */
+export async function serve(settings: Settings, say: Say, given?: TemporalTarget): Promise<ServingWorker> {
+  const dsns = dsnsOf(settings);
+  const [target, { startWorker }] = await Promise.all([
+    given ?? resolveTarget(settings.env, say),
+    import("../temporal/worker.ts"),
+  ]);
+  const { connectionOptions, namespace, embedded } = target;
+  const worker = await startWorker({ connectionOptions, namespace, settings, dsns });
+  const islands = dsns.map(({ name }) => name);
+  const unregister = embedded ? registerWorker(embedded.folder, true, islands) : (): void => undefined;
+  const stop = async (): Promise<void> => {
+    unregister();
+    await worker.stop();
+  };
+  return { target, islands, failed: worker.failed, stop };
+}
