@@ -2,15 +2,14 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
-  closeSync,
+  linkSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -81,7 +80,7 @@ export async function withLock(work) {
   while (!takeLock(lock)) {
     const owner = Number(readIfThere(lock) ?? 0);
     if (owner > 0 && !isAlive(owner)) rmSync(lock, { force: true });
-    else if (!told) say(`Waiting for another set-up (process ${owner}) to finish.`);
+    else if (!told) say(`Waiting for another set-up to finish: process ${owner} holds ${lock}.`);
     told = true;
     await sleep(100);
   }
@@ -92,15 +91,18 @@ export async function withLock(work) {
   }
 }
 
+/** The file appears at once with our pid in it, so that a lock never stands without an owner. */
 function takeLock(lock) {
+  const own = `${lock}.${process.pid}`;
+  writeFileSync(own, String(process.pid));
   try {
-    const file = openSync(lock, "wx");
-    writeSync(file, String(process.pid));
-    closeSync(file);
+    linkSync(own, lock);
     return true;
   } catch (error) {
     if (error.code === "EEXIST") return false;
     throw error;
+  } finally {
+    rmSync(own);
   }
 }
 
