@@ -117,6 +117,22 @@ export class Step {
     return this.deps.islands.withSession(island, { ...options, applicationName: this.names.slot }, use);
   }
 
+  /** Opens a session on the source and one on the destination at once. */
+  async bothSides<T>(
+    source: SessionOptions,
+    destination: SessionOptions,
+    use: (source: pg.Client, destination: pg.Client) => Promise<T>,
+  ): Promise<T> {
+    const applicationName = this.names.slot;
+    return this.deps.islands.withSessions(
+      [
+        [this.from, { ...source, applicationName }],
+        [this.to, { ...destination, applicationName }],
+      ],
+      ([first, second]) => use(first!, second!),
+    );
+  }
+
   /**
    * Ends what an earlier attempt of this workflow left running on an island: a backend does not notice
    * the death of its client before its statement ends, and would finish its COPY or CREATE INDEX against us.

@@ -119,22 +119,20 @@ async function copyInLanes(
   const bytes = queue.reduce((sum, table) => sum + table.bytes, 0);
   const lanes = Math.max(1, Math.min(MAX_LANES, queue.length, Math.ceil(bytes / BYTES_PER_LANE)));
   const lane = async (): Promise<void> =>
-    step.session(step.from, { settings: TEXT_FORMAT }, (source) =>
-      step.session(
-        step.to,
-        { settings: { ...TEXT_FORMAT, synchronous_commit: "off" }, pgOptions: step.deps.pgOptions },
-        async (destination) => {
-          onBackend(destination);
-          await source.query(
-            `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${snapshot}'`,
-          );
-          for (let table = queue.shift(); table; table = queue.shift()) {
-            step.throwIfCancelled();
-            await copyTable(step, table, keys, source, destination, counters);
-          }
-          await source.query("COMMIT");
-        },
-      ),
+    step.bothSides(
+      { settings: TEXT_FORMAT },
+      { settings: { ...TEXT_FORMAT, synchronous_commit: "off" }, pgOptions: step.deps.pgOptions },
+      async (source, destination) => {
+        onBackend(destination);
+        await source.query(
+          `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${snapshot}'`,
+        );
+        for (let table = queue.shift(); table; table = queue.shift()) {
+          step.throwIfCancelled();
+          await copyTable(step, table, keys, source, destination, counters);
+        }
+        await source.query("COMMIT");
+      },
     );
   await allOrFirstFailure(Array.from({ length: lanes }, lane), () => (queue.length = 0));
 }

@@ -6,7 +6,7 @@ import { readSchema } from "../src/postgres/tables.ts";
 import type { SwitchReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { copyLocked } from "./switch/attempt.ts";
-import { flushedPosition, waitUntilApplied } from "./switch/catch-up.ts";
+import { ensureDurable, flushedPosition, waitUntilApplied } from "./switch/catch-up.ts";
 import { readFacts, readSequenceValues } from "./switch/facts.ts";
 import { completeSchema, setSequences } from "./switch/sides.ts";
 import { dropReplication } from "./undo.ts";
@@ -22,22 +22,21 @@ export async function finishCopy(step: Step): Promise<SwitchReport> {
   const rehearsal = step.input.kind === "move";
   const leftover = rehearsal ? newSchemaName(step.schema, step.scheduledAt) : null;
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
-  await step.session(step.from, { settings: { synchronous_commit: "local" } }, (source) =>
-    step.session(step.to, { settings: { synchronous_commit: "on" } }, async (destination) => {
-      await catchUp(step, source, destination);
-      await dropReplication(step, step.schema);
-      const { exists } = await readSchema(destination, step.schema);
-      // An earlier attempt has come to the end, and only its answer was lost.
-      if (!exists) return;
-      const facts = await readFacts(source, step.schema);
-      const values = await readSequenceValues(source, step.schema, facts);
-      await destination.query("BEGIN");
-      await copyLocked(step, facts, source, destination, step.schema);
-      const sql = [...setSequences(step.schema, values), ...completeSchema(step.schema, facts)];
-      if (leftover) sql.push(`ALTER SCHEMA ${ident(step.schema)} RENAME TO ${ident(leftover)}`);
-      await destination.query([...sql, "COMMIT"].join(";\n"));
-    }),
-  );
+  await step.bothSides({ settings: { synchronous_commit: "local" } }, {}, async (source, destination) => {
+    await ensureDurable(destination);
+    await catchUp(step, source, destination);
+    await dropReplication(step, step.schema);
+    const { exists } = await readSchema(destination, step.schema);
+    // An earlier attempt has come to the end, and only its answer was lost.
+    if (!exists) return;
+    const facts = await readFacts(source, step.schema);
+    const values = await readSequenceValues(source, step.schema, facts);
+    await destination.query("BEGIN");
+    await copyLocked(step, facts, source, destination, step.schema);
+    const sql = [...setSequences(step.schema, values), ...completeSchema(step.schema, facts)];
+    if (leftover) sql.push(`ALTER SCHEMA ${ident(step.schema)} RENAME TO ${ident(leftover)}`);
+    await destination.query([...sql, "COMMIT"].join(";\n"));
+  });
   return { text: `"${leftover ?? step.schema}" on ${step.to} is complete`, writeBlockedMs: 0, leftover };
 }
 

@@ -7,7 +7,7 @@ import type { SwitchInput, SwitchReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { SchemaChangedError } from "./create-structure.ts";
 import { attemptSwitch, type SwitchPlan } from "./switch/attempt.ts";
-import { flushedPosition, waitUntilApplied } from "./switch/catch-up.ts";
+import { ensureDurable, flushedPosition, waitUntilApplied } from "./switch/catch-up.ts";
 import { libSchemaOf, lookAtOutcome, readFacts, sequencesQuery } from "./switch/facts.ts";
 import { rollForward } from "./switch/roll-forward.ts";
 import { nextEpoch } from "./switch/sides.ts";
@@ -22,7 +22,6 @@ const LOCK_SESSION = {
   tcp_keepalives_interval: "1",
   tcp_keepalives_count: "2",
   tcp_user_timeout: "3000",
-  synchronous_commit: "on",
 };
 
 /** Milliseconds between two heartbeats while the destination catches up before the lock. */
@@ -83,35 +82,40 @@ async function withPlan<T>(
   input: SwitchInput,
   use: (plan: SwitchPlan) => Promise<T>,
 ): Promise<T> {
-  const own = { settings: LOCK_SESSION };
-  const durable = { settings: { synchronous_commit: "on" } };
-  return step.session(step.from, own, (source) =>
-    step.session(step.from, { settings: { synchronous_commit: "local" } }, (sourceObserver) =>
-      step.session(step.to, own, (destination) =>
-        step.session(step.to, durable, async (destinationObserver) => {
-          const facts = await readFacts(source, step.schema);
-          const sourceLib = await libSchemaOf(source, step.from);
-          const { workflowId, runId, schema } = step;
-          const epoch = await nextEpoch(source, sourceLib, schema);
-          const sequencesSql = sequencesQuery(schema, facts.sequences);
-          await warm(source, schema, sequencesSql);
-          return use({
-            step,
-            facts,
-            source,
-            sourceObserver,
-            destination,
-            destinationObserver,
-            sourceLib,
-            destinationLib: await libSchemaOf(destination, step.to),
-            entry: { schema, shard: input.move.shard, workflowId, runId, epoch },
-            leftover: oldSchemaName(schema, step.scheduledAt),
-            maxWriteBlockMs: input.move.maxWriteBlockMs,
-            sequencesSql,
-          });
-        }),
-      ),
-    ),
+  const locking = { settings: LOCK_SESSION };
+  const observing = { settings: { synchronous_commit: "local" } };
+  return step.bothSides(locking, locking, (source, destination) =>
+    step.bothSides(observing, observing, async (sourceObserver, destinationObserver) => {
+      const facts = await readFacts(source, step.schema);
+      const sourceLib = await libSchemaOf(source, step.from);
+      const { workflowId, runId, schema } = step;
+      const sequencesSql = sequencesQuery(schema, facts.sequences);
+      await Promise.all([
+        warm(source, schema, sequencesSql),
+        ensureDurable(source),
+        ensureDurable(destination),
+      ]);
+      return use({
+        step,
+        facts,
+        source,
+        sourceObserver,
+        destination,
+        destinationObserver,
+        sourceLib,
+        destinationLib: await libSchemaOf(destination, step.to),
+        entry: {
+          schema,
+          shard: input.move.shard,
+          workflowId,
+          runId,
+          epoch: await nextEpoch(source, sourceLib, schema),
+        },
+        leftover: oldSchemaName(schema, step.scheduledAt),
+        maxWriteBlockMs: input.move.maxWriteBlockMs,
+        sequencesSql,
+      });
+    }),
   );
 }
 

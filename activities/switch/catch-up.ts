@@ -2,6 +2,13 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import type { ClientBase } from "pg";
 
+/** Makes the commits of a session wait for the disk, also where the server's default does not. */
+export async function ensureDurable(client: ClientBase): Promise<void> {
+  await client.query(
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')",
+  );
+}
+
 /**
  * Flushes the source's WAL and answers a position that lies behind every commit so far. The position alone
  * is not enough: it may not have been flushed, and with all writers locked out nothing else would flush it

@@ -3,7 +3,7 @@ import type pg from "pg";
 import { messageOf, ShardferryError } from "../../src/errors.ts";
 import { POLL_MS, type Step } from "../context.ts";
 import { copyLocked } from "./attempt.ts";
-import { waitUntilApplied } from "./catch-up.ts";
+import { ensureDurable, waitUntilApplied } from "./catch-up.ts";
 import { libSchemaOf, type Outcome, readFacts, readSequenceValues } from "./facts.ts";
 import { arrive, completeSchema, setSequences } from "./sides.ts";
 
@@ -30,11 +30,7 @@ class RollForwardError extends ShardferryError {
  */
 export async function rollForward(step: Step, shard: number, left: Left): Promise<void> {
   try {
-    await step.session(step.from, {}, (source) =>
-      step.session(step.to, { settings: { synchronous_commit: "on" } }, (destination) =>
-        activate(step, shard, left, source, destination),
-      ),
-    );
+    await step.bothSides({}, {}, (source, destination) => activate(step, shard, left, source, destination));
   } catch (error) {
     throw new RollForwardError(step, error);
   }
@@ -47,6 +43,7 @@ async function activate(
   source: pg.Client,
   destination: pg.Client,
 ): Promise<void> {
+  await ensureDurable(destination);
   const facts = await readFacts(source, left.leftover);
   const values = await readSequenceValues(source, left.leftover, facts);
   await waitForPosition(step, left, destination);
