@@ -8,11 +8,10 @@ import { ident, qualified } from "../src/postgres/quote.ts";
 import { dropSlots } from "../src/postgres/replication.ts";
 import { keyStatements, type Statement } from "../src/postgres/statements.ts";
 import type { Table } from "../src/postgres/tables.ts";
-import type { CopyReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { structureOf } from "./create-structure.ts";
 import { createSubscription, oldestTransaction, publishedTables } from "./subscribe.ts";
-import { copied, Rate } from "./tablesync.ts";
+import { type Copied, copied, Rate } from "./tablesync.ts";
 
 /** Connection pairs that copy at the same time, at most. */
 const MAX_LANES = 4;
@@ -41,7 +40,7 @@ interface Counters {
  * copying. For shards that are copied again in seconds: after a crash the copy starts over. PostgreSQL's
  * tablesync costs about 26 ms a table, whatever is in it (300 tables: 7.9 s against 0.36 s).
  */
-export async function copyDirectly(step: Step): Promise<CopyReport> {
+export async function copyDirectly(step: Step): Promise<Copied> {
   const tables = await publishedTables(step);
   if (await isSubscribed(step))
     return { ...(await measured(step, tables)), text: "rows were copied by an earlier attempt" };

@@ -4,11 +4,18 @@ import { ShardferryError } from "../src/errors.ts";
 import type { CopyReport, StepProgress } from "../workflows/contract.ts";
 import { POLL_MS, type Step } from "./context.ts";
 import { copyDirectly } from "./direct-copy.ts";
+import { replicasBehind } from "./wait-for-lag.ts";
 
 /** Copies the rows: by PostgreSQL's tablesync workers, or directly when the shard is small. */
 export async function tablesync(step: Step): Promise<CopyReport> {
-  return step.input.plan.copyMethod === "direct" ? copyDirectly(step) : waitForTablesync(step);
+  const copied = await (step.input.plan.copyMethod === "direct"
+    ? copyDirectly(step)
+    : waitForTablesync(step));
+  return { ...copied, replicasBehind: await replicasBehind(step) };
 }
+
+/** What a copy has done, by whichever method. */
+export type Copied = Omit<CopyReport, "replicasBehind">;
 
 /** Times that a tablesync worker may fail without any table getting ready before the copy is given up. */
 const MAX_FAILURES = 30;
@@ -26,7 +33,7 @@ interface SyncState {
 }
 
 /** One long wait: the copy keeps its finished tables in pg_subscription_rel while workers come and go. */
-async function waitForTablesync(step: Step): Promise<CopyReport> {
+async function waitForTablesync(step: Step): Promise<Copied> {
   const rate = new Rate();
   let best = { ready: -1, failures: 0, since: Date.now() };
   for (;;) {

@@ -28,6 +28,17 @@ export async function waitForLag(step: Step, subscription: boolean): Promise<Ste
   }
 }
 
+/** True when some physical replica of either island is behind right now. */
+export async function replicasBehind(step: Step): Promise<boolean> {
+  const [ofSource, ofDestination] = await Promise.all([
+    step.onSource((client) => replicaLags(client, step.from)),
+    step.onDestination((client) => replicaLags(client, step.to)),
+  ]);
+  return [...ofSource, ...ofDestination].some(
+    (lag) => !(lag.seconds <= step.input.request.maxReplicationLagSec),
+  );
+}
+
 const shown = (lag: ReplicaLag): string =>
   `${lag.replica} ${Number.isFinite(lag.seconds) ? `${lag.seconds.toFixed(1)} s` : "not measured yet"}`;
 

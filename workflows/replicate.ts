@@ -44,25 +44,29 @@ export async function replicate(
 
   steering.enter("subscribe");
   undo.push(async () => steering.tell(await quick["drop replication"](step)));
-  steering.tell(await quick.subscribe(step));
+  const subscribed = await quick.subscribe(step);
+  steering.tell(subscribed);
 
-  steering.enter("wait for lag");
-  await steering.unlessSkipped(() => waiting["wait for lag"]({ ...step, subscription: false }));
+  if (subscribed.replicasBehind) await waitForLag(step, steering, false);
   steering.enter("tablesync");
-  const { rows, bytes, ...copied } = await waiting.tablesync(step);
+  const copied = await waiting.tablesync(step);
   steering.tell(copied);
 
-  steering.enter("wait for lag");
-  await steering.unlessSkipped(() => waiting["wait for lag"]({ ...step, subscription: false }));
+  if (copied.replicasBehind) await waitForLag(step, steering, false);
   steering.enter("build indexes");
   steering.tell(await waiting["build indexes"](step));
 
   steering.enter("analyze");
   steering.tell(await waiting.analyze(step));
 
+  await waitForLag(step, steering, true);
+  return { step, rows: copied.rows, bytes: copied.bytes };
+}
+
+/** Waits for the physical replicas, and before the switch for the subscription too, unless `skipLag` comes. */
+async function waitForLag(step: StepInput, steering: Steering, subscription: boolean): Promise<void> {
   steering.enter("wait for lag");
-  await steering.unlessSkipped(() => waiting["wait for lag"]({ ...step, subscription: true }));
-  return { step, rows, bytes };
+  await steering.unlessSkipped(() => waiting["wait for lag"]({ ...step, subscription }));
 }
 
 /**
