@@ -34,6 +34,8 @@ export default tseslint.config(
       "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
       // Interfaces are satisfied by functions that happen to need no await.
       "@typescript-eslint/require-await": "off",
+      // Taking activities out of their proxy is how they are called.
+      "@typescript-eslint/unbound-method": "off",
     },
   },
   {
@@ -65,7 +67,11 @@ export default tseslint.config(
       "max-lines-per-function": "off",
       "@typescript-eslint/no-floating-promises": [
         "error",
-        { allowForKnownSafeCalls: [{ from: "package", package: "node:test", name: ["test", "it", "describe", "suite"] }] },
+        {
+          allowForKnownSafeCalls: [
+            { from: "package", package: "node:test", name: ["test", "it", "describe", "suite"] },
+          ],
+        },
       ],
     },
   },
