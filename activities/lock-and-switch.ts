@@ -1,5 +1,3 @@
-import type pg from "pg";
-
 import { schemaFingerprint } from "../src/postgres/fingerprint.ts";
 import { backoffMs } from "../src/postgres/locks.ts";
 import { oldSchemaName } from "../src/postgres/names.ts";
@@ -8,7 +6,7 @@ import type { Step } from "./context.ts";
 import { SchemaChangedError } from "./create-structure.ts";
 import { attemptSwitch, type SwitchPlan } from "./switch/attempt.ts";
 import { ensureDurable, flushedPosition, waitUntilApplied } from "./switch/catch-up.ts";
-import { libSchemaOf, lookAtOutcome, readFacts, sequencesQuery } from "./switch/facts.ts";
+import { libSchemaOf, lookAtOutcome, readFacts, readSequenceValues } from "./switch/facts.ts";
 import { rollForward } from "./switch/roll-forward.ts";
 import { nextEpoch } from "./switch/sides.ts";
 
@@ -89,12 +87,10 @@ async function withPlan<T>(
       const facts = await readFacts(source, step.schema);
       const sourceLib = await libSchemaOf(source, step.from);
       const { workflowId, runId, schema } = step;
-      const sequencesSql = sequencesQuery(schema, facts.sequences);
-      await Promise.all([
-        warm(source, schema, sequencesSql),
-        ensureDurable(source),
-        ensureDurable(destination),
-      ]);
+      await Promise.all([ensureDurable(source), ensureDurable(destination)]);
+      // Plans the statements of the locked part once, so that the lock does not wait for a planner.
+      await schemaFingerprint(source, schema);
+      await readSequenceValues(source, schema, facts);
       return use({
         step,
         facts,
@@ -113,16 +109,9 @@ async function withPlan<T>(
         },
         leftover: oldSchemaName(schema, step.scheduledAt),
         maxWriteBlockMs: input.move.maxWriteBlockMs,
-        sequencesSql,
       });
     }),
   );
-}
-
-/** Plans the statements of the locked part once, so that the lock does not wait for a planner. */
-async function warm(source: pg.Client, schema: string, sequencesSql: string | null): Promise<void> {
-  await schemaFingerprint(source, schema);
-  if (sequencesSql !== null) await source.query({ name: "shardferry_sequences", text: sequencesSql });
 }
 
 /** Brings the destination close before the lock: what is left under it is a matter of milliseconds. */

@@ -7,7 +7,7 @@ import type { Step } from "../context.ts";
 import { SchemaChangedError } from "../create-structure.ts";
 import { copyRows } from "../direct-copy.ts";
 import { flushedPosition, waitUntilApplied } from "./catch-up.ts";
-import type { SequenceValue, SwitchFacts } from "./facts.ts";
+import { readSequenceValues, type SequenceValue, type SwitchFacts } from "./facts.ts";
 import { arrive, type BookEntry, completeSchema, leave, setSequences } from "./sides.ts";
 
 /** Everything an attempt needs, opened and read before the lock: nothing is resolved or planned under it. */
@@ -26,8 +26,6 @@ export interface SwitchPlan {
   entry: BookEntry;
   leftover: string;
   maxWriteBlockMs: number;
-  /** Text of the query over all sequences, prepared before; null when there are none. */
-  sequencesSql: string | null;
 }
 
 export type AttemptResult =
@@ -149,21 +147,13 @@ async function whoBlocks(plan: SwitchPlan, locked: Promise<unknown>): Promise<Bl
 /** The position that the destination has to reach, and the values of the sequences; nobody can write now. */
 async function readUnderLock(plan: SwitchPlan): Promise<[string, SequenceValue[]]> {
   const { step, facts, source } = plan;
-  const [position, fingerprint, sequences] = await Promise.all([
-    flushedPosition(plan.sourceObserver),
-    schemaFingerprint(source, step.schema),
-    plan.sequencesSql === null
-      ? { rows: [] }
-      : source.query<{ no: number; value: string; called: boolean }>({
-          name: "shardferry_sequences",
-          text: plan.sequencesSql,
-        }),
-  ]);
-  if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
-  return [
-    position,
-    sequences.rows.map(({ no, value, called }) => ({ name: facts.sequences[no]!.name, value, called })),
-  ];
+  const flushed = flushedPosition(plan.sourceObserver);
+  // Whichever of the two fails first is thrown; the other must not count as unhandled.
+  flushed.catch(() => undefined);
+  if ((await schemaFingerprint(source, step.schema)) !== step.input.fingerprint) {
+    throw new SchemaChangedError(step.schema, step.from, false);
+  }
+  return [await flushed, await readSequenceValues(source, step.schema, facts)];
 }
 
 /** Opens the destination's transaction and does everything in it but the commit. */

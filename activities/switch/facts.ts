@@ -69,26 +69,24 @@ export interface SequenceValue {
   called: boolean;
 }
 
-/** One query over all sequences of a schema: exact values, nothing is consumed. Null when there are none. */
-export function sequencesQuery(schema: string, sequences: readonly Sequence[]): string | null {
-  if (sequences.length === 0) return null;
-  return sequences
-    .map(
-      ({ name }, i) =>
-        `SELECT ${i} AS no, last_value::text AS value, is_called AS called FROM ${qualified(schema, name)}`,
-    )
-    .join(" UNION ALL ");
-}
-
-/** Reads the sequences of a schema; under no lock, so for one that nobody writes to any more, or at any moment. */
+/**
+ * Reads the sequences of a schema in one query: exact values, nothing is consumed. The statement is
+ * prepared, so that the switch, which has run it before, does not plan it under the lock.
+ */
 export async function readSequenceValues(
   client: ClientBase,
   schema: string,
   facts: SwitchFacts,
 ): Promise<SequenceValue[]> {
-  const sql = sequencesQuery(schema, facts.sequences);
-  if (sql === null) return [];
-  const { rows } = await client.query<{ no: number; value: string; called: boolean }>(sql);
+  if (facts.sequences.length === 0) return [];
+  const selects = facts.sequences.map(
+    ({ name }, i) =>
+      `SELECT ${i} AS no, last_value::text AS value, is_called AS called FROM ${qualified(schema, name)}`,
+  );
+  const { rows } = await client.query<{ no: number; value: string; called: boolean }>({
+    name: "shardferry_sequences",
+    text: selects.join(" UNION ALL "),
+  });
   return rows.map(({ no, value, called }) => ({ name: facts.sequences[no]!.name, value, called }));
 }
 
