@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type * as z from "zod";
+
 import type { Settings } from "../config/settings.ts";
 import type { Ui } from "./ui.ts";
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+
 import { shardRange, yesNo } from "../config/values.ts";
 import { UsageError } from "../errors.ts";
 import { type Action, withDsns, withExample } from "./action.ts";

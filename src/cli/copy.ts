@@ -1,4 +1,5 @@
 import * as z from "zod";
+
 import type { CopyResult } from "../../workflows/contract.ts";
 import { text, yesNo } from "../config/values.ts";
 import { type Action, withDsns, withExample, withReplication } from "./action.ts";

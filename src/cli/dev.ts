@@ -1,4 +1,5 @@
 import { once } from "node:events";
+
 import { UsageError } from "../errors.ts";
 import { type Action, withDsns, withExample } from "./action.ts";
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+
 import { shardNumber, text } from "../config/values.ts";
 import { EXIT, UsageError } from "../errors.ts";
 import type { Diagnosis } from "../operations/doctor.ts";

@@ -9,8 +9,12 @@ export class AbortedError extends ShardferryError {
 
 /** The command left; what it was about goes on. */
 export class DetachedError extends ShardferryError {
-  constructor(message: string) {
+  /** True when the terminal is gone. */
+  readonly hungUp: boolean;
+
+  constructor(message: string, hungUp: boolean) {
     super("detached", message);
+    this.hungUp = hungUp;
   }
 }
 

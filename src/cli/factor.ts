@@ -1,4 +1,5 @@
 import * as z from "zod";
+
 import { text } from "../config/values.ts";
 import { UsageError } from "../errors.ts";
 import type { FactorChange, ShardSelection } from "../operations/factor.ts";

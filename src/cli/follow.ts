@@ -29,12 +29,13 @@ class Follower<T> {
   readonly #session: Session;
   readonly #watch: Watch<T>;
   readonly #log: LogFile;
-  readonly #story = new Story();
+  readonly #story: Story;
   readonly #screen: Screen | null;
   readonly #left = new AbortController();
   #snapshot: Snapshot | null = null;
   #aborting = false;
   #why = "";
+  #hungUp = false;
   #tick = 0;
 
   constructor(ui: Ui, session: Session, watch: Watch<T>, log: LogFile) {
@@ -42,6 +43,7 @@ class Follower<T> {
     this.#session = session;
     this.#watch = watch;
     this.#log = log;
+    this.#story = new Story(session.works);
     this.#screen = ui.interactive ? new Screen(ui.progress) : null;
   }
 
@@ -51,6 +53,10 @@ class Follower<T> {
     const stopListening = listen(this.#ui.interactive, {
       interrupt: () => this.#interrupt(),
       goOn: () => this.#goOn(),
+      hangUp: () => {
+        this.#hungUp = true;
+        this.#leave("the terminal is gone");
+      },
       leave: () => this.#leave("told to end"),
     });
     const clock = this.#screen ? setInterval(() => this.#draw(), REDRAW_MS) : undefined;
@@ -91,6 +97,7 @@ class Follower<T> {
     if (!this.#screen || !this.#snapshot) return;
     const frame = {
       snapshot: this.#snapshot,
+      idleQueue: this.#story.idleQueue(this.#snapshot),
       logFile: this.#log.path,
       tick: this.#tick++,
       aborting: this.#aborting,
@@ -123,11 +130,13 @@ class Follower<T> {
     this.#left.abort();
   }
 
-  async #detach(): Promise<never> {
+  async #detach(): Promise<Outcome<T>> {
     const { workflowId } = this.#watch;
+    if (this.#watch.ended) return this.#watch.outcome();
     await this.#session.detach(workflowId);
     throw new DetachedError(
       `Left ${workflowId} (${this.#why}); it goes on. \`shardferry attach ${workflowId}\` shows it again`,
+      this.#hungUp,
     );
   }
 

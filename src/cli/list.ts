@@ -1,4 +1,5 @@
 import * as z from "zod";
+
 import { yesNo } from "../config/values.ts";
 import type { IslandLayout, Layout, ShardInfo } from "../layout/read.ts";
 import { type Action, withDsns, withExample } from "./action.ts";

@@ -1,11 +1,13 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+
 import { Command, CommanderError } from "commander";
+
 import { EXIT, UsageError } from "../errors.ts";
 import type { Invocation } from "./action.ts";
 import { ACTIONS, findAction } from "./actions.ts";
-import { exitStatusOf } from "./exit.ts";
+import { DetachedError, exitStatusOf } from "./exit.ts";
 import { Ui } from "./ui.ts";
 
 const EXAMPLE = `
@@ -24,6 +26,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
     const shown = error instanceof CommanderError ? new UsageError(messageOfCommander(error)) : error;
     ui.error(shown);
+    // Without a terminal to reset Node crashes when it exits; the signal ends it as it ends other programs.
+    if (shown instanceof DetachedError && shown.hungUp) process.kill(process.pid, "SIGHUP");
     return exitStatusOf(shown);
   }
 }

@@ -1,4 +1,5 @@
 import * as z from "zod";
+
 import type { MoveResult } from "../../workflows/contract.ts";
 import { shardNumber, text, wholeNumber, yesNo } from "../config/values.ts";
 import { type Action, withDsns, withExample, withReplication } from "./action.ts";

@@ -41,7 +41,7 @@ export const status: Action = {
 };
 
 function toRow(snapshot: Snapshot) {
-  const { workflowId, runId, type, progress, activities, idleQueue } = snapshot;
+  const { workflowId, runId, type, request, progress, activities, idleQueue } = snapshot;
   const [running] = activities;
   return {
     workflowId,
@@ -51,9 +51,9 @@ function toRow(snapshot: Snapshot) {
     step: progress?.step ?? running?.step ?? null,
     percent: progress?.percent ?? null,
     waitingFor: waitOf(snapshot) ?? (idleQueue === null ? null : idleText(idleQueue)),
-    from: progress?.from ?? null,
-    to: progress?.to ?? null,
-    schema: progress?.schema ?? null,
+    from: request["from"] ?? null,
+    to: request["to"] ?? null,
+    schema: request["schema"] ?? null,
     elapsedMs: progress ? Date.now() - progress.startedAt : null,
     note: running?.details ? numbersOf(running.details) : "",
     attempt: running?.attempt ?? null,

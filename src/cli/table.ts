@@ -1,4 +1,5 @@
 import stringWidth from "string-width";
+
 import type { Ui } from "./ui.ts";
 
 /** Columns whose cells are all numbers (with a unit or percent sign) are set flush right. */

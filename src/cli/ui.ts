@@ -1,4 +1,5 @@
 import pc from "picocolors";
+
 import { messageOf, ShardferryError, UsageError } from "../errors.ts";
 import { type Dsn, redact } from "../postgres/dsn.ts";
 

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+
 import { type Action, withDsns, withExample } from "./action.ts";
 
 export const worker: Action = {

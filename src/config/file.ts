@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, extname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+
 import { messageOf, UsageError } from "../errors.ts";
 import { maskPassword } from "../postgres/redact.ts";
 
@@ -73,5 +74,7 @@ function configText(value: unknown): string | null | undefined {
   if (value === undefined || value === null) return null;
   if (Array.isArray(value))
     return value.every((item) => typeof item === "string") ? value.join(",") : undefined;
-  return ["string", "number", "boolean", "bigint"].includes(typeof value) ? String(value) : undefined;
+  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean")
+    return String(value);
+  return undefined;
 }

@@ -1,4 +1,5 @@
 import * as z from "zod";
+
 import { UsageError } from "../errors.ts";
 import type { Dsn } from "../postgres/dsn.ts";
 import { parseDsnList } from "../postgres/dsn.ts";

@@ -1,4 +1,5 @@
 import type { ClientBase } from "pg";
+
 import type { IslandName } from "../../workflows/contract.ts";
 import { ShardferryError } from "../errors.ts";
 import { findLibSchema } from "../install.ts";

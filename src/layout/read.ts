@@ -1,4 +1,5 @@
 import type { ClientBase } from "pg";
+
 import type { IslandName } from "../../workflows/contract.ts";
 import type { ConnectedIsland } from "../postgres/discover.ts";
 import { activeShardsSql, factorSql, findSqlApi, type SqlApi } from "./api.ts";

@@ -1,4 +1,5 @@
 import type { ClientBase, QueryArrayResult, QueryResult } from "pg";
+
 import { messageOf, ShardferryError } from "../errors.ts";
 import { ident, literal } from "../postgres/quote.ts";
 
@@ -81,5 +82,5 @@ function toWeight({ fields, rows }: QueryResult): Weight {
 
 function show(value: unknown): string {
   if (value === null || value === undefined) return "";
-  return typeof value === "object" ? JSON.stringify(value) : String(value as string | number | boolean);
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

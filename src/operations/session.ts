@@ -3,6 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+
 import type { IslandName } from "../../workflows/contract.ts";
 import type { Settings } from "../config/settings.ts";
 import { type Dsn, toUrl } from "../postgres/dsn.ts";
@@ -68,6 +69,11 @@ export class Session {
     this.#unregister = registerWorker(embedded.folder, false, islands);
     this.#working = this.#startWorker(dsns);
     this.#working.catch(() => undefined);
+  }
+
+  /** True when this process works off tasks itself. */
+  get works(): boolean {
+    return this.#working !== undefined;
   }
 
   /** Rejects when the worker of this process fails; never resolves. */

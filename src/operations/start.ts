@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
+
 import type { WorkflowHandle } from "@temporalio/client";
+
 import { REQUEST_MEMO, TASK_QUEUE } from "../../workflows/contract.ts";
 import { ShardferryError } from "../errors.ts";
 import type { Temporal } from "../temporal/connection.ts";

@@ -1,5 +1,7 @@
-import type { WorkflowHandle } from "@temporalio/client";
 import { setTimeout as sleep } from "node:timers/promises";
+
+import type { WorkflowHandle } from "@temporalio/client";
+
 import type { Temporal } from "../temporal/connection.ts";
 import { isPassing, type Outcome, outcomeOfError } from "../temporal/outcome.ts";
 import { type Snapshot, takeSnapshot } from "../temporal/snapshot.ts";
@@ -19,6 +21,7 @@ export class Watch<T> {
   readonly #temporal: Temporal;
   readonly #handle: WorkflowHandle;
   readonly #outcome: Promise<Outcome<T>>;
+  #ended = false;
 
   constructor(temporal: Temporal, handle: WorkflowHandle, runId: string, attached: boolean) {
     this.#temporal = temporal;
@@ -28,7 +31,12 @@ export class Watch<T> {
     this.attached = attached;
     this.#outcome = this.#await();
     // Whoever asks for the outcome gets the error; until then it must not end the process.
-    this.#outcome.catch(() => undefined);
+    this.#outcome.catch(() => undefined).finally(() => (this.#ended = true));
+  }
+
+  /** True once the outcome is known. */
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** How the workflow ends. */

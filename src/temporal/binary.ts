@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+
 import { messageOf, ShardferryError } from "../errors.ts";
 import { findTemporal } from "../sandbox/find.ts";
 

@@ -1,6 +1,8 @@
 import { connect as tcpConnect } from "node:net";
+
 import type { Client } from "@temporalio/client";
 import type { ClientConnectConfig } from "@temporalio/envconfig";
+
 import { messageOf, ShardferryError, UsageError } from "../errors.ts";
 import { addressOf, type EmbeddedServer, ensureServer, runningServer } from "./embedded.ts";
 

@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, statSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+
 import { ShardferryError } from "../errors.ts";
 import { temporalBinary } from "./binary.ts";
 import { withLockFile } from "./lock-file.ts";

@@ -1,5 +1,6 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+
 import { isAlive, type ProcessId, processId } from "./processes.ts";
 
 const POLL_MS = 25;

@@ -1,5 +1,6 @@
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from "@temporalio/client";
-import type { Progress, StepName, StepProgress } from "../../workflows/contract.ts";
+
+import { type Progress, REQUEST_MEMO, type StepName, type StepProgress } from "../../workflows/contract.ts";
 import type { Temporal } from "./connection.ts";
 
 /** What can be seen of a workflow at one moment. */
@@ -9,6 +10,8 @@ export interface Snapshot {
   /** `move`, `copy` and the like. */
   readonly type: string;
   readonly running: boolean;
+  /** What it was started with. */
+  readonly request: Readonly<Record<string, unknown>>;
   /** The workflow's own story; null while no worker answers. */
   readonly progress: Progress | null;
   readonly activities: readonly ActivitySnapshot[];
@@ -41,6 +44,7 @@ export async function takeSnapshot(temporal: Temporal, handle: WorkflowHandle): 
     runId: description.runId,
     type: description.type,
     running: description.status.name === "RUNNING",
+    request: (description.memo?.[REQUEST_MEMO] ?? {}) as Record<string, unknown>,
     progress: await asking,
     activities,
     idleQueue: idleQueue(description),

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+
 import type { IslandName } from "../../workflows/contract.ts";
 import { isAlive, type ProcessId, processId } from "./processes.ts";
 

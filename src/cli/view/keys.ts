@@ -4,7 +4,9 @@ export interface Requests {
   interrupt(): void;
   /** Shift+S. */
   goOn(): void;
-  /** The terminal is gone, or the process is asked to end: leave, and let the work go on. */
+  /** The terminal is gone: leave, and let the work go on. */
+  hangUp(): void;
+  /** The process is asked to end: the same. */
   leave(): void;
 }
 
@@ -14,6 +16,7 @@ const SHIFT_S = "S";
 /** Listens to keys and signals; the returned function stops it. */
 export function listen(interactive: boolean, requests: Requests): () => void {
   const interrupt = (): void => requests.interrupt();
+  const hangUp = (): void => requests.hangUp();
   const leave = (): void => requests.leave();
   const onData = (data: Buffer): void => {
     for (const key of data.toString()) {
@@ -22,22 +25,22 @@ export function listen(interactive: boolean, requests: Requests): () => void {
     }
   };
   process.on("SIGINT", interrupt);
-  process.on("SIGHUP", leave);
+  process.on("SIGHUP", hangUp);
   process.on("SIGTERM", leave);
   if (interactive) {
     process.stdin.setRawMode(true);
     process.stdin.resume();
     process.stdin.on("data", onData);
     // A terminal that goes away ends its input, sometimes before the signal comes.
-    process.stdin.once("end", leave);
+    process.stdin.once("end", hangUp);
   }
   return () => {
     process.off("SIGINT", interrupt);
-    process.off("SIGHUP", leave);
+    process.off("SIGHUP", hangUp);
     process.off("SIGTERM", leave);
     if (!interactive) return;
     process.stdin.off("data", onData);
-    process.stdin.off("end", leave);
+    process.stdin.off("end", hangUp);
     try {
       process.stdin.setRawMode(false);
     } catch {

@@ -1,5 +1,6 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
+
 import { timestampSuffix } from "../../postgres/names.ts";
 import { runtimeFolder } from "../../runtime-folder.ts";
 import type { Line } from "./story.ts";

@@ -1,4 +1,4 @@
-import { type ProgressEvent, type StepName, STEPS } from "../../../workflows/contract.ts";
+import { type MovePhase, type ProgressEvent, type StepName, STEPS } from "../../../workflows/contract.ts";
 import type { Snapshot } from "../../temporal/snapshot.ts";
 import type { Ui } from "../ui.ts";
 import { duration } from "../units.ts";
@@ -7,7 +7,9 @@ import { idleText, numbersOf, waitOf } from "./story.ts";
 /** What the live view shows besides the snapshot. */
 export interface Frame {
   readonly snapshot: Snapshot;
-  readonly logFile: string | null;
+  /** The queue whose tasks nobody takes. */
+  readonly idleQueue: string | null;
+  readonly logFile: string;
   /** Counts the redraws; turns the wheel. */
   readonly tick: number;
   readonly aborting: boolean;
@@ -17,6 +19,15 @@ export interface Frame {
 const WHEEL = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const NAME_WIDTH = Math.max(...STEPS.map((step) => step.length));
 const SQL_LINES = 4;
+
+type Mark = readonly [mark: string, color: "green" | "yellow" | "red"];
+const DONE: Mark = ["✔", "green"];
+/** How the step looks in which a workflow ended. */
+const ENDED: Partial<Record<MovePhase, Mark>> = {
+  done: DONE,
+  failed: ["✘", "red"],
+  aborted: ["↩", "yellow"],
+};
 
 /** Draws the live view of a move or copy as lines; those that do not fit in width are cut off by the terminal. */
 export function render(frame: Frame, colors: Ui["colors"]): string[] {
@@ -31,7 +42,7 @@ export function render(frame: Frame, colors: Ui["colors"]): string[] {
   if (!progress) lines.push(colors.dim("  (no answer from the workflow yet)"));
   const waiting = waitOf(snapshot);
   if (waiting) lines.push(colors.yellow(`  waiting for ${waiting}`));
-  if (snapshot.idleQueue) lines.push(colors.yellow(`  ${idleText(snapshot.idleQueue)}`));
+  if (frame.idleQueue) lines.push(colors.yellow(`  ${idleText(frame.idleQueue)}`));
   for (const { step, failure, attempt } of snapshot.activities) {
     if (failure) lines.push(colors.red(`  ${step}: attempt ${attempt - 1} failed: ${firstLine(failure)}`));
   }
@@ -51,18 +62,18 @@ function stepLines(step: StepName, { snapshot, tick, aborting }: Frame, colors: 
   if (!progress) return [];
   const told = progress.events.filter((event) => event.step === step);
   const name = step.padEnd(NAME_WIDTH);
-  const isCurrent = progress.step === step && snapshot.running;
-  if (!isCurrent) {
-    if (told.length === 0) return [colors.dim(`  · ${name}`)];
-    const took = duration(durationOf(step, progress.events, progress.startedAt));
-    return [
-      `  ${colors.green("✔")} ${name}  ${took.padStart(9)}  ${colors.dim(firstLine(told.at(-1)!.text))}`,
-    ];
+  const isCurrent = progress.step === step;
+  if (!isCurrent || !snapshot.running) {
+    const ended = isCurrent ? ENDED[progress.phase] : undefined;
+    if (told.length === 0 && !ended) return [colors.dim(`  · ${name}`)];
+    const took = duration(durationOf(step, progress.events, progress.startedAt)).padStart(9);
+    const [mark, color] = ended ?? DONE;
+    return [`  ${colors[color](mark)} ${name}  ${took}  ${colors.dim(firstLine(told.at(-1)?.text ?? ""))}`];
   }
   const since = Math.max(progress.startedAt, progress.events.at(-1)?.at ?? 0);
   const took = duration(Date.now() - since).padStart(9);
   const details = activities[0]?.details;
-  const mark = aborting ? colors.yellow("↩") : colors.cyan(WHEEL[tick % WHEEL.length]!);
+  const mark = aborting ? colors.yellow("↩") : colors.cyan(WHEEL[tick % WHEEL.length]);
   const numbers = details ? numbersOf(details) : (told.at(-1)?.text ?? "");
   const sql = (details?.sql ?? "")
     .split("\n")
@@ -94,10 +105,11 @@ function lagLines({ activities }: Snapshot, colors: Ui["colors"]): string[] {
 function footer({ snapshot, logFile, aborting }: Frame, colors: Ui["colors"]): string {
   const { progress } = snapshot;
   const keys: string[] = [];
+  if (!snapshot.running) return colors.dim(`  ${logFile}`);
   if (progress?.phase === "paused") keys.push("Shift+S confirms");
   else if (waitOf(snapshot)) keys.push("Shift+S goes on without waiting");
   keys.push(aborting ? "^C leaves the clean-up to the background" : "^C aborts");
-  if (logFile) keys.push(logFile);
+  keys.push(logFile);
   return colors.dim(`  ${keys.join(" · ")}`);
 }
 

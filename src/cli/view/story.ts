@@ -9,6 +9,11 @@ export interface Line {
   readonly sql: readonly string[];
 }
 
+/** A worker of this very command takes a moment to start, on a busy machine several seconds. */
+const OWN_WORKER_MS = 15_000;
+/** Time to see for ourselves that nobody takes the tasks, which may have waited long before we came. */
+const FOREIGN_WORKER_MS = 2500;
+
 /** How often a long step tells its numbers where no live view does. */
 const NUMBERS_EVERY_MS = 15_000;
 
@@ -20,6 +25,16 @@ export class Story {
   #failure = "";
   #idle = "";
   #numbersAt = Date.now();
+  readonly #idleFrom: number;
+
+  constructor(ownWorker: boolean) {
+    this.#idleFrom = Date.now() + (ownWorker ? OWN_WORKER_MS : FOREIGN_WORKER_MS);
+  }
+
+  /** The queue whose tasks nobody takes, once that is certain. */
+  idleQueue({ idleQueue }: Snapshot): string | null {
+    return Date.now() < this.#idleFrom ? null : idleQueue;
+  }
 
   /** What is new in this look, in order. */
   tell(snapshot: Snapshot): Line[] {
@@ -66,7 +81,8 @@ export class Story {
     return news ? failure : null;
   }
 
-  #newIdle({ idleQueue }: Snapshot): string | null {
+  #newIdle(snapshot: Snapshot): string | null {
+    const idleQueue = this.idleQueue(snapshot);
     const news = idleQueue !== null && idleQueue !== this.#idle;
     this.#idle = idleQueue ?? "";
     return news ? idleText(idleQueue) : null;
