@@ -7,7 +7,7 @@ import { isMarkOf, markOf } from "../src/postgres/names.ts";
 import { ident, literal } from "../src/postgres/quote.ts";
 import { keyStatements, type Statement } from "../src/postgres/statements.ts";
 import { readSchema } from "../src/postgres/tables.ts";
-import type { StructureReport } from "../workflows/contract.ts";
+import type { StepProgress, StructureReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { dropHalfMadeCopy } from "./undo.ts";
 
@@ -57,8 +57,15 @@ export async function createStructure(step: Step): Promise<StructureReport> {
 /** The dump of the source's schema: made once a run, kept on the worker's disk. */
 export function structureOf(step: Step): Promise<SchemaDump> {
   const { islands } = step.deps;
+  const { serverMajor } = step.input.plan.source;
+  const alive = async (client: ClientBase): Promise<StepProgress> => {
+    await client.query("SELECT");
+    return { note: `pg_dump reads the catalogs of ${step.from}` };
+  };
   return cachedDump(step.runId, () =>
-    dumpSchema(islands.dsn(step.from), step.schema, step.input.plan.source.serverMajor, step.signal),
+    step.watched(step.from, alive, () =>
+      dumpSchema(islands.dsn(step.from), step.schema, serverMajor, step.signal),
+    ),
   );
 }
 

@@ -37,17 +37,23 @@ const DIRECT_COPY_BYTES = 1 << 30;
 
 /** Finds every reason to refuse before anything is created, and decides how the rows are copied. */
 export async function preflight(deps: Deps, input: PreflightInput): Promise<Plan> {
-  const { workflowExecution } = Context.current().info;
-  const { problems, plan } = await inspect(deps.islands, input, workflowExecution!.workflowId);
+  const context = Context.current();
+  const { workflowId } = context.info.workflowExecution!;
+  const { problems, plan } = await inspect(deps.islands, input, workflowId, () => context.heartbeat());
   if (problems.length > 0) throw new RefusedError(problems);
   return plan!;
 }
 
-/** Runs every check and answers all problems together; the plan is there when there are none. */
+/**
+ * Runs every check and answers all problems together; the plan is there when there are none.
+ *
+ * @param checked called after each check that came to its end.
+ */
 export async function inspect(
   islands: Islands,
   input: PreflightInput,
   workflowId: string,
+  checked: () => void = () => undefined,
 ): Promise<{ problems: string[]; plan: Plan | null }> {
   const { from, to, schema } = input.request;
   return islands.withClient(from, (source) =>
@@ -67,10 +73,10 @@ export async function inspect(
         to: toServer,
         tables,
       };
-      const fatal = await runChecks([different, schemas, versions], base);
+      const fatal = await runChecks([different, schemas, versions], base, checked);
       // Without the schema, or on one and the same database, the other checks have nothing to look at.
       if (fatal.length > 0) return { problems: fatal, plan: null };
-      const problems = await runChecks(checksOf(base), base);
+      const problems = await runChecks(checksOf(base), base, checked);
       if (problems.length > 0) return { problems, plan: null };
       return { problems, plan: await planOf(base, fromServer, toServer) };
     }),
@@ -97,9 +103,16 @@ function checksOf({ islands, request }: CheckContext): Check[] {
 }
 
 /** One after the other: they share two sessions. */
-async function runChecks(checks: readonly Check[], context: CheckContext): Promise<string[]> {
+async function runChecks(
+  checks: readonly Check[],
+  context: CheckContext,
+  checked: () => void,
+): Promise<string[]> {
   const problems: string[] = [];
-  for (const check of checks) problems.push(...(await check(context)));
+  for (const check of checks) {
+    problems.push(...(await check(context)));
+    checked();
+  }
   return problems;
 }
 

@@ -4,6 +4,7 @@ import { ShardferryError } from "../src/errors.ts";
 import type { CopyReport, StepProgress } from "../workflows/contract.ts";
 import { POLL_MS, type Step } from "./context.ts";
 import { copyDirectly } from "./direct-copy.ts";
+import { ensureSlotLives } from "./slot.ts";
 import { replicasBehind } from "./wait-for-lag.ts";
 
 /** Copies the rows: by PostgreSQL's tablesync workers, or directly when the shard is small. */
@@ -38,7 +39,8 @@ async function waitForTablesync(step: Step): Promise<Copied> {
   let best = { ready: -1, failures: 0, since: Date.now() };
   for (;;) {
     const state = await step.onDestination((client) => readSyncState(client, step.names.subscription));
-    const waitingFor = (await slotTrouble(step)) ?? workerTrouble(step, state, best.since);
+    await ensureSlotLives(step);
+    const waitingFor = workerTrouble(step, state, best.since);
     if (state.ready === state.tables) {
       return { text: copied(state.tuples, state.bytes), rows: state.tuples, bytes: state.bytes };
     }
@@ -65,17 +67,6 @@ class TablesyncError extends ShardferryError {
       "tablesync_failed",
       `tablesync of "${step.schema}" failed ${failures} times; the server log of ${step.to} has the reason ` +
         `(look for the subscription ${step.names.subscription})`,
-    );
-  }
-}
-
-/** The source threw away WAL that the move still needs. */
-export class SlotLostError extends ShardferryError {
-  constructor(step: Step, status: string) {
-    super(
-      "slot_lost",
-      `the replication slot ${step.names.slot} on ${step.from} is ${status}: the source removed WAL that the move still ` +
-        `needs; raise max_slot_wal_keep_size there (or idle_replication_slot_timeout) and run the move again`,
     );
   }
 }
@@ -140,19 +131,6 @@ function workerTrouble(step: Step, state: SyncState, lastMove: number): string |
   return state.waiting > 0 && state.workers === 0
     ? `a free tablesync worker on ${step.to} (max_sync_workers_per_subscription, max_logical_replication_workers)`
     : null;
-}
-
-/** Looks at the slot on the source; throws when it is lost for good. */
-async function slotTrouble(step: Step): Promise<string | null> {
-  const { rows } = await step.onSource((client) =>
-    client.query<{ status: string | null }>(
-      "SELECT wal_status AS status FROM pg_replication_slots WHERE slot_name = $1",
-      [step.names.slot],
-    ),
-  );
-  const status = rows[0] ? rows[0].status : "gone";
-  if (status === "lost" || status === "gone") throw new SlotLostError(step, status);
-  return null;
 }
 
 /** Turns counters into percent, speed and time left. */

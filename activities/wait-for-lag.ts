@@ -3,6 +3,7 @@ import type { ClientBase } from "pg";
 import { replicaLags } from "../src/postgres/lag.ts";
 import type { ReplicaLag, StepReport } from "../workflows/contract.ts";
 import { POLL_MS, type Step } from "./context.ts";
+import { ensureSlotLives } from "./slot.ts";
 
 /**
  * Waits until every physical replica of both islands, and if asked for the subscription, is less than the
@@ -13,6 +14,7 @@ export async function waitForLag(step: Step, subscription: boolean): Promise<Ste
   const limit = step.input.request.maxReplicationLagSec;
   const own = new SubscriptionLag(step);
   for (let look = 0; ; look++) {
+    if (subscription) await ensureSlotLives(step);
     const lags = [
       ...(await step.onSource((client) => replicaLags(client, step.from))),
       ...(await step.onDestination((client) => replicaLags(client, step.to))),
