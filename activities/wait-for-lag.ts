@@ -41,13 +41,20 @@ export async function replicasBehind(step: Step): Promise<boolean> {
   );
 }
 
+/** Name under which the move's own subscription stands among the replicas. */
+const SUBSCRIPTION = "subscription";
+
 const shown = (lag: ReplicaLag): string =>
   `${lag.replica} ${Number.isFinite(lag.seconds) ? `${lag.seconds.toFixed(1)} s` : "not measured yet"}`;
 
 function describe(lags: readonly ReplicaLag[], limit: number): string {
-  if (lags.length === 0) return "no physical replicas";
-  const worst = Math.max(...lags.map((lag) => lag.seconds));
-  return `replication lag of ${lags.length} replicas is at most ${worst.toFixed(1)} s (limit ${limit} s)`;
+  const replicas = lags.filter((lag) => lag.replica !== SUBSCRIPTION);
+  const worst = Math.max(0, ...lags.map((lag) => lag.seconds));
+  const of =
+    replicas.length === 0
+      ? "no physical replicas; the subscription"
+      : `${replicas.length} physical replicas and the subscription`;
+  return `${of} at most ${worst.toFixed(1)} s behind (limit ${limit} s)`;
 }
 
 /** Remembers where the source stood at each look, to tell how old the destination's position is. */
@@ -72,7 +79,7 @@ class SubscriptionLag {
     if (reached > 0) this.#seen.splice(0, reached - 1);
     // Until the destination passes the first position that was looked at, nobody knows how far behind it is.
     const seconds = reached === 0 ? Infinity : (Date.now() - this.#seen[0]!.at) / 1000;
-    return { island: this.step.to, replica: "subscription", seconds };
+    return { island: this.step.to, replica: SUBSCRIPTION, seconds };
   }
 }
 

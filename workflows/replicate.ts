@@ -7,7 +7,7 @@ import {
 } from "@temporalio/workflow";
 
 import { quick, waiting } from "./activities.ts";
-import type { ReplicationInput, StepInput } from "./contract.ts";
+import type { Plan, ReplicationInput, StepInput } from "./contract.ts";
 import type { Steering } from "./steering.ts";
 
 /** What has to be undone, in reverse order, when a move does not reach its switch. */
@@ -33,6 +33,7 @@ export async function replicate(
 ): Promise<Replica> {
   steering.enter("preflight");
   const plan = await quick.preflight({ kind, request, shard });
+  steering.tell({ text: planned(plan) });
   for (const warning of plan.warnings) steering.tell({ text: `warning: ${warning}` });
   const step: StepInput = { kind, request, plan, fingerprint: "" };
 
@@ -62,6 +63,9 @@ export async function replicate(
   await waitForLag(step, steering, true);
   return { step, rows: copied.rows, bytes: copied.bytes };
 }
+
+const planned = ({ tables, bytes, copyMethod }: Plan): string =>
+  `nothing is in the way: ${tables} tables, ${(bytes / 1e6).toFixed(1)} MB, copied by ${copyMethod === "direct" ? "one direct COPY" : "tablesync"}`;
 
 /** Waits for the physical replicas, and before the switch for the subscription too, unless `skipLag` comes. */
 async function waitForLag(step: StepInput, steering: Steering, subscription: boolean): Promise<void> {
