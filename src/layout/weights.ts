@@ -82,5 +82,5 @@ function toWeight({ fields, rows }: QueryResult): Weight {
 
 function show(value: unknown): string {
   if (value === null || value === undefined) return "";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -48,7 +48,7 @@ export async function move(
     const running = await findRunning(temporal, workflowId);
     if (running) {
       // In the middle of its switch a shard may be active nowhere, or already on the destination.
-      const from = given?.name ?? String(running.request["from"] ?? "");
+      const from = given?.name ?? (running.request as Partial<MoveInput>).from ?? "";
       const watch = attachIfSame<MoveResult>(
         temporal,
         running,

@@ -26,21 +26,19 @@ const HAND_OVER_MS = 10_000;
 export class Session {
   readonly temporal: Temporal;
   readonly #settings: Settings;
-  readonly #say: Say;
   #working: Promise<Working> | undefined;
   #dsns: readonly Dsn[] = [];
   #unregister: (() => void) | undefined;
 
-  private constructor(temporal: Temporal, settings: Settings, say: Say) {
+  private constructor(temporal: Temporal, settings: Settings) {
     this.temporal = temporal;
     this.#settings = settings;
-    this.#say = say;
   }
 
   /** Connects; starts the embedded server when no address is given. */
   static async open(settings: Settings, say: Say): Promise<Session> {
     const target = await resolveTarget(settings.env, say);
-    return new Session(await connectClient(target, settings.env, say), settings, say);
+    return new Session(await connectClient(target, settings.env, say), settings);
   }
 
   /** Connects for looking only: null where there never was anything to look at. */

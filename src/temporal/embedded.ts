@@ -125,8 +125,7 @@ function launch(
     detached: true,
     stdio: ["ignore", log, log],
     cwd: folder,
-    // The server outlives this command: it gets no passwords of databases, and no Temporal settings of a client.
-    env: { PATH: env["PATH"], HOME: env["HOME"], TMPDIR: env["TMPDIR"], LANG: env["LANG"] },
+    env: serverEnvironment(env),
   });
   closeSync(log);
   child.on("error", () => undefined);
@@ -134,6 +133,13 @@ function launch(
   const id = child.pid === undefined ? null : processId(child.pid);
   if (!id) throw new ShardferryError("temporal_start", `Cannot run ${binary}`);
   return { ...id, folder, port, uiPort };
+}
+
+/** The server outlives this command: it gets no passwords of databases, and no Temporal settings of a client. */
+function serverEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => /^(PATH|HOME|TMPDIR|LANG|SHARDFERRY_\w+)$/.test(name)),
+  );
 }
 
 const logSize = (folder: string): number => statSync(logFile(folder), { throwIfNoEntry: false })?.size ?? 0;

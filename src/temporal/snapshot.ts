@@ -91,11 +91,11 @@ const SCHEDULED = 1;
 function idleQueue({ raw, taskQueue }: WorkflowExecutionDescription): string | null {
   const old = (time: Timestamp | null | undefined): boolean => Date.now() - millis(time) > IDLE_AFTER_MS;
   const task = raw.pendingWorkflowTask;
-  if (task?.state === SCHEDULED && old(task.scheduledTime)) return taskQueue;
+  if (task && Number(task.state) === SCHEDULED && old(task.scheduledTime)) return taskQueue;
   for (const activity of raw.pendingActivities ?? []) {
     // Between two attempts an activity is scheduled as well, for a time still to come.
     const due = activity.nextAttemptScheduleTime ?? activity.scheduledTime;
-    if (activity.state === SCHEDULED && old(due))
+    if (Number(activity.state) === SCHEDULED && old(due))
       return activity.activityOptions?.taskQueue?.name ?? taskQueue;
   }
   return null;

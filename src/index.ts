@@ -1,0 +1,30 @@
+/**
+ * Shardferry as a library: what the command line does, as functions. Settings come first (`loadSettings`); what runs
+ * for long is a `Watch`, which is begun in a `Session` and goes on when this process ends.
+ */
+export type { CopyResult, IslandName, MoveResult, Progress, StepProgress } from "../workflows/contract.ts";
+export { loadSettings, type Settings, type SettingsSource } from "./config/settings.ts";
+export type { ShardRange } from "./config/values.ts";
+export { RefusedError, ShardferryError, UsageError } from "./errors.ts";
+export type { IslandLayout, Layout, ShardInfo, ShardStatistics } from "./layout/read.ts";
+export {
+  allocate,
+  type AllocateHooks,
+  type AllocateRequest,
+  type AllocateResult,
+} from "./operations/allocate.ts";
+export { copy, type CopyRequest } from "./operations/copy.ts";
+export { type Diagnosis, doctor, doctorMove, type DoctorRequest, type Finding } from "./operations/doctor.ts";
+export { factor, type FactorChange, type FactorResult, type ShardSelection } from "./operations/factor.ts";
+export { install, type IslandInstallation } from "./operations/install.ts";
+export { list } from "./operations/list.ts";
+export { move, type MoveRequest } from "./operations/move.ts";
+export { Session } from "./operations/session.ts";
+export { attach, status } from "./operations/steer.ts";
+export type { SteeringSignal, Watch } from "./operations/watch.ts";
+export { serve, type ServingWorker } from "./operations/worker.ts";
+export { discoverIslands, UnreachableError } from "./postgres/discover.ts";
+export type { Dsn } from "./postgres/dsn.ts";
+export { parseDsn } from "./postgres/dsn.ts";
+export type { Outcome } from "./temporal/outcome.ts";
+export type { Snapshot } from "./temporal/snapshot.ts";

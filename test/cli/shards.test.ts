@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, describe, it } from "node:test";
+
+import type { IslandLayout } from "../../src/layout/read.ts";
+import { createDatabase, testIslands } from "../support/index.ts";
+import {
+  activeShards,
+  createIslands,
+  createShard,
+  type Islands,
+  run,
+  runJson,
+  schemas,
+  stateFolder,
+} from "./support.ts";
+
+type ListDocument = { islands: (IslandLayout & { share: number })[] };
+
+describe("install", () => {
+  it("installs the SQL API on every island, in the format that is asked for, and can be run again", async () => {
+    const { a, b } = await testIslands();
+    const [one, two] = await Promise.all([createDatabase(a), createDatabase(b)]);
+    const env = { DSNS: `${one.dsn},${two.dsn},${one.dsn}` };
+    const first = await runJson<{ islands: unknown[] }>(["install", "--schema-name-fmt=shard_%03d"], { env });
+    assert.equal(first.islands.length, 2);
+    for (const database of [one, two]) {
+      const rows = await database.rows("SELECT microsharding.microsharding_schema_name_(7) AS name");
+      assert.deepEqual(rows, [{ name: "shard_007" }]);
+    }
+    const again = await run(["install"], { env });
+    assert.equal(again.status, 0);
+    assert.equal(again.stdout.trim().split("\n").length, 2);
+  });
+
+  it("refuses a format without a number", async () => {
+    const { a } = await testIslands();
+    const { status, stderr } = await run(["install", "--schema-name-fmt=shard", `--dsn=${a.dsn()}`]);
+    assert.equal(status, 2);
+    assert.match(stderr, /%d/);
+  });
+});
+
+describe("list", () => {
+  let islands: Islands;
+  before(async () => {
+    islands = await createIslands([1, 2]);
+    await createShard(islands.b, 3);
+    await islands.a.rows("SELECT microsharding.microsharding_ensure_exist(9)");
+  });
+
+  it("shows active shards with weight, share and factor, as text and as JSON", async () => {
+    await islands.a.rows("SELECT microsharding.microsharding_set_factor_('sh0002', 2)");
+    const { islands: found } = await runJson<ListDocument>(["list"], islands);
+    assert.deepEqual(
+      found.map(({ island, shards }) => [island, shards.map(({ no, schema }) => `${no} ${schema}`)]),
+      [
+        [islands.names.a, ["1 sh0001", "2 sh0002"]],
+        [islands.names.b, ["3 sh0003"]],
+      ],
+    );
+    const [one, two] = found[0]!.shards;
+    assert.deepEqual([one!.unit, one!.factor, two!.factor, one!.tables], ["B", 1, 2, 1]);
+    const [size] = await islands.a.rows<{ bytes: string }>(
+      "SELECT pg_total_relation_size('sh0001.users') AS bytes",
+    );
+    assert.equal(one!.weight, Number(size!.bytes));
+    assert.equal(two!.weight, 2 * two!.bytes);
+
+    const { stdout } = await run(["ls"], islands);
+    assert.match(stdout, new RegExp(`${islands.names.a}.*2 shards`));
+    assert.match(stdout, /^ +sh0002 +\d+ kB +\d+\.\d% +2$/m);
+    assert.match(stdout, /2 islands, 3 shards/);
+  });
+
+  it("weighs by a query of the user, run in each shard, and shows its other columns", async () => {
+    const sql =
+      "SELECT count(*) / 8.0 || ' kusers' AS users, max(id) AS last, current_schema() AS place FROM users;";
+    const { islands: found } = await runJson<ListDocument>(["list", `--weight-sql=${sql}`], islands);
+    const [one, two] = found[0]!.shards;
+    assert.deepEqual(
+      [one!.weight, one!.unit, one!.other],
+      [125, "kusers", { last: "1000", place: "sh0001" }],
+    );
+    assert.equal(two!.weight, 250);
+    const { stdout } = await run(["list"], { env: { ...islands.env, WEIGHT_SQL: sql } });
+    assert.match(stdout, /Shard +users +Share +Factor +last +place/);
+  });
+
+  it("names the shard in which the query of the user fails", async () => {
+    await islands.b.rows("CREATE TABLE sh0003.only_here ()");
+    const { status, stderr } = await run(["list", "--weight-sql=SELECT count(*) FROM only_here"], islands);
+    assert.equal(status, 1);
+    assert.match(stderr, /failed in shard sh0001: relation "only_here" does not exist/);
+  });
+
+  it("adds reads and writes with --verbose", async () => {
+    const { islands: found } = await runJson<ListDocument>(["list", "--verbose"], islands);
+    assert.equal(found[0]!.shards[0]!.statistics?.inserts, 1000);
+    const { stdout } = await run(["list", "--verbose"], islands);
+    assert.match(stdout, /Inserts +Updates +Deletes +Index scans +Seq scans/);
+  });
+
+  it("says so where the SQL API is not installed", async () => {
+    const { a } = await testIslands();
+    const bare = await createDatabase(a);
+    const { stdout, status } = await run(["list", `--dsns=${islands.b.dsn},${bare.dsn}`]);
+    assert.equal(status, 0);
+    assert.match(stdout, /not installed \(shardferry install\)/);
+  });
+});
+
+describe("allocate", () => {
+  let islands: Islands;
+  before(async () => {
+    islands = await createIslands();
+  });
+
+  it("creates inactive shards on the first island, runs the command, then activates them; and again", async () => {
+    const command = `echo "$DSNS" > seen; echo on stdout`;
+    const args = ["allocate", "--shards=1-3", `--migrate-cmd=${command}`, "--activate=yes"];
+    const first = await runJson<{ created: string[]; activated: string[] }>(args, islands);
+    assert.deepEqual(first.created, ["sh0001", "sh0002", "sh0003"]);
+    assert.deepEqual(await activeShards(islands.a), ["sh0001", "sh0002", "sh0003"]);
+    assert.deepEqual(await schemas(islands.b), []);
+    // The command had the settings, also those that only a config file gives.
+    assert.equal(readFileSync(join(stateFolder, "seen"), "utf8").trim(), islands.env.DSNS);
+    const again = await runJson<{ created: string[]; activated: string[] }>(args, islands);
+    assert.deepEqual(again.created, []);
+    assert.deepEqual(again.activated, ["sh0001", "sh0002", "sh0003"]);
+  });
+
+  it("activates nothing when the command fails, or when it is told not to", async () => {
+    const failed = await run(["allocate", "--shard=5", "--migrate-cmd=exit 3", "--activate=yes"], islands);
+    assert.equal(failed.status, 1);
+    assert.match(failed.stderr, /status 3; no shard was activated/);
+    const told = await run(["allocate", "--shard=5", "--migrate-cmd=true", "--activate=no"], islands);
+    assert.equal(told.status, 0);
+    assert.deepEqual(await activeShards(islands.a), ["sh0001", "sh0002", "sh0003"]);
+    assert.deepEqual(await schemas(islands.a), ["sh0001", "sh0002", "sh0003", "sh0005"]);
+  });
+
+  it("refuses shards that are active on another island, before the command runs", async () => {
+    await createShard(islands.b, 7);
+    const args = ["allocate", "--shards=6-8", "--migrate-cmd=touch ran", "--activate=yes"];
+    const { status, stderr } = await run(args, islands);
+    assert.equal(status, 1);
+    assert.ok(stderr.includes(`sh0007 on ${islands.names.b}`), stderr);
+    assert.ok(!(await schemas(islands.a)).includes("sh0006"));
+    assert.throws(() => readFileSync(join(stateFolder, "ran")));
+  });
+
+  it("asks for what is missing", async () => {
+    assert.match(
+      (await run(["allocate", "--shard=1", "--migrate-cmd=true"], islands)).stderr,
+      /--activate: give yes or no/,
+    );
+    assert.match(
+      (await run(["allocate", "--activate=no", "--migrate-cmd=true"], islands)).stderr,
+      /--shard=N or --shards=N-M/,
+    );
+    const { stderr, status } = await run(["allocate", "--shard=1", "--activate=no"], islands);
+    assert.match(stderr, /--migrate-cmd/);
+    assert.equal(status, 2);
+  });
+});
+
+describe("factor", () => {
+  let islands: Islands;
+  before(async () => {
+    islands = await createIslands([1, 2]);
+    await createShard(islands.b, 3);
+    await islands.a.rows("COMMENT ON SCHEMA sh0001 IS 'owned by team x'");
+  });
+
+  const factors = async (): Promise<number[]> => {
+    const { islands: found } = await runJson<ListDocument>(["list"], islands);
+    return found.flatMap(({ shards }) => shards.map(({ factor }) => factor));
+  };
+
+  it("sets, adds, subtracts and multiplies, for shards by number or by island, and keeps the comment", async () => {
+    await run(["factor", "--shards=1,3", "--factor=1.5"], islands);
+    assert.deepEqual(await factors(), [1.5, 1, 1.5]);
+    await run(["factor", "--shards=1-3", "--factor=+0.25"], islands);
+    assert.deepEqual(await factors(), [1.75, 1.25, 1.75]);
+    await run(["factor", `--shards=${islands.names.a}`, "--factor=*2"], islands);
+    assert.deepEqual(await factors(), [3.5, 2.5, 1.75]);
+    const { status } = await run(["factor", "--shard=1", "--factor=-0.5"], islands);
+    assert.equal(status, 0);
+    assert.deepEqual(await factors(), [3, 2.5, 1.75]);
+    const [row] = await islands.a.rows<{ text: string }>(
+      "SELECT obj_description('sh0001'::regnamespace, 'pg_namespace') AS text",
+    );
+    assert.match(row!.text, /^owned by team x/);
+  });
+
+  it("changes nothing when one of the new factors would be zero or less", async () => {
+    const before = await factors();
+    const { status, stderr } = await run(["factor", "--shards=1-3", "--factor=-2"], islands);
+    assert.equal(status, 1);
+    assert.match(stderr, /more than 0; it would be sh0003: -0\.25/);
+    assert.deepEqual(await factors(), before);
+  });
+
+  it("names shards and islands that it does not know", async () => {
+    const shard = await run(["factor", "--shards=1,77", "--factor=2"], islands);
+    assert.deepEqual([shard.status, /No active shard 77/.test(shard.stderr)], [2, true]);
+    const island = await run(["factor", "--shards=nix", "--factor=2"], islands);
+    assert.equal(island.status, 2);
+    assert.ok(island.stderr.includes(islands.names.a) && island.stderr.includes(islands.names.b));
+    assert.equal((await run(["factor", "--shard=1", "--factor=many"], islands)).status, 2);
+  });
+});

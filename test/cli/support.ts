@@ -1,0 +1,174 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { createDatabase, type TestDatabase, testIslands, waitFor } from "../support/index.ts";
+
+export const LAUNCHER = fileURLToPath(new URL("../../bin/shardferry", import.meta.url));
+/** Shown nowhere: tests look for it in all output. */
+const STATE = mkdtempSync(join(tmpdir(), "state-"));
+
+/** What a command printed, and how it ended. */
+export interface Finished {
+  stdout: string;
+  stderr: string;
+  /** Null when a signal ended it. */
+  status: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+export interface RunOptions {
+  env?: NodeJS.ProcessEnv;
+  cwd?: string;
+}
+
+/** The environment of a user who has set nothing, with a state folder of this test file. */
+export function userEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  const inherited = ["PATH", "TMPDIR", "SHARDFERRY_CACHE", "SHARDFERRY_TEST_RUN"].map((name) => [
+    name,
+    process.env[name],
+  ]);
+  return { ...Object.fromEntries(inherited), HOME: STATE, SHARDFERRY_STATE_DIR: STATE, ...extra };
+}
+
+/** A command that runs, as a user started it. */
+export class Command {
+  readonly child: ChildProcess;
+  stdout = "";
+  stderr = "";
+  readonly #ended: Promise<Finished>;
+
+  constructor(program: string, args: readonly string[], options: RunOptions) {
+    this.child = spawn(program, args, {
+      env: userEnvironment(options.env),
+      cwd: options.cwd ?? STATE,
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    this.child.stdout!.on("data", (data: Buffer) => (this.stdout += data.toString()));
+    this.child.stderr!.on("data", (data: Buffer) => (this.stderr += data.toString()));
+    this.#ended = once(this.child, "close").then(([status, signal]) => ({
+      stdout: this.stdout,
+      stderr: this.stderr,
+      status: status as number | null,
+      signal: signal as NodeJS.Signals | null,
+    }));
+  }
+
+  /** Waits until it has printed something. */
+  async prints(pattern: RegExp, timeout = 30_000): Promise<void> {
+    const printed = (): boolean => pattern.test(this.stdout + this.stderr);
+    const over = (): boolean => this.child.exitCode !== null || this.child.signalCode !== null;
+    await waitFor(() => printed() || over(), { what: `${pattern} in ${this.stdout}${this.stderr}`, timeout });
+    if (!printed()) throw new Error(`It ended without printing ${pattern}: ${this.stdout}${this.stderr}`);
+  }
+
+  /** Waits for its end. */
+  ended(): Promise<Finished> {
+    return this.#ended;
+  }
+
+  /** Presses a key in its terminal. */
+  press(key: string): void {
+    this.child.stdin!.write(key);
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name);
+  }
+}
+
+/** Starts `shardferry …` without a terminal. */
+export const start = (args: readonly string[], options: RunOptions = {}): Command =>
+  new Command(LAUNCHER, args, options);
+
+/** Runs `shardferry …` to its end. */
+export async function run(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+  const command = start(args, options);
+  command.child.stdin!.end();
+  return command.ended();
+}
+
+/** Runs `shardferry … --json` and answers its document. */
+export async function runJson<T>(args: readonly string[], options: RunOptions = {}): Promise<T> {
+  const { stdout, stderr } = await run([...args, "--json"], options);
+  try {
+    return JSON.parse(stdout) as T;
+  } catch (cause) {
+    throw new Error(`Not one JSON document: ${stdout}\n${stderr}`, { cause });
+  }
+}
+
+/** Starts `shardferry …` in a terminal of its own. */
+export function startInTerminal(args: readonly string[], options: RunOptions = {}): Command {
+  const line = [LAUNCHER, ...args].map((arg) => `'${arg.replaceAll("'", "'\\''")}'`).join(" ");
+  const env = { TERM: "xterm", ...options.env };
+  return new Command("script", ["-qfec", `stty rows 40 cols 160; exec ${line}`, "/dev/null"], {
+    ...options,
+    env,
+  });
+}
+
+/** Two databases with the SQL API, on two servers. */
+export interface Islands {
+  a: TestDatabase;
+  b: TestDatabase;
+  /** Names of the islands, as Shardferry shows them. */
+  names: { a: string; b: string };
+  /** DSNS of both. */
+  env: { DSNS: string };
+}
+
+/** Creates two islands; shards with a table each are active on the first one. */
+export async function createIslands(shards: readonly number[] = []): Promise<Islands> {
+  const servers = await testIslands();
+  const [a, b] = await Promise.all([createDatabase(servers.a), createDatabase(servers.b)]);
+  const nameOf = ({ server, name }: TestDatabase): string => `${server.host}:${server.port}/${name}`;
+  const env = { DSNS: `${a.dsn},${b.dsn}` };
+  const installed = await run(["install"], { env });
+  if (installed.status !== 0) throw new Error(installed.stderr);
+  for (const shard of shards) await createShard(a, shard);
+  return { a, b, names: { a: nameOf(a), b: nameOf(b) }, env };
+}
+
+/** Creates an active shard with a table of 1,000 users. */
+export async function createShard(database: TestDatabase, shard: number): Promise<void> {
+  await database.withClient(async (client) => {
+    await client.query(`SELECT microsharding.microsharding_ensure_exist(${shard})`);
+    const schema = schemaOf(shard);
+    await client.query(`
+      CREATE TABLE ${schema}.users (id bigserial PRIMARY KEY, name text NOT NULL);
+      CREATE INDEX ON ${schema}.users (name);
+      INSERT INTO ${schema}.users (name) SELECT 'user ' || i FROM generate_series(1, 1000) i;
+      SELECT microsharding.microsharding_ensure_active(${shard})`);
+  });
+}
+
+export const schemaOf = (shard: number): string => `sh${String(shard).padStart(4, "0")}`;
+
+/** Names of the shards that are active in a database. */
+export async function activeShards(database: TestDatabase): Promise<string[]> {
+  const rows = await database.rows<{ name: string }>(
+    "SELECT shard::text AS name FROM unnest(microsharding.microsharding_list_active_shards()) shard ORDER BY 1",
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** Schemas of a database that are no system schemas. */
+export async function schemas(database: TestDatabase): Promise<string[]> {
+  const rows = await database.rows<{ name: string }>(
+    "SELECT nspname AS name FROM pg_namespace WHERE nspname ~ '^sh' ORDER BY 1",
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** The state folder of this test file. */
+export const stateFolder = STATE;
+
+after(async () => {
+  await run(["down"]);
+  rmSync(STATE, { recursive: true, force: true });
+});
