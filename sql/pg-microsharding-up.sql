@@ -29,6 +29,7 @@
 \ir ./functions/microsharding_set_factor_.sql
 
 \ir ./functions/microsharding_island_.sql
+\ir ./functions/microsharding_debug_list_.sql
 \ir ./views/microsharding_debug_catalog_.sql
 \ir ./functions/microsharding_debug_mark_.sql
 \ir ./functions/microsharding_debug_fdw_schemas_.sql

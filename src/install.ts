@@ -36,6 +36,8 @@ export async function install(client: ClientBase, options: InstallOptions = {}):
 
   await client.query("BEGIN");
   try {
+    // Two first installations at once would both create the schema.
+    await client.query("SELECT pg_advisory_xact_lock(hashtext('microsharding install'), 0)");
     const existing = options.libSchema ?? (await findLibSchema(client));
     const libSchema = existing ?? DEFAULT_LIB_SCHEMA;
     const upgraded =

@@ -6,13 +6,15 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 DECLARE
+  listing text := microsharding_debug_fdw_open_(server);
   remote record;
   shard text;
   dst_schema text;
   is_skipped boolean;
 BEGIN
-  PERFORM microsharding_debug_fdw_open_(server);
-  FOR remote IN EXECUTE 'SELECT * FROM microsharding_debug_remote_ ORDER BY shard, table_name' LOOP
+  FOR remote IN
+    EXECUTE format('SELECT * FROM %I WHERE shard IS NOT NULL ORDER BY shard, table_name', listing)
+  LOOP
     IF remote.shard IS DISTINCT FROM shard THEN
       shard := remote.shard;
       dst_schema := dst_prefix || '_' || shard;
@@ -47,7 +49,9 @@ BEGIN
       remote.table_name
     );
   END LOOP;
-  DROP FOREIGN TABLE microsharding_debug_remote_;
+  IF listing = 'microsharding_debug_remote_' THEN
+    DROP FOREIGN TABLE microsharding_debug_remote_;
+  END IF;
 END;
 $$;
 

@@ -7,7 +7,7 @@ SET search_path FROM CURRENT
 AS $$
 DECLARE
   -- host, host:port, [IPv6]:port, each with or without /database.
-  parts text[] := regexp_match(src_host, '^(?:\[([^]]+)\]|([^][:/@\s]+)|([^][/@\s]*:[^][/@\s]*:[^][/@\s]*))(?::(\d+))?(?:/([^/\s]+))?$');
+  parts text[] := regexp_match(src_host, '^(?:\[([^]]+)\]|([^]:/@[\s]+)|([^]/@[\s]*:[^]/@[\s]*:[^]/@[\s]*))(?::(\d+))?(?:/([^/@\s]+))?$');
   server text := dst_prefix || '_' || regexp_replace(src_host, '[^a-zA-Z0-9]+', '_', 'g');
   password text := NULLIF(current_setting('microsharding.fdw_password', true), '');
   target text;
@@ -41,7 +41,9 @@ BEGIN
   IF existing IS NULL THEN
     EXECUTE format(
       'CREATE SERVER %I FOREIGN DATA WRAPPER postgres_fdw '
-      'OPTIONS (%s, connect_timeout ''10'', fetch_size ''1000'', updatable ''false'', async_capable ''true'')',
+      -- No deadlock detector sees a circle of locks over several servers: lock_timeout ends it.
+      'OPTIONS (%s, connect_timeout ''10'', options ''-c lock_timeout=10s'', fetch_size ''1000'', updatable ''false'', '
+      'async_capable ''true'')',
       server, target
     );
     EXECUTE format('COMMENT ON SERVER %I IS %L', server, 'microsharding:');

@@ -9,21 +9,18 @@ LANGUAGE sql STABLE
 SET search_path FROM CURRENT
 AS $$
   WITH
-  local_shards AS MATERIALIZED (
-    SELECT n.oid, n.nspname::text AS shard
-    FROM unnest(microsharding_list_active_shards()) AS active(oid)
-    JOIN pg_namespace n ON n.oid = active.oid
-  ),
   foreign_shards AS MATERIALIZED (
     SELECT n.oid, substr(n.nspname::text, length(fdw_dst_prefix) + 2) AS shard
     FROM unnest(microsharding_debug_fdw_schemas_(fdw_dst_prefix)) AS made(oid)
     JOIN pg_namespace n ON n.oid = made.oid
   ),
   shards AS MATERIALIZED (
-    SELECT oid, shard, false AS is_foreign FROM local_shards
+    SELECT oid, shard, true AS is_foreign FROM foreign_shards
     UNION ALL
-    -- A shard that is here is read here, and not a second time through a connection to this very server.
-    SELECT oid, shard, true FROM foreign_shards WHERE shard NOT IN (SELECT shard FROM local_shards)
+    SELECT n.oid, n.nspname::text, false
+    FROM unnest(microsharding_list_active_shards()) AS active(oid)
+    JOIN pg_namespace n ON n.oid = active.oid
+    WHERE n.nspname::text NOT IN (SELECT shard FROM foreign_shards)
   ),
   tables AS MATERIALIZED (
     SELECT
@@ -38,7 +35,8 @@ AS $$
     WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND NOT c.relispartition
   ),
   columns AS MATERIALIZED (
-    SELECT tables.relid, tables.table_name, tables.is_foreign, a.attname::text AS name, a.attnum, a.atttypid, a.attcollation
+    SELECT tables.relid, tables.table_name, tables.is_foreign, a.attname::text AS name, a.attnum, a.atttypid, a.atttypmod,
+      a.attcollation
     FROM tables
     JOIN pg_attribute a ON a.attrelid = tables.relid
     WHERE a.attnum > 0 AND NOT a.attisdropped
@@ -52,8 +50,11 @@ AS $$
       -- compared by the other server.
       min(atttypid) <> max(atttypid) OR min(attcollation) <> max(attcollation)
         OR bool_or(is_foreign AND attcollation NOT IN (0, 100)) AS is_collated,
-      -- -1 and not NULL: of type character, NULL would give character(1).
-      CASE WHEN min(atttypid) = max(atttypid) THEN format_type(min(atttypid), -1) ELSE 'text' END AS type,
+      CASE
+        WHEN min(atttypid) <> max(atttypid) THEN 'text'
+        WHEN min(atttypmod) <> max(atttypmod) THEN format_type(min(atttypid), -1)
+        ELSE format_type(min(atttypid), min(atttypmod))
+      END AS type,
       row_number() OVER (PARTITION BY table_name ORDER BY name <> 'id', name COLLATE "C") AS position
     FROM columns
     GROUP BY table_name, name

@@ -13,14 +13,11 @@ BEGIN
     RETURN;
   END IF;
 
-  SELECT string_agg(format('%s:%s/%s',
-    CASE WHEN o.options ->> 'host' LIKE '%:%' THEN format('[%s]', o.options ->> 'host') ELSE o.options ->> 'host' END,
-    o.options ->> 'port', o.options ->> 'dbname'), ',')
-  INTO hosts
-  FROM pg_foreign_server s,
-    LATERAL (SELECT jsonb_object_agg(option_name, option_value) FROM pg_options_to_table(s.srvoptions)) AS o(options)
-  WHERE starts_with(s.srvname::text, 'microsharding_debug_')
-    AND microsharding_debug_mark_(obj_description(s.oid, 'pg_foreign_server'));
+  -- The hosts, as they were given to microsharding_migration_after().
+  SELECT string_agg(split_part(obj_description(oid, 'pg_foreign_server'), ' ', 2), ',') INTO hosts
+  FROM pg_foreign_server
+  WHERE starts_with(srvname::text, 'microsharding_debug_')
+    AND microsharding_debug_mark_(obj_description(oid, 'pg_foreign_server'));
   BEGIN
     RETURN QUERY SELECT microsharding_migration_after(hosts);
     RETURN;
@@ -31,6 +28,14 @@ BEGIN
       END IF;
       RAISE WARNING 'the debug views lack changes of other islands: %', SQLERRM;
   END;
+  -- What is active here now was elsewhere when its foreign tables were made.
+  PERFORM microsharding_debug_fdw_drop_schemas_(ARRAY(
+    SELECT foreign_shard
+    FROM unnest(microsharding_list_active_shards()) AS active(shard)
+    JOIN pg_namespace n ON n.oid = active.shard
+    JOIN unnest(microsharding_debug_fdw_schemas_('microsharding_debug')) AS made(foreign_shard)
+      ON made.foreign_shard = to_regnamespace(quote_ident('microsharding_debug_' || n.nspname))
+  ));
   RETURN QUERY SELECT microsharding_debug_views_create('public', 'microsharding_debug');
 END;
 $$;

@@ -6,18 +6,12 @@ SET search_path FROM CURRENT
 AS $$
 DECLARE
   dst_prefix CONSTANT text := 'microsharding_debug';
-  servers text[] := ARRAY(
-    SELECT server FROM microsharding_debug_fdw_sync_(dst_prefix, string_to_array(hosts, ','), microsharding_island_())
-  );
-  server text;
 BEGIN
-  FOR server IN
-    SELECT srvname FROM pg_foreign_server
-    WHERE starts_with(srvname::text, dst_prefix || '_') AND srvname <> ALL (servers)
-      AND microsharding_debug_mark_(obj_description(oid, 'pg_foreign_server'))
-  LOOP
-    PERFORM microsharding_debug_fdw_drop_server_(server);
-  END LOOP;
+  PERFORM microsharding_debug_fdw_sync_(
+    dst_prefix,
+    string_to_array(hosts, ','),
+    CASE WHEN hosts <> '' THEN microsharding_island_() ELSE '' END
+  );
   RETURN QUERY SELECT microsharding_debug_views_create('public', dst_prefix);
 END;
 $$;

@@ -1,31 +1,38 @@
 -- The format comes from the setting microsharding.schema_name_fmt (PGOPTIONS='-c microsharding.schema_name_fmt=s%05d');
--- without it, from the function that is installed already; else it is sh%04d. The installed function is asked for a
--- few names instead of being read, so that it does not matter who wrote it.
+-- without it, from the function that is installed already; else it is sh%04d.
 DO $do$
 DECLARE
   fmt text := NULLIF(current_setting('microsharding.schema_name_fmt', true), '');
   installed regprocedure := to_regprocedure(format('%I.microsharding_schema_name_(integer)', current_schema()));
+  -- greatest(): a number with more digits than the width keeps them all, where lpad alone would cut them off and
+  -- name another shard.
+  body CONSTANT text := $$%1$L::text || lpad(%4$s::text, greatest(%2$s, length(%4$s::text)), '0') || %3$L::text$$;
+  ask CONSTANT text := format('SELECT %I.microsharding_schema_name_($1)', current_schema());
   parts text[];
   zeroth text;
   name text;
   units integer;
   width integer := 0;
+  is_other boolean;
 BEGIN
   IF fmt IS NULL AND installed IS NOT NULL THEN
-    EXECUTE format('SELECT %I.microsharding_schema_name_(0)', current_schema()) INTO zeroth;
-    EXECUTE format('SELECT %I.microsharding_schema_name_(9)', current_schema()) INTO name;
-    -- The place of the units: the only one where the names of 0 and 9 differ.
+    -- The installed function is asked for names instead of being read, so that it does not matter who wrote it.
+    EXECUTE ask INTO zeroth USING 0;
+    EXECUTE ask INTO name USING 9;
+    -- The place of the units: where the names of 0 and 9 differ.
     SELECT max(i) INTO units FROM generate_series(1, length(zeroth)) i WHERE substr(zeroth, i, 1) <> substr(name, i, 1);
-    -- Each further power of ten shows one more place, until the name grows or (lpad cuts) digits shift.
-    WHILE width < 9 AND name = overlay(zeroth PLACING '9' FROM units - width) LOOP
+    -- The nines of 9, 90, 900… show one more place each, until the name grows or lpad cuts it.
+    WHILE width < LEAST(units, 9) AND name = overlay(zeroth PLACING '9' FROM units - width) LOOP
       width := width + 1;
-      EXECUTE format('SELECT %I.microsharding_schema_name_($1)', current_schema())
-        INTO name USING (9 * 10::bigint ^ LEAST(width, 8))::integer;
+      EXECUTE ask INTO name USING (9 * 10::bigint ^ LEAST(width, 8))::integer;
     END LOOP;
-    IF width = 0 THEN
+    parts := ARRAY[left(zeroth, units - width), width::text, substr(zeroth, units + 1)];
+    EXECUTE format('SELECT EXISTS (SELECT FROM generate_series(0, 1100) n, %I.microsharding_schema_name_(n) AS name '
+      'WHERE name <> %s AND (n < 10 ^ %s OR length(name) > %s))',
+      current_schema(), format(body, parts[1], parts[2], parts[3], 'n'), width, length(zeroth)) INTO is_other;
+    IF width = 0 OR is_other THEN
       RETURN; -- Not a padded number: a function of somebody's own, which stays.
     END IF;
-    parts := ARRAY[left(zeroth, units - width), width::text, substr(zeroth, units + 1)];
   ELSE
     fmt := COALESCE(fmt, 'sh%04d');
     parts := regexp_match(fmt, '^((?:[^%]|%%)*)%(?:0([1-9]))?d((?:[^%]|%%)*)$');
@@ -41,15 +48,9 @@ BEGIN
   THEN
     EXECUTE format('DROP FUNCTION %s', installed);
   END IF;
-  -- greatest(): a number with more digits than the width keeps them all, where lpad alone would cut them off and
-  -- name another shard.
   EXECUTE format(
-    $sql$
-      CREATE OR REPLACE FUNCTION microsharding_schema_name_(shard integer) RETURNS text
-      LANGUAGE sql IMMUTABLE
-      AS $body$ SELECT %L::text || lpad($1::text, greatest(%s, length($1::text)), '0') || %L::text $body$
-    $sql$,
-    parts[1], parts[2], parts[3]
+    'CREATE OR REPLACE FUNCTION microsharding_schema_name_(shard integer) RETURNS text LANGUAGE sql IMMUTABLE AS %L',
+    'SELECT ' || format(body, parts[1], parts[2], parts[3], '$1')
   );
 END;
 $do$;

@@ -1,10 +1,19 @@
 DO $$
 DECLARE
+  other text;
   outdated regprocedure;
 BEGIN
   IF current_schema() IS NULL THEN
     RAISE EXCEPTION 'search_path (%) names no existing schema to install into', current_setting('search_path')
       USING ERRCODE = 'invalid_schema_name', HINT = 'Run CREATE SCHEMA microsharding; SET search_path TO microsharding;';
+  END IF;
+
+  SELECT pronamespace::regnamespace INTO other FROM pg_proc
+  WHERE proname = 'microsharding_list_active_shards' AND pronargs = 0
+    AND pronamespace <> quote_ident(current_schema())::regnamespace;
+  IF FOUND THEN
+    RAISE WARNING 'the SQL API is also installed in schema %, with a list of active shards of its own', other
+      USING HINT = 'The application must ask only one of them: remove the other with pg-microsharding-down.sql.';
   END IF;
 
   -- Two installations at once would fail with "tuple concurrently updated". Held till the end of the transaction, so
