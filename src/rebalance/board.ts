@@ -1,0 +1,102 @@
+/**
+ * A layout as the planner works on it: islands and shards by number, in an order that does not depend on the
+ * order in which islands answered, and checked.
+ */
+import { RefusedError, UsageError } from "../errors.ts";
+import { sum } from "./problem.ts";
+import type { IslandRole, Layout, PlanOptions, ShardLoad } from "./types.ts";
+
+export interface Item<Shard extends ShardLoad> {
+  shard: Shard;
+  /** Position of its island in the layout. */
+  from: number;
+  /** Number of its island among the members, or HOMELESS. */
+  home: number;
+  weight: number;
+  bytes: number;
+}
+
+export interface Board<Shard extends ShardLoad> {
+  layout: Layout<Shard>;
+  roles: IslandRole[];
+  /** Positions in the layout of the islands that take part and stay. */
+  members: number[];
+  /** The shards that may be moved, heaviest first. */
+  items: Item<Shard>[];
+  /** What stays on each member whatever is planned: its global shard. */
+  base: Float64Array;
+  baseCounts: number[];
+}
+
+/** Sets up the board; refuses names, weights and decommissions that make no sense. */
+export function setUpBoard<Shard extends ShardLoad>(
+  layout: Layout<Shard>,
+  options: PlanOptions,
+): Board<Shard> {
+  checkLayout(layout);
+  const roles = assignRoles(layout, options.decommission ?? []);
+  const members = [...layout.keys()]
+    .filter((i) => roles[i] === "member")
+    .sort((a, b) => compare(layout[a]!.island, layout[b]!.island));
+  const items = layout.flatMap(({ shards }, from) =>
+    shards
+      .filter(({ no }) => no !== 0)
+      .map((shard) => ({
+        shard,
+        from,
+        home: members.indexOf(from),
+        weight: shard.weight,
+        bytes: shard.bytes,
+      })),
+  );
+  if (members.length === 0 && items.length > 0) {
+    throw new RefusedError([
+      "Decommissioning leaves no island that could take the shards. Name fewer islands, or add one to --dsns; " +
+        "an island with nothing but the global shard takes none.",
+    ]);
+  }
+  items.sort(
+    (a, b) =>
+      b.weight - a.weight ||
+      a.shard.no - b.shard.no ||
+      compare(a.shard.schema, b.shard.schema) ||
+      compare(layout[a.from]!.island, layout[b.from]!.island),
+  );
+  const globals = members.map((i) => layout[i]!.shards.filter(({ no }) => no === 0));
+  const base = Float64Array.from(globals, (shards) => sum(shards.map(({ weight }) => weight)));
+  return { layout, roles, members, items, base, baseCounts: globals.map(({ length }) => length) };
+}
+
+function assignRoles(layout: Layout, decommission: readonly string[]): IslandRole[] {
+  const names = layout.map(({ island }) => island);
+  const unknown = decommission.filter((name) => !names.includes(name));
+  if (unknown.length > 0) {
+    throw new UsageError(
+      `No such island to decommission: ${unknown.join(", ")}. There are: ${names.join(", ")}`,
+    );
+  }
+  return layout.map(({ island, shards }) => {
+    if (decommission.includes(island)) return "decommissioned";
+    return shards.length > 0 && shards.every(({ no }) => no === 0) ? "global" : "member";
+  });
+}
+
+function checkLayout(layout: Layout): void {
+  const seen = new Set<string>();
+  for (const { island, shards } of layout) {
+    if (seen.has(island)) throw new UsageError(`The island ${island} is in the layout twice.`);
+    seen.add(island);
+    for (const { schema, weight, bytes } of shards) {
+      if (weight >= 0 && weight < Infinity && bytes >= 0 && bytes < Infinity) continue;
+      throw new UsageError(
+        `The shard ${schema} on ${island} has the weight ${weight} and ${bytes} bytes; both must be numbers not below 0. ` +
+          "Check --weight-sql and the shard's factor.",
+      );
+    }
+  }
+}
+
+/** Order by code unit: unlike localeCompare the same on every machine. */
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,31 @@
+/**
+ * What no plan can come below, to tell when looking further is useless.
+ */
+import { meanLoad, type Problem, sum } from "./problem.ts";
+
+/**
+ * Returns a cost that every placement has whose difference is not above the limit: the islands span the mean
+ * then, so each that is too heavy by itself sheds at least what lies above mean + limit, as if its shards
+ * were liquid.
+ */
+export function leastCost(problem: Problem, maxDifference: number): number {
+  const ceiling = meanLoad(problem) + maxDifference;
+  const own: number[][] = Array.from({ length: problem.islands }, () => []);
+  problem.home.forEach((island, shard) => own[island]?.push(shard));
+  return sum(own.map((shards, island) => costOfShedding(problem, shards, problem.base[island]! - ceiling)));
+}
+
+/** Cost of the cheapest liquid part of an island's shards that brings its load down to zero. */
+function costOfShedding({ weight, cost }: Problem, shards: number[], baseLoad: number): number {
+  let excess = baseLoad + sum(shards.map((shard) => weight[shard]!));
+  if (excess <= 0) return 0;
+  let total = 0;
+  const cheapestFirst = shards.filter((shard) => weight[shard]! > 0);
+  cheapestFirst.sort((a, b) => cost[a]! / weight[a]! - cost[b]! / weight[b]!);
+  for (const shard of cheapestFirst) {
+    if (excess <= 0) break;
+    total += cost[shard]! * Math.min(1, excess / weight[shard]!);
+    excess -= weight[shard]!;
+  }
+  return total;
+}

@@ -1,0 +1,102 @@
+/**
+ * The rebalance planner: a layout goes in, moves come out; the same for the same input, without I/O, clock or
+ * chance.
+ *
+ * The objective, in this order:
+ * 1. decommissioned islands end empty; global shards stay; no more than `maxBytes` are moved;
+ * 2. empty and tiny shards are even by count (tiny.ts);
+ * 3. the weights of the islands are as even as they can be, up to the tolerance (solve.ts), measured by the
+ *    spread: (heaviest − lightest) / mean. Shards heavier than an island's fair share are set aside first
+ *    (giants.ts);
+ * 4. of all such layouts, the one that the fewest bytes have to be moved for.
+ *
+ * A layout that is within the tolerance already stays as it is, so planning again after the moves finds
+ * nothing to do.
+ */
+import { RefusedError } from "../errors.ts";
+import { type Board, setUpBoard } from "./board.ts";
+import { type Limits, place, spreadOf, waysFor } from "./place.ts";
+import { HOMELESS, type Placement, sum } from "./problem.ts";
+import type { IslandLoad, Layout, Plan, PlannedMove, PlanOptions, ShardLoad } from "./types.ts";
+
+const DEFAULT_TOLERANCE = 0.05;
+/** By how much the spread may grow for the sake of tiny shards' counts, beside the tolerance. */
+const SPREAD_FOR_COUNTS = 0.01;
+
+/** Plans the moves that make a layout even. */
+export function planRebalance<Shard extends ShardLoad>(
+  layout: Layout<Shard>,
+  options: PlanOptions = {},
+): Plan<Shard> {
+  const board = setUpBoard(layout, options);
+  const homes = Int32Array.from(board.items, ({ home }) => home);
+  const forced = sum(board.items.filter(({ home }) => home === HOMELESS).map(({ bytes }) => bytes));
+  const { maxBytes = Infinity, tolerance = DEFAULT_TOLERANCE } = options;
+  if (forced > maxBytes) {
+    throw new RefusedError([
+      `Emptying the decommissioned islands moves ${forced} bytes, more than the ${maxBytes} of --max-bytes. ` +
+        "Raise the limit or decommission fewer islands.",
+    ]);
+  }
+  if (board.members.length < 2)
+    return toPlan(
+      board,
+      homes,
+      homes.map(() => 0),
+    );
+  return toPlan(board, homes, choosePlacement(board, homes, { tolerance, maxBytes: maxBytes - forced }));
+}
+
+/**
+ * Takes the usual placement unless it is less even than the layout of today, which takes an unlucky
+ * constellation of tiny shards or giants. With a limit of bytes all ways are tried, as any may make the most
+ * of it.
+ */
+function choosePlacement(board: Board<ShardLoad>, homes: Placement, limits: Limits): Placement {
+  const mustMove = homes.includes(HOMELESS);
+  const today = mustMove ? Infinity : spreadOf(board, homes);
+  let best = homes;
+  let bestSpread = today;
+  for (const way of waysFor(board)) {
+    const at = place(board, way, limits);
+    const grace = way.dealTiny && !mustMove ? SPREAD_FOR_COUNTS + limits.tolerance * today : 0;
+    const spread = spreadOf(board, at) - grace;
+    if (limits.maxBytes === Infinity && spread <= today) return at;
+    if (spread < bestSpread) [best, bestSpread] = [at, spread];
+  }
+  return best;
+}
+
+function toPlan<Shard extends ShardLoad>(board: Board<Shard>, homes: Placement, at: Placement): Plan<Shard> {
+  const { layout, roles, members, items } = board;
+  const moves: PlannedMove[] = [];
+  const targets = new Map<ShardLoad, number>();
+  items.forEach(({ shard, from, home }, i) => {
+    const to = home === at[i] ? from : members[at[i]!]!;
+    targets.set(shard, to);
+    if (to === from) return;
+    const { schema, no, weight, bytes } = shard;
+    moves.push({ schema, no, from: layout[from]!.island, to: layout[to]!.island, weight, bytes });
+  });
+  const after = layout.map(({ island }) => ({ island, shards: [] as Shard[] }));
+  layout.forEach(({ shards }, i) =>
+    shards.forEach((shard) => after[targets.get(shard) ?? i]!.shards.push(shard)),
+  );
+  return {
+    moves,
+    before: layout.map(({ island, shards }) => ({ island, shards: [...shards] })),
+    after,
+    roles,
+    bytes: sum(moves.map(({ bytes }) => bytes)),
+    spreadBefore: spreadOf(board, homes),
+    spreadAfter: spreadOf(board, at),
+    stays: globalShardsLeft(board),
+  };
+}
+
+function globalShardsLeft({ layout, roles }: Board<ShardLoad>): Plan["stays"] {
+  const leaving = layout.filter((_, i) => roles[i] === "decommissioned");
+  return leaving.flatMap(({ island, shards }: IslandLoad) =>
+    shards.filter(({ no }) => no === 0).map(({ schema }) => ({ schema, island })),
+  );
+}

@@ -1,0 +1,187 @@
+/**
+ * A plan as text: bars of each island's weight now and then, the moves, the totals. Readable without colour.
+ */
+import type { IslandRole, Layout, Plan, PlannedMove } from "./types.ts";
+
+/** How an island stands to the mean, for those who colour it. */
+export type Tone = "heavy" | "light" | "even" | "faint";
+
+export interface RenderOptions {
+  /** Columns of the terminal. */
+  width: number;
+  /** Shows a weight with its unit. @default formatBytes */
+  formatWeight?: (weight: number) => string;
+  /** Colours a piece of text; by default nothing is. */
+  paint?: (text: string, tone: Tone) => string;
+}
+
+/** From here on, as a share of the mean, an island counts as heavy or light. */
+const NOTABLE = 0.05;
+const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+/** Columns that a bar should have, and has at least; and a name at least. */
+const GOOD_BAR = 15;
+const SHORTEST_BAR = 6;
+const SHORTEST_NAME = 12;
+const GAP = "  ";
+
+/** Shows bytes as psql does: in powers of 1024, with few digits. */
+export function formatBytes(bytes: number): string {
+  const units = ["bytes", "kB", "MB", "GB", "TB", "PB"];
+  let unit = 0;
+  let value = bytes;
+  for (; Math.abs(value) >= 1000 && unit < units.length - 1; unit++) value /= 1024;
+  const digits =
+    unit === 0 ? (Number.isInteger(value) ? 0 : 1) : Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0;
+  return `${value.toFixed(digits)} ${units[unit]}`;
+}
+
+/** Renders the whole plan: layout, moves, totals and what stays behind. */
+export function renderPlan(plan: Plan, options: RenderOptions): string {
+  const parts = [renderLayout(plan, options)];
+  if (plan.moves.length > 0) parts.push(renderMoves(plan.moves, options.width));
+  parts.push(renderTotals(plan));
+  return parts.join("\n\n");
+}
+
+/**
+ * Renders a line for each island: its name, its shards, and a bar of its weight before and after on one
+ * scale. The mark ┊ in a bar is the mean.
+ */
+export function renderLayout(plan: Plan, options: RenderOptions): string {
+  const { formatWeight = formatBytes, paint = (text) => text, width } = options;
+  const before = plan.before.map(weightOf);
+  const after = plan.after.map(weightOf);
+  const staying = after.filter((_, i) => plan.roles[i] === "member");
+  const mean = staying.reduce((a, b) => a + b, 0) / Math.max(1, staying.length);
+  const heaviest = Math.max(...before, ...after, 0);
+
+  const counts = alignRight(["shards", ...plan.before.map((_, i) => shardCounts(plan, i))]);
+  const [was, becomes] = [before, after].map((loads) => alignRight(["", ...loads.map(formatWeight)])) as [
+    string[],
+    string[],
+  ];
+  const room = width - [counts, was, becomes].reduce((sum, cells) => sum + cells[0]!.length, 5 * GAP.length);
+  const widest = Math.max(SHORTEST_NAME, room - 2 * GOOD_BAR);
+  const names = alignLeft(["", ...plan.before.map(({ island }, i) => label(island, plan.roles[i]!, widest))]);
+  const bar = Math.max(SHORTEST_BAR, Math.floor((room - names[0]!.length) / 2));
+
+  const heading = [names[0], counts[0], "now".padEnd(bar), was[0], "then".padEnd(bar)].join("  ").trimEnd();
+  const lines = plan.before.map((_, i) => {
+    const role = plan.roles[i]!;
+    const show = (weight: number): string =>
+      paint(drawBar(weight, heaviest, role === "member" ? mean : null, bar), toneOf(weight, mean, role));
+    const cells = [
+      names[i + 1],
+      counts[i + 1],
+      show(before[i]!),
+      was[i + 1],
+      show(after[i]!),
+      becomes[i + 1],
+    ];
+    return cells.join(GAP);
+  });
+  return [heading, ...lines].join("\n");
+}
+
+/** Renders the moves, those between the same two islands together. */
+export function renderMoves(moves: readonly PlannedMove[], width: number): string {
+  const routes = new Map<string, PlannedMove[]>();
+  for (const move of moves) {
+    const title = `${move.from} → ${move.to}`;
+    routes.set(title, [...(routes.get(title) ?? []), move]);
+  }
+  return [...routes]
+    .map(([title, list]) => {
+      const bytes = list.reduce((sum, move) => sum + move.bytes, 0);
+      const schemas = list.map(({ schema }) => schema);
+      return `${title}: ${plural(list.length, "shard")}, ${formatBytes(bytes)}\n${wrap(schemas, width, "  ")}`;
+    })
+    .join("\n");
+}
+
+/** Renders the plan's figures, and which global shards have to be moved by hand. */
+export function renderTotals({ moves, bytes, before, spreadBefore, spreadAfter, stays }: Plan): string {
+  const all = before.flatMap(({ shards }) => shards).reduce((sum, shard) => sum + shard.bytes, 0);
+  const share = all > 0 ? ` (${percent(bytes / all)} of all)` : "";
+  const lines =
+    moves.length === 0
+      ? [
+          `Nothing to move: no move would pay. The spread, (heaviest - lightest) / mean, is ${percent(spreadBefore)}.`,
+        ]
+      : [
+          `${plural(moves.length, "move")}, ${formatBytes(bytes)}${share}`,
+          `Spread, (heaviest - lightest) / mean: ${percent(spreadBefore)} now, ${percent(spreadAfter)} then`,
+        ];
+  for (const { schema, island } of stays) {
+    lines.push(`${schema} stays on ${island}: the global shard moves only by an explicit move.`);
+  }
+  return lines.join("\n");
+}
+
+function weightOf({ shards }: Layout[number]): number {
+  return shards.reduce((sum, { weight }) => sum + weight, 0);
+}
+
+/**
+ * An island's name with a note of what is special about it; a long one loses its middle, as either end may
+ * tell it apart.
+ */
+function label(island: string, role: IslandRole, widest: number): string {
+  const notes: Record<IslandRole, string> = { member: "", decommissioned: " (leaves)", global: " (global)" };
+  const room = widest - notes[role].length;
+  const head = Math.ceil((room - 1) / 2);
+  const cut = `${island.slice(0, head)}…${island.slice(island.length - (room - 1 - head))}`;
+  return (island.length > room ? cut : island) + notes[role];
+}
+
+function shardCounts({ before, after }: Plan, i: number): string {
+  const [now, then] = [before[i]!.shards.length, after[i]!.shards.length];
+  return now === then ? `${now}` : `${now} → ${then}`;
+}
+
+function toneOf(weight: number, mean: number, role: IslandRole): Tone {
+  if (role !== "member") return "faint";
+  if (weight > mean * (1 + NOTABLE)) return "heavy";
+  return weight < mean * (1 - NOTABLE) ? "light" : "even";
+}
+
+/** Draws a bar in eighths of a column, with a mark where the mean is, if the bar does not reach it. */
+function drawBar(value: number, full: number, mean: number | null, width: number): string {
+  const eighths = full > 0 ? Math.round((value / full) * width * 8) : 0;
+  // What is not nothing is shown, however small.
+  const shown = value > 0 ? Math.max(1, eighths) : 0;
+  const bar = "█".repeat(Math.floor(shown / 8)) + EIGHTHS[shown % 8]!;
+  const mark = mean === null || full <= 0 ? -1 : Math.min(width - 1, Math.floor((mean / full) * width));
+  return mark < bar.length ? bar.padEnd(width) : (bar.padEnd(mark) + "┊").padEnd(width);
+}
+
+function alignLeft(cells: string[]): string[] {
+  const width = Math.max(...cells.map(({ length }) => length));
+  return cells.map((cell) => cell.padEnd(width));
+}
+
+function alignRight(cells: string[]): string[] {
+  const width = Math.max(...cells.map(({ length }) => length));
+  return cells.map((cell) => cell.padStart(width));
+}
+
+function wrap(words: readonly string[], width: number, indent: string): string {
+  const lines: string[] = [];
+  let line = indent;
+  for (const word of words) {
+    if (line.length + word.length > width && line.trim() !== "") {
+      lines.push(line.trimEnd());
+      line = indent;
+    }
+    line += `${word} `;
+  }
+  return [...lines, line.trimEnd()].join("\n");
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,66 @@
+/**
+ * What goes into a plan and what comes out. All of it is plain data: a plan crosses Temporal's histories as
+ * JSON.
+ */
+import type { IslandName } from "../../workflows/contract.ts";
+
+/** One shard as the planner sees it. */
+export interface ShardLoad {
+  no: number;
+  schema: string;
+  /** What is made even: bytes or the result of `--weight-sql`, already multiplied with the shard's factor. */
+  weight: number;
+  /** What a move of it costs. */
+  bytes: number;
+}
+
+export interface IslandLoad<Shard extends ShardLoad = ShardLoad> {
+  island: IslandName;
+  shards: readonly Shard[];
+}
+
+export type Layout<Shard extends ShardLoad = ShardLoad> = readonly IslandLoad<Shard>[];
+
+export interface PlanOptions {
+  /** Islands that must end empty. */
+  decommission?: readonly IslandName[];
+  /** The most bytes that the plan may move; the plan is then the most even layout which that buys. */
+  maxBytes?: number;
+  /**
+   * How much less even than the best known layout the plan may be when that saves bytes, as a share of its
+   * spread.
+   * @default 0.05
+   */
+  tolerance?: number;
+}
+
+export interface PlannedMove {
+  schema: string;
+  no: number;
+  from: IslandName;
+  to: IslandName;
+  weight: number;
+  bytes: number;
+}
+
+/**
+ * - `member`: takes part, and stays.
+ * - `decommissioned`: gives its shards away.
+ * - `global`: holds nothing but the global shard, takes no part.
+ */
+export type IslandRole = "member" | "decommissioned" | "global";
+
+export interface Plan<Shard extends ShardLoad = ShardLoad> {
+  moves: PlannedMove[];
+  before: IslandLoad<Shard>[];
+  after: IslandLoad<Shard>[];
+  /** The role of each island, in the order of `before` and `after`. */
+  roles: IslandRole[];
+  /** Bytes of all moves. */
+  bytes: number;
+  /** (heaviest − lightest) / mean of the weights of the member islands. */
+  spreadBefore: number;
+  spreadAfter: number;
+  /** Global shards that stay on a decommissioned island, because only an explicit `move` takes them away. */
+  stays: { schema: string; island: IslandName }[];
+}

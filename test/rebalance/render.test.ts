@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { planRebalance } from "../../src/rebalance/plan.ts";
+import { formatBytes, renderLayout, renderMoves, renderPlan } from "../../src/rebalance/render.ts";
+import { layoutOf, randomLayout, randomNumbers } from "./support.ts";
+
+const GB = 1024 ** 3;
+
+describe("renderPlan", () => {
+  it("shows bars of each island now and then, the moves and the totals", () => {
+    const layout = layoutOf({ "db1/app": [40 * GB, 30 * GB, 20 * GB, 10 * GB], "db2/app": [] });
+    assert.equal(
+      renderPlan(planRebalance(layout), { width: 80 }),
+      [
+        "         shards  now                             then",
+        "db1/app   4 → 2  █████████████████████   100 GB  ██████████▌            50.0 GB",
+        "db2/app   0 → 2            ┊            0 bytes  ██████████▌            50.0 GB",
+        "",
+        "db1/app → db2/app: 2 shards, 50.0 GB",
+        "  sh0001 sh0004",
+        "",
+        "2 moves, 50.0 GB (50.0 % of all)",
+        "Spread, (heaviest - lightest) / mean: 200.0 % now, 0.0 % then",
+      ].join("\n"),
+    );
+  });
+
+  it("says so when nothing pays", () => {
+    const text = renderPlan(planRebalance(layoutOf({ a: [GB], b: [GB] })), { width: 80 });
+    assert.match(text, /Nothing to move: no move would pay/);
+  });
+
+  it("marks islands that leave, islands without a part, and global shards left behind", () => {
+    const global = { no: 0, schema: "sh0000", weight: GB, bytes: GB };
+    const layout = [...layoutOf({ a: [GB], b: [] }), { island: "g", shards: [global] }];
+    layout[0]!.shards = [...layout[0]!.shards, { ...global }];
+    const text = renderPlan(planRebalance(layout, { decommission: ["a"] }), { width: 80 });
+    assert.match(text, /^a \(leaves\) +2 → 1 /m);
+    assert.match(text, /^g \(global\) +1 /m);
+    assert.match(text, /sh0000 stays on a/);
+  });
+
+  it("keeps within the width of the terminal", () => {
+    const layout = randomLayout(randomNumbers(4), 6, 200).map(({ island, shards }) => ({
+      island: `${island}.databases.example.com:5432/application`,
+      shards: shards.map((shard) => ({ ...shard, weight: shard.weight * GB, bytes: shard.bytes * GB })),
+    }));
+    const plan = planRebalance(layout, { decommission: [layout[0]!.island] });
+    for (const width of [60, 80, 120, 200]) {
+      const lines = [
+        ...renderLayout(plan, { width }).split("\n"),
+        ...renderMoves(plan.moves, width)
+          .split("\n")
+          .filter((line) => line.startsWith("  ")),
+      ];
+      assert.equal(Math.max(...lines.map(({ length }) => length)) <= width, true, `${width}`);
+      assert.ok(lines.every((line) => line === line.trimEnd() || line.includes("█") || line.includes("┊")));
+    }
+  });
+
+  it("shows heavy, light and even islands to who paints, and any unit to who formats", () => {
+    const tones: string[] = [];
+    const paint = (text: string, tone: string): string => (tones.push(tone), text);
+    const plan = planRebalance(layoutOf({ a: [40, 30, 20, 10], b: [] }));
+    const text = renderLayout(plan, { width: 100, paint, formatWeight: (weight) => `${weight} qps` });
+    assert.deepEqual(tones, ["heavy", "even", "light", "even"]);
+    assert.match(text, /100 qps/);
+  });
+});
+
+describe("formatBytes", () => {
+  it("shows three digits and a unit in powers of 1024", () => {
+    const shown = [0, 999, 1000, 2048, 10.5 * 1024, 512 * 1024 ** 2, 3 * 1024 ** 4].map(formatBytes);
+    assert.deepEqual(shown, ["0 bytes", "999 bytes", "0.98 kB", "2.00 kB", "10.5 kB", "512 MB", "3.00 TB"]);
+  });
+});

@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import fc from "fast-check";
+
+import { type Movable, type MoveLimits, nextMove, scheduleMoves } from "../../src/rebalance/schedule.ts";
+
+const GB = 1024 ** 3;
+const move = (from: string, to: string, bytes = GB): Movable => ({ from, to, bytes });
+
+const island = fc.constantFrom("a", "b", "c", "d", "e");
+const moves = fc.array(
+  fc
+    .tuple(island, island, fc.nat(20))
+    .map(([from, to, size]) => move(from, to === from ? `${to}2` : to, size * GB)),
+  { maxLength: 25 },
+);
+const limits: fc.Arbitrary<MoveLimits> = fc.record(
+  { parallelism: fc.integer({ min: 1, max: 6 }), perIsland: fc.integer({ min: 1, max: 3 }) },
+  { requiredKeys: ["parallelism"] },
+);
+
+/**
+ * Runs moves as a workflow does, each ending after a time that `endsAfter` tells; calls `look` whenever no
+ * more may start.
+ */
+function run(
+  pending: Movable[],
+  limits: MoveLimits,
+  endsAfter: (move: Movable) => number,
+  look: (running: Movable[], pending: Movable[]) => void = () => {},
+): { order: Movable[]; duration: number } {
+  const order: Movable[] = [];
+  let running: { move: Movable; end: number }[] = [];
+  let now = 0;
+  for (;;) {
+    for (
+      let next;
+      (next = nextMove(
+        pending,
+        running.map((r) => r.move),
+        limits,
+      ));
+    ) {
+      const started = next;
+      pending = pending.filter((other) => other !== started);
+      running.push({ move: started, end: now + endsAfter(started) });
+      order.push(started);
+    }
+    look(
+      running.map((r) => r.move),
+      pending,
+    );
+    if (running.length === 0) return { order, duration: now };
+    now = Math.min(...running.map(({ end }) => end));
+    running = running.filter(({ end }) => end > now);
+  }
+}
+
+const endsOf = (running: Movable[], name: string): number =>
+  running.filter(({ from, to }) => from === name || to === name).length;
+
+describe("nextMove", () => {
+  it("starts every move once and keeps within both limits", () => {
+    fc.assert(
+      fc.property(moves, limits, (all, limits) => {
+        const { order } = run(
+          all,
+          limits,
+          ({ bytes }) => bytes + 1,
+          (running) => {
+            assert.ok(running.length <= limits.parallelism);
+            for (const name of running.flatMap(({ from, to }) => [from, to])) {
+              assert.ok(endsOf(running, name) <= (limits.perIsland ?? Infinity));
+            }
+          },
+        );
+        assert.equal(order.length, all.length);
+        assert.equal(new Set(order).size, all.length);
+      }),
+      { seed: 1 },
+    );
+  });
+
+  it("never leaves a lane idle while a move may start", () => {
+    fc.assert(
+      fc.property(moves, limits, (all, limits) => {
+        run(
+          all,
+          limits,
+          ({ bytes }) => bytes + 1,
+          (running, pending) => {
+            const startable = pending.some(
+              ({ from, to }) =>
+                Math.max(endsOf(running, from), endsOf(running, to)) < (limits.perIsland ?? Infinity),
+            );
+            assert.ok(running.length === limits.parallelism || !startable);
+          },
+        );
+      }),
+      { seed: 2 },
+    );
+  });
+
+  it("prefers islands that are not busy", () => {
+    const pending = [move("a", "b", 9 * GB), move("c", "d", GB)];
+    assert.equal(nextMove(pending, [move("a", "e")], { parallelism: 4 }), pending[1]);
+  });
+
+  it("begins with the island that has the most work left, and there with the largest move", () => {
+    const pending = [move("a", "b", 4 * GB), move("c", "d", 3 * GB), move("c", "e", 2 * GB)];
+    assert.equal(nextMove(pending, [], { parallelism: 2 }), pending[1]);
+  });
+
+  it("counts an island's own load at both ends of a move", () => {
+    const pending = [move("b", "a"), move("a", "c")];
+    assert.equal(nextMove(pending, [move("a", "b")], { parallelism: 4, perIsland: 1 }), null);
+  });
+
+  it("runs as many moves at a time as asked for when all leave the same island", () => {
+    const pending = [move("a", "b"), move("a", "c"), move("a", "d")];
+    let most = 0;
+    run(
+      pending,
+      { parallelism: 3 },
+      () => 1,
+      (running) => (most = Math.max(most, running.length)),
+    );
+    assert.equal(most, 3);
+  });
+
+  it("returns null when nothing is pending", () => {
+    assert.equal(nextMove([], [move("a", "b")], { parallelism: 2 }), null);
+  });
+
+  it("keeps one island from being left for last", () => {
+    // Everything from `a` takes 12 hours; what else there is takes 12 hours on a second lane.
+    const fromA = Array.from({ length: 6 }, (_, i) => move("a", `t${i}`, 2 * GB));
+    const others = Array.from({ length: 6 }, (_, i) => move(`s${i}`, `u${i}`, 2 * GB));
+    const { duration } = run(
+      [...others, ...fromA],
+      { parallelism: 2, perIsland: 1 },
+      ({ bytes }) => bytes / GB,
+    );
+    assert.equal(duration, 12);
+  });
+});
+
+describe("scheduleMoves", () => {
+  it("puts each move into one of as many lanes as may run at a time", () => {
+    fc.assert(
+      fc.property(moves, limits, (all, limits) => {
+        const { lanes, stretch } = scheduleMoves(all, limits);
+        assert.ok(lanes.length <= limits.parallelism);
+        assert.equal(new Set(lanes.flat()).size, all.length);
+        assert.ok(stretch >= 1 - 1e-9);
+      }),
+      { seed: 3 },
+    );
+  });
+
+  it("keeps all lanes busy until nearly the end when no island has more to do than its share", () => {
+    const all = Array.from({ length: 120 }, (_, i) =>
+      move(`s${i % 8}`, `t${Math.floor(i / 8) % 8}`, (1 + (i % 7)) * GB),
+    );
+    assert.ok(scheduleMoves(all, { parallelism: 4, perIsland: 1 }).stretch < 1.05);
+  });
+
+  it("foresees the lanes of a thousand moves at once", () => {
+    const all = Array.from({ length: 1000 }, (_, i) =>
+      move(`i${i % 50}`, `i${50 + (i % 49)}`, (i % 97) * GB),
+    );
+    assert.equal(scheduleMoves(all, { parallelism: 10 }).lanes.flat().length, 1000);
+  });
+});
