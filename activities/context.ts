@@ -56,7 +56,7 @@ export class Step {
     this.from = input.request.from;
     this.to = input.request.to;
     this.scheduledAt = new Date(this.#context.info.scheduledTimestampMs);
-    this.names = replicationNames(this.workflowId, this.schema);
+    this.names = replicationNames(this.workflowId, this.runId, this.schema);
   }
 
   /** Aborted when the workflow is aborted, or when the worker shuts down. */

@@ -9,7 +9,7 @@ import { keyStatements, type Statement } from "../src/postgres/statements.ts";
 import { readSchema } from "../src/postgres/tables.ts";
 import type { StepProgress, StructureReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
-import { dropHalfMadeCopy } from "./undo.ts";
+import { dropEarlierRuns, dropHalfMadeCopy } from "./undo.ts";
 
 /** Statements per transaction: a schema of 10,000 tables in one would run out of lock table memory. */
 const BATCH = 200;
@@ -40,6 +40,7 @@ export async function createStructure(step: Step): Promise<StructureReport> {
   const after = await step.onSource((client) => schemaFingerprint(client, schema));
   if (after !== fingerprint) throw new SchemaChangedError(schema, step.from, true);
 
+  await dropEarlierRuns(step);
   await dropHalfMadeCopy(step);
   const keys = step.input.plan.copyMethod === "tablesync" ? keyStatements(dump.postData) : [];
   const statements = [...dump.preData.filter((statement) => !isSchemaItself(statement)), ...keys];
@@ -81,7 +82,7 @@ async function createSchema(client: ClientBase, step: Step, preData: readonly St
   await client.query("BEGIN");
   await client.query(create?.sql ?? `CREATE SCHEMA ${ident(step.schema)}`);
   await client.query(
-    `COMMENT ON SCHEMA ${ident(step.schema)} IS ${literal(markOf(step.workflowId, step.from))}`,
+    `COMMENT ON SCHEMA ${ident(step.schema)} IS ${literal(markOf(step.workflowId, step.runId, step.from))}`,
   );
   await client.query("COMMIT");
 }

@@ -4,13 +4,15 @@ import { ShardferryError } from "../src/errors.ts";
 import { dropSchemaInBatches } from "../src/postgres/drop-schema.ts";
 import { dropCachedDump } from "../src/postgres/dump.ts";
 import { withLockRetry } from "../src/postgres/locks.ts";
-import { isMarkOf } from "../src/postgres/names.ts";
+import { isMarkOf, namesBegin } from "../src/postgres/names.ts";
 import { ident, qualified } from "../src/postgres/quote.ts";
 import {
   disableSubscription,
   dropPublication,
   dropSlots,
   dropSubscription,
+  idlePublishers,
+  idleSubscriptions,
 } from "../src/postgres/replication.ts";
 import { readSchema } from "../src/postgres/tables.ts";
 import type { StepReport } from "../workflows/contract.ts";
@@ -29,8 +31,15 @@ class AlreadySwitchedError extends ShardferryError {
 
 /** The compensation of `subscribe`. */
 export async function undoReplication(step: Step): Promise<StepReport> {
-  if (step.input.kind === "move" && (await hasLeft(step))) throw new AlreadySwitchedError(step);
+  await ensureNotLeft(step);
   return dropReplication(step, step.schema);
+}
+
+/** Looks after the sessions of a switch are ended: until then one of them may be about to commit. */
+async function ensureNotLeft(step: Step): Promise<void> {
+  if (step.input.kind !== "move") return;
+  await step.endOrphans(step.from);
+  if (await hasLeft(step)) throw new AlreadySwitchedError(step);
 }
 
 /**
@@ -60,24 +69,45 @@ export async function dropReplication(step: Step, sourceSchema: string): Promise
 
 /** The compensation of `create structure`. */
 export async function dropStructure(step: Step): Promise<StepReport> {
-  if (step.input.kind === "move" && (await hasLeft(step))) throw new AlreadySwitchedError(step);
+  await ensureNotLeft(step);
   await step.endOrphans(step.to);
-  const dropped = await dropHalfMadeCopy(step);
+  const dropped = await dropHalfMadeCopy(step, step.runId);
   await dropCachedDump(step.runId);
   return { text: dropped ? `dropped the half-made copy on ${step.to}` : `no half-made copy on ${step.to}` };
 }
 
-/** Drops the schema on the destination if, and only if, it carries the mark of this workflow. */
-export async function dropHalfMadeCopy(step: Step): Promise<boolean> {
-  const ours = await step.onDestination(async (client) => {
+/** Drops the schema on the destination if, and only if, it has the mark of this workflow (and run). */
+export async function dropHalfMadeCopy(step: Step, runId?: string): Promise<boolean> {
+  return step.session(step.to, {}, async (client) => {
     const { comment } = await readSchema(client, step.schema);
-    return isMarkOf(comment, step.workflowId);
+    if (!isMarkOf(comment, step.workflowId, runId)) return false;
+    await dropSchemaInBatches(client, step.schema, (note) => step.beat({ note }));
+    return true;
   });
-  if (!ours) return false;
-  await step.session(step.to, {}, (client) =>
-    dropSchemaInBatches(client, step.schema, (note) => step.beat({ note })),
-  );
-  return true;
+}
+
+/**
+ * Drops what runs of this workflow that were terminated have left under names of their own: a slot that
+ * nobody reads fills the source's disk. What is at work is left alone.
+ */
+export async function dropEarlierRuns(step: Step): Promise<void> {
+  const begin = namesBegin(step.workflowId, step.schema);
+  const patterns = await step.onDestination(async (client) => {
+    const names = await idleSubscriptions(client, begin, step.names.subscription);
+    const found: string[] = [];
+    for (const name of names) {
+      const pattern = await disableSubscription(client, name);
+      if (pattern !== null) found.push(pattern);
+      await dropSubscription(client, name);
+    }
+    return found;
+  });
+  await step.onSource(async (client) => {
+    const { slots, publications } = await idlePublishers(client, begin, step.names.slot);
+    for (const pattern of patterns) await dropSlots(client, "", pattern);
+    for (const slot of slots) await dropSlots(client, slot, null);
+    for (const publication of publications) await dropPublication(client, publication);
+  });
 }
 
 /** Gives the tables without a key the replica identity back that they had before the move. */

@@ -1,7 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { findPgDump } from "../../src/postgres/binaries.ts";
-import { isMarkOf, replicationNames } from "../../src/postgres/names.ts";
+import { isMarkOf, namesBegin } from "../../src/postgres/names.ts";
 import { readSchema } from "../../src/postgres/tables.ts";
 import type { Check, Server } from "./context.ts";
 
@@ -40,18 +40,16 @@ export const encodings: Check = ({ from, to }) =>
   );
 
 /** Logical decoding, a free slot and a free walsender on the source; tablesync takes one more of each. */
-export const sourceCapacity: Check = async ({ source, from, workflowId, request }) => {
+export const sourceCapacity: Check = async ({ source, from }) => {
   const problems: string[] = [];
-  const { slot } = replicationNames(workflowId, request.schema);
   if (from.settings["wal_level"] !== "logical") {
     problems.push(
       `${from.name} has wal_level = ${from.settings["wal_level"]}: set wal_level = logical there and restart it`,
     );
   }
   const { rows } = await source.query<{ slots: string; senders: string }>(
-    `SELECT (SELECT count(*) FROM pg_replication_slots WHERE slot_name <> $1) AS slots,
+    `SELECT (SELECT count(*) FROM pg_replication_slots) AS slots,
             (SELECT count(*) FROM pg_stat_replication) AS senders`,
-    [slot],
   );
   for (const [setting, used, what] of [
     ["max_replication_slots", rows[0]!.slots, "replication slot"],
@@ -164,18 +162,27 @@ export const schemas: Check = async ({ source, destination, request, from, to, w
 
 /** Somebody else's replication under our names: the same move, started in another Temporal namespace. */
 export const foreignReplication: Check = async ({ source, destination, request, workflowId, from, to }) => {
-  const { slot } = replicationNames(workflowId, request.schema);
+  const begin = namesBegin(workflowId, request.schema);
   const busy = async (client: ClientBase, sql: string): Promise<boolean> =>
-    (await client.query(sql, [slot])).rowCount !== 0;
+    (await client.query(sql, [begin])).rowCount !== 0;
   const taken = [
-    [from, source, "SELECT FROM pg_replication_slots WHERE slot_name = $1 AND active"],
-    [to, destination, "SELECT FROM pg_stat_subscription WHERE subname = $1 AND pid IS NOT NULL"],
+    [
+      from,
+      source,
+      `SELECT FROM pg_replication_slots WHERE starts_with(slot_name, $1) AND active AND database = current_database()`,
+    ],
+    [
+      to,
+      destination,
+      `SELECT FROM pg_stat_subscription JOIN pg_subscription s ON s.oid = subid JOIN pg_database d ON d.oid = s.subdbid
+       WHERE starts_with(s.subname, $1) AND pid IS NOT NULL AND d.datname = current_database()`,
+    ],
   ] as const satisfies readonly (readonly [Server, ClientBase, string])[];
   const problems: string[] = [];
   for (const [server, client, sql] of taken) {
     if (await busy(client, sql)) {
       problems.push(
-        `replication ${slot} is at work on ${server.name}: another Temporal server or namespace moves this schema, or a move ` +
+        `replication ${begin}… is at work on ${server.name}: another Temporal server or namespace moves this schema, or a move ` +
           `of it was terminated; abort that one, or drop the slot and the subscription of this name`,
       );
     }

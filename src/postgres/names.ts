@@ -18,27 +18,39 @@ export const OBJECT_PREFIX = "shardferry_";
 /** Prefix of the comment of a schema that is being filled; `cleanup` and the SQL API look for it. */
 export const MARK_PREFIX = "shardferry: half-made copy";
 
+const digest = (text: string, length: number): string =>
+  createHash("sha256").update(text).digest("hex").slice(0, length);
+
 /**
- * Names for a workflow. Slots allow only `[a-z0-9_]{1,63}`, so any other character of the schema is
- * replaced, and a hash of the workflow id keeps names of different operations apart.
+ * What the names of all runs of one workflow begin with: by it the same move is recognized in another
+ * Temporal namespace, and what a terminated run left behind. Slots allow only `[a-z0-9_]{1,63}`.
  */
-export function replicationNames(workflowId: string, schema: string): ReplicationNames {
+export function namesBegin(workflowId: string, schema: string): string {
   const readable = schema
     .toLowerCase()
     .replace(/[^a-z0-9_]+/g, "_")
-    .slice(0, 36);
-  const hash = createHash("sha256").update(workflowId).digest("hex").slice(0, 10);
-  const name = `${OBJECT_PREFIX}${readable}_${hash}`;
+    .slice(0, 30);
+  return `${OBJECT_PREFIX}${readable}_${digest(workflowId, 10)}_`;
+}
+
+/**
+ * Names for one run of a workflow. Another run never takes up what this one made: a subscription that
+ * went on with another slot would skip changes, and one that knows no table has "copied" all of them.
+ */
+export function replicationNames(workflowId: string, runId: string, schema: string): ReplicationNames {
+  const name = namesBegin(workflowId, schema) + digest(runId, 6);
   return { slot: name, publication: name, subscription: name };
 }
 
-/** The comment that marks a half-made copy as made by this workflow. */
-export const markOf = (workflowId: string, from: string): string =>
-  `${MARK_PREFIX} from ${from} by workflow ${workflowId}; it is dropped and made again at need`;
+/** The comment that marks a half-made copy as made by this run of this workflow. */
+export const markOf = (workflowId: string, runId: string, from: string): string =>
+  `${MARK_PREFIX} from ${from} by workflow ${workflowId}, run ${runId}; it is dropped and made again at need`;
 
-/** True when a comment is the mark of this workflow, whichever of its runs made it. */
-export const isMarkOf = (comment: string | null, workflowId: string): boolean =>
-  comment !== null && comment.startsWith(MARK_PREFIX) && comment.includes(`by workflow ${workflowId};`);
+/** True when a comment is the mark of this workflow: of any of its runs, or of the given one only. */
+export const isMarkOf = (comment: string | null, workflowId: string, runId = ""): boolean =>
+  comment !== null &&
+  comment.startsWith(MARK_PREFIX) &&
+  comment.includes(`by workflow ${workflowId}, run ${runId}`);
 
 /** `YYYYMMDDhhmmss` in UTC. */
 export const timestampSuffix = (at: Date): string => at.toISOString().replace(/\D/g, "").slice(0, 14);

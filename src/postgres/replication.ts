@@ -111,6 +111,39 @@ export async function disableSubscription(client: ClientBase, name: string): Pro
   return rows[0].syncSlots;
 }
 
+/** The subscriptions of this database whose names begin so and that no worker works for; without `own`. */
+export async function idleSubscriptions(client: ClientBase, begin: string, own: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT subname AS name FROM pg_subscription
+     WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND starts_with(subname, $1) AND subname <> $2
+       AND NOT EXISTS (SELECT FROM pg_stat_subscription s WHERE s.subid = pg_subscription.oid AND s.pid IS NOT NULL)`,
+    [begin, own],
+  );
+  return rows.map((row) => row.name);
+}
+
+/** The slots of this database whose names begin so and that nobody reads, and their publications; without `own`. */
+export async function idlePublishers(
+  client: ClientBase,
+  begin: string,
+  own: string,
+): Promise<{ slots: string[]; publications: string[] }> {
+  const { rows } = await client.query<{ slots: string[]; publications: string[] }>(
+    `WITH slot AS (
+       SELECT slot_name AS name, active FROM pg_replication_slots
+       WHERE database = current_database() AND starts_with(slot_name, $1) AND slot_name <> $2
+     )
+     SELECT
+       ARRAY(SELECT name::text FROM slot WHERE NOT active) AS slots,
+       ARRAY(SELECT pubname::text FROM pg_publication
+             WHERE starts_with(pubname, $1) AND pubname <> $2
+               AND pubname NOT IN (SELECT name FROM slot WHERE active)) AS publications`,
+    [begin, own],
+  );
+  return rows[0]!;
+}
+
 /** Drops a subscription that disableSubscription cut off. */
 export async function dropSubscription(client: ClientBase, name: string): Promise<void> {
   await client.query(`DROP SUBSCRIPTION IF EXISTS ${ident(name)}`);
