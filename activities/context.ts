@@ -2,10 +2,16 @@ import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 
 import { Context } from "@temporalio/activity";
+import {
+  ActivityCancelledError,
+  ActivityNotFoundError,
+  ActivityPausedError,
+  ActivityResetError,
+} from "@temporalio/client";
 import type pg from "pg";
 import type { ClientBase } from "pg";
 
-import { ShardferryError } from "../src/errors.ts";
+import { messageOf, ShardferryError } from "../src/errors.ts";
 import type { Islands, SessionOptions } from "../src/postgres/islands.ts";
 import { type ReplicationNames, replicationNames } from "../src/postgres/names.ts";
 import type { DatabaseIdentity, IslandName, StepInput, StepProgress } from "../workflows/contract.ts";
@@ -32,6 +38,24 @@ class WrongDatabaseError extends ShardferryError {
   }
 }
 
+/** Another attempt has taken over while this one was frozen or cut off. Nobody reads this error any more. */
+class StaleAttemptError extends ShardferryError {
+  override readonly retryable = true;
+
+  constructor(schema: string) {
+    super("stale_attempt", `another worker has taken over this step of "${schema}"`);
+  }
+}
+
+/** Without an answer from Temporal nobody knows whether another worker has taken over. */
+class TemporalUnreachableError extends ShardferryError {
+  override readonly retryable = true;
+
+  constructor(cause: unknown) {
+    super("temporal_unreachable", `Temporal does not answer: ${messageOf(cause)}`, { cause });
+  }
+}
+
 /** One step at work: its names, its two islands, its heartbeat and its cancellation. */
 export class Step {
   readonly schema: string;
@@ -43,6 +67,8 @@ export class Step {
   /** When the step was asked for; the same for all its attempts. */
   readonly scheduledAt: Date;
   readonly #context = Context.current();
+  /** What the last heartbeat told, or that of the attempt before. */
+  #lastBeat = this.#context.info.heartbeatDetails as unknown;
 
   constructor(
     readonly deps: Deps,
@@ -71,6 +97,7 @@ export class Step {
 
   /** Tells that the step is alive and how far it is. Called only after something was really seen to work. */
   beat(progress: StepProgress): void {
+    this.#lastBeat = progress;
     this.#context.heartbeat(progress);
   }
 
@@ -131,6 +158,25 @@ export class Step {
       ],
       ([first, second]) => use(first!, second!),
     );
+  }
+
+  /**
+   * Asks Temporal whether this attempt still is the one that counts: a worker that was frozen or cut off
+   * does not know that another one has taken over, and would repeat what must not be repeated. To be asked
+   * between the opening of a session and its first change: whoever takes over later ends that session
+   * (endOrphans), and whoever was replaced before changes nothing.
+   */
+  async ensureCurrent(): Promise<void> {
+    const { client, info } = this.#context;
+    try {
+      await client.activity.heartbeat(info.taskToken, this.#lastBeat);
+    } catch (error) {
+      if (error instanceof ActivityNotFoundError) throw new StaleAttemptError(this.schema);
+      // To be cancelled, paused or reset is this attempt's own affair.
+      if (error instanceof ActivityCancelledError || error instanceof ActivityPausedError) return;
+      if (error instanceof ActivityResetError) return;
+      throw new TemporalUnreachableError(error);
+    }
   }
 
   /**

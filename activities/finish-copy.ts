@@ -7,8 +7,9 @@ import type { SwitchReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { copyLocked } from "./switch/attempt.ts";
 import { ensureDurable, flushedPosition, waitUntilApplied } from "./switch/catch-up.ts";
-import { readFacts, readSequenceValues } from "./switch/facts.ts";
-import { completeSchema, setSequences } from "./switch/sides.ts";
+import { readFacts } from "./switch/facts.ts";
+import { readSequenceValues, setSequences } from "./switch/sequences.ts";
+import { completeSchema } from "./switch/sides.ts";
 import { dropReplication } from "./undo.ts";
 
 /** Milliseconds between two heartbeats while the destination catches up. */
@@ -30,7 +31,7 @@ export async function finishCopy(step: Step): Promise<SwitchReport> {
     // An earlier attempt has come to the end, and only its answer was lost.
     if (!exists) return;
     const facts = await readFacts(source, step.schema);
-    const values = await readSequenceValues(source, step.schema, facts);
+    const values = await readSequenceValues(source, step.schema, facts.sequences);
     await destination.query("BEGIN");
     await copyLocked(step, facts, source, destination, step.schema);
     const sql = [...setSequences(step.schema, values), ...completeSchema(step.schema, facts)];

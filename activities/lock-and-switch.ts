@@ -4,23 +4,12 @@ import { oldSchemaName } from "../src/postgres/names.ts";
 import type { SwitchInput, SwitchReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { SchemaChangedError } from "./create-structure.ts";
-import { attemptSwitch, type SwitchPlan } from "./switch/attempt.ts";
+import { attemptSwitch, LOCK_SESSION, type SwitchPlan } from "./switch/attempt.ts";
 import { ensureDurable, flushedPosition, waitUntilApplied } from "./switch/catch-up.ts";
-import { libSchemaOf, lookAtOutcome, readFacts, readSequenceValues } from "./switch/facts.ts";
+import { libSchemaOf, lookAtOutcome, readFacts } from "./switch/facts.ts";
 import { rollForward } from "./switch/roll-forward.ts";
-import { nextEpoch } from "./switch/sides.ts";
-
-/**
- * The session that holds the lock is ended by the server when it hears nothing for this long: by the idle
- * timeout when the worker hangs, by TCP when the network is cut.
- */
-const LOCK_SESSION = {
-  idle_in_transaction_session_timeout: "2s",
-  tcp_keepalives_idle: "1",
-  tcp_keepalives_interval: "1",
-  tcp_keepalives_count: "2",
-  tcp_user_timeout: "3000",
-};
+import { readSequenceValues } from "./switch/sequences.ts";
+import { epochOf } from "./switch/sides.ts";
 
 /** Milliseconds between two heartbeats while the destination catches up before the lock. */
 const CATCH_UP_MS = 1000;
@@ -31,7 +20,6 @@ const CATCH_UP_MS = 1000;
  * sessions are ended: a switch that passed its point of no return is finished, never undone.
  */
 export async function lockAndSwitch(step: Step, input: SwitchInput): Promise<SwitchReport> {
-  await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
   const finished = await finishInterrupted(step, input);
   if (finished) return finished;
   try {
@@ -44,7 +32,9 @@ export async function lockAndSwitch(step: Step, input: SwitchInput): Promise<Swi
   }
 }
 
+/** Looks after all sessions of earlier attempts are ended: until then one of them may be about to commit. */
 async function finishInterrupted(step: Step, input: SwitchInput): Promise<SwitchReport | null> {
+  await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
   const { left, arrived } = await lookAtOutcome(step);
   if (!left) return null;
   if (!arrived) await rollForward(step, input.move.shard, left);
@@ -84,13 +74,22 @@ async function withPlan<T>(
   const observing = { settings: { synchronous_commit: "local" } };
   return step.bothSides(locking, locking, (source, destination) =>
     step.bothSides(observing, observing, async (sourceObserver, destinationObserver) => {
-      const facts = await readFacts(source, step.schema);
-      const sourceLib = await libSchemaOf(source, step.from);
+      const current = step.ensureCurrent();
+      // Awaited below; when something else fails first, this must not count as unhandled.
+      current.catch(() => undefined);
       const { workflowId, runId, schema } = step;
+      const facts = await readFacts(source, schema);
+      const sourceLib = await libSchemaOf(source, step.from);
+      const destinationLib = await libSchemaOf(destination, step.to);
+      const epoch = [
+        await epochOf(source, sourceLib, schema),
+        await epochOf(destination, destinationLib, schema),
+      ].reduce((a, b) => (a > b ? a : b));
       await Promise.all([ensureDurable(source), ensureDurable(destination)]);
       // Plans the statements of the locked part once, so that the lock does not wait for a planner.
       await schemaFingerprint(source, schema);
-      await readSequenceValues(source, schema, facts);
+      await readSequenceValues(source, schema, facts.sequences);
+      await current;
       return use({
         step,
         facts,
@@ -99,14 +98,8 @@ async function withPlan<T>(
         destination,
         destinationObserver,
         sourceLib,
-        destinationLib: await libSchemaOf(destination, step.to),
-        entry: {
-          schema,
-          shard: input.move.shard,
-          workflowId,
-          runId,
-          epoch: await nextEpoch(source, sourceLib, schema),
-        },
+        destinationLib,
+        entry: { schema, shard: input.move.shard, workflowId, runId, epoch: String(epoch + 1n) },
         leftover: oldSchemaName(schema, step.scheduledAt),
         maxWriteBlockMs: input.move.maxWriteBlockMs,
       });

@@ -2,13 +2,22 @@ import type pg from "pg";
 
 import { schemaFingerprint } from "../../src/postgres/fingerprint.ts";
 import { type Blocker, blockersOf, LOCK_TIMEOUT_MS } from "../../src/postgres/locks.ts";
-import { ident, qualified } from "../../src/postgres/quote.ts";
+import { qualified } from "../../src/postgres/quote.ts";
 import type { Step } from "../context.ts";
 import { SchemaChangedError } from "../create-structure.ts";
 import { copyRows } from "../direct-copy.ts";
 import { flushedPosition, waitUntilApplied } from "./catch-up.ts";
-import { readSequenceValues, type SequenceValue, type SwitchFacts } from "./facts.ts";
-import { arrive, type BookEntry, completeSchema, leave, setSequences } from "./sides.ts";
+import { ensureReplicated, type SwitchFacts } from "./facts.ts";
+import {
+  type HandOver,
+  handOver,
+  lockSequence,
+  readSequenceValues,
+  sequencesWaitedFor,
+  type SequenceValue,
+  setSequences,
+} from "./sequences.ts";
+import { activate, beginArrival, type BookEntry, completeSchema, leave } from "./sides.ts";
 
 /** Everything an attempt needs, opened and read before the lock: nothing is resolved or planned under it. */
 export interface SwitchPlan {
@@ -28,6 +37,18 @@ export interface SwitchPlan {
   maxWriteBlockMs: number;
 }
 
+/**
+ * The session that holds the lock is ended by the server when it hears nothing for this long: by the idle
+ * timeout when the worker hangs, by TCP when the network is cut.
+ */
+export const LOCK_SESSION = {
+  idle_in_transaction_session_timeout: "2s",
+  tcp_keepalives_idle: "1",
+  tcp_keepalives_interval: "1",
+  tcp_keepalives_count: "2",
+  tcp_user_timeout: "3000",
+};
+
 export type AttemptResult =
   { done: true; blockedMs: number } | { done: false; blockedMs: number; reason: string };
 
@@ -37,51 +58,56 @@ export type AttemptResult =
  *   1. lock tables and sequences      source        all or nothing, within 100 ms
  *   2. read position and sequences    source        nothing changed since the structure was copied
  *   3. wait until applied             destination
- *   4. complete the destination       destination   open transaction: sequences, triggers, active
- *   5. leave                          source        inactive, recorded, fenced, renamed
- *   6. commit                         source        the point of no return
- *   7. commit                         destination   active again
+ *   4. complete the destination       destination   open transaction: recorded, triggers, active
+ *   5. set sequences                  destination   committed at once: durable before 7
+ *   6. leave                          source        inactive, recorded, fenced, renamed
+ *   7. commit                         source        the point of no return
+ *   8. commit                         destination   active again
  *
- * Until 6 any failure means that nothing has happened; after it the next attempt rolls forward.
+ * Until 7 any failure means that nothing has happened; after it the next attempt rolls forward.
  */
 export async function attemptSwitch(plan: SwitchPlan): Promise<AttemptResult> {
   const { step, source, destination } = plan;
   const startedAt = performance.now();
   const blockedMs = (): number => Math.round(performance.now() - startedAt);
+  const notYet = async (reason: string): Promise<AttemptResult> => {
+    await rollback(plan);
+    return { done: false, blockedMs: blockedMs(), reason };
+  };
 
   const blockers = await at(step, "lock", () => lockEverything(plan));
   if (blockers) return { done: false, blockedMs: blockedMs(), reason: blockers };
   const deadline = Date.now() + plan.maxWriteBlockMs;
+  let leaving = false;
   try {
-    const [position, sequences] = await at(step, "read", () => readUnderLock(plan));
-    const applied = await at(step, "wait", () =>
-      waitUntilApplied(plan.destinationObserver, step.names.subscription, position, deadline, () =>
-        source.query("SELECT"),
-      ),
-    );
-    if (!applied) {
-      await source.query("ROLLBACK");
-      return {
-        done: false,
-        blockedMs: blockedMs(),
-        reason: `the subscription to catch up: not within ${plan.maxWriteBlockMs} ms`,
-      };
-    }
-    await at(step, "complete destination", () => completeDestination(plan, sequences));
-    await at(step, "leave source", () =>
-      source.query(
-        leave(plan.sourceLib, plan.entry, step.to, plan.leftover, position, plan.facts.reachable).join(";\n"),
-      ),
-    );
+    const [position, values] = await at(step, "read", () => readUnderLock(plan));
+    if (!(await at(step, "wait", () => waitUnderLock(plan, position, deadline))))
+      return await notYet(`the subscription to catch up: not within ${plan.maxWriteBlockMs} ms`);
+    await at(step, "complete destination", () => completeDestination(plan));
+    const handOvers = await handOverSequences(plan, values);
+    await Promise.all([
+      at(step, "set sequences", () => setDestinationSequences(plan, handOvers)),
+      at(step, "leave source", () => leaveSource(plan, position, handOvers)),
+    ]);
+    if (Date.now() > deadline) return await notYet(tooSlow(plan));
+    leaving = true;
     await at(step, "commit source", () => source.query("COMMIT"));
     const blocked = blockedMs();
     await at(step, "commit destination", () => destination.query("COMMIT"));
     return { done: true, blockedMs: blocked };
   } catch (error) {
-    // Ends both transactions if they are still open; when the commit went through, these change nothing.
-    await Promise.allSettled([source.query("ROLLBACK"), destination.query("ROLLBACK")]);
+    if (!leaving && (error as { code?: string }).code === "57014") return notYet(tooSlow(plan));
+    await rollback(plan);
     throw error;
   }
+}
+
+const tooSlow = (plan: SwitchPlan): string =>
+  `a moment in which the switch takes less than ${plan.maxWriteBlockMs} ms (it copies ${plan.step.input.plan.lockedCopies.length} tables under the lock)`;
+
+/** Ends both transactions if they are still open; when the commit went through, this changes nothing. */
+async function rollback({ source, destination }: SwitchPlan): Promise<void> {
+  await Promise.allSettled([source.query("ROLLBACK"), destination.query("ROLLBACK")]);
 }
 
 /** Runs one statement of the switch between its two fault points. */
@@ -107,10 +133,8 @@ async function lockEverything(plan: SwitchPlan): Promise<string | null> {
     `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
     `SET LOCAL statement_timeout = ${timeout}`,
     ...(tables.length > 0 ? [`LOCK TABLE ${tables.join(", ")} IN EXCLUSIVE MODE`] : []),
-    ...facts.sequences.map(
-      ({ name, owner }) => `ALTER SEQUENCE ${qualified(step.schema, name)} OWNER TO ${ident(owner)}`,
-    ),
-    "SET LOCAL statement_timeout = 0",
+    ...facts.sequences.map((sequence) => lockSequence(step.schema, sequence)),
+    `SET LOCAL statement_timeout = ${plan.maxWriteBlockMs}`,
   ].join(";\n");
   const locked = source.query(sql).then(
     () => null,
@@ -153,20 +177,62 @@ async function readUnderLock(plan: SwitchPlan): Promise<[string, SequenceValue[]
   if ((await schemaFingerprint(source, step.schema)) !== step.input.fingerprint) {
     throw new SchemaChangedError(step.schema, step.from, false);
   }
-  return [await flushed, await readSequenceValues(source, step.schema, facts)];
+  return [await flushed, await readSequenceValues(source, step.schema, facts.sequences)];
+}
+
+/** Waits with a sign of life to the source, whose idle timeout is short, and to Temporal. */
+async function waitUnderLock(plan: SwitchPlan, position: string, deadline: number): Promise<boolean> {
+  const { step, source, destinationObserver } = plan;
+  return waitUntilApplied(destinationObserver, step.names.subscription, position, deadline, async () => {
+    await source.query("SELECT");
+    step.beat({ note: "writers are blocked: the destination applies their last changes" });
+  });
 }
 
 /** Opens the destination's transaction and does everything in it but the commit. */
-async function completeDestination(plan: SwitchPlan, sequences: readonly SequenceValue[]): Promise<void> {
-  const { step, facts, destination } = plan;
-  await destination.query("BEGIN");
+async function completeDestination(plan: SwitchPlan): Promise<void> {
+  const { step, facts, destination, destinationLib: lib, entry } = plan;
+  const [begin, ...arrival] = beginArrival(lib, entry, step.from);
+  const limit = `SET LOCAL statement_timeout = ${plan.maxWriteBlockMs}`;
+  await destination.query([begin, limit, ...arrival].join(";\n"));
+  await ensureReplicated(step, facts, destination);
   await copyLocked(step, facts, plan.source, destination, step.schema);
-  const sql = [
-    ...setSequences(step.schema, sequences),
-    ...completeSchema(step.schema, facts),
-    ...arrive(plan.destinationLib, plan.entry, step.from),
-  ];
-  await destination.query(sql.join(";\n"));
+  await destination.query([...completeSchema(step.schema, facts), activate(lib, entry)].join(";\n"));
+}
+
+/** Asked as late as possible: who comes after this and before the commit finds the old copy exhausted. */
+async function handOverSequences(plan: SwitchPlan, values: readonly SequenceValue[]): Promise<HandOver[]> {
+  const { step, facts, sourceObserver } = plan;
+  if (values.length === 0) return [];
+  const waitedFor = await sequencesWaitedFor(sourceObserver, step.schema);
+  return facts.sequences.map((sequence, i) =>
+    handOver(step.schema, sequence, values[i]!, waitedFor.has(sequence.name)),
+  );
+}
+
+/** In a transaction of its own, which is over and on disk before the source leaves. */
+async function setDestinationSequences(plan: SwitchPlan, handOvers: readonly HandOver[]): Promise<void> {
+  if (handOvers.length === 0) return;
+  const values = handOvers.map(({ destination }) => destination);
+  await plan.destinationObserver.query(setSequences(plan.step.schema, values).join(";\n"));
+}
+
+async function leaveSource(
+  plan: SwitchPlan,
+  switchLsn: string,
+  handOvers: readonly HandOver[],
+): Promise<void> {
+  const { step, facts, leftover, source } = plan;
+  const sequenceFences = handOvers.map(({ fence }) => fence).filter((fence) => fence !== null);
+  const { reachable } = facts;
+  const statements = leave(plan.sourceLib, plan.entry, {
+    peer: step.to,
+    leftover,
+    switchLsn,
+    reachable,
+    sequenceFences,
+  });
+  await source.query(statements.join(";\n"));
 }
 
 /** Copies the tables that replication cannot carry (unlogged, or without any comparable identity). */
@@ -182,13 +248,8 @@ export async function copyLocked(
     const target = qualified(step.schema, table.name);
     await destination.query(`TRUNCATE ONLY ${target}`);
     const counters = { bytes: 0, tuples: 0 };
-    await copyRows(
-      source,
-      destination,
-      { from: qualified(sourceSchema, table.name), to: target },
-      table,
-      false,
-      counters,
-    );
+    const names = { from: qualified(sourceSchema, table.name), to: target };
+    await copyRows(source, destination, names, table, false, counters);
+    step.beat({ note: `copied table "${table.name}" under the lock: ${counters.tuples} rows` });
   }
 }

@@ -3,14 +3,9 @@ import type { ClientBase } from "pg";
 import { ShardferryError } from "../../src/errors.ts";
 import { findLibSchema } from "../../src/install.ts";
 import { qualified } from "../../src/postgres/quote.ts";
-import {
-  readSchema,
-  readSequences,
-  readTables,
-  type Sequence,
-  type Table,
-} from "../../src/postgres/tables.ts";
+import { readSchema, readTables, type Table } from "../../src/postgres/tables.ts";
 import type { Step } from "../context.ts";
+import { readSequences, type Sequence } from "./sequences.ts";
 
 /** All that the switch has to know of the source's schema, read before the lock. */
 export interface SwitchFacts {
@@ -46,48 +41,75 @@ export async function readFacts(client: ClientBase, schema: string): Promise<Swi
   };
 }
 
+/**
+ * Goes from everything outside that is built on a relation of the schema down to the tables: a view
+ * outside may write through a view inside. What cannot be written to (a UNION of many shards) is left out.
+ */
 async function readReachable(client: ClientBase, schema: string): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
-    `SELECT DISTINCT c.relname AS name
-     FROM pg_namespace n
-     JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p')
-     JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
-     LEFT JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid
-     LEFT JOIN pg_class reader ON reader.oid = w.ev_class
-     LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
-     WHERE n.nspname = $1 AND coalesce(reader.relnamespace, p.pronamespace, n.oid) <> n.oid
-     ORDER BY 1`,
+    `WITH RECURSIVE
+     inside AS (
+       SELECT c.oid, c.relname, c.relkind
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v')
+     ),
+     uses AS (
+       SELECT d.refobjid AS used, w.ev_class AS relation
+       FROM pg_depend d JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid
+       WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid IN (SELECT oid FROM inside) AND w.ev_class <> d.refobjid
+       UNION
+       SELECT d.refobjid, NULL
+       FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+       WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid IN (SELECT oid FROM inside)
+         AND p.pronamespace <> (SELECT oid FROM pg_namespace WHERE nspname = $1)
+     ),
+     reached(oid) AS (
+       SELECT used FROM uses
+       WHERE relation IS NULL
+         OR relation NOT IN (SELECT oid FROM inside) AND pg_relation_is_updatable(relation, true) & 28 <> 0
+       UNION
+       SELECT uses.used FROM reached JOIN uses ON uses.relation = reached.oid
+     )
+     SELECT relname AS name FROM inside JOIN reached USING (oid) WHERE relkind <> 'v' ORDER BY 1`,
     [schema],
   );
   return rows.map((row) => row.name);
 }
 
-/** The value of a sequence as it is handed from one server to the other. */
-export interface SequenceValue {
-  name: string;
-  value: string;
-  called: boolean;
+/** The destination lacks what the source has; to switch would lose it. */
+class NotReplicatedError extends ShardferryError {
+  constructor(step: Step, tables: readonly string[]) {
+    super(
+      "not_replicated",
+      `on ${step.to} the subscription of "${step.schema}" does not keep these tables in step: ${tables.join(", ")}; ` +
+        `somebody has dropped or changed them there. Nothing was switched; run the move again`,
+    );
+  }
 }
 
-/**
- * Reads the sequences of a schema in one query: exact values, nothing is consumed. The statement is
- * prepared, so that the switch, which has run it before, does not plan it under the lock.
- */
-export async function readSequenceValues(
-  client: ClientBase,
-  schema: string,
+/** Makes sure, in the transaction of the switch, that every table is the one that was copied and kept in step. */
+export async function ensureReplicated(
+  step: Step,
   facts: SwitchFacts,
-): Promise<SequenceValue[]> {
-  if (facts.sequences.length === 0) return [];
-  const selects = facts.sequences.map(
-    ({ name }, i) =>
-      `SELECT ${i} AS no, last_value::text AS value, is_called AS called FROM ${qualified(schema, name)}`,
+  destination: ClientBase,
+): Promise<void> {
+  const locked = new Set(step.input.plan.lockedCopies);
+  const names = facts.tables.filter((table) => table.kind === "r" && !locked.has(table.name));
+  const { rows } = await destination.query<{ name: string }>(
+    `SELECT name FROM unnest($1::text[]) AS name
+     WHERE NOT EXISTS (
+       SELECT FROM pg_subscription s
+       JOIN pg_subscription_rel r ON r.srsubid = s.oid AND r.srsubstate = 'r'
+       JOIN pg_class c ON c.oid = r.srrelid
+       JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE s.subname = $2 AND n.nspname = $3 AND c.relname = name)`,
+    [names.map((table) => table.name), step.names.subscription, step.schema],
   );
-  const { rows } = await client.query<{ no: number; value: string; called: boolean }>({
-    name: "shardferry_sequences",
-    text: selects.join(" UNION ALL "),
-  });
-  return rows.map(({ no, value, called }) => ({ name: facts.sequences[no]!.name, value, called }));
+  if (rows.length > 0)
+    throw new NotReplicatedError(
+      step,
+      rows.map((row) => row.name),
+    );
 }
 
 /** Where the SQL API lives on an island; every island of a move has it. */

@@ -2,10 +2,10 @@ import type pg from "pg";
 
 import { messageOf, ShardferryError } from "../../src/errors.ts";
 import { POLL_MS, type Step } from "../context.ts";
-import { copyLocked } from "./attempt.ts";
+import { copyLocked, LOCK_SESSION } from "./attempt.ts";
 import { ensureDurable, waitUntilApplied } from "./catch-up.ts";
-import { libSchemaOf, type Outcome, readFacts, readSequenceValues } from "./facts.ts";
-import { arrive, completeSchema, setSequences } from "./sides.ts";
+import { libSchemaOf, type Outcome, readFacts } from "./facts.ts";
+import { activate, beginArrival, completeSchema } from "./sides.ts";
 
 type Left = NonNullable<Outcome["left"]>;
 
@@ -24,39 +24,36 @@ class RollForwardError extends ShardferryError {
 
 /**
  * Finishes a switch whose source has left and whose destination has not arrived: the shard is active
- * nowhere, so this runs before anything else. Everything needed stands in the renamed old copy. The
- * destination may have restarted and lost changes that were applied but not yet durable; they are sent
- * again, so the position is waited for once more.
+ * nowhere, so this runs before anything else. The sequences are in place since before the source left;
+ * what else is needed stands in the renamed old copy. The destination may have restarted and lost changes
+ * that were applied but not yet durable; they are sent again, so the position is waited for once more.
  */
 export async function rollForward(step: Step, shard: number, left: Left): Promise<void> {
   try {
-    await step.bothSides({}, {}, (source, destination) => activate(step, shard, left, source, destination));
+    await step.bothSides({}, { settings: LOCK_SESSION }, async (source, destination) => {
+      await Promise.all([step.ensureCurrent(), ensureDurable(destination)]);
+      await arrive(step, shard, left, source, destination);
+    });
   } catch (error) {
     throw new RollForwardError(step, error);
   }
 }
 
-async function activate(
+async function arrive(
   step: Step,
   shard: number,
   left: Left,
   source: pg.Client,
   destination: pg.Client,
 ): Promise<void> {
-  await ensureDurable(destination);
   const facts = await readFacts(source, left.leftover);
-  const values = await readSequenceValues(source, left.leftover, facts);
   await waitForPosition(step, left, destination);
   const lib = await libSchemaOf(destination, step.to);
   const { schema, workflowId, runId } = step;
-  await destination.query("BEGIN");
+  const entry = { schema, shard, workflowId, runId, epoch: left.epoch };
+  await destination.query(beginArrival(lib, entry, step.from).join(";\n"));
   await copyLocked(step, facts, source, destination, left.leftover);
-  const sql = [
-    ...setSequences(schema, values),
-    ...completeSchema(schema, facts),
-    ...arrive(lib, { schema, shard, workflowId, runId, epoch: left.epoch }, step.from),
-    "COMMIT",
-  ];
+  const sql = [...completeSchema(schema, facts), activate(lib, entry), "COMMIT"];
   await destination.query(sql.join(";\n"));
 }
 

@@ -1,7 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { ident, literal, qualified } from "../../src/postgres/quote.ts";
-import type { SequenceValue, SwitchFacts } from "./facts.ts";
+import type { SwitchFacts } from "./facts.ts";
 
 /** What both sides write into the book of switches. */
 export interface BookEntry {
@@ -12,13 +12,6 @@ export interface BookEntry {
   epoch: string;
 }
 
-/** Sequences as on the source, so that none ever hands out a value that the source has handed out. */
-export const setSequences = (schema: string, values: readonly SequenceValue[]): string[] =>
-  values.map(
-    ({ name, value, called }) =>
-      `SELECT setval(${literal(qualified(schema, name))}::regclass, ${BigInt(value)}, ${String(called === true)})`,
-  );
-
 /** Takes the mark off, and enables the triggers that were not to fire for replicated changes. */
 export const completeSchema = (schema: string, facts: SwitchFacts): string[] => [
   `COMMENT ON SCHEMA ${ident(schema)} IS ${facts.comment === null ? "NULL" : literal(facts.comment)}`,
@@ -28,27 +21,49 @@ export const completeSchema = (schema: string, facts: SwitchFacts): string[] => 
   ),
 ];
 
-/** Destination: the shard has arrived from `peer` and is active. */
-export const arrive = (lib: string, entry: BookEntry, peer: string): string[] => [
-  bookRow(lib, entry, "destination", peer, null, null),
-  `SELECT ${ident(lib)}.microsharding_ensure_active(${entry.shard})`,
+/**
+ * Destination: opens the transaction and records that the shard has arrived from `peer`. Comes before
+ * everything else: its row keeps a second attempt waiting, and then out.
+ */
+export const beginArrival = (lib: string, entry: BookEntry, peer: string): string[] => [
+  "BEGIN",
+  `DO ${literal(
+    `BEGIN
+       ${bookRow(lib, entry, "destination", peer, null, null)}
+         WHERE m.epoch < excluded.epoch;
+       IF NOT FOUND THEN
+         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+           MESSAGE = ${literal(`schema "${entry.schema}" has arrived already, by this switch or a later one`)};
+       END IF;
+     END`,
+  )}`,
 ];
 
-/** Source: the shard is inactive, has left to `peer`, is renamed and fenced. Its commit is the point of no return. */
-export const leave = (
-  lib: string,
-  entry: BookEntry,
-  peer: string,
-  leftover: string,
-  switchLsn: string,
-  reachable: readonly string[],
-): string[] => [
+/** Destination: the shard is active. */
+export const activate = (lib: string, { shard }: BookEntry): string =>
+  `SELECT ${ident(lib)}.microsharding_ensure_active(${shard})`;
+
+/** What the source leaves behind, and where to. */
+export interface Departure {
+  peer: string;
+  leftover: string;
+  switchLsn: string;
+  /** Tables that can be written to from outside of the schema. */
+  reachable: readonly string[];
+  /** ALTER SEQUENCE statements that limit the old copy's sequences. */
+  sequenceFences: readonly string[];
+}
+
+/** Source: the shard is inactive, has left, is fenced and renamed. Its commit is the point of no return. */
+export const leave = (lib: string, entry: BookEntry, departure: Departure): string[] => [
   `SELECT ${ident(lib)}.microsharding_ensure_inactive(${entry.shard})`,
-  bookRow(lib, entry, "source", peer, leftover, switchLsn),
-  ...fence(entry.schema, peer, reachable),
-  `ALTER SCHEMA ${ident(entry.schema)} RENAME TO ${ident(leftover)}`,
+  bookRow(lib, entry, "source", departure.peer, departure.leftover, departure.switchLsn),
+  ...departure.sequenceFences,
+  ...fence(entry.schema, departure.peer, departure.reachable),
+  `ALTER SCHEMA ${ident(entry.schema)} RENAME TO ${ident(departure.leftover)}`,
 ];
 
+/** Writes the last switch of a shard, replacing the one before. */
 function bookRow(
   lib: string,
   entry: BookEntry,
@@ -68,7 +83,7 @@ function bookRow(
     leftover,
     switchLsn,
   ].map((value) => (value === null ? "NULL" : literal(value)));
-  return `INSERT INTO ${qualified(lib, "microsharding_moves_")}
+  return `INSERT INTO ${qualified(lib, "microsharding_moves_")} AS m
       (schema_name, role, workflow_id, run_id, peer, epoch, state, leftover, switch_lsn)
     VALUES (${values.join(", ")})
     ON CONFLICT (schema_name, role) DO UPDATE SET
@@ -97,11 +112,11 @@ function fence(schema: string, peer: string, reachable: readonly string[]): stri
   ];
 }
 
-/** The epoch of the next switch: one more than the source has ever seen of this shard. */
-export async function nextEpoch(client: ClientBase, lib: string, schema: string): Promise<string> {
+/** The largest epoch that an island has ever seen of a shard. */
+export async function epochOf(client: ClientBase, lib: string, schema: string): Promise<bigint> {
   const { rows } = await client.query<{ epoch: string }>(
-    `SELECT coalesce(max(epoch), 0) + 1 AS epoch FROM ${qualified(lib, "microsharding_moves_")} WHERE schema_name = $1`,
+    `SELECT coalesce(max(epoch), 0) AS epoch FROM ${qualified(lib, "microsharding_moves_")} WHERE schema_name = $1`,
     [schema],
   );
-  return rows[0]!.epoch;
+  return BigInt(rows[0]!.epoch);
 }

@@ -139,23 +139,6 @@ const TABLES_SQL = `
   LEFT JOIN key k ON k.indrelid = r.oid
   ORDER BY r.relname`;
 
-export interface Sequence {
-  name: string;
-  owner: string;
-}
-
-/** The sequences of a schema, also those that belong to identity and serial columns. */
-export async function readSequences(client: ClientBase, schema: string): Promise<Sequence[]> {
-  const { rows } = await client.query<Sequence>(
-    `SELECT relname AS name, pg_get_userbyid(relowner) AS owner
-     FROM pg_class
-     WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND relkind = 'S'
-     ORDER BY relname`,
-    [schema],
-  );
-  return rows;
-}
-
 /** The comment on a schema and whether the schema exists. */
 export async function readSchema(
   client: ClientBase,
