@@ -70,6 +70,7 @@ export class Watch<T> {
       if (stop?.aborted) return;
       const snapshot = await takeSnapshot(this.#temporal, this.#handle).catch(() => null);
       if (snapshot) yield snapshot;
+      else await this.#temporal.revive().catch(() => undefined);
       if (last) return;
       await sleep(LOOK_EVERY_MS, undefined, { signal: wake }).catch(() => undefined);
     }

@@ -31,13 +31,17 @@ export interface ActivitySnapshot {
 /** The name of the query that every workflow answers. */
 const PROGRESS_QUERY = "progress";
 const QUERY_TIMEOUT_MS = 2000;
+/** Without a deadline of our own, the client tries for half a minute to reach a server that is gone. */
+const DESCRIBE_TIMEOUT_MS = 3000;
 /** A task that no worker has taken for so long tells that there is none. */
 const IDLE_AFTER_MS = 2500;
 
 /** Looks at a workflow without adding to its history. What no worker answers in time is left out. */
 export async function takeSnapshot(temporal: Temporal, handle: WorkflowHandle): Promise<Snapshot> {
   const asking = queryProgress(temporal.client, handle);
-  const description = await handle.describe();
+  const description = await temporal.client.connection.withDeadline(Date.now() + DESCRIBE_TIMEOUT_MS, () =>
+    handle.describe(),
+  );
   const activities = await Promise.all((description.raw.pendingActivities ?? []).map(readActivity));
   return {
     workflowId: description.workflowId,

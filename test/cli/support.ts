@@ -35,6 +35,9 @@ export function userEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEn
   return { ...Object.fromEntries(inherited), HOME: STATE, SHARDFERRY_STATE_DIR: STATE, ...extra };
 }
 
+/** All that this test file has started; a failed test must not leave any of them running. */
+const commands = new Set<Command>();
+
 /** A command that runs, as a user started it. */
 export class Command {
   readonly child: ChildProcess;
@@ -48,6 +51,7 @@ export class Command {
       cwd: options.cwd ?? STATE,
       stdio: ["pipe", "pipe", "pipe"],
     });
+    commands.add(this);
     this.child.stdout!.on("data", (data: Buffer) => (this.stdout += data.toString()));
     this.child.stderr!.on("data", (data: Buffer) => (this.stderr += data.toString()));
     this.#ended = once(this.child, "close").then(([status, signal]) => ({
@@ -169,6 +173,8 @@ export async function schemas(database: TestDatabase): Promise<string[]> {
 export const stateFolder = STATE;
 
 after(async () => {
+  for (const command of commands) command.signal("SIGKILL");
+  await Promise.all([...commands].map((command) => command.ended()));
   await run(["down"]);
   rmSync(STATE, { recursive: true, force: true });
 });

@@ -14,8 +14,8 @@ const OWN_WORKER_MS = 15_000;
 /** Time to see for ourselves that nobody takes the tasks, which may have waited long before we came. */
 const FOREIGN_WORKER_MS = 2500;
 
-/** How often a long step tells its numbers where no live view does. */
-const NUMBERS_EVERY_MS = 15_000;
+/** How often a long step tells its numbers, or a failing one that it still fails, where no live view does. */
+const REPEAT_EVERY_MS = 15_000;
 
 /** Turns looks at a workflow into a story: each event, wait and failed attempt is told once. */
 export class Story {
@@ -23,6 +23,7 @@ export class Story {
   #toldUntil = 0;
   #waiting = "";
   #failure = "";
+  #failureAt = 0;
   #idle = "";
   #numbersAt = Date.now();
   readonly #idleFrom: number;
@@ -75,10 +76,12 @@ export class Story {
 
   #newFailure({ activities }: Snapshot): string | null {
     const failed = activities.find(({ failure }) => failure !== null);
-    const failure = failed ? `${failed.step}: attempt ${failed.attempt - 1} failed: ${failed.failure}` : "";
-    const news = failure !== "" && failed!.failure !== this.#failure;
-    this.#failure = failed?.failure ?? "";
-    return news ? failure : null;
+    if (failed?.failure == null) return null;
+    const { step, attempt, failure } = failed;
+    if (failure === this.#failure && Date.now() - this.#failureAt < REPEAT_EVERY_MS) return null;
+    this.#failure = failure;
+    this.#failureAt = Date.now();
+    return `${step}: attempt ${attempt - 1} failed, trying again: ${failure}`;
   }
 
   #newIdle(snapshot: Snapshot): string | null {
@@ -91,7 +94,7 @@ export class Story {
   #numbers(snapshot: Snapshot): string | null {
     const running = snapshot.activities[0];
     const numbers = running?.details ? numbersOf(running.details) : "";
-    if (numbers === "" || Date.now() - this.#numbersAt < NUMBERS_EVERY_MS) return null;
+    if (numbers === "" || Date.now() - this.#numbersAt < REPEAT_EVERY_MS) return null;
     this.#numbersAt = Date.now();
     return `${running!.step}: ${numbers}`;
   }

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+
+import { expectNoLeftovers, waitFor } from "../support/index.ts";
+import {
+  activeShards,
+  type Command,
+  createIslands,
+  type Islands,
+  run,
+  schemas,
+  startInTerminal,
+} from "./support.ts";
+
+const CTRL_C = "\x03";
+
+let islands: Islands;
+before(async () => {
+  islands = await createIslands([1, 2, 3, 4]);
+});
+
+const startMove = (shard: number, ...more: string[]): Command =>
+  startInTerminal(
+    [
+      "move",
+      `--shard=${shard}`,
+      `--to=${islands.names.b}`,
+      "--activate-on-destination=yes",
+      "--wait",
+      ...more,
+    ],
+    islands,
+  );
+
+/** What stands on the screen at last: after the last time that the block was drawn anew. */
+const screen = (command: Command): string => command.stdout.split(/\x1b\[\d+A\x1b\[J/).at(-1)!;
+
+async function isPaused(command: Command): Promise<void> {
+  await waitFor(() => /Shift\+S confirms/.test(screen(command)), { what: "the pause" });
+}
+
+describe("move in a terminal", () => {
+  it("shows every step, and goes on at Shift+S", async () => {
+    const command = startMove(1);
+    await isPaused(command);
+    for (const step of ["preflight", "tablesync", "build indexes", "lock and switch"]) {
+      assert.match(screen(command), new RegExp(step));
+    }
+    assert.match(screen(command), /✔.*tablesync.*copied 1000 rows/);
+    command.press("s");
+    command.press("S");
+    const { status, stdout } = await command.ended();
+    assert.equal(status, 0);
+    assert.match(stdout, /Moved sh0001/);
+    assert.deepEqual(await activeShards(islands.b), ["sh0001"]);
+  });
+
+  it("aborts at ^C, and shows the clean-up", async () => {
+    const command = startMove(2);
+    await isPaused(command);
+    command.press(CTRL_C);
+    const { status, stdout } = await command.ended();
+    assert.equal(status, 130);
+    assert.match(stdout, /dropped the half-made copy/);
+    assert.match(stdout, /move-sh0002 was aborted/);
+    assert.ok(!(await schemas(islands.b)).includes("sh0002"));
+    await expectNoLeftovers(islands.a);
+    await expectNoLeftovers(islands.b);
+  });
+
+  it("leaves at a second ^C, and the clean-up goes on in the background", async () => {
+    const command = startMove(3);
+    await isPaused(command);
+    command.press(CTRL_C + CTRL_C);
+    assert.equal((await command.ended()).status, 130);
+    await waitFor(async () => !(await schemas(islands.b)).includes("sh0003"), { what: "the clean-up" });
+    await waitFor(async () => /Nothing runs/.test((await run(["status"], islands)).stdout), {
+      what: "the end",
+    });
+    assert.ok((await activeShards(islands.a)).includes("sh0003"));
+  });
+
+  it("leaves when the terminal is closed, and the move goes on in the background", async () => {
+    const command = startMove(4);
+    await isPaused(command);
+    // Ends the terminal; the kernel tells those in it by SIGHUP.
+    command.signal("SIGKILL");
+    await command.ended();
+    const confirmed = await waitFor(
+      async () => {
+        const { status } = await run(["confirm", "move-sh0004"], islands);
+        return status === 0;
+      },
+      { what: "the move to be confirmed" },
+    );
+    assert.ok(confirmed);
+    await waitFor(async () => (await activeShards(islands.b)).includes("sh0004"), { what: "the switch" });
+  });
+});

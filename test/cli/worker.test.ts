@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, describe, it } from "node:test";
+
+import { startTemporal, type TemporalServer } from "../../src/sandbox/index.ts";
+import { startOf } from "../../src/temporal/processes.ts";
+import { waitFor } from "../support/index.ts";
+import { activeShards, createIslands, type Islands, run, start, stateFolder } from "./support.ts";
+
+let islands: Islands;
+before(async () => {
+  islands = await createIslands([1, 2, 3, 4]);
+});
+
+const moveArgs = (shard: number): string[] => [
+  ...["move", `--shard=${shard}`, `--to=${islands.names.b}`, "--activate-on-destination=yes"],
+];
+
+describe("a Temporal server of one's own", () => {
+  let temporal: TemporalServer;
+  let env: NodeJS.ProcessEnv;
+  before(async () => {
+    temporal = await startTemporal();
+    env = { ...islands.env, TEMPORAL_ADDRESS: temporal.address };
+  });
+
+  it("says within seconds that no worker runs, goes on waiting, and a worker that is started does the move", async () => {
+    const began = Date.now();
+    const move = start(moveArgs(1), { env });
+    await move.prints(/no worker takes tasks.*start `shardferry worker`/, 10_000);
+    assert.ok(Date.now() - began < 8000, `it took ${Date.now() - began} ms`);
+    const worker = start(["worker"], { env });
+    await worker.prints(/worker ready: .*namespace default; islands /);
+    assert.equal((await move.ended()).status, 0);
+    assert.deepEqual(await activeShards(islands.b), ["sh0001"]);
+    worker.signal("SIGTERM");
+    const { status, stdout } = await worker.ended();
+    assert.equal(status, 0, stdout);
+  });
+
+  it("does not lose a move when Temporal is killed and comes back", async () => {
+    const worker = start(["worker"], { env });
+    await worker.prints(/worker ready/);
+    const move = start([...moveArgs(2), "--wait"], { env });
+    await move.prints(/waiting for confirmation/);
+    await temporal.kill();
+    await temporal.start();
+    await waitFor(async () => (await run(["confirm", "move-sh0002"], { env })).status === 0, {
+      what: "confirm",
+    });
+    const { status, stderr } = await move.ended();
+    assert.equal(status, 0, stderr);
+    assert.ok((await activeShards(islands.b)).includes("sh0002"));
+    worker.signal("SIGTERM");
+    await worker.ended();
+  });
+
+  it("is named when it cannot be reached", async () => {
+    const { status, stderr } = await run(moveArgs(3), {
+      env: { ...islands.env, TEMPORAL_ADDRESS: "127.0.0.1:1" },
+    });
+    assert.equal(status, 1);
+    assert.match(stderr, /Cannot reach Temporal at 127\.0\.0\.1:1 \(namespace default\): connection refused/);
+  });
+});
+
+describe("the embedded Temporal server", () => {
+  interface State {
+    pid: number;
+    port: number;
+  }
+  const state = (): State => JSON.parse(readFileSync(join(stateFolder, "temporal.json"), "utf8")) as State;
+
+  it("is started once by commands that need it at the same time", async () => {
+    const outputs = await Promise.all([1, 2, 3, 4].map(() => run(["abort", "nothing"], islands)));
+    const started = outputs.filter(({ stdout }) => /Temporal runs in the background/.test(stdout));
+    assert.equal(started.length, 1);
+    for (const { status, stderr } of outputs)
+      assert.deepEqual([status, /No workflow "nothing" runs/.test(stderr)], [2, true]);
+  });
+
+  it("is started again on its database and its port after it was killed", async () => {
+    const first = state();
+    const paused = start([...moveArgs(3), "--wait"], islands);
+    await paused.prints(/waiting for confirmation/);
+    process.kill(first.pid, "SIGKILL");
+    // The running command itself brings it back.
+    await waitFor(() => state().pid !== first.pid, { what: "the server to come back" });
+    assert.equal(state().port, first.port);
+    await waitFor(async () => (await run(["confirm"], islands)).status === 0, { what: "confirm" });
+    assert.equal((await paused.ended()).status, 0);
+    assert.ok((await activeShards(islands.b)).includes("sh0003"));
+  });
+
+  it("gets no password in its environment", () => {
+    const environment = readFileSync(`/proc/${state().pid}/environ`, "utf8");
+    assert.ok(!environment.includes(islands.a.server.password));
+  });
+
+  it("lets a worker of its own do the work of all commands", async () => {
+    const worker = start(["worker"], islands);
+    await worker.prints(/worker ready/);
+    const { status, stderr } = await run(moveArgs(4), islands);
+    assert.equal(status, 0, stderr);
+    assert.ok((await activeShards(islands.b)).includes("sh0004"));
+  });
+
+  it("is stopped by down, with its workers", async () => {
+    const { pid } = state();
+    const { stdout, status } = await run(["down"], islands);
+    assert.equal(status, 0);
+    assert.match(stdout, /Stopped 1 workers and the embedded Temporal server/);
+    assert.equal(startOf(pid), null);
+    assert.match((await run(["down"], islands)).stdout, /No embedded Temporal server runs/);
+  });
+
+  it("runs in the foreground with dev, until ^C", async () => {
+    const dev = start(["dev"], islands);
+    await dev.prints(/Temporal at .*, UI http:/);
+    const { pid } = state();
+    dev.signal("SIGINT");
+    assert.equal((await dev.ended()).status, 0);
+    assert.equal(startOf(pid), null);
+  });
+});
