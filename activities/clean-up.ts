@@ -10,6 +10,7 @@ import { dropReplication } from "./undo.ts";
 
 /** What remains after the switch: the replication goes, debug views are made true, the operator's SQL runs. */
 export async function cleanUp(step: Step, input: CleanUpInput): Promise<StepReport> {
+  await step.endOrphans(step.from);
   const replication = await dropReplication(step, input.leftover ?? step.schema);
   if (step.input.kind === "move" && input.leftover) {
     await step.onSource((client) => refreshDebugViews(client, step.from));

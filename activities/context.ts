@@ -21,7 +21,7 @@ export interface Deps {
   islands: Islands;
   /** PGOPTIONS for the sessions that build indexes. */
   pgOptions: string | undefined;
-  /** Called at named points of the switch; tests kill the process there. Does nothing in production. */
+  /** Called before and after each step and each statement of the switch; tests kill the process there. */
   fault: (point: string) => Promise<void>;
 }
 

@@ -40,11 +40,12 @@ export async function createStructure(step: Step): Promise<StructureReport> {
   const after = await step.onSource((client) => schemaFingerprint(client, schema));
   if (after !== fingerprint) throw new SchemaChangedError(schema, step.from, true);
 
-  await dropEarlierRuns(step);
-  await dropHalfMadeCopy(step);
   const keys = step.input.plan.copyMethod === "tablesync" ? keyStatements(dump.postData) : [];
   const statements = [...dump.preData.filter((statement) => !isSchemaItself(statement)), ...keys];
   await step.session(step.to, {}, async (client) => {
+    await step.ensureCurrent();
+    await dropEarlierRuns(step);
+    await dropHalfMadeCopy(step, client);
     await createSchema(client, step, dump.preData);
     await runInBatches(client, statements, step);
   });

@@ -45,12 +45,12 @@ export async function copyDirectly(step: Step): Promise<Copied> {
   if (await isSubscribed(step))
     return { ...(await measured(step, tables)), text: "rows were copied by an earlier attempt" };
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
-  await step.onSource((client) => dropSlots(client, step.names.slot, null));
-
   const keys = keyStatements((await structureOf(step)).postData);
   const counters: Counters = { bytes: 0, tuples: 0 };
   const rate = new Rate();
   await step.session(step.from, { replication: true }, async (walsender) => {
+    await step.ensureCurrent();
+    await step.onSource((client) => dropSlots(client, step.names.slot, null));
     const snapshot = await exportSnapshot(step, walsender);
     await step.watched(
       step.to,

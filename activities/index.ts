@@ -15,7 +15,7 @@ import { waitForLag } from "./wait-for-lag.ts";
 /** The steps under the names by which the history knows them. */
 export function createActivities(deps: Deps): Activities {
   const step = (input: StepInput): Step => new Step(deps, input);
-  return {
+  return withFaults(deps, {
     preflight: (input) => preflight(deps, input),
     "create structure": (input) => createStructure(step(input)),
     subscribe: (input) => subscribe(step(input)),
@@ -28,5 +28,21 @@ export function createActivities(deps: Deps): Activities {
     "clean up": (input) => cleanUp(step(input), input),
     "drop replication": (input) => undoReplication(step(input)),
     "drop structure": (input) => dropStructure(step(input)),
-  };
+  });
+}
+
+/** Puts the two fault points of each step around it. */
+function withFaults(deps: Deps, activities: Activities): Activities {
+  const wrapped = Object.entries(activities).map(
+    ([name, run]: [string, (input: never) => Promise<unknown>]) => [
+      name,
+      async (input: never) => {
+        await deps.fault(`before ${name}`);
+        const result = await run(input);
+        await deps.fault(`after ${name}`);
+        return result;
+      },
+    ],
+  );
+  return Object.fromEntries(wrapped) as Activities;
 }

@@ -7,6 +7,7 @@ import { ensurePublication, ensureSlot, ensureSubscription } from "../src/postgr
 import { readTables, type Table } from "../src/postgres/tables.ts";
 import type { LagReport, StepProgress } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
+import { ensureDurable } from "./switch/catch-up.ts";
 import { replicasBehind } from "./wait-for-lag.ts";
 
 /** Milliseconds without a word after which the source takes a destination for dead. */
@@ -19,10 +20,13 @@ const WAL_SENDER_TIMEOUT = "300s";
 export async function subscribe(step: Step): Promise<LagReport> {
   const { names, input } = step;
   await step.endOrphans(step.from);
-  await setIdentities(step);
   const tables = await publishedTables(step);
   const done = [
-    await step.onSource((client) => ensurePublication(client, names.publication, step.schema, tables)),
+    await step.session(step.from, {}, async (client) => {
+      await step.ensureCurrent();
+      await setIdentities(step, client);
+      return ensurePublication(client, names.publication, step.schema, tables);
+    }),
   ];
   if (input.plan.copyMethod === "tablesync") {
     done.push(await createSlot(step), await createSubscription(step, tables, true));
@@ -43,16 +47,14 @@ export async function publishedTables(step: Step): Promise<Table[]> {
 }
 
 /** Must come before the publication: publishing a table without identity fails the application's updates. */
-async function setIdentities(step: Step): Promise<void> {
-  await step.onSource(async (client) => {
-    for (const { table } of step.input.plan.identityOverrides) {
-      await withLockRetry(
-        client,
-        `ALTER TABLE ONLY ${qualified(step.schema, table)} REPLICA IDENTITY FULL`,
-        step,
-      );
-    }
-  });
+async function setIdentities(step: Step, client: ClientBase): Promise<void> {
+  for (const { table } of step.input.plan.identityOverrides) {
+    await withLockRetry(
+      client,
+      `ALTER TABLE ONLY ${qualified(step.schema, table)} REPLICA IDENTITY FULL`,
+      step,
+    );
+  }
 }
 
 /** Slot creation waits for every transaction that is open on the source's server: says for which. */
@@ -96,8 +98,9 @@ export async function createSubscription(
     keepalives_count: "3",
     options: `-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c wal_sender_timeout=${WAL_SENDER_TIMEOUT}`,
   });
-  return step.onDestination((client) =>
-    ensureSubscription(client, {
+  return step.session(step.to, {}, async (client) => {
+    await Promise.all([step.ensureCurrent(), ensureDurable(client)]);
+    return ensureSubscription(client, {
       name: names.subscription,
       slot: names.slot,
       publication: names.publication,
@@ -106,8 +109,8 @@ export async function createSubscription(
       binary: tables.every((table) => table.binarySafe),
       serverMajor: input.plan.destination.serverMajor,
       superuser: input.plan.destination.superuser,
-    }),
-  );
+    });
+  });
 }
 
 /** Statements go into the history and to the screen: long lists of tables do not. */

@@ -31,15 +31,14 @@ class AlreadySwitchedError extends ShardferryError {
 
 /** The compensation of `subscribe`. */
 export async function undoReplication(step: Step): Promise<StepReport> {
+  await step.endOrphans(step.from);
   await ensureNotLeft(step);
   return dropReplication(step, step.schema);
 }
 
-/** Looks after the sessions of a switch are ended: until then one of them may be about to commit. */
+/** To be asked after the sessions of a switch are ended: until then one of them may be about to commit. */
 async function ensureNotLeft(step: Step): Promise<void> {
-  if (step.input.kind !== "move") return;
-  await step.endOrphans(step.from);
-  if (await hasLeft(step)) throw new AlreadySwitchedError(step);
+  if (step.input.kind === "move" && (await hasLeft(step))) throw new AlreadySwitchedError(step);
 }
 
 /**
@@ -50,7 +49,6 @@ async function ensureNotLeft(step: Step): Promise<void> {
  */
 export async function dropReplication(step: Step, sourceSchema: string): Promise<StepReport> {
   const { names } = step;
-  await step.endOrphans(step.from);
   const disabled = await settled(
     step.onDestination((client) => disableSubscription(client, names.subscription)),
   );
@@ -69,21 +67,19 @@ export async function dropReplication(step: Step, sourceSchema: string): Promise
 
 /** The compensation of `create structure`. */
 export async function dropStructure(step: Step): Promise<StepReport> {
+  await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
   await ensureNotLeft(step);
-  await step.endOrphans(step.to);
-  const dropped = await dropHalfMadeCopy(step, step.runId);
+  const dropped = await step.session(step.to, {}, (client) => dropHalfMadeCopy(step, client, step.runId));
   await dropCachedDump(step.runId);
   return { text: dropped ? `dropped the half-made copy on ${step.to}` : `no half-made copy on ${step.to}` };
 }
 
 /** Drops the schema on the destination if, and only if, it has the mark of this workflow (and run). */
-export async function dropHalfMadeCopy(step: Step, runId?: string): Promise<boolean> {
-  return step.session(step.to, {}, async (client) => {
-    const { comment } = await readSchema(client, step.schema);
-    if (!isMarkOf(comment, step.workflowId, runId)) return false;
-    await dropSchemaInBatches(client, step.schema, (note) => step.beat({ note }));
-    return true;
-  });
+export async function dropHalfMadeCopy(step: Step, client: ClientBase, runId?: string): Promise<boolean> {
+  const { comment } = await readSchema(client, step.schema);
+  if (!isMarkOf(comment, step.workflowId, runId)) return false;
+  await dropSchemaInBatches(client, step.schema, (note) => step.beat({ note }));
+  return true;
 }
 
 /**

@@ -27,8 +27,10 @@ export interface WorkerSettings {
   namespace: string;
   settings: Pick<Settings, "pgOptions">;
   dsns: readonly Dsn[];
-  /** Called at the named points of the switch; only tests set it. */
+  /** Called before and after each step and each statement of the switch; only tests set it. */
   fault?: (point: string) => Promise<void>;
+  /** The workflows, bundled before; made here if left out. */
+  workflowBundle?: { codePath: string };
 }
 
 export interface RunningWorker {
@@ -67,7 +69,7 @@ export async function startWorker(options: WorkerSettings): Promise<RunningWorke
   const workers = await Promise.all([
     Worker.create({
       ...common,
-      ...workflowCode(),
+      ...(options.workflowBundle ? { workflowBundle: options.workflowBundle } : workflowCode()),
       taskQueue: TASK_QUEUE,
       maxConcurrentActivityTaskExecutions: 100,
       // The next worker takes over a dead one's workflows after this time instead of 10 s.

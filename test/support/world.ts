@@ -1,115 +1,117 @@
-import { type ChildProcess, fork } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after } from "node:test";
-import { fileURLToPath } from "node:url";
 
 import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 
 import { install } from "../../src/install.ts";
 import { parseDsn } from "../../src/postgres/dsn.ts";
-import { type MoveInput, moveWorkflowId, REQUEST_MEMO, TASK_QUEUE } from "../../workflows/contract.ts";
-import type { move } from "../../workflows/index.ts";
+import {
+  type CopyInput,
+  copyWorkflowId,
+  type MoveInput,
+  moveWorkflowId,
+  REQUEST_MEMO,
+  type StepProgress,
+  TASK_QUEUE,
+} from "../../workflows/contract.ts";
+import type { copy, move } from "../../workflows/index.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
 import { testIslands, type TestServer } from "./servers.ts";
-import { createNamespace } from "./temporal.ts";
+import { createNamespace, type TestNamespace } from "./temporal.ts";
+import { type WorkerOptions, WorkerProcess } from "./worker.ts";
+
+export interface WorldOptions {
+  /** The islands' servers; the shared ones by default. */
+  servers?: { a: TestServer; b: TestServer };
+  /** Where the workflows run; a namespace of the shared server by default. */
+  temporal?: TestNamespace;
+}
 
 /** Two databases with the SQL API on two servers, a Temporal namespace, and workers as wanted. */
-export interface World {
-  a: TestDatabase;
-  b: TestDatabase;
-  client: Client;
-  address: string;
-  namespace: string;
-  startWorker(options?: { fault?: string; env?: Record<string, string> }): Promise<WorkerProcess>;
-  input(overrides?: Partial<MoveInput>): MoveInput;
-  startMove(overrides?: Partial<MoveInput>): Promise<WorkflowHandle<typeof move>>;
-}
+export class World {
+  readonly #workers: WorkerProcess[] = [];
 
-export class WorkerProcess {
-  constructor(readonly child: ChildProcess) {}
+  constructor(
+    readonly a: TestDatabase,
+    readonly b: TestDatabase,
+    readonly temporal: TestNamespace,
+    readonly client: Client,
+  ) {}
 
-  /** SIGKILL, and waits until it is gone. */
-  async kill(): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    this.child.kill("SIGKILL");
-    await once(this.child, "exit");
+  /** Starts a worker that ends with the test file. */
+  async startWorker(
+    options: Pick<WorkerOptions, "fault" | "mode" | "env"> & { dsns?: string[] } = {},
+  ): Promise<WorkerProcess> {
+    const worker = await WorkerProcess.start({
+      ...this.temporal,
+      dsns: [this.a.dsn, this.b.dsn],
+      ...options,
+    });
+    this.#workers.push(worker);
+    return worker;
   }
 
-  /** Resolves when the process is gone, by whatever means. */
-  async gone(): Promise<void> {
-    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, "exit");
+  async endWorkers(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.kill()));
+  }
+
+  /** The input of a move of shard 42 from a to b. */
+  input(overrides: Partial<MoveInput> = {}): MoveInput {
+    return {
+      shard: 42,
+      schema: "sh0042",
+      from: parseDsn(this.a.dsn).name,
+      to: parseDsn(this.b.dsn).name,
+      wait: false,
+      validateFks: false,
+      maxReplicationLagSec: 20,
+      copyMethod: "auto",
+      activateOnDestination: true,
+      maxWriteBlockMs: 3000,
+      deactivateSql: null,
+      ...overrides,
+    };
+  }
+
+  async startMove(overrides?: Partial<MoveInput>): Promise<WorkflowHandle<typeof move>> {
+    const request = this.input(overrides);
+    return this.client.workflow.start<typeof move>("move", {
+      workflowId: moveWorkflowId(request.schema),
+      taskQueue: TASK_QUEUE,
+      args: [request],
+      memo: { [REQUEST_MEMO]: request },
+    });
+  }
+
+  async startCopy(overrides: Partial<CopyInput> = {}): Promise<WorkflowHandle<typeof copy>> {
+    const { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod } = this.input();
+    const request = { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod, ...overrides };
+    return this.client.workflow.start<typeof copy>("copy", {
+      workflowId: copyWorkflowId(request.schema, request.to),
+      taskQueue: TASK_QUEUE,
+      args: [request],
+      memo: { [REQUEST_MEMO]: request },
+    });
   }
 }
 
-const SCRIPT = fileURLToPath(new URL("./worker-process.ts", import.meta.url));
+const worlds: { world: World; connection: Connection }[] = [];
+after(async () => {
+  for (const { world, connection } of worlds) {
+    await world.endWorkers();
+    await connection.close();
+  }
+});
 
 /** Makes a world; everything in it ends with the test file. */
-export async function createWorld(servers?: { a: TestServer; b: TestServer }): Promise<World> {
+export async function createWorld({ servers, temporal }: WorldOptions = {}): Promise<World> {
   const { a: serverA, b: serverB } = servers ?? (await testIslands());
   const [a, b] = await Promise.all([createDatabase(serverA), createDatabase(serverB)]);
   await Promise.all([a, b].map((database) => database.withClient((client) => install(client))));
-  const { address, namespace } = await createNamespace();
-  const connection = await Connection.connect({ address });
-  const client = new Client({ connection, namespace });
-  const workers: WorkerProcess[] = [];
-  after(async () => {
-    await Promise.all(workers.map((worker) => worker.kill()));
-    await connection.close();
-  });
-
-  const input = (overrides: Partial<MoveInput> = {}): MoveInput => ({
-    shard: 42,
-    schema: "sh0042",
-    from: parseDsn(a.dsn).name,
-    to: parseDsn(b.dsn).name,
-    wait: false,
-    validateFks: false,
-    maxReplicationLagSec: 20,
-    copyMethod: "auto",
-    activateOnDestination: true,
-    maxWriteBlockMs: 3000,
-    deactivateSql: null,
-    ...overrides,
-  });
-
-  return {
-    a,
-    b,
-    client,
-    address,
-    namespace,
-    input,
-    async startWorker({ fault, env = {} } = {}) {
-      const child = fork(SCRIPT, {
-        env: {
-          ...process.env,
-          ...env,
-          TEST_ADDRESS: address,
-          TEST_NAMESPACE: namespace,
-          TEST_DSNS: `${a.dsn},${b.dsn}`,
-          TEST_FAULT: fault ?? "",
-          TEST_FAULT_FILE: join(tmpdir(), `shardferry-fault-${randomBytes(6).toString("hex")}`),
-        },
-        execArgv: ["--import", "tsx"],
-      });
-      const worker = new WorkerProcess(child);
-      workers.push(worker);
-      await once(child, "message");
-      return worker;
-    },
-    async startMove(overrides) {
-      const request = input(overrides);
-      return client.workflow.start<typeof move>("move", {
-        workflowId: moveWorkflowId(request.schema),
-        taskQueue: TASK_QUEUE,
-        args: [request],
-        memo: { [REQUEST_MEMO]: request },
-      });
-    },
-  };
+  const place = temporal ?? (await createNamespace());
+  const connection = await Connection.connect({ address: place.address });
+  const world = new World(a, b, place, new Client({ connection, namespace: place.namespace }));
+  worlds.push({ world, connection });
+  return world;
 }
 
 /** Creates a shard with some tables on a database and activates it there. */
@@ -147,4 +149,15 @@ export function rootMessage(error: unknown): string {
   let inner = error as Error;
   while (inner.cause instanceof Error) inner = inner.cause;
   return inner.message;
+}
+
+/** What a step that is under way waits for, as its heartbeats tell. */
+export async function waitingFor(handle: WorkflowHandle): Promise<string | undefined> {
+  const { raw } = await handle.describe();
+  for (const { heartbeatDetails } of raw.pendingActivities ?? []) {
+    const data = heartbeatDetails?.payloads?.[0]?.data;
+    const details = data && (JSON.parse(Buffer.from(data).toString()) as StepProgress | null);
+    if (details?.waitingFor) return details.waitingFor;
+  }
+  return undefined;
 }

@@ -1,0 +1,22 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { bundleWorkflowCode, DefaultLogger } from "@temporalio/worker";
+
+const WORKFLOWS = fileURLToPath(new URL("../../workflows", import.meta.url));
+
+/** Bundles the workflows once for all workers of a run (it takes seconds), and answers the file. */
+export async function bundleWorkflows(): Promise<string> {
+  const sources = readdirSync(WORKFLOWS).map((name) => readFileSync(join(WORKFLOWS, name), "utf8"));
+  const hash = createHash("sha256").update(sources.join("\0")).digest("hex").slice(0, 16);
+  const path = join(tmpdir(), `shardferry-workflows-${hash}.js`);
+  if (existsSync(path)) return path;
+  const workflowsPath = join(WORKFLOWS, "index.ts");
+  const { code } = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("ERROR") });
+  writeFileSync(`${path}.${process.pid}`, code);
+  renameSync(`${path}.${process.pid}`, path);
+  return path;
+}
