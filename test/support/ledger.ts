@@ -48,6 +48,8 @@ export class Ledger {
   #longestGap = 0;
   #work: Promise<unknown> = Promise.resolve();
   #next = 0;
+  /** Numbers of the inserts that were acknowledged. */
+  readonly #finished = new Set<number>();
 
   constructor(options: LedgerOptions) {
     this.#options = { writers: 4, rate: 200, lib: "microsharding", table: "ledger", ...options };
@@ -61,6 +63,21 @@ export class Ledger {
 
   get acknowledged(): number {
     return this.#acknowledged.size;
+  }
+
+  /** Milliseconds of the longest time without an acknowledged write since the last call, the present one included. */
+  takeLongestGap(): number {
+    const gap = Math.max(this.#longestGap, Date.now() - this.#lastAck);
+    this.#longestGap = 0;
+    return gap;
+  }
+
+  /** Resolves when a write that began later than now is acknowledged; answers the milliseconds until then. */
+  async nextWrite(): Promise<number> {
+    const begin = Date.now();
+    const known = this.#next;
+    while (!this.#finished.has(known) && this.#running) await sleep(2);
+    return Date.now() - begin;
   }
 
   /** Begins to write; resolves when the first write was acknowledged. */
@@ -117,9 +134,11 @@ export class Ledger {
     for (let next = Date.now() + (period * writer) / writers; this.#running; next += period) {
       await sleep(Math.max(0, next - Date.now()));
       next = Math.max(next, Date.now() - 5 * period);
-      const op = `${writer}-${this.#next++}`;
+      const no = this.#next++;
+      const op = `${writer}-${no}`;
       place = await this.#until(connections, place, (client) => this.#insert(client, op));
       this.#ack(op, 0);
+      this.#finished.add(no);
       if (last && this.#running) {
         const target = last;
         place = await this.#until(connections, place, (client) => this.#touch(client, target));

@@ -21,7 +21,8 @@ async function fault(point: string): Promise<void> {
   writeFileSync(TEST_FAULT_FILE!, point);
   await tell(point);
   if (TEST_FAULT_MODE === "hold") await once(process, "message");
-  else process.kill(process.pid, TEST_FAULT_MODE === "stop" ? "SIGSTOP" : "SIGKILL");
+  else if (TEST_FAULT_MODE !== "tell")
+    process.kill(process.pid, TEST_FAULT_MODE === "stop" ? "SIGSTOP" : "SIGKILL");
 }
 
 const worker = await startWorker({

@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url";
 
 const SCRIPT = fileURLToPath(new URL("./worker-process.ts", import.meta.url));
 
-/** What a worker does when it comes to its fault point: dies of SIGKILL, freezes (SIGSTOP), or waits for `goOn`. */
-export type FaultMode = "kill" | "stop" | "hold";
+/** What a worker does at its fault point: dies of SIGKILL, freezes (SIGSTOP), waits for `goOn`, or only tells. */
+export type FaultMode = "kill" | "stop" | "hold" | "tell";
 
 export interface WorkerOptions {
   address: string;
