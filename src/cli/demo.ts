@@ -1,11 +1,5 @@
+import { EXIT } from "../errors.ts";
 import { type Action, withExample } from "./action.ts";
-
-/** The body of the demo is large and used by nothing else, so it is found at run time. */
-const BODY = "../demo/run.ts";
-
-interface Demo {
-  runDemo(say: (line: string) => void): Promise<unknown>;
-}
 
 export const demo: Action = {
   define(command) {
@@ -13,7 +7,9 @@ export const demo: Action = {
   },
 
   async run({ ui }) {
-    const { runDemo } = (await import(BODY)) as Demo;
-    ui.result(await runDemo((line) => ui.say(line)), () => "");
+    const { runDemo } = await import("../demo/run.ts");
+    const result = await runDemo((line) => ui.say(line));
+    ui.result(result, () => "");
+    return EXIT.done;
   },
 };

@@ -36,8 +36,9 @@ export class Ui {
 
   /** The result of the action: for people, or as the one JSON document. */
   result(document: unknown, text: () => string): void {
-    if (this.json) this.#writeDocument(`${JSON.stringify(document)}\n`);
-    else process.stdout.write(`${redact(text(), this.dsns).trimEnd()}\n`);
+    if (this.json) return this.#writeDocument(`${JSON.stringify(document)}\n`);
+    const shown = redact(text(), this.dsns).trimEnd();
+    if (shown) process.stdout.write(`${shown}\n`);
   }
 
   /** Why the action failed. */

@@ -39,6 +39,30 @@ export async function findShard(islands: readonly ConnectedIsland[], shard: numb
   };
 }
 
+/** The numbers of all active shards, as ranges: `0-4, 7`. */
+export async function activeNumbers(islands: readonly ConnectedIsland[]): Promise<string> {
+  const found = await Promise.all(
+    islands.map(async ({ client }) => {
+      const api = await findSqlApi(client);
+      if (!api) return [];
+      const { rows } = await client.query<{ schema: string }>(
+        `SELECT nspname AS schema FROM (${activeShardsSql(api)}) shard`,
+      );
+      return rows.map(({ schema }) => api.shardNumber(schema)).filter((number) => number !== null);
+    }),
+  );
+  const ranges: [first: number, last: number][] = [];
+  for (const number of found.flat().sort((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last && number <= last[1] + 1) last[1] = number;
+    else ranges.push([number, number]);
+  }
+  const shown = ranges
+    .slice(0, 20)
+    .map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`));
+  return shown.join(", ") + (ranges.length > shown.length ? ", …" : "") || "none";
+}
+
 function notInstalled(islands: readonly ConnectedIsland[]): ShardferryError {
   const names = islands.map(({ name }) => name).join(", ");
   return new ShardferryError(

@@ -2,6 +2,7 @@ import type { IslandName } from "../../workflows/contract.ts";
 import type { Settings } from "../config/settings.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import { activeShardsSql, apiCall, findSqlApi, type SqlApi } from "../layout/api.ts";
+import { activeNumbers } from "../layout/places.ts";
 import { type ConnectedIsland, resolveIsland } from "../postgres/discover.ts";
 import { onIslands } from "./islands.ts";
 
@@ -43,7 +44,12 @@ export async function factor(
     );
     const shards = targets.flatMap((target) => target.shards);
     const missing = [...(numbers ?? [])].filter((no) => !shards.some((shard) => shard.no === no));
-    if (missing.length > 0) throw new UsageError(`No active shard ${missing.join(", ")} on any island.`);
+    if (missing.length > 0) {
+      const active = await activeNumbers(islands);
+      throw new UsageError(
+        `No active shard ${missing.join(", ")} on any island. The active shards are: ${active}.`,
+      );
+    }
     if (shards.length === 0)
       throw new UsageError(`There are no active shards on ${chosen.map(({ name }) => name).join(", ")}.`);
     const bad = shards.filter(({ positive }) => !positive).map(({ schema, after }) => `${schema}: ${after}`);

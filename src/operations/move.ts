@@ -7,7 +7,7 @@ import {
 } from "../../workflows/contract.ts";
 import type { Settings } from "../config/settings.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
-import { findShard, type Places } from "../layout/places.ts";
+import { activeNumbers, findShard, type Places } from "../layout/places.ts";
 import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/discover.ts";
 import { dsnsOf } from "./islands.ts";
 import type { Session } from "./session.ts";
@@ -57,7 +57,7 @@ export async function move(
       opened.work(dsns);
       return watch;
     }
-    const from = sourceOf(request.shard, places, given, to);
+    const from = await sourceOf(islands, request.shard, places, given, to);
     opened.work(dsns);
     return start<MoveResult>(
       temporal,
@@ -91,29 +91,24 @@ function moveInput(
 }
 
 /** Finds where the shard leaves from, and refuses what cannot be. */
-function sourceOf(
+async function sourceOf(
+  islands: readonly ConnectedIsland[],
   shard: number,
   { schema, active, present }: Places,
   given: ConnectedIsland | null,
   to: ConnectedIsland,
-): ConnectedIsland {
-  const what = `Shard ${shard} (${schema})`;
-  const refuse = (text: string): never => {
-    throw new ShardferryError("refused", text);
-  };
+): Promise<ConnectedIsland> {
   if (given?.name === to.name) throw new UsageError(`--from and --to are the same island, ${to.name}.`);
-  if (active.length === 0) {
-    const where =
-      present.length === 0
-        ? "exists on no island"
-        : `is active on no island; there are inactive copies on ${present.join(", ")}`;
-    refuse(`${what} ${where}.`);
+  const what = `Shard ${shard} (${schema})`;
+  const [source, another] = active;
+  if (!source) {
+    const there = `there are inactive schemas of that name on ${present.join(", ")}`;
+    const where = present.length === 0 ? "exists on no island" : `is active on no island; ${there}`;
+    throw new UsageError(`${what} ${where}. The active shards are: ${await activeNumbers(islands)}.`);
   }
-  if (active.length > 1)
-    refuse(`${what} is active on several islands: ${active.map(({ name }) => name).join(", ")}.`);
-  const source = active[0]!;
-  if (source.name === to.name) refuse(`${what} is already active on ${to.name}; there is nothing to move.`);
-  if (given && given.name !== source.name)
-    refuse(`${what} is active on ${source.name}, not on ${given.name}.`);
+  const refuse = (why: string): ShardferryError => new ShardferryError("refused", `${what} ${why}.`);
+  if (another) throw refuse(`is active on several islands: ${active.map(({ name }) => name).join(", ")}`);
+  if (source.name === to.name) throw refuse(`is already active on ${to.name}; there is nothing to move`);
+  if (given && given.name !== source.name) throw refuse(`is active on ${source.name}, not on ${given.name}`);
   return source;
 }

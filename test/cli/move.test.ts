@@ -129,7 +129,7 @@ describe("move, with the embedded Temporal server", () => {
     await createShard(islands.b, 8);
     for (const [args, status, message] of [
       [moveArgs(8), 1, /Shard 8 \(sh0008\) is already active on/],
-      [moveArgs(99), 2, /Shard 99 \(sh0099\) exists on no island/],
+      [moveArgs(99), 2, /Shard 99 \(sh0099\) exists on no island. The active shards are: 1-5, 8/],
       [moveArgs(5, `--from=${islands.names.b}`), 2, /--from and --to are the same island/],
       [["move", "--shard=5", "--to=127.", "--activate-on-destination=yes"], 2, /fits several islands/],
       [["move", "--shard=5", "--to=nix", "--activate-on-destination=yes"], 2, /No island fits "nix"/],

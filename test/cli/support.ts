@@ -28,11 +28,10 @@ export interface RunOptions {
 
 /** The environment of a user who has set nothing, with a state folder of this test file. */
 export function userEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
-  const inherited = ["PATH", "TMPDIR", "SHARDFERRY_CACHE", "SHARDFERRY_TEST_RUN"].map((name) => [
-    name,
-    process.env[name],
-  ]);
-  return { ...Object.fromEntries(inherited), HOME: STATE, SHARDFERRY_STATE_DIR: STATE, ...extra };
+  const inherited: NodeJS.ProcessEnv = {};
+  for (const name of ["PATH", "TMPDIR", "SHARDFERRY_CACHE", "SHARDFERRY_TEST_RUN"])
+    inherited[name] = process.env[name];
+  return { ...inherited, HOME: STATE, SHARDFERRY_STATE_DIR: STATE, ...extra };
 }
 
 /** All that this test file has started; a failed test must not leave any of them running. */

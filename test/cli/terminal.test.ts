@@ -13,6 +13,7 @@ import {
 } from "./support.ts";
 
 const CTRL_C = "\x03";
+const ESCAPE = "\x1b[";
 
 let islands: Islands;
 before(async () => {
@@ -33,7 +34,7 @@ const startMove = (shard: number, ...more: string[]): Command =>
   );
 
 /** What stands on the screen at last: after the last time that the block was drawn anew. */
-const screen = (command: Command): string => command.stdout.split(/\x1b\[\d+A\x1b\[J/).at(-1)!;
+const screen = (command: Command): string => command.stdout.split(`A${ESCAPE}J`).at(-1)!;
 
 async function isPaused(command: Command): Promise<void> {
   await waitFor(() => /Shift\+S confirms/.test(screen(command)), { what: "the pause" });

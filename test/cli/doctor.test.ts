@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+
+import type { Diagnosis } from "../../src/operations/doctor.ts";
+import { type PostgresServer, startPostgres } from "../../src/sandbox/index.ts";
+import { createIslands, type Islands, run, runJson, schemas } from "./support.ts";
+
+type Document = Diagnosis & { ok: boolean };
+
+describe("doctor", () => {
+  let islands: Islands;
+  let unfit: PostgresServer;
+  before(async () => {
+    islands = await createIslands([1, 2]);
+    unfit = await startPostgres({ settings: { wal_level: "replica", max_replication_slots: "1" } });
+    await unfit.withClient(async (client) => {
+      await client.query("CREATE ROLE plain LOGIN PASSWORD 'plain-secret'");
+      await client.query("SELECT pg_create_physical_replication_slot('taken')");
+    });
+  });
+
+  it("finds nothing on islands that are fit", async () => {
+    const { stdout, status } = await run(["doctor"], islands);
+    assert.equal(status, 0);
+    assert.match(stdout, /nothing to change/);
+  });
+
+  it("names everything that keeps an island from taking part, with what to change", async () => {
+    const env = { DSNS: `${islands.a.dsn},${unfit.dsn().replace(/\/\/.*@/, "//plain:plain-secret@")}` };
+    const { ok, findings } = await runJson<Document>(["doctor"], { env });
+    assert.equal(ok, false);
+    const text = findings
+      .map(({ island, severity, text: what }) => `${island} ${severity} ${what}`)
+      .join("\n");
+    for (const words of [
+      /problem wal_level is replica: set wal_level = logical/,
+      /problem role plain may not use replication: ALTER ROLE plain REPLICATION/,
+      /problem role plain may not create subscriptions: GRANT pg_create_subscription TO plain/,
+      /problem no room for one more move: 1 of 1 in use; raise max_replication_slots/,
+      /problem the SQL API is not installed/,
+    ]) {
+      assert.match(text, words);
+    }
+    const { status, stdout, stderr } = await run(["doctor"], { env });
+    assert.equal(status, 1);
+    assert.match(stdout, /✘ .*wal_level is replica/);
+    assert.ok(!`${stdout}${stderr}${text}`.includes("plain-secret"));
+  });
+
+  it("tells foreign keys that are not validated, and shards that are active twice", async () => {
+    await islands.a.rows(
+      "ALTER TABLE sh0001.users ADD CONSTRAINT parent FOREIGN KEY (id) REFERENCES sh0001.users NOT VALID",
+    );
+    await islands.b.rows(
+      "SELECT microsharding.microsharding_ensure_exist(2), microsharding.microsharding_ensure_active(2)",
+    );
+    const { findings } = await runJson<Document>(["doctor"], islands);
+    const text = findings.map(({ severity, text: what }) => `${severity} ${what}`).join("\n");
+    assert.match(text, /warning sh0001 has foreign keys that are not validated: parent of users/);
+    assert.ok(text.includes(`problem sh0002 is active on ${islands.names.a} and ${islands.names.b}`), text);
+    await islands.b.rows(
+      "SELECT microsharding.microsharding_ensure_inactive(2), microsharding.microsharding_ensure_absent(2)",
+    );
+  });
+
+  it("runs every check of a move, and touches nothing", async () => {
+    const args = ["doctor", "--shard=1", `--to=${islands.names.b}`];
+    const fit = await run(args, islands);
+    assert.equal(fit.status, 0, fit.stdout);
+    await islands.a.rows("CREATE TABLE public.outside (id bigint REFERENCES sh0001.users)");
+    const { ok, findings } = await runJson<Document>(args, islands);
+    assert.equal(ok, false);
+    assert.match(findings.map(({ text }) => text).join("\n"), /foreign key .*outside/);
+    assert.deepEqual(await schemas(islands.b), []);
+  });
+
+  it("wants both --shard and --to for a move", async () => {
+    assert.equal((await run(["doctor", "--shard=1"], islands)).status, 2);
+  });
+});
