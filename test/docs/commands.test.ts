@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Command } from "commander";
+
+import { findAction } from "../../src/cli/actions.ts";
+import { documents, shardferryCalls } from "./support.ts";
+
+/** Why the command line does not understand these arguments; null when it does. Nothing is run. */
+async function misunderstanding(args: readonly string[]): Promise<string | null> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "--help" || name === "--version") return null;
+  const entry = findAction(name);
+  if (!entry) return `there is no action ${name}`;
+  const command = new Command(name).allowExcessArguments(false);
+  (await entry.load()).define(command);
+  command.option("--skip-config").option("--json");
+  command.exitOverride().configureOutput({ writeOut: () => undefined, writeErr: () => undefined });
+  command.action(() => undefined);
+  try {
+    await command.parseAsync([...rest], { from: "user" });
+    return null;
+  } catch (error) {
+    return (error as { exitCode: number }).exitCode === 0 ? null : (error as Error).message;
+  }
+}
+
+test("the command line understands every shardferry command in the documents", async () => {
+  const wrong: string[] = [];
+  let checked = 0;
+  for (const document of documents()) {
+    for (const args of shardferryCalls(document)) {
+      checked++;
+      const why = await misunderstanding(args);
+      if (why !== null) wrong.push(`${document.path}: shardferry ${args.join(" ")}: ${why}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+  assert.ok(checked > 60, `only ${checked} commands found`);
+});

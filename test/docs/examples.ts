@@ -1,0 +1,57 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { after } from "node:test";
+
+import { stopServer } from "../../src/temporal/embedded.ts";
+import { createDatabase, type TestDatabase, testIslands } from "../support/index.ts";
+import { ROOT } from "./support.ts";
+
+/** Where the examples of the documents are run: two islands, and an embedded Temporal server of their own. */
+export interface Stage {
+  source: TestDatabase;
+  destination: TestDatabase;
+  /** Holds nothing; examples may write here. */
+  folder: string;
+  /** The environment of somebody who has set up nothing but passwords; `shardferry` and psql are on PATH. */
+  env: NodeJS.ProcessEnv;
+}
+
+/** Sets the stage; it is gone when the test file ends. */
+export async function openStage(): Promise<Stage> {
+  const { a, b } = await testIslands();
+  const [source, destination] = await Promise.all([createDatabase(a), createDatabase(b)]);
+  const root = mkdtempSync(join(tmpdir(), "shardferry-docs-"));
+  const [folder, bin] = [join(root, "work"), join(root, "bin")];
+  mkdirSync(folder);
+  mkdirSync(bin);
+  symlinkSync(join(ROOT, "bin/shardferry"), join(bin, "shardferry"));
+  const passwords = join(root, "pgpass");
+  const lines = [a, b].map(({ host, port, user, password }) => `${host}:${port}:*:${user}:${password}\n`);
+  writeFileSync(passwords, lines.join(""), { mode: 0o600 });
+  const env = {
+    ...process.env,
+    PATH: [bin, a.bin, process.env["PATH"]].join(delimiter),
+    PGPASSFILE: passwords,
+    SHARDFERRY_STATE_DIR: join(root, "state"),
+  };
+  after(async () => {
+    await stopServer(env);
+    rmSync(root, { recursive: true, force: true });
+  });
+  return { source, destination, folder, env };
+}
+
+/** Where a shard is active: names of databases. */
+export async function activePlaces({ source, destination }: Stage, schema: string): Promise<string[]> {
+  const places = await Promise.all(
+    [source, destination].map(async (database) => {
+      const rows = await database.rows(
+        "SELECT FROM unnest(microsharding.microsharding_list_active_shards()) shard WHERE shard::text = $1",
+        [schema],
+      );
+      return rows.length > 0 ? [database.name] : [];
+    }),
+  );
+  return places.flat();
+}

@@ -1,0 +1,17 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { ROOT } from "./support.ts";
+
+function run(...args: string[]): { status: number | null; stderr: string } {
+  const { status, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8" });
+  return { status, stderr };
+}
+
+test("usage, figures and SQL functions in the documents are what program, benchmark and SQL files say", () => {
+  // The usage comes from the built program.
+  assert.equal(run(join(ROOT, "scripts/setup.mjs"), "--servers=none").status, 0);
+  assert.deepEqual(run(join(ROOT, "scripts/docs.mjs"), "--check"), { status: 0, stderr: "" });
+});

@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { ACTIONS, findAction } from "../../src/cli/actions.ts";
+import { EXIT } from "../../src/errors.ts";
+import { LIBPQ_VARIABLES } from "../../src/postgres/keywords.ts";
+import { STEPS } from "../../workflows/contract.ts";
+import { codeBlocks, documents, inlineCode, listFiles, readDocument, ROOT, section } from "./support.ts";
+
+const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
+const README = readDocument("README.md");
+const SETTINGS = readDocument("docs/settings.md");
+const OPERATIONS = readDocument("docs/operations.md");
+
+/** The code spans in the first cells of a table's rows. */
+const firstCells = (text: string): string[] =>
+  [...text.matchAll(/^\| ([^|]*`[^|]*) \|/gm)].flatMap(([, cell]) => inlineCode(cell!));
+
+test("every environment variable in the documents is one that the code reads", () => {
+  const code = [
+    ...listFiles(
+      [".ts", ".mjs", ".sql"],
+      "src",
+      "activities",
+      "workflows",
+      "scripts",
+      "sql",
+      "bench",
+      "test",
+    ),
+    ...["docker-compose.yml", "Dockerfile", "package.json"],
+    ...["envconfig-toml.js", "envconfig.js"].map((file) => `node_modules/@temporalio/envconfig/lib/${file}`),
+  ]
+    .filter((path) => !path.startsWith("test/docs/"))
+    .map(read)
+    .join("\n");
+  const unknown: string[] = [];
+  let checked = 0;
+  for (const { path, text } of documents()) {
+    const prose = text.replace(/^```(sql|ts)\n[^]*?^```$/gm, "");
+    for (const [name] of prose.matchAll(
+      /\b(PG(?!DG)[A-Z]{2,}[A-Z_]*|[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9])\b/g,
+    )) {
+      checked++;
+      if (!code.includes(name)) unknown.push(`${path}: ${name}`);
+    }
+  }
+  assert.deepEqual(unknown, []);
+  assert.ok(checked > 50);
+});
+
+test("the settings page has every environment variable that the program reads", () => {
+  const source = listFiles([".ts"], "src").map(read).join("\n");
+  const inCode = [...source.matchAll(/\benv(?:\["([A-Z_]+)"\]|\.([A-Z_]+)\b)/g)].map(([, a, b]) => a ?? b!);
+  const ofOptions = [...read("src/config/settings.ts").matchAll(/^ {2}\w+: "([A-Z_]+)",$/gm)].map(
+    ([, name]) => name!,
+  );
+  // Those of the operating system mean what they always mean.
+  const usual = new Set(["HOME", "PATH", "TMPDIR", "LANG"]);
+  const wanted = new Set([...inCode, ...ofOptions, ...LIBPQ_VARIABLES, "DSNS", "PGDSNS"]);
+  const missing = [...wanted].filter((name) => !usual.has(name) && !SETTINGS.text.includes(name));
+  assert.deepEqual(missing, []);
+  assert.ok(wanted.has("PARALLELISM") && wanted.has("SHARDFERRY_STATE_DIR"));
+});
+
+test("every option in the documents is one that an action has", async () => {
+  const { Command } = await import("commander");
+  const known = new Set(["--help", "--version"]);
+  for (const { load } of Object.values(ACTIONS)) {
+    const command = new Command();
+    (await load()).define(command);
+    for (const { long } of command.options) known.add(long!);
+  }
+  known.add("--json").add("--skip-config");
+  const unknown = documents().flatMap(({ path, text }) =>
+    inlineCode(text)
+      .map((code) => /^--[a-z-]+/.exec(code)?.[0])
+      .filter((option) => option !== undefined && !known.has(option))
+      .map((option) => `${path}: ${option}`),
+  );
+  assert.deepEqual(unknown, []);
+});
+
+test("every npm script in the documents exists", () => {
+  const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+  const unknown = documents().flatMap(({ path, text }) =>
+    [...text.matchAll(/\bnpm (?:run ([\w:]+)|(test)\b)/g)]
+      .map(([, name, test]) => name ?? test!)
+      .filter((name) => !(name in scripts))
+      .map((name) => `${path}: npm run ${name}`),
+  );
+  assert.deepEqual(unknown, []);
+});
+
+test("the README's table has every action, in the order of the help, and none that is missing", () => {
+  const named = firstCells(section(README, "Actions"));
+  assert.deepEqual(
+    named,
+    Object.entries(ACTIONS).flatMap(([name, { aliases = [] }]) => [name, ...aliases]),
+  );
+});
+
+test("nothing that is there is called missing", () => {
+  const missing = [...section(README, "Not there yet").matchAll(/^- `([\w-]+)`/gm)].map(([, name]) => name!);
+  assert.deepEqual(
+    missing.filter((name) => findAction(name) !== null),
+    [],
+  );
+});
+
+test("the README's steps of a move are those of the contract, but for verify, which is not there yet", () => {
+  const rows = [...section(README, "How a move works").matchAll(/^\| ([a-z][a-z ]+) \| /gm)].map(
+    ([, step]) => step!,
+  );
+  assert.deepEqual(
+    rows.filter((step) => step !== "step"),
+    STEPS.filter((step) => step !== "verify"),
+  );
+  const workflows = listFiles([".ts"], "workflows").map(read).join("\n");
+  assert.ok(
+    !/\.verify\(|\["verify"\]|\bverify\(/.test(workflows),
+    "verify is there: the documents say it is not",
+  );
+});
+
+test("the exit codes are those of the program", () => {
+  const rows = [...section(OPERATIONS, "Exit codes").matchAll(/^\| (\d+) \|/gm)].map(([, code]) =>
+    Number(code),
+  );
+  assert.deepEqual(rows, Object.values(EXIT));
+});
+
+test("every code of an error in the documents is one that the program has", () => {
+  const source = listFiles([".ts"], "src", "activities", "workflows").map(read).join("\n");
+  const codes = firstCells(section(OPERATIONS, "Codes of errors"));
+  assert.deepEqual(
+    codes.filter((code) => !source.includes(`"${code}"`)),
+    [],
+  );
+  assert.ok(codes.length > 20);
+});
+
+test("files and folders that the documents show in the code exist", () => {
+  const tree = codeBlocks(readDocument("docs/architecture.md").text, "text")[0]!;
+  const folders = tree.split("\n").map((line) => line.split(/\s{2,}/)[0]!);
+  for (const folder of folders.filter(Boolean)) {
+    if (folder.endsWith("/"))
+      assert.ok(listFiles([""], folder).length > 0, `${folder} is empty or not there`);
+    else assert.ok(read(folder).length > 0);
+  }
+});

@@ -1,0 +1,86 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+
+/** A Markdown file. */
+export interface Document {
+  /** From the root of the project. */
+  path: string;
+  text: string;
+}
+
+/** Reads one Markdown file. */
+export const readDocument = (path: string): Document => ({
+  path,
+  text: readFileSync(join(ROOT, path), "utf8"),
+});
+
+const isOurs = (name: string): boolean => !name.startsWith(".") && name !== "node_modules" && name !== "dist";
+
+/** The files under some folders (or files) whose names have one of the endings, with their paths from the root. */
+export function listFiles(endings: readonly string[], ...starts: string[]): string[] {
+  return starts.flatMap((start) => {
+    const entries = readdirSync(join(ROOT, start), { withFileTypes: true }).filter(({ name }) =>
+      isOurs(name),
+    );
+    return entries.flatMap((entry) => {
+      const path = relative(ROOT, join(ROOT, start, entry.name));
+      if (entry.isDirectory()) return listFiles(endings, path);
+      return endings.some((ending) => entry.name.endsWith(ending)) ? [path] : [];
+    });
+  });
+}
+
+/** Every Markdown file of the project. */
+export const documents = (): Document[] => listFiles([".md"], ".").sort().map(readDocument);
+
+/** The code blocks of some languages, in order, without their fences. */
+export function codeBlocks(text: string, ...languages: string[]): string[] {
+  return [...text.matchAll(/^```(\w*)\n([^]*?)^```$/gm)]
+    .filter(([, language]) => languages.includes(language!))
+    .map(([, , code]) => code!);
+}
+
+/** What stands between backticks in the text outside of code blocks. */
+export const inlineCode = (text: string): string[] =>
+  [...text.replace(/^```[^]*?^```$/gm, "").matchAll(/`([^`]+)`/g)].map(([, code]) => code!);
+
+/** The part of a document from a heading to the next one of the same or a higher level. */
+export function section({ text, path }: Document, heading: string): string {
+  const [, marks] = new RegExp(`^(#+) ${heading}$`, "m").exec(text) ?? [];
+  if (marks === undefined) throw new Error(`${path} has no heading "${heading}"`);
+  const rest = text.slice(text.indexOf(`${marks} ${heading}\n`) + marks.length);
+  // A comment in a shell script is no heading.
+  const prose = rest.replace(/^```[^]*?^```$/gm, (block) => " ".repeat(block.length));
+  const end = prose.search(new RegExp(`^#{1,${marks.length}} `, "m"));
+  return end < 0 ? rest : rest.slice(0, end);
+}
+
+/** Splits a command line of a shell into its words; what comes after a comment sign or a pipe is left out. */
+export function words(line: string): string[] {
+  const found: string[] = [];
+  for (const [, single, double, plain] of line.matchAll(
+    /\s*(?:((?:[^\s'"]*'[^']*')+)|((?:[^\s'"]*"[^"]*")+)|(\S+))/g,
+  )) {
+    if (plain && /^[#|&;]/.test(plain)) break;
+    found.push((single ?? double ?? plain!).replace(/['"]/g, ""));
+  }
+  return found;
+}
+
+/** The command lines that call `shardferry`, in code blocks and between backticks: its arguments. */
+export function shardferryCalls({ text }: Document): string[][] {
+  const scripts = codeBlocks(text, "sh", "bash", "console", "text").map((code) =>
+    code.replace(/\\\n\s*/g, " "),
+  );
+  const lines = [...scripts.flatMap((script) => script.split("\n")), ...inlineCode(text)];
+  return lines.flatMap((line) => {
+    const [, command] =
+      /^\s*(?:\$ |docker compose exec worker |(?:[A-Z_]+=(?:"[^"]*"|\S*) )*)?((?:npx |bin\/)?shardferry(?: \S.*)?)$/.exec(
+        line,
+      ) ?? [];
+    return command === undefined ? [] : [words(command.replace(/^(npx |bin\/)/, "")).slice(1)];
+  });
+}
