@@ -134,12 +134,16 @@ export function cheapen(problem: Problem, start: Placement, maxDifference: numbe
   return work.at;
 }
 
-/** Undoes every move that is not needed, the dearest first. */
+/** Undoes every move that is not needed, the dearest first; each can make another one needless. */
 function sendHome(work: Working, maxDifference: number): void {
-  for (const shard of movedShards(work)) {
-    const away = work.at[shard]!;
-    work.move(shard, work.problem.home[shard]!);
-    if (work.difference > maxDifference) work.move(shard, away);
+  for (let undone = true; undone;) {
+    undone = false;
+    for (const shard of movedShards(work)) {
+      const away = work.at[shard]!;
+      work.move(shard, work.problem.home[shard]!);
+      if (work.difference <= maxDifference) undone = true;
+      else work.move(shard, away);
+    }
   }
 }
 

@@ -3,12 +3,14 @@ import { describe, it } from "node:test";
 
 import { RefusedError, UsageError } from "../../src/errors.ts";
 import { planRebalance } from "../../src/rebalance/plan.ts";
-import { layoutOf, weightsOf } from "./support.ts";
+import type { ShardLoad } from "../../src/rebalance/types.ts";
+import { layoutOf, randomLayout, randomNumbers, weightsOf } from "./support.ts";
 
 const counts = (weights: Record<string, number[]>): number[] =>
   Object.values(weights).map(({ length }) => length);
 const sums = (weights: Record<string, number[]>): number[] =>
   Object.values(weights).map((list) => list.reduce((a, b) => a + b, 0));
+const sumOf = (shards: readonly ShardLoad[]): number => shards.reduce((sum, { weight }) => sum + weight, 0);
 const many = (count: number, weight: number): number[] => new Array<number>(count).fill(weight);
 
 describe("planRebalance", () => {
@@ -61,6 +63,23 @@ describe("planRebalance", () => {
 
   it("moves no large shard for a gain that nobody notices", () => {
     assert.deepEqual(planRebalance(layoutOf({ a: [...many(9, 100), 101], b: many(10, 100) })).moves, []);
+  });
+
+  it("evens out the counts of equal shards to the last one, however many there are", () => {
+    const plan = planRebalance(layoutOf({ a: many(502, 7), b: many(498, 7), c: many(500, 7) }));
+    assert.deepEqual(counts(weightsOf(plan.after)), [500, 500, 500]);
+    assert.equal(plan.moves.length, 2);
+  });
+
+  it("has no needless move among hundreds of shards", () => {
+    const layout = randomLayout(randomNumbers(21), 8, 200);
+    const plan = planRebalance(layout);
+    const loads = new Map(plan.after.map(({ island, shards }) => [island, sumOf(shards)]));
+    for (const { from, to, weight } of plan.moves) {
+      const undone = new Map(loads).set(from, loads.get(from)! + weight).set(to, loads.get(to)! - weight);
+      const range = (of: Map<string, number>): number => Math.max(...of.values()) - Math.min(...of.values());
+      assert.ok(range(undone) > range(loads));
+    }
   });
 
   it("gives a shard heavier than an island's fair share an island of its own and evens out the others", () => {
