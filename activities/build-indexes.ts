@@ -8,7 +8,7 @@ import type { StepProgress, StepReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { structureOf } from "./create-structure.ts";
 import { placed } from "./direct-copy.ts";
-import { existingObjects } from "./existing-objects.ts";
+import { existingObjects, keyOf, relationKey } from "./existing-objects.ts";
 import { shorten } from "./subscribe.ts";
 
 /** Indexes built at the same time, at most; each may use parallel workers of its own. */
@@ -34,7 +34,7 @@ export async function buildIndexes(step: Step): Promise<StepReport> {
   });
   const size = new Map(tables.map((table) => [table.name, table.bytes]));
   const indexes = postData
-    .filter((statement) => isIndex(statement) && relations.has(`relation ${statement.relation}`))
+    .filter((statement) => isIndex(statement) && relations.has(relationKey(statement.relation)))
     .sort((a, b) => (size.get(b.relation ?? "") ?? 0) - (size.get(a.relation ?? "") ?? 0));
   const missing = indexes.filter((statement) => !relations.has(keyOf(statement)));
   await buildInLanes(step, missing, size);
@@ -56,13 +56,6 @@ const isIndex = (statement: Statement): boolean =>
   statement.constraint === "primary" ||
   statement.constraint === "unique" ||
   statement.constraint === "exclusion";
-
-/** The key under which existingObjects lists what a statement creates. */
-export function keyOf(statement: Statement): string {
-  const { creates, relation, name } = statement;
-  if (creates === "index" || creates === "relation") return `relation ${name}`;
-  return creates === "statistics" ? `statistics ${name}` : `${creates} ${relation} ${name}`;
-}
 
 /** An index left invalid by a build that failed would count as existing; it is of no use to anybody. */
 async function dropInvalidIndexes(client: ClientBase, schema: string): Promise<void> {
@@ -202,15 +195,16 @@ async function validate(client: ClientBase, step: Step, foreignKeys: readonly St
  * in the same statement that creates them, and the switch enables them.
  */
 function withTriggersDisabled(schema: string, statements: readonly Statement[]): Statement[] {
+  const key = (table: string | null, trigger: string | null): string => JSON.stringify([table, trigger]);
   const firing = new Set(
     statements
       .filter((statement) => statement.firesOnReplication)
-      .map((statement) => `${statement.relation} ${statement.firesOnReplication}`),
+      .map(({ relation, firesOnReplication }) => key(relation, firesOnReplication)),
   );
   return statements
     .filter((statement) => !statement.firesOnReplication)
     .map((statement) => {
-      if (statement.creates !== "trigger" || !firing.has(`${statement.relation} ${statement.name}`))
+      if (statement.creates !== "trigger" || !firing.has(key(statement.relation, statement.name)))
         return statement;
       const disable = `ALTER TABLE ${qualified(schema, statement.relation!)} DISABLE TRIGGER ${ident(statement.name!)}`;
       return { ...statement, sql: `${statement.sql};\n${disable}` };

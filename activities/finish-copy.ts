@@ -1,10 +1,12 @@
 import type pg from "pg";
 
+import { schemaFingerprint } from "../src/postgres/fingerprint.ts";
 import { isMarkOf, newSchemaName } from "../src/postgres/names.ts";
 import { ident, literal } from "../src/postgres/quote.ts";
 import { readSchema } from "../src/postgres/tables.ts";
 import type { SwitchReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
+import { SchemaChangedError } from "./create-structure.ts";
 import { ensureSlotLives } from "./slot.ts";
 import { copyLocked } from "./switch/attempt.ts";
 import { ensureDurable, flushedPosition, waitUntilApplied } from "./switch/catch-up.ts";
@@ -34,6 +36,8 @@ export async function finishCopy(step: Step): Promise<SwitchReport> {
     if (!isMarkOf(comment, step.workflowId, step.runId)) return;
     const facts = await readFacts(source, step.schema);
     if (!comment?.endsWith(IN_STEP)) {
+      const fingerprint = await schemaFingerprint(source, step.schema);
+      if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
       await catchUp(step, source, destination);
       await ensureReplicated(step, facts, destination);
       const inStep = literal(`${comment}${IN_STEP}`);

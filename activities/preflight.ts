@@ -7,6 +7,8 @@ import { readTables, type Table } from "../src/postgres/tables.ts";
 import type { Plan, ReplicationInput } from "../workflows/contract.ts";
 import { type Check, type CheckContext, readServer, type Server } from "./checks/context.ts";
 import { outsideObjects, roles, tablespaces } from "./checks/dependencies.ts";
+import { crossSchemaLinks } from "./checks/links.ts";
+import { hashPartitions } from "./checks/partitions.ts";
 import {
   destinationCapacity,
   different,
@@ -18,7 +20,8 @@ import {
   subscriberReachesPublisher,
   versions,
 } from "./checks/servers.ts";
-import { activation, crossSchemaLinks, largeObjects, lockedCopies, needsLockedCopy } from "./checks/shard.ts";
+import { activation, largeObjects, lockedCopies, moneyFormat, needsLockedCopy } from "./checks/shard.ts";
+import { olderServerUnderstands } from "./checks/trial.ts";
 import { warnings } from "./checks/warnings.ts";
 import type { Deps } from "./context.ts";
 
@@ -72,6 +75,7 @@ export async function inspect(
         from: fromServer,
         to: toServer,
         tables,
+        alive: checked,
       };
       const fatal = await runChecks([different, schemas, versions], base, checked);
       // Without the schema, or on one and the same database, the other checks have nothing to look at.
@@ -94,10 +98,13 @@ function checksOf({ islands, request }: CheckContext): Check[] {
     foreignReplication,
     lockedCopies,
     largeObjects,
+    moneyFormat,
     crossSchemaLinks,
     roles,
     tablespaces,
+    hashPartitions,
     outsideObjects,
+    olderServerUnderstands,
     subscriberReachesPublisher(conninfo),
   ];
 }

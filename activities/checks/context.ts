@@ -17,6 +17,8 @@ export interface CheckContext {
   from: Server;
   to: Server;
   tables: Table[];
+  /** To be called from time to time by a check that takes seconds, after something was seen to work. */
+  alive: () => void;
 }
 
 /** One side, with the facts that several checks need. */

@@ -1,5 +1,6 @@
 import type { ClientBase } from "pg";
 
+import { CLOSURE } from "../../src/postgres/closure.ts";
 import type { Check } from "./context.ts";
 
 /**
@@ -37,35 +38,21 @@ interface OutsideObject {
 
 async function readOutsideObjects(client: ClientBase, schema: string): Promise<OutsideObject[]> {
   const { rows } = await client.query<OutsideObject>(
-    `WITH ns AS (SELECT oid FROM pg_namespace WHERE nspname = $1),
-     inside(classid, objid) AS (
-       SELECT 'pg_class'::regclass::oid, c.oid FROM pg_class c JOIN ns ON ns.oid = c.relnamespace
-       UNION ALL SELECT 'pg_type'::regclass, t.oid FROM pg_type t JOIN ns ON ns.oid = t.typnamespace
-       UNION ALL SELECT 'pg_proc'::regclass, p.oid FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace
-       UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k JOIN ns ON ns.oid = k.connamespace
-       UNION ALL SELECT 'pg_attrdef'::regclass, f.oid FROM pg_attrdef f JOIN pg_class c ON c.oid = f.adrelid JOIN ns ON ns.oid = c.relnamespace
-       UNION ALL SELECT 'pg_rewrite'::regclass, w.oid FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class JOIN ns ON ns.oid = c.relnamespace
-       UNION ALL SELECT 'pg_trigger'::regclass, t.oid FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN ns ON ns.oid = c.relnamespace
-       UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN ns ON ns.oid = c.relnamespace
-       UNION ALL SELECT 'pg_statistic_ext'::regclass, x.oid FROM pg_statistic_ext x JOIN ns ON ns.oid = x.stxnamespace
-       UNION ALL SELECT 'pg_operator'::regclass, o.oid FROM pg_operator o JOIN ns ON ns.oid = o.oprnamespace
-       UNION ALL SELECT 'pg_opclass'::regclass, o.oid FROM pg_opclass o JOIN ns ON ns.oid = o.opcnamespace
-       UNION ALL SELECT 'pg_collation'::regclass, l.oid FROM pg_collation l JOIN ns ON ns.oid = l.collnamespace
-     ),
+    `${CLOSURE},
      outside AS (
-       SELECT DISTINCT d.refclassid, d.refobjid
+       SELECT DISTINCT d.refclassid, d.refobjid, d.refobjsubid
        FROM inside i JOIN pg_depend d ON d.classid = i.classid AND d.objid = i.objid
-       WHERE d.deptype IN ('n', 'a', 'i') AND d.refobjid >= 16384
-         AND NOT (d.refclassid = 'pg_namespace'::regclass AND d.refobjid = (SELECT oid FROM ns))
+       -- From 12000 on: below are the objects that every server has. Collations of the operating system are above.
+       WHERE d.deptype IN ('n', 'a', 'i') AND d.refobjid >= 12000
+         AND d.refclassid NOT IN ('pg_constraint'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass)
          AND NOT EXISTS (SELECT FROM inside j WHERE j.classid = d.refclassid AND j.objid = d.refobjid)
      )
      SELECT a.type, a.object_names AS names, a.object_args AS args, o.type || ' ' || o.identity AS identity, e.extname AS extension
      FROM outside
-     CROSS JOIN LATERAL pg_identify_object_as_address(outside.refclassid, outside.refobjid, 0) a
-     CROSS JOIN LATERAL pg_identify_object(outside.refclassid, outside.refobjid, 0) o
+     CROSS JOIN LATERAL pg_identify_object_as_address(outside.refclassid, outside.refobjid, outside.refobjsubid) a
+     CROSS JOIN LATERAL pg_identify_object(outside.refclassid, outside.refobjid, outside.refobjsubid) o
      LEFT JOIN pg_depend x ON x.classid = outside.refclassid AND x.objid = outside.refobjid AND x.deptype = 'e'
      LEFT JOIN pg_extension e ON e.oid = x.refobjid
-     WHERE a.type NOT IN ('toast table', 'toast table column', 'publication relation')
      ORDER BY identity`,
     [schema],
   );
@@ -87,16 +74,20 @@ async function exists(client: ClientBase, object: OutsideObject): Promise<boolea
 /** Owners, grantees and the roles of policies have to exist on the destination. */
 export const roles: Check = async ({ source, destination, request, from, to }) => {
   const { rows } = await source.query<{ role: string }>(
-    `WITH ns AS (SELECT oid, nspowner, nspacl FROM pg_namespace WHERE nspname = $1),
+    `${CLOSURE},
      rel AS (SELECT c.* FROM pg_class c JOIN ns ON ns.oid = c.relnamespace),
+     -- pg_shdepend knows the roles of every kind of object, but not those that initdb makes.
      owner(oid) AS (
-       SELECT nspowner FROM ns
+       SELECT d.refobjid
+       FROM inside i JOIN pg_shdepend d ON d.classid = i.classid AND d.objid = i.objid
+       WHERE d.refclassid = 'pg_authid'::regclass AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+       UNION SELECT nspowner FROM pg_namespace JOIN ns USING (oid)
        UNION SELECT relowner FROM rel
        UNION SELECT p.proowner FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace
        UNION SELECT t.typowner FROM pg_type t JOIN ns ON ns.oid = t.typnamespace
      ),
      acl(item) AS (
-       SELECT unnest(nspacl) FROM ns
+       SELECT unnest(nspacl) FROM pg_namespace JOIN ns USING (oid)
        UNION ALL SELECT unnest(relacl) FROM rel
        UNION ALL SELECT unnest(a.attacl) FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid
        UNION ALL SELECT unnest(p.proacl) FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace

@@ -1,5 +1,8 @@
+import type { ClientBase } from "pg";
+
 import { findLibSchema, isCurrent } from "../../src/install.ts";
 import { ident, qualified } from "../../src/postgres/quote.ts";
+import type { Table } from "../../src/postgres/tables.ts";
 import type { Check } from "./context.ts";
 
 /** Bytes of tables that can only be copied while writers wait: about a second's worth. */
@@ -38,21 +41,42 @@ export const activation: Check = async ({ kind, shard, source, destination, requ
   return problems;
 };
 
-/** Tables that replication cannot carry are copied under the lock, which is no place for large ones. */
-export const lockedCopies: Check = ({ tables, from }) => {
-  const locked = tables.filter((table) => needsLockedCopy(table));
-  const bytes = locked.reduce((sum, table) => sum + table.bytes, 0);
-  if (bytes <= MAX_LOCKED_BYTES) return Promise.resolve([]);
-  return Promise.resolve(
-    locked
-      .filter((table) => table.bytes > MAX_LOCKED_BYTES / 10)
-      .map((table) =>
-        table.unlogged
-          ? `unlogged table "${table.name}" on ${from.name} is too large to be copied while writers wait (${Math.round(table.bytes / 1e6)} MB): ALTER TABLE … SET LOGGED, or empty it`
-          : `table "${table.name}" on ${from.name} has no key, and columns that cannot be compared (such as json or point), and is too large to be copied while writers wait: add a primary key`,
-      ),
+/** Tables that replication cannot carry are copied under the lock, as a replica would: triggers off. */
+export const lockedCopies: Check = async ({ tables, from, to, destination }) => {
+  const locked = tables.filter(needsLockedCopy);
+  const { rows } = await destination.query<{ allowed: boolean }>(
+    to.identity.serverMajor >= 15
+      ? "SELECT has_parameter_privilege('session_replication_role', 'SET') AS allowed"
+      : "SELECT rolsuper AS allowed FROM pg_roles WHERE rolname = current_user",
   );
+  if (locked.length === 0 || rows[0]!.allowed) return tooLargeToLock(locked, from.name);
+  const remedy =
+    to.identity.serverMajor >= 15
+      ? `GRANT SET ON PARAMETER session_replication_role TO ${ident(to.role)}`
+      : "a superuser is needed before PostgreSQL 15";
+  return [
+    `table "${locked[0]!.name}" on ${from.name} is copied with its triggers off, which role ${to.role} may not turn off on ${to.name}: ${remedy}`,
+  ];
 };
+
+/** A lock that writers wait for is no place for large tables: names the largest when they are too large in all. */
+export function tooLargeToLock(locked: readonly Table[], island: string, limit = MAX_LOCKED_BYTES): string[] {
+  const bytes = locked.reduce((sum, table) => sum + table.bytes, 0);
+  if (bytes <= limit) return [];
+  const largest = [...locked].sort((a, b) => b.bytes - a.bytes).slice(0, 5);
+  return largest.map(({ name, unlogged, bytes: size }) => {
+    const what = unlogged
+      ? `unlogged table "${name}" on ${island}`
+      : `table "${name}" on ${island}, which has no key and columns that cannot be compared (such as json or point),`;
+    const remedy = unlogged ? "ALTER TABLE … SET LOGGED, or empty it" : "add a primary key";
+    return (
+      `${what} can only be copied while writers wait, and is too large for that (${toMb(size)} of ${toMb(bytes)} MB ` +
+      `such tables have, ${toMb(limit)} MB are possible): ${remedy}`
+    );
+  });
+}
+
+const toMb = (bytes: number): number => Math.ceil(bytes / 1e6);
 
 /** True for unlogged tables, and for those without key whose rows cannot be told apart by comparing all columns. */
 export const needsLockedCopy = (table: {
@@ -91,33 +115,28 @@ export const largeObjects: Check = async ({ source, request, from }) => {
   return problems;
 };
 
-/** Objects of the schema that stand in another schema's hierarchy, or the other way round. */
-export const crossSchemaLinks: Check = async ({ source, request, from }) => {
-  const { rows } = await source.query<{ problem: string }>(
-    `WITH ns AS (SELECT oid FROM pg_namespace WHERE nspname = $1)
-     SELECT format('foreign key %I of %s refers to %s in another schema', k.conname, k.conrelid::regclass, k.confrelid::regclass) AS problem
-     FROM pg_constraint k
-     JOIN pg_class a ON a.oid = k.conrelid JOIN pg_class b ON b.oid = k.confrelid, ns
-     WHERE k.contype = 'f' AND a.relnamespace <> b.relnamespace AND ns.oid IN (a.relnamespace, b.relnamespace)
-     UNION ALL
-     SELECT format('%s is a partition or child of %s in another schema', h.inhrelid::regclass, h.inhparent::regclass)
-     FROM pg_inherits h
-     JOIN pg_class a ON a.oid = h.inhrelid JOIN pg_class b ON b.oid = h.inhparent, ns
-     WHERE a.relnamespace <> b.relnamespace AND ns.oid IN (a.relnamespace, b.relnamespace)
-     UNION ALL
-     SELECT format('the default of column %I of %s uses the sequence %s of this schema', a.attname, c.oid::regclass, d.refobjid::regclass)
-     FROM ns
-     JOIN pg_class s ON s.relnamespace = ns.oid AND s.relkind = 'S'
-     JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid AND d.classid = 'pg_attrdef'::regclass
-     JOIN pg_attrdef f ON f.oid = d.objid
-     JOIN pg_class c ON c.oid = f.adrelid AND c.relnamespace <> ns.oid
-     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = f.adnum
-     UNION ALL
-     SELECT format('extension %I lives in the schema', e.extname) FROM pg_extension e JOIN ns ON ns.oid = e.extnamespace`,
+/**
+ * The text of money depends on lc_monetary, and so does the number that it means; and text is how replication
+ * may send it.
+ */
+export const moneyFormat: Check = async ({ source, destination, request, from, to }) => {
+  const { rows } = await source.query<{ table: string; column: string }>(
+    `SELECT c.relname AS table, a.attname AS column
+     FROM pg_class c
+     JOIN pg_namespace n ON n.oid = c.relnamespace
+     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND a.atttypid IN ('money'::regtype, 'money[]'::regtype)
+     LIMIT 1`,
     [request.schema],
   );
-  return rows.map(
-    ({ problem }) =>
-      `${problem} (on ${from.name}): a schema can only be moved whole and by itself; drop or move that first`,
-  );
+  const column = rows[0];
+  if (!column) return [];
+  const format = async (client: ClientBase): Promise<string> =>
+    (await client.query<{ lc_monetary: string }>("SHOW lc_monetary")).rows[0]!.lc_monetary;
+  const [here, there] = [await format(source), await format(destination)];
+  if (here === there) return [];
+  return [
+    `column "${column.column}" of table "${column.table}" on ${from.name} is of type money, and lc_monetary is ${here} there but ` +
+      `${there} on ${to.name}: ALTER DATABASE … SET lc_monetary = '${here}' on ${to.name}`,
+  ];
 };

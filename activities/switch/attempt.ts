@@ -235,7 +235,11 @@ async function leaveSource(
   await source.query(statements.join(";\n"));
 }
 
-/** Copies the tables that replication cannot carry (unlogged, or without any comparable identity). */
+/**
+ * Copies the tables that replication cannot carry (unlogged, or without any comparable identity), which are
+ * empty on the destination so far. In the role of a replica, as all other rows arrive: triggers do not fire,
+ * and foreign keys are not looked at again.
+ */
 export async function copyLocked(
   step: Step,
   facts: SwitchFacts,
@@ -244,12 +248,13 @@ export async function copyLocked(
   sourceSchema: string,
 ): Promise<void> {
   const wanted = new Set(step.input.plan.lockedCopies);
+  if (wanted.size === 0) return;
+  await destination.query("SET LOCAL session_replication_role = replica");
   for (const table of facts.tables.filter(({ name, kind }) => kind === "r" && wanted.has(name))) {
-    const target = qualified(step.schema, table.name);
-    await destination.query(`TRUNCATE ONLY ${target}`);
+    const names = { from: qualified(sourceSchema, table.name), to: qualified(step.schema, table.name) };
     const counters = { bytes: 0, tuples: 0 };
-    const names = { from: qualified(sourceSchema, table.name), to: target };
     await copyRows(source, destination, names, table, false, counters);
     step.beat({ note: `copied table "${table.name}" under the lock: ${counters.tuples} rows` });
   }
+  await destination.query("SET LOCAL session_replication_role = origin");
 }

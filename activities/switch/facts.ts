@@ -13,8 +13,11 @@ export interface SwitchFacts {
   sequences: Sequence[];
   /** The comment of the source's schema, which the destination gets instead of the mark. */
   comment: string | null;
-  /** Triggers that fire always or on replicas, with the words that enable them so. */
-  triggers: { table: string; trigger: string; enable: "ENABLE ALWAYS" | "ENABLE REPLICA" }[];
+  /**
+   * Triggers that fire always or on replicas, with the words that enable them so; and all others of the same
+   * family, where a partition has another state than its parent.
+   */
+  triggers: { table: string; trigger: string; enable: string }[];
   /** Tables that objects of other schemas are built on: the rename does not keep those from writing. */
   reachable: string[];
 }
@@ -22,23 +25,36 @@ export interface SwitchFacts {
 /** Reads the facts; `schema` is the shard's name, or that of the old copy when a crash came in between. */
 export async function readFacts(client: ClientBase, schema: string): Promise<SwitchFacts> {
   const { comment } = await readSchema(client, schema);
-  const { rows: triggers } = await client.query<SwitchFacts["triggers"][number]>(
-    `SELECT c.relname AS table, t.tgname AS trigger,
-       CASE t.tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE REPLICA' END AS enable
-     FROM pg_trigger t
-     JOIN pg_class c ON c.oid = t.tgrelid
-     JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = $1 AND t.tgenabled IN ('A', 'R') AND NOT t.tgisinternal AND t.tgparentid = 0
-     ORDER BY 1, 2`,
-    [schema],
-  );
   return {
     comment,
-    triggers,
+    triggers: await readTriggers(client, schema),
     tables: await readTables(client, schema),
     sequences: await readSequences(client, schema),
     reachable: await readReachable(client, schema),
   };
+}
+
+async function readTriggers(client: ClientBase, schema: string): Promise<SwitchFacts["triggers"]> {
+  const { rows } = await client.query<SwitchFacts["triggers"][number]>(
+    `WITH RECURSIVE own(root, level, oid) AS (
+       SELECT t.oid, 0, t.oid
+       FROM pg_trigger t
+       JOIN pg_class c ON c.oid = t.tgrelid
+       JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = $1 AND NOT t.tgisinternal AND t.tgparentid = 0
+       UNION ALL
+       SELECT own.root, own.level + 1, t.oid FROM own JOIN pg_trigger t ON t.tgparentid = own.oid
+     )
+     SELECT c.relname AS table, t.tgname AS trigger,
+       CASE t.tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' WHEN 'R' THEN 'ENABLE REPLICA' WHEN 'D' THEN 'DISABLE' ELSE 'ENABLE' END AS enable
+     FROM own
+     JOIN pg_trigger t USING (oid)
+     JOIN pg_class c ON c.oid = t.tgrelid
+     WHERE root IN (SELECT o.root FROM own o JOIN pg_trigger f ON f.oid = o.oid WHERE f.tgenabled IN ('A', 'R'))
+     ORDER BY level, 1, 2`,
+    [schema],
+  );
+  return rows;
 }
 
 /**

@@ -12,12 +12,12 @@ export interface BookEntry {
   epoch: string;
 }
 
-/** Takes the mark off, and enables the triggers that were not to fire for replicated changes. */
+/** Takes the mark off, and enables the triggers that were not to fire for replicated changes; each by itself. */
 export const completeSchema = (schema: string, facts: SwitchFacts): string[] => [
   `COMMENT ON SCHEMA ${ident(schema)} IS ${facts.comment === null ? "NULL" : literal(facts.comment)}`,
   ...facts.triggers.map(
     ({ table, trigger, enable }) =>
-      `ALTER TABLE ${qualified(schema, table)} ${enable} TRIGGER ${ident(trigger)}`,
+      `ALTER TABLE ONLY ${qualified(schema, table)} ${enable} TRIGGER ${ident(trigger)}`,
   ),
 ];
 

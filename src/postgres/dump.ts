@@ -43,6 +43,7 @@ export async function dumpSchema(
     const flags = [
       "--format=custom",
       "--schema-only",
+      "--encoding=UTF8",
       "--no-publications",
       "--no-subscriptions",
       "--no-password",

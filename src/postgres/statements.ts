@@ -6,10 +6,19 @@ export interface Statement {
   /** Node type of PostgreSQL's own parser, e.g. `IndexStmt`. */
   node: string;
   /** Kind of object whose existence tells whether the statement has run; null: may run again. */
-  creates: "index" | "constraint" | "trigger" | "rule" | "policy" | "statistics" | "relation" | null;
+  creates:
+    | "index"
+    | "constraint"
+    | "domain constraint"
+    | "trigger"
+    | "rule"
+    | "policy"
+    | "statistics"
+    | "relation"
+    | null;
   /** Name of the object that it creates. */
   name: string | null;
-  /** Name of the table (relation) that it is about, inside the dumped schema. */
+  /** Name of the table (relation) or domain that it is about, inside the dumped schema. */
   relation: string | null;
   constraint: "primary" | "unique" | "exclusion" | "foreign" | "other" | null;
   /** True for a foreign key that the source itself has not validated or does not enforce. */
@@ -110,6 +119,11 @@ function describe(node: string, tree: Node, sql: string, settings: Record<string
         name: String(tree["policy_name"]),
         relation: relationName(tree["table"]),
       };
+    case "CreateFunctionStmt":
+      // One that relies on a primary key comes after it: may run again.
+      return { ...base, sql: sql.replace(/^CREATE (?=FUNCTION|PROCEDURE)/, "CREATE OR REPLACE ") };
+    case "AlterDomainStmt":
+      return describeAlterDomain(base, tree);
     case "CreateStatsStmt":
       return { ...base, creates: "statistics", name: lastName(tree["defnames"]) };
     case "CreateTableAsStmt":
@@ -126,6 +140,18 @@ function describe(node: string, tree: Node, sql: string, settings: Record<string
 function createsRelation(base: Statement, rangeVar: unknown): Statement {
   const name = relationName(rangeVar);
   return { ...base, creates: "relation", name, relation: name };
+}
+
+/** A domain's constraint that is not valid comes after the rows. */
+function describeAlterDomain(base: Statement, tree: Node): Statement {
+  if (tree["subtype"] !== "C") return base;
+  const { conname } = (tree["def"] as { Constraint: Node }).Constraint;
+  return {
+    ...base,
+    creates: "domain constraint",
+    relation: lastName(tree["typeName"]),
+    name: String(conname),
+  };
 }
 
 const CONSTRAINTS: Record<string, Statement["constraint"]> = {

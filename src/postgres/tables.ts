@@ -123,7 +123,7 @@ const TABLES_SQL = `
     r.relpersistence = 'u' AS unlogged,
     r.relreplident AS "replicaIdentity",
     CASE r.relreplident
-      WHEN 'f' THEN true
+      WHEN 'f' THEN coalesce(k.has_primary_key, false) OR coalesce(f.comparable, true)
       WHEN 'd' THEN coalesce(k.has_primary_key, false)
       WHEN 'i' THEN coalesce(k.has_identity_index, false)
       ELSE false

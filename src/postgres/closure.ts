@@ -1,0 +1,49 @@
+/**
+ * Head of a query, with `$1` the name of a schema: `ns` is the schema, and `inside(classid, objid)` is
+ * everything in it, found by pg_depend alone, so that no kind of object can be forgotten: what is in the
+ * schema, and what is part of that (indexes, constraints, defaults, triggers, rules, policies).
+ *
+ * Not part of it: publications and extensions, partitions and statistics objects in other schemas, and TOAST
+ * tables, which depend on nothing else.
+ */
+export const CLOSURE = `
+  WITH RECURSIVE
+  ns AS (SELECT oid FROM pg_namespace WHERE nspname = $1),
+  inside(classid, objid) AS (
+    SELECT 'pg_namespace'::regclass::oid, oid FROM ns
+    UNION
+    SELECT d.classid, d.objid
+    FROM inside i
+    JOIN pg_depend d ON d.refclassid = i.classid AND d.refobjid = i.objid
+    WHERE (d.deptype IN ('a', 'i', 'P', 'S') OR i.classid = 'pg_namespace'::regclass)
+      AND d.classid <> ALL (array_remove(ARRAY['pg_publication_rel'::regclass, 'pg_extension'::regclass,
+        to_regclass('pg_catalog.pg_publication_namespace')]::oid[], NULL))
+      AND NOT EXISTS (
+        SELECT FROM pg_class c
+        WHERE d.classid = 'pg_class'::regclass AND c.oid = d.objid AND c.relnamespace <> (SELECT oid FROM ns)
+      )
+      AND NOT EXISTS (
+        SELECT FROM pg_statistic_ext x
+        WHERE d.classid = 'pg_statistic_ext'::regclass AND x.oid = d.objid AND x.stxnamespace <> (SELECT oid FROM ns)
+      )
+  )`;
+
+/**
+ * Continues CLOSURE: `inbound(classid, objid, objsubid, refclassid, refobjid, follows)` is what is outside of the
+ * schema and is built on something in it, each with one thing that it is built on. `follows` tells what only
+ * looks into the schema (views, functions, foreign tables), and can live with its absence.
+ */
+export const INBOUND = `,
+  inbound AS (
+    SELECT DISTINCT ON (d.classid, d.objid) d.classid, d.objid, d.objsubid, d.refclassid, d.refobjid,
+      d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass)
+        OR EXISTS (SELECT FROM pg_class c WHERE d.classid = 'pg_class'::regclass AND c.oid = d.objid AND c.relkind IN ('v', 'm', 'f'))
+        AS follows
+    FROM inside i
+    JOIN pg_depend d ON d.refclassid = i.classid AND d.refobjid = i.objid
+    WHERE d.deptype IN ('n', 'a')
+      AND d.classid <> ALL (array_remove(ARRAY['pg_publication_rel'::regclass, 'pg_extension'::regclass,
+        to_regclass('pg_catalog.pg_publication_namespace')]::oid[], NULL))
+      AND NOT EXISTS (SELECT FROM inside j WHERE j.classid = d.classid AND j.objid = d.objid)
+    ORDER BY d.classid, d.objid, d.objsubid
+  )`;

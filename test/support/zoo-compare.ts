@@ -1,0 +1,87 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+import { ident, qualified } from "../../src/postgres/quote.ts";
+import type { TestDatabase } from "./database.ts";
+
+const run = promisify(execFile);
+
+/** A schema in a database; after a move it may have another name than before. */
+export interface Place {
+  database: TestDatabase;
+  schema: string;
+}
+
+/**
+ * The DDL of a schema, statement by statement, under the name `as`, without what may differ by contract:
+ * foreign keys arrive NOT VALID. Made by the given pg_dump, since two versions write differently.
+ */
+export async function ddlOf({ database, schema }: Place, bin: string, as = schema): Promise<string[]> {
+  const { stdout } = await run(
+    join(bin, "pg_dump"),
+    ["--schema-only", `--schema=${ident(schema)}`, "--no-publications", "--no-subscriptions", database.dsn],
+    { maxBuffer: 1 << 28 },
+  );
+  return renamed(stdout, schema, as)
+    .split("\n\n")
+    .filter(
+      (text) =>
+        !/^\n*(--\n-- (PostgreSQL database dump|Dumped )|-- Dumped |\\(un)?restrict |SET )/.test(text),
+    )
+    .map((text) => text.replace(/(FOREIGN KEY [^;]*?)( NOT VALID)?;/g, "$1;"));
+}
+
+const renamed = (text: string, schema: string, as: string): string =>
+  schema === as ? text : text.replaceAll(schema, () => as);
+
+/** Every row of every table and filled materialized view as text, and the state of every sequence, by name. */
+export async function contentsOf({ database, schema }: Place, as = schema): Promise<Map<string, string[]>> {
+  return database.withClient(async (client) => {
+    await client.query("SET search_path = ''; SET row_security = off");
+    const { rows: relations } = await client.query<{ name: string; kind: string }>(
+      `SELECT relname AS name, relkind AS kind FROM pg_class
+       WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND relkind IN ('r', 'm', 'S') AND relispopulated
+       ORDER BY relname`,
+      [schema],
+    );
+    const contents = new Map<string, string[]>();
+    for (const { name, kind } of relations) {
+      const columns = kind === "S" ? "(last_value, is_called)" : "whole_row";
+      const { rows } = await client.query<{ row: string }>(
+        `SELECT ${columns}::text AS row FROM ONLY ${qualified(schema, name)} whole_row ORDER BY ${columns}::text COLLATE "C"`,
+      );
+      contents.set(
+        name,
+        rows.map(({ row }) => renamed(row, schema, as)),
+      );
+    }
+    return contents;
+  });
+}
+
+/** What two lists of statements do not have in common, short enough to be read. */
+export function ddlDifferences(expected: readonly string[], actual: readonly string[]): string[] {
+  const [left, right] = [new Set(expected), new Set(actual)];
+  return [
+    ...expected.filter((text) => !right.has(text)).map((text) => `missing: ${text.trim().slice(0, 2000)}`),
+    ...actual.filter((text) => !left.has(text)).map((text) => `more: ${text.trim().slice(0, 2000)}`),
+  ];
+}
+
+/** Relations whose rows differ, each with the first row that does. */
+export function contentDifferences(
+  expected: ReadonlyMap<string, string[]>,
+  actual: ReadonlyMap<string, string[]>,
+): string[] {
+  const names = new Set([...expected.keys(), ...actual.keys()]);
+  return [...names].flatMap((name) => {
+    const [left, right] = [expected.get(name), actual.get(name)];
+    if (!left || !right) return [`${name} is only ${left ? "in the source" : "in the destination"}`];
+    const at = left.findIndex((row, i) => row !== right[i]);
+    if (at < 0 && left.length === right.length) return [];
+    const show = (rows: string[]): string =>
+      `${rows.length} rows, at ${at}: ${rows[Math.max(0, at)]?.slice(0, 300)}`;
+    return [`${name}: ${show(left)} <> ${show(right)}`];
+  });
+}

@@ -1,0 +1,82 @@
+import { readFile } from "node:fs/promises";
+
+import type { Client } from "pg";
+
+import { ident, literal } from "../../src/postgres/quote.ts";
+import type { TestDatabase } from "./database.ts";
+
+/** One file for each kind of object; a later one may build on those before it. */
+const FILES = [
+  "types",
+  "sequences",
+  "tables",
+  "constraints",
+  "indexes",
+  "partitions",
+  "views",
+  "functions",
+  "triggers",
+  "names",
+  "security",
+];
+
+/** Files with what PostgreSQL has only since a version. */
+const SINCE = [15, 17, 18];
+
+const sqlOf = (name: string): Promise<string> =>
+  readFile(new URL(`zoo/${name}.sql`, import.meta.url), "utf8");
+
+export interface ZooOptions {
+  schema?: string;
+  shard?: number;
+  /** Oldest version that the schema has to fit; that of the older of the two servers by default. */
+  major?: number;
+}
+
+/** Creates a shard that has every kind of object, active on the first database, and what it needs outside on both. */
+export async function createZoo(
+  from: TestDatabase,
+  to: TestDatabase,
+  {
+    schema = "sh0042",
+    shard = 42,
+    major = Math.min(from.server.version, to.server.version),
+  }: ZooOptions = {},
+): Promise<void> {
+  for (const database of [from, to]) {
+    await database.withClient(async (client) => {
+      for (const name of ["roles", "outside"]) await client.query(await sqlOf(`${name}`));
+    });
+  }
+  await from.withClient(async (client) => {
+    await client.query("SELECT microsharding.microsharding_ensure_exist($1)", [shard]);
+    await fillZoo(client, schema, major);
+    await client.query("SELECT microsharding.microsharding_ensure_active($1)", [shard]);
+    await client.query(`COMMENT ON SCHEMA ${ident(schema)} IS 'somebody''s "own" text'`);
+    await client.query("SELECT microsharding.microsharding_set_factor_($1, $2)", [schema, "2.5"]);
+  });
+}
+
+/** Fills an empty schema with the zoo. */
+export async function fillZoo(client: Client, schema: string, major: number): Promise<void> {
+  await client.query(`SET search_path = ${ident(schema)}, public`);
+  const files = [
+    ...FILES,
+    ...SINCE.filter((version) => version <= major).map((version) => `since-${version}`),
+  ];
+  for (const name of files) {
+    const sql = await sqlOf(name);
+    await client
+      .query(
+        sql
+          .replaceAll(":schema_literal", () => literal(ident(schema)))
+          .replaceAll(":schema", () => ident(schema)),
+      )
+      .catch((error: Error & { position?: string }) => {
+        const at = Number(error.position ?? 0);
+        throw new Error(`zoo/${name}.sql: ${error.message} near ${sql.slice(at - 20, at + 80)}`, {
+          cause: error,
+        });
+      });
+  }
+}

@@ -1,0 +1,28 @@
+CREATE INDEX "partial" ON person (name) WHERE feels = 'sad'::mood AND age > 3;
+CREATE INDEX expression ON person (lower(name), (id % 10) DESC NULLS LAST);
+ALTER INDEX expression ALTER COLUMN 1 SET STATISTICS 400;
+CREATE UNIQUE INDEX included ON person (id) INCLUDE (name, age) WITH (fillfactor = 55, deduplicate_items = off);
+CREATE INDEX gin_array ON all_kinds USING gin (ints) WITH (fastupdate = off);
+CREATE INDEX gin_json ON all_kinds USING gin (jb jsonb_path_ops);
+CREATE INDEX gin_trigram ON person USING gin (name gin_trgm_ops, id);
+CREATE INDEX gist_trigram ON person USING gist (name gist_trgm_ops (siglen = 32));
+CREATE INDEX gist_range ON all_kinds USING gist (r4, id);
+CREATE INDEX spgist_text ON person USING spgist (name);
+CREATE INDEX brin_minmax ON person USING brin (made_at) WITH (pages_per_range = 4, autosummarize = on);
+CREATE INDEX brin_multi ON person USING brin (id int8_minmax_multi_ops (values_per_range = 16));
+CREATE INDEX hashed ON person USING hash (name);
+CREATE INDEX own_opclass ON team (low abs_ops);
+CREATE INDEX collated ON person (name COLLATE "C" text_pattern_ops, city COLLATE own_collation);
+CREATE INDEX search ON person USING gin (to_tsvector('own_config', name));
+CREATE INDEX ranked ON person (mood_rank(feels)) WHERE feels OPERATOR(=== ) 'happy'::mood;
+CREATE INDEX whole_row ON keyless ((keyless IS NOT NULL));
+CREATE INDEX "Index with ; and "" and 'x'" ON team (name);
+ALTER TABLE person CLUSTER ON expression;
+COMMENT ON INDEX "partial" IS 'partly';
+
+CREATE STATISTICS stat_plain (ndistinct, dependencies) ON name, feels FROM person;
+CREATE STATISTICS stat_all ON feels, age, city FROM person;
+CREATE STATISTICS "Stat ""expr""" (mcv) ON (lower(name)), (age + 1) FROM person;
+CREATE STATISTICS stat_one ON (mood_rank(feels)) FROM person;
+ALTER STATISTICS stat_plain SET STATISTICS 321;
+COMMENT ON STATISTICS stat_plain IS 'of names';

@@ -1,0 +1,41 @@
+CREATE TABLE guarded (id integer PRIMARY KEY, owner name DEFAULT current_user, t text, secret text);
+INSERT INTO guarded SELECT i, 'postgres', 't', 's' FROM generate_series(1, 20) i;
+CREATE POLICY own_rows ON guarded FOR ALL TO zoo_reader, "zoo ""Writer""" USING (owner = current_user) WITH CHECK (t <> '');
+CREATE POLICY "for ""all""" ON guarded AS RESTRICTIVE FOR UPDATE USING (EXISTS (SELECT FROM team WHERE team.id = guarded.id));
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE TABLE guarded_keyless (a integer, b text);
+INSERT INTO guarded_keyless SELECT i, 'b' FROM generate_series(1, 20) i;
+ALTER TABLE guarded_keyless ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE guarded_keyless OWNER TO zoo_owner;
+ALTER TABLE keyless_json ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+COMMENT ON POLICY own_rows ON guarded IS 'own';
+
+ALTER TABLE person OWNER TO zoo_owner;
+ALTER TABLE event OWNER TO "zoo ""Writer""";
+ALTER SEQUENCE seq_down OWNER TO zoo_owner;
+ALTER VIEW sad_people OWNER TO zoo_owner;
+ALTER FUNCTION sql_string(integer, integer[]) OWNER TO zoo_owner;
+ALTER TYPE mood OWNER TO zoo_owner;
+ALTER TYPE "Weird.Enum" OWNER TO zoo_owner;
+ALTER STATISTICS stat_all OWNER TO zoo_owner;
+ALTER OPERATOR === (mood, mood) OWNER TO zoo_owner;
+ALTER COLLATION own_collation OWNER TO zoo_owner;
+
+GRANT USAGE ON SCHEMA :schema TO zoo_reader, "zoo ""Writer""" WITH GRANT OPTION;
+GRANT SELECT ON person, event TO zoo_reader, PUBLIC;
+GRANT SELECT (id, name), UPDATE (name) ON person TO "zoo ""Writer""" WITH GRANT OPTION;
+GRANT ALL ON team TO "zoo.auditor";
+REVOKE TRUNCATE ON team FROM postgres;
+GRANT USAGE, SELECT ON SEQUENCE seq_plain TO zoo_reader;
+REVOKE ALL ON FUNCTION sql_atomic() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sql_atomic() TO zoo_reader;
+REVOKE USAGE ON TYPE mood FROM PUBLIC;
+GRANT USAGE ON DOMAIN positive TO zoo_reader;
+GRANT EXECUTE ON PROCEDURE do_it(integer, text) TO zoo_reader;
+GRANT SELECT ON mat_plain, sad_people TO zoo_reader;
+GRANT INSERT ON event_2020 TO zoo_reader;
+ALTER DEFAULT PRIVILEGES IN SCHEMA :schema GRANT SELECT ON TABLES TO zoo_reader;
+ALTER DEFAULT PRIVILEGES FOR ROLE zoo_owner IN SCHEMA :schema GRANT EXECUTE ON FUNCTIONS TO "zoo ""Writer""" WITH GRANT OPTION;
+ALTER DEFAULT PRIVILEGES IN SCHEMA :schema GRANT USAGE ON SEQUENCES TO "zoo.auditor";
+-- A later one, which the default privileges apply to.
+CREATE TABLE granted_by_default (id serial PRIMARY KEY);

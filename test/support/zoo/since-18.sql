@@ -1,0 +1,13 @@
+CREATE TABLE virtual (id serial PRIMARY KEY, a integer, twice integer GENERATED ALWAYS AS (a * 2) VIRTUAL, named integer CONSTRAINT "must be" NOT NULL DEFAULT 1);
+INSERT INTO virtual (a) SELECT i FROM generate_series(1, 20) i;
+CREATE TABLE not_enforced (id integer PRIMARY KEY, boss integer REFERENCES not_enforced NOT ENFORCED, a integer CHECK (a > 0) NOT ENFORCED);
+INSERT INTO not_enforced VALUES (1, 77, -1);
+CREATE TABLE later_not_null (id integer PRIMARY KEY, a integer);
+INSERT INTO later_not_null VALUES (1, NULL);
+ALTER TABLE later_not_null ADD CONSTRAINT later NOT NULL a NOT VALID;
+CREATE TABLE price (id integer, during tsrange, PRIMARY KEY (id, during WITHOUT OVERLAPS));
+CREATE TABLE sale (id integer PRIMARY KEY, price integer, during tsrange, FOREIGN KEY (price, PERIOD during) REFERENCES price (id, PERIOD during));
+INSERT INTO price VALUES (1, '[2020-01-01, 2021-01-01)');
+INSERT INTO sale VALUES (1, 1, '[2020-02-01, 2020-03-01)');
+CREATE TABLE base_not_null (a integer CONSTRAINT own_not_null NOT NULL NO INHERIT);
+ALTER TABLE note ADD CONSTRAINT later_key FOREIGN KEY (event, event_at, kind) REFERENCES event (id, at, kind) NOT VALID;

@@ -1,0 +1,53 @@
+CREATE TABLE fired (at timestamptz DEFAULT clock_timestamp(), who text, what text);
+CREATE FUNCTION note_firing() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format('INSERT INTO %I.fired (who, what) VALUES ($1, $2)', TG_TABLE_SCHEMA) USING TG_NAME, TG_OP;
+  RETURN NULL;
+END $$;
+CREATE TABLE triggered (id integer PRIMARY KEY, t text);
+INSERT INTO triggered SELECT i, 't' FROM generate_series(1, 20) i;
+CREATE TRIGGER t_origin AFTER INSERT OR UPDATE OF t OR DELETE ON triggered FOR EACH ROW
+  WHEN (pg_trigger_depth() < 2) EXECUTE FUNCTION note_firing('an ''arg''', 'b');
+CREATE TRIGGER t_disabled AFTER UPDATE ON triggered FOR EACH ROW EXECUTE FUNCTION note_firing();
+CREATE TRIGGER t_always AFTER INSERT OR UPDATE ON triggered FOR EACH ROW EXECUTE FUNCTION note_firing();
+CREATE TRIGGER "t ""replica""" AFTER INSERT OR UPDATE ON triggered FOR EACH ROW EXECUTE FUNCTION note_firing();
+CREATE TRIGGER t_statement AFTER UPDATE ON triggered REFERENCING OLD TABLE AS before NEW TABLE AS after
+  FOR EACH STATEMENT EXECUTE FUNCTION note_firing();
+CREATE TRIGGER t_truncate BEFORE TRUNCATE ON triggered FOR EACH STATEMENT EXECUTE FUNCTION note_firing();
+CREATE CONSTRAINT TRIGGER t_constraint AFTER UPDATE ON triggered FROM team DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION note_firing();
+CREATE CONSTRAINT TRIGGER t_constraint_always AFTER UPDATE ON triggered FOR EACH ROW EXECUTE FUNCTION note_firing();
+ALTER TABLE triggered DISABLE TRIGGER t_disabled, ENABLE ALWAYS TRIGGER t_always, ENABLE REPLICA TRIGGER "t ""replica""",
+  ENABLE ALWAYS TRIGGER t_constraint_always;
+COMMENT ON TRIGGER t_origin ON triggered IS 'fires';
+
+CREATE TRIGGER e_row AFTER INSERT ON event FOR EACH ROW EXECUTE FUNCTION note_firing();
+CREATE TRIGGER e_always AFTER INSERT ON event FOR EACH ROW EXECUTE FUNCTION note_firing();
+CREATE TRIGGER e_mixed AFTER UPDATE ON event FOR EACH ROW EXECUTE FUNCTION note_firing();
+CREATE TRIGGER e_statement AFTER INSERT ON event FOR EACH STATEMENT EXECUTE FUNCTION note_firing();
+CREATE TRIGGER e_leaf AFTER UPDATE ON event_2021 FOR EACH ROW EXECUTE FUNCTION note_firing();
+ALTER TABLE event ENABLE ALWAYS TRIGGER e_always;
+ALTER TABLE event_2020 DISABLE TRIGGER e_mixed;
+ALTER TABLE event_2021 ENABLE ALWAYS TRIGGER e_mixed;
+ALTER TABLE event_2020 ENABLE REPLICA TRIGGER e_always;
+ALTER TABLE event_2021 DISABLE TRIGGER e_always;
+ALTER TABLE event_2021 ENABLE ALWAYS TRIGGER e_leaf;
+-- Would fire for the copy under the lock, if that let it.
+CREATE TRIGGER u_origin AFTER INSERT OR DELETE ON unlogged_parent FOR EACH ROW EXECUTE FUNCTION note_firing();
+CREATE TRIGGER u_always AFTER INSERT OR DELETE ON unlogged_parent FOR EACH ROW EXECUTE FUNCTION note_firing();
+ALTER TABLE unlogged_parent ENABLE ALWAYS TRIGGER u_always;
+CREATE TRIGGER j_truncate AFTER INSERT OR TRUNCATE ON keyless_json FOR EACH STATEMENT EXECUTE FUNCTION note_firing();
+
+CREATE FUNCTION into_person() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER instead INSTEAD OF INSERT ON grouped FOR EACH ROW EXECUTE FUNCTION into_person();
+
+CREATE TABLE ruled (id integer PRIMARY KEY, t text);
+CREATE TABLE ruled_log (id integer, t text);
+INSERT INTO ruled SELECT i, 't' FROM generate_series(1, 20) i;
+CREATE RULE log_it AS ON UPDATE TO ruled WHERE NEW.t <> OLD.t DO ALSO INSERT INTO ruled_log VALUES (NEW.id, NEW.t);
+CREATE RULE "never ""so""" AS ON DELETE TO ruled DO INSTEAD NOTHING;
+CREATE RULE always_rule AS ON INSERT TO ruled DO ALSO INSERT INTO ruled_log VALUES (NEW.id, 'new');
+CREATE RULE off_rule AS ON INSERT TO ruled DO ALSO INSERT INTO ruled_log VALUES (NEW.id, 'off');
+ALTER TABLE ruled ENABLE ALWAYS RULE always_rule, DISABLE RULE off_rule;
+COMMENT ON RULE log_it ON ruled IS 'logs';
+CREATE RULE view_insert AS ON INSERT TO sad_names DO INSTEAD INSERT INTO ruled_log (t) VALUES (NEW.name);
