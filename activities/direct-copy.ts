@@ -20,8 +20,8 @@ const BYTES_PER_LANE = 16 << 20;
 /** From this size on a table is emptied first so that COPY may freeze its rows: no second write for hint bits. */
 const FREEZE_BYTES = 4 << 20;
 
-/** Sessions on both sides write and read the text format alike. */
-const TEXT_FORMAT = {
+/** Sessions that copy write and read the text format alike, whatever their servers are set to. */
+export const TEXT_FORMAT = {
   datestyle: "ISO",
   intervalstyle: "postgres",
   extra_float_digits: "3",

@@ -7,6 +7,7 @@ import { readSchema } from "../src/postgres/tables.ts";
 import type { SwitchReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { SchemaChangedError } from "./create-structure.ts";
+import { TEXT_FORMAT } from "./direct-copy.ts";
 import { ensureSlotLives } from "./slot.ts";
 import { copyLocked } from "./switch/attempt.ts";
 import { ensureDurable, flushedPosition, waitUntilApplied } from "./switch/catch-up.ts";
@@ -29,7 +30,8 @@ export async function finishCopy(step: Step): Promise<SwitchReport> {
   const rehearsal = step.input.kind === "move";
   const leftover = rehearsal ? newSchemaName(step.schema, step.scheduledAt) : null;
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
-  await step.bothSides({ settings: { synchronous_commit: "local" } }, {}, async (source, destination) => {
+  const reading = { settings: { ...TEXT_FORMAT, synchronous_commit: "local" } };
+  await step.bothSides(reading, { settings: TEXT_FORMAT }, async (source, destination) => {
     await Promise.all([step.ensureCurrent(), ensureDurable(destination)]);
     const { comment } = await readSchema(destination, step.schema);
     // An earlier attempt has come to the end, and only its answer was lost.

@@ -5,7 +5,7 @@ import { type Blocker, blockersOf, LOCK_TIMEOUT_MS } from "../../src/postgres/lo
 import { qualified } from "../../src/postgres/quote.ts";
 import type { Step } from "../context.ts";
 import { SchemaChangedError } from "../create-structure.ts";
-import { copyRows } from "../direct-copy.ts";
+import { copyRows, TEXT_FORMAT } from "../direct-copy.ts";
 import { flushedPosition, waitUntilApplied } from "./catch-up.ts";
 import { ensureReplicated, type SwitchFacts } from "./facts.ts";
 import {
@@ -42,6 +42,7 @@ export interface SwitchPlan {
  * timeout when the worker hangs, by TCP when the network is cut.
  */
 export const LOCK_SESSION = {
+  ...TEXT_FORMAT,
   idle_in_transaction_session_timeout: "2s",
   tcp_keepalives_idle: "1",
   tcp_keepalives_interval: "1",

@@ -2,6 +2,7 @@ import type pg from "pg";
 
 import { messageOf, ShardferryError } from "../../src/errors.ts";
 import { POLL_MS, type Step } from "../context.ts";
+import { TEXT_FORMAT } from "../direct-copy.ts";
 import { copyLocked, LOCK_SESSION } from "./attempt.ts";
 import { ensureDurable, waitUntilApplied } from "./catch-up.ts";
 import { libSchemaOf, type Outcome, readFacts } from "./facts.ts";
@@ -30,10 +31,14 @@ class RollForwardError extends ShardferryError {
  */
 export async function rollForward(step: Step, shard: number, left: Left): Promise<void> {
   try {
-    await step.bothSides({}, { settings: LOCK_SESSION }, async (source, destination) => {
-      await Promise.all([step.ensureCurrent(), ensureDurable(destination)]);
-      await arrive(step, shard, left, source, destination);
-    });
+    await step.bothSides(
+      { settings: TEXT_FORMAT },
+      { settings: LOCK_SESSION },
+      async (source, destination) => {
+        await Promise.all([step.ensureCurrent(), ensureDurable(destination)]);
+        await arrive(step, shard, left, source, destination);
+      },
+    );
   } catch (error) {
     throw new RollForwardError(step, error);
   }

@@ -3,7 +3,8 @@ import type { ClientBase } from "pg";
 /**
  * Digest of everything in a schema that DDL can change, for one question only: is the schema on this
  * server still what it was when its structure was copied? It reads the catalogs raw (no deparsing), so
- * that it is fast enough to run under the write lock; digests of two servers are not comparable.
+ * that it is fast enough to run under the write lock; digests of two servers are not comparable. No part of
+ * it may depend on a setting of the session (search_path, extra_float_digits, bytea_output).
  *
  * Left out on purpose: relreplident (the move itself changes it on tables without a key), statistics
  * targets, and everything that VACUUM and ANALYZE touch.
@@ -44,7 +45,7 @@ const FINGERPRINT_SQL = `
     FROM rel JOIN pg_index i ON i.indrelid = rel.oid
     WHERE rel.relkind <> 't'
     UNION ALL
-    SELECT concat_ws('|', 'trigger', t.oid, t.tgname, t.tgenabled, t.tgtype, t.tgfoid, t.tgqual, t.tgargs)
+    SELECT concat_ws('|', 'trigger', t.oid, t.tgname, t.tgenabled, t.tgtype, t.tgfoid, t.tgqual, encode(t.tgargs, 'hex'))
     FROM rel JOIN pg_trigger t ON t.tgrelid = rel.oid
     WHERE NOT t.tgisinternal
     UNION ALL
@@ -67,7 +68,7 @@ const FINGERPRINT_SQL = `
     SELECT concat_ws('|', 'type', t.oid, t.typname, t.typtype, t.typowner, t.typacl, t.typnotnull, t.typbasetype, t.typdefault)
     FROM ns JOIN pg_type t ON t.typnamespace = ns.oid
     UNION ALL
-    SELECT concat_ws('|', 'label', e.enumtypid, e.enumsortorder, e.enumlabel)
+    SELECT concat_ws('|', 'label', e.enumtypid, encode(float4send(e.enumsortorder), 'hex'), e.enumlabel)
     FROM ns JOIN pg_type t ON t.typnamespace = ns.oid JOIN pg_enum e ON e.enumtypid = t.oid
     UNION ALL
     SELECT concat_ws('|', 'statistics', x.oid, x.stxname, x.stxkeys, x.stxkind, x.stxexprs)

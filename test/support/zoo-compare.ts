@@ -2,6 +2,8 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
+import type { Client } from "pg";
+
 import { ident, qualified } from "../../src/postgres/quote.ts";
 import type { TestDatabase } from "./database.ts";
 
@@ -35,21 +37,22 @@ export async function ddlOf({ database, schema }: Place, bin: string, as = schem
 const renamed = (text: string, schema: string, as: string): string =>
   schema === as ? text : text.replaceAll(schema, () => as);
 
-/** Every row of every table and filled materialized view as text, and the state of every sequence, by name. */
-export async function contentsOf({ database, schema }: Place, as = schema): Promise<Map<string, string[]>> {
+/** Settings on which the text of a value depends, and those that keep it from being read. */
+const PINNED = Object.entries({
+  ...{ search_path: "''", timezone: "UTC", datestyle: "ISO", intervalstyle: "postgres", bytea_output: "hex" },
+  ...{ extra_float_digits: 1, statement_timeout: 0, row_security: "off" },
+})
+  .map(([name, value]) => `SET ${name} = ${value}`)
+  .join("; ");
+
+/** Every row of every table and filled materialized view, as text, by the name of the relation. */
+export async function rowsOf({ database, schema }: Place, as = schema): Promise<Map<string, string[]>> {
   return database.withClient(async (client) => {
-    await client.query("SET search_path = ''; SET row_security = off");
-    const { rows: relations } = await client.query<{ name: string; kind: string }>(
-      `SELECT relname AS name, relkind AS kind FROM pg_class
-       WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND relkind IN ('r', 'm', 'S') AND relispopulated
-       ORDER BY relname`,
-      [schema],
-    );
+    await client.query(PINNED);
     const contents = new Map<string, string[]>();
-    for (const { name, kind } of relations) {
-      const columns = kind === "S" ? "(last_value, is_called)" : "whole_row";
+    for (const name of await namesOf(client, schema, ["r", "m"])) {
       const { rows } = await client.query<{ row: string }>(
-        `SELECT ${columns}::text AS row FROM ONLY ${qualified(schema, name)} whole_row ORDER BY ${columns}::text COLLATE "C"`,
+        `SELECT whole_row::text AS row FROM ONLY ${qualified(schema, name)} whole_row ORDER BY whole_row::text COLLATE "C"`,
       );
       contents.set(
         name,
@@ -58,6 +61,30 @@ export async function contentsOf({ database, schema }: Place, as = schema): Prom
     }
     return contents;
   });
+}
+
+/** The state of every sequence, by its name. */
+export async function sequencesOf({ database, schema }: Place): Promise<Map<string, string[]>> {
+  return database.withClient(async (client) => {
+    const contents = new Map<string, string[]>();
+    for (const name of await namesOf(client, schema, ["S"])) {
+      const { rows } = await client.query<{ last_value: string; is_called: boolean }>(
+        `SELECT last_value, is_called FROM ${qualified(schema, name)}`,
+      );
+      contents.set(name, [`${rows[0]!.last_value} ${rows[0]!.is_called ? "called" : "not called"}`]);
+    }
+    return contents;
+  });
+}
+
+async function namesOf(client: Client, schema: string, kinds: string[]): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT relname AS name FROM pg_class
+     WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND relkind = ANY ($2) AND relispopulated
+     ORDER BY relname`,
+    [schema, kinds],
+  );
+  return rows.map(({ name }) => name);
 }
 
 /** What two lists of statements do not have in common, short enough to be read. */

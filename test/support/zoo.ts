@@ -33,6 +33,30 @@ export interface ZooOptions {
   major?: number;
 }
 
+/** What an operator may have set for a whole database, and what must not reach the rows or the move. */
+const SETTINGS = [
+  {
+    ...{
+      datestyle: "SQL, DMY",
+      intervalstyle: "sql_standard",
+      extra_float_digits: "-5",
+      bytea_output: "escape",
+    },
+    ...{ timezone: "Asia/Kathmandu", search_path: "public", default_transaction_isolation: "serializable" },
+    ...{ statement_timeout: "1s", lock_timeout: "1ms", idle_in_transaction_session_timeout: "1s" },
+  },
+  {
+    ...{
+      datestyle: "German",
+      intervalstyle: "iso_8601",
+      timezone: "America/St_Johns",
+      search_path: "pg_catalog",
+    },
+    ...{ default_transaction_read_only: "off", statement_timeout: "1s", lock_timeout: "1ms" },
+    ...{ session_replication_role: "origin", check_function_bodies: "on" },
+  },
+];
+
 /** Creates a shard that has every kind of object, active on the first database, and what it needs outside on both. */
 export async function createZoo(
   from: TestDatabase,
@@ -43,9 +67,12 @@ export async function createZoo(
     major = Math.min(from.server.version, to.server.version),
   }: ZooOptions = {},
 ): Promise<void> {
-  for (const database of [from, to]) {
+  for (const [i, database] of [from, to].entries()) {
     await database.withClient(async (client) => {
-      for (const name of ["roles", "outside"]) await client.query(await sqlOf(`${name}`));
+      for (const name of ["roles", "outside"]) await client.query(await sqlOf(name));
+      for (const [setting, value] of Object.entries(SETTINGS[i]!)) {
+        await client.query(`ALTER DATABASE ${ident(database.name)} SET ${setting} = ${literal(value)}`);
+      }
     });
   }
   await from.withClient(async (client) => {
@@ -59,7 +86,9 @@ export async function createZoo(
 
 /** Fills an empty schema with the zoo. */
 export async function fillZoo(client: Client, schema: string, major: number): Promise<void> {
-  await client.query(`SET search_path = ${ident(schema)}, public`);
+  await client.query(
+    `SET search_path = ${ident(schema)}, public; SET statement_timeout = 0; SET datestyle = ISO`,
+  );
   const files = [
     ...FILES,
     ...SINCE.filter((version) => version <= major).map((version) => `since-${version}`),

@@ -77,8 +77,11 @@ WHERE id = 3;
 
 CREATE TABLE keyless (a integer, b text, f float8 DEFAULT 'NaN', g integer GENERATED ALWAYS AS (a + 1) STORED);
 INSERT INTO keyless (a, b) SELECT i % 10, repeat('same', i % 3) FROM generate_series(1, 50) i;
-CREATE TABLE keyless_json (a integer, j json, p point);
-INSERT INTO keyless_json SELECT i, '{"a" :1}', point(i, i) FROM generate_series(1, 10) i;
+CREATE TABLE keyless_json (a integer, j json, p point, d date, s interval, t timestamptz, f float8, b bytea, c regclass);
+INSERT INTO keyless_json
+SELECT i, '{"a" :1}', point(i, i / 3.0), date '2020-01-01' + i, interval '-1 month 2 days -3 hours', '2020-02-03 04:05:06+07', i / 7.0,
+  '\x5c00', 'person'
+FROM generate_series(1, 10) i;
 CREATE TABLE keyless_unique (a integer NOT NULL UNIQUE, j json);
 INSERT INTO keyless_unique SELECT i, '[]' FROM generate_series(1, 20) i;
 CREATE TABLE refers_to_keyless (a integer REFERENCES keyless_unique (a));
