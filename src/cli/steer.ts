@@ -1,5 +1,10 @@
-import type { SteeringSignal } from "../operations/watch.ts";
+import type { Settings } from "../config/settings.ts";
+import type { Session } from "../operations/session.ts";
+import type { SteeringSignal, Watch } from "../operations/watch.ts";
 import { type Action, withDsns, withExample } from "./action.ts";
+import { resultOf } from "./finish.ts";
+import { follow } from "./follow.ts";
+import type { Ui } from "./ui.ts";
 
 function steering(name: string, signal: SteeringSignal, done: string): Action {
   return {
@@ -10,16 +15,14 @@ function steering(name: string, signal: SteeringSignal, done: string): Action {
 
     async run({ ui, args, settings }) {
       const loaded = await settings();
-      const { Session } = await import("../operations/session.ts");
+      const { Session: Opened } = await import("../operations/session.ts");
       const { attach } = await import("../operations/steer.ts");
-      const session = await Session.open(loaded, (line) => ui.say(line));
+      const session = await Opened.open(loaded, (line) => ui.say(line));
       try {
         const watch = await attach(session.temporal, args[0]);
         await watch.signal(signal);
+        await workOffIfNobodyDoes(ui, session, loaded, watch, signal);
         const { workflowId } = watch;
-        if (session.temporal.target.embedded && !session.hasEmbeddedWorker) {
-          ui.say(`nobody works ${workflowId} off at present: run \`shardferry attach ${workflowId}\``);
-        }
         ui.result({ workflowId, signal }, () => `${workflowId}: ${done}`);
       } finally {
         await session.close();
@@ -28,6 +31,28 @@ function steering(name: string, signal: SteeringSignal, done: string): Action {
   };
 }
 
+/** Behind the embedded server a workflow stands still when its command was killed: then this one goes on with it. */
+async function workOffIfNobodyDoes(
+  ui: Ui,
+  session: Session,
+  { dsns }: Settings,
+  watch: Watch<unknown>,
+  signal: SteeringSignal,
+): Promise<void> {
+  const { workflowId } = watch;
+  if (!session.temporal.target.embedded || session.hasEmbeddedWorker) return;
+  if (dsns.length === 0) {
+    return ui.say(`nobody works ${workflowId} off: run \`shardferry attach ${workflowId}\` with --dsns`);
+  }
+  session.work(dsns);
+  const outcome = await follow(ui, session, watch, workflowId.replace(/^move-/, ""));
+  if (outcome.kind !== "aborted" || signal !== "abort") resultOf(outcome, workflowId);
+}
+
 export const confirm = steering("confirm", "confirm", "confirmed.");
 export const skipLag = steering("skip-lag", "skipLag", "told to go on without waiting for replication lag.");
-export const abort = steering("abort", "abort", "told to abort; `shardferry attach` shows the clean-up.");
+export const abort = steering(
+  "abort",
+  "abort",
+  "aborted, or about to be; `shardferry attach` shows the clean-up.",
+);

@@ -96,6 +96,19 @@ describe("move, with the embedded Temporal server", () => {
     assert.match((await run(["status"], islands)).stdout, /Nothing runs/);
   });
 
+  it("is aborted and cleaned up by abort, also when its command was killed", async () => {
+    const killed = start(moveArgs(4, "--wait"), islands);
+    await killed.prints(/waiting for confirmation/);
+    killed.signal("SIGKILL");
+    await killed.ended();
+    const { status, stdout } = await run(["abort"], islands);
+    assert.equal(status, 0);
+    assert.match(stdout, /dropped the half-made copy/);
+    assert.ok((await activeShards(islands.a)).includes("sh0004"));
+    await expectNoLeftovers(islands.a);
+    await expectNoLeftovers(islands.b);
+  });
+
   it("refuses another request for a shard that is being moved, and says what holds it", async () => {
     const holder = start(moveArgs(4, "--wait"), islands);
     await holder.prints(/waiting for confirmation/);
