@@ -44,12 +44,14 @@ const PREFIX = "shardferry-sandbox-";
 const OWNER = new RegExp(`^${PREFIX}(\\d+)-`);
 
 let root: string | undefined;
+/** The root while it is being made: servers that start at the same time share one. */
+let opening: Promise<string> | undefined;
 let watcher: ChildProcess | undefined;
 let count = 0;
 
 /** Makes a folder for one server, owned by the user it runs under and removed when this process ends. */
 export async function makeServerFolder(name: string): Promise<string> {
-  root ??= await openRoot();
+  root = await (opening ??= openRoot());
   const folder = join(root, `${name}-${++count}`);
   mkdirSync(folder, { mode: 0o700 });
   giveToServers(folder);
@@ -76,7 +78,7 @@ async function openRoot(): Promise<string> {
 export async function closeSandbox(): Promise<void> {
   const closing = watcher;
   if (!closing) return;
-  watcher = root = undefined;
+  watcher = root = opening = undefined;
   const closed = once(closing, "close");
   closing.ref();
   closing.stdin?.end();

@@ -1,0 +1,187 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type pg from "pg";
+
+import { messageOf } from "../errors.ts";
+import { Router } from "./router.ts";
+
+/** The SQLSTATE after which an application looks again where its shard is, and repeats the statement. */
+const UNDEFINED_TABLE = "42P01";
+
+/** What the writers do. Each write has a reference, by which it is found again at the end. */
+export interface Workload {
+  dsns: readonly string[];
+  schema: string;
+  /** Inserts a row with the reference `$1`; never twice with the same. */
+  insert: string;
+  /** Adds one to the counter of the row with the reference `$1`. */
+  update: string;
+  /** Answers `reference`, `updates` (the highest counter) and `rows` of every reference. */
+  read: string;
+  /** Connections that write at the same time. */
+  writers: number;
+  /** Writes a second, of all writers together. */
+  rate: number;
+}
+
+/** Where a writer thinks that the shard is. */
+interface Place {
+  readonly router: Router;
+  client: pg.Client;
+}
+
+/** What the application has seen since a moment. */
+export interface Window {
+  /** Longest time without any acknowledged write. */
+  longestGapMs: number;
+  /** From the moment a write was due to its acknowledgement, looking for the shard again included. */
+  latenciesMs: number[];
+}
+
+/** The application's books against the database. */
+export interface Balance {
+  acknowledged: number;
+  /** Acknowledged writes that are not in the database. */
+  lost: number;
+  /** Writes that are there more often than they were acknowledged. */
+  doubled: number;
+  /** Errors that reached the application, other than "the shard is elsewhere". */
+  failures: string[];
+  /** Times that a writer had to look for the shard again. */
+  rediscoveries: number;
+}
+
+/**
+ * An application at work: writers insert and update rows of a shard at a steady rate, find the shard by asking
+ * the islands, and keep books of what was acknowledged.
+ */
+export class Application {
+  /** By reference: how many updates were acknowledged. */
+  readonly #books = new Map<string, number>();
+  readonly #failures: string[] = [];
+  readonly #routers: Router[];
+  #acknowledged = 0;
+  #stopping = false;
+  #lastAt = 0;
+  #window: Window = emptyWindow();
+  #writers: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly workload: Workload) {
+    const { dsns, schema, writers } = workload;
+    this.#routers = Array.from({ length: writers }, () => new Router(dsns, schema));
+  }
+
+  /** Writes acknowledged so far. */
+  get acknowledged(): number {
+    return this.#acknowledged;
+  }
+
+  /** Begins to write; resolves with the first acknowledged write. */
+  async start(): Promise<void> {
+    this.#writers = Promise.all(this.#routers.map((router, i) => this.#write(router, i)));
+    this.#writers.catch(() => undefined);
+    while (this.#acknowledged === 0) {
+      if (this.#failures[0]) throw new Error(`The application cannot write: ${this.#failures[0]}`);
+      // Writers that cannot even connect say why.
+      await Promise.race([sleep(5), this.#writers]);
+    }
+    this.look();
+  }
+
+  /** Answers what was seen since the last look, and begins a new window. */
+  look(): Window {
+    const window = this.#window;
+    const open = performance.now() - this.#lastAt;
+    this.#window = emptyWindow();
+    return { ...window, longestGapMs: Math.max(window.longestGapMs, open) };
+  }
+
+  /** Stops the writers after their current write, and compares their books with the database. */
+  async stop(): Promise<Balance> {
+    await this.#end();
+    const router = new Router(this.workload.dsns, this.workload.schema);
+    try {
+      return await this.#compare(await router.find());
+    } finally {
+      await router.close();
+    }
+  }
+
+  /** Stops the writers without looking at what they have done. */
+  async abandon(): Promise<void> {
+    await this.#end().catch(() => undefined);
+  }
+
+  async #end(): Promise<void> {
+    this.#stopping = true;
+    await this.#writers;
+    await Promise.all(this.#routers.map((router) => router.close()));
+  }
+
+  async #compare(client: pg.Client): Promise<Balance> {
+    const { rows } = await client.query<{ reference: string; updates: number; rows: string }>(
+      this.workload.read,
+    );
+    const found = new Map(rows.map((row) => [row.reference, row]));
+    const books = [...this.#books];
+    const lost = books.filter(([reference, updates]) => (found.get(reference)?.updates ?? -1) < updates);
+    const doubled = rows.filter(
+      (row) => Number(row.rows) > 1 || row.updates > (this.#books.get(row.reference) ?? Infinity),
+    );
+    return {
+      acknowledged: this.#acknowledged,
+      lost: lost.length,
+      doubled: doubled.length,
+      failures: this.#failures,
+      // The first look of each writer is not "again".
+      rediscoveries: this.#routers.reduce((sum, router) => sum + router.lookups - 1, 0),
+    };
+  }
+
+  /** One writer: an insert, then an update of the row, in turn, each at its time. */
+  async #write(router: Router, writer: number): Promise<void> {
+    const { writers, rate, insert, update } = this.workload;
+    const period = (1000 * writers) / rate;
+    const place: Place = { router, client: await router.find() };
+    let due = performance.now() + (period * writer) / writers;
+    for (let count = 0; ; count++, due += period) {
+      await sleep(Math.max(0, due - performance.now()));
+      if (this.#stopping) return;
+      // After a time without writes the rate goes on as before; what was not written is not made up for.
+      due = Math.max(due, performance.now() - period);
+      const reference = `${writer}-${Math.floor(count / 2)}`;
+      if (count % 2 === 0) await this.#attempt(place, insert, reference, 0, due);
+      else if (this.#books.has(reference)) await this.#attempt(place, update, reference, 1, due);
+    }
+  }
+
+  /** Runs a statement where the shard is, and notes that it was acknowledged, or why not. */
+  async #attempt(place: Place, sql: string, reference: string, updates: number, due: number): Promise<void> {
+    for (;;) {
+      try {
+        const { rowCount } = await place.client.query(sql, [reference]);
+        if (rowCount === 1) this.#acknowledge(reference, updates, due);
+        else this.#failures.push(`an acknowledged row is missing: ${reference}`);
+        return;
+      } catch (error) {
+        if ((error as { code?: string }).code !== UNDEFINED_TABLE) {
+          this.#failures.push(messageOf(error));
+          return;
+        }
+        place.client = await place.router.find();
+      }
+    }
+  }
+
+  #acknowledge(reference: string, updates: number, due: number): void {
+    const now = performance.now();
+    this.#books.set(reference, updates);
+    if (this.#acknowledged++ > 0) {
+      this.#window.longestGapMs = Math.max(this.#window.longestGapMs, now - this.#lastAt);
+    }
+    this.#window.latenciesMs.push(now - due);
+    this.#lastAt = now;
+  }
+}
+
+const emptyWindow = (): Window => ({ longestGapMs: 0, latenciesMs: [] });

@@ -1,0 +1,57 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import pg from "pg";
+
+/**
+ * Finds a shard as an application does: asks the islands one after the other which shards are active there.
+ * Keeps a connection to each, so that looking again takes a millisecond. One router serves one writer.
+ */
+export class Router {
+  /** Times that the shard was looked for. */
+  lookups = 0;
+  readonly #connections = new Map<string, pg.Client>();
+
+  constructor(
+    private readonly dsns: readonly string[],
+    private readonly schema: string,
+  ) {}
+
+  /** Answers a connection to the island where the shard is active; waits while it is active nowhere. */
+  async find(): Promise<pg.Client> {
+    this.lookups++;
+    for (;;) {
+      for (const dsn of this.dsns) {
+        const client = await this.#connect(dsn);
+        if (await isActive(client, this.schema)) return client;
+      }
+      await sleep(1);
+    }
+  }
+
+  /** Ends all connections. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#connections.values()].map((client) => client.end()));
+  }
+
+  async #connect(dsn: string): Promise<pg.Client> {
+    const known = this.#connections.get(dsn);
+    if (known) return known;
+    const client = new pg.Client({ connectionString: dsn, application_name: "application" });
+    // A server that stops while the connection is idle is told by the next query.
+    client.on("error", () => undefined);
+    await client.connect();
+    this.#connections.set(dsn, client);
+    return client;
+  }
+}
+
+/** Whether a shard is active on the island of this connection. */
+export async function isActive(client: pg.ClientBase, schema: string): Promise<boolean> {
+  const { rowCount } = await client.query({
+    name: "is_active",
+    text: `SELECT FROM unnest(microsharding.microsharding_list_active_shards()) AS shard
+           JOIN pg_namespace n ON n.oid = shard WHERE n.nspname = $1`,
+    values: [schema],
+  });
+  return rowCount === 1;
+}

@@ -1,0 +1,220 @@
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type { IslandName, MoveResult } from "../../workflows/contract.ts";
+import { AbortedError } from "../cli/exit.ts";
+import { bytes } from "../cli/units.ts";
+import { UsageError } from "../errors.ts";
+import { install } from "../install.ts";
+import { parseDsn } from "../postgres/dsn.ts";
+import { ident } from "../postgres/quote.ts";
+import {
+  closeSandbox,
+  ensureServers,
+  type PostgresServer,
+  startPostgres,
+  startTemporal,
+  type TemporalServer,
+} from "../sandbox/index.ts";
+import { Application } from "./application.ts";
+import { type Crash, Workers } from "./crash.ts";
+import { MoveCommand } from "./move.ts";
+import type { Place } from "./processes.ts";
+import { type DemoResult, judge, report } from "./report.ts";
+import { isActive } from "./router.ts";
+import { describeShop, LAST_SHARD, openShop, payments, SCHEMA, SHARD, strayPayments } from "./shop.ts";
+
+const DATABASE = "shop";
+/** At a terminal Temporal stays for a while, since the history of the move is worth a look. */
+const UI_STAYS_MS = 30_000;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/**
+ * Moves a shard between two throw-away servers while an application writes to it, kills the worker in the
+ * middle, and compares what the application was promised with what is there. Fails when anything was lost.
+ * All that it starts ends with it. `SHARDFERRY_DEMO_SCALE` makes the shard smaller or larger; 1 is some 200 MB.
+ */
+export async function runDemo(say: (line: string) => void): Promise<DemoResult> {
+  const stopped = new AbortController();
+  const stop = (): void => stopped.abort();
+  for (const signal of SIGNALS) process.on(signal, stop);
+  const demo = new Demo(say, readScale(), stopped.signal);
+  const running = demo.run();
+  try {
+    return await Promise.race([running, untilStopped(stopped.signal)]);
+  } finally {
+    stop();
+    await demo.close(running);
+    for (const signal of SIGNALS) process.off(signal, stop);
+  }
+}
+
+async function untilStopped(signal: AbortSignal): Promise<never> {
+  await once(signal, "abort");
+  throw new AbortedError("The demo was stopped, and all that it had started with it");
+}
+
+function readScale(): number {
+  const scale = Number(process.env["SHARDFERRY_DEMO_SCALE"] || 1);
+  if (scale > 0) return scale;
+  throw new UsageError("SHARDFERRY_DEMO_SCALE must be a number above 0, for example 0.1");
+}
+
+/** The demo's servers and what runs on them. */
+class Demo {
+  #a!: PostgresServer;
+  #b!: PostgresServer;
+  #temporal!: TemporalServer;
+  #application: Application | undefined;
+  #workers: Workers | undefined;
+  #command: MoveCommand | undefined;
+
+  constructor(
+    private readonly say: (line: string) => void,
+    private readonly scale: number,
+    private readonly stopped: AbortSignal,
+  ) {}
+
+  /** The story, step by step. */
+  async run(): Promise<DemoResult> {
+    this.say(
+      "Shardferry moves a shard from one PostgreSQL server to another while an application writes to it.",
+    );
+    await this.#startServers();
+    const size = await this.#fill();
+    await this.#startApplication();
+    const { moved, crash, longestGapMs } = await this.#move(size);
+    const result = await this.#balance(moved, crash, longestGapMs);
+    this.say("What the application was promised, against what is there:");
+    report(result, this.say);
+    judge(result);
+    this.say("Nothing was lost, nothing doubled; the application noticed nothing but a short wait.");
+    await this.#keepUi();
+    return result;
+  }
+
+  /** Ends everything, whatever state it is in. */
+  async close(running: Promise<unknown>): Promise<void> {
+    await this.#command?.end();
+    await Promise.all([this.#application?.abandon(), this.#workers?.stop()]);
+    await closeSandbox();
+    // What was about to start something has seen by now that it should not.
+    await running.catch(() => undefined);
+    await closeSandbox();
+  }
+
+  async #startServers(): Promise<void> {
+    await ensureServers("any", this.say);
+    this.say("Two PostgreSQL servers (islands) and a Temporal server start; they end with the demo.");
+    [this.#a, this.#b, this.#temporal] = await Promise.all([
+      startPostgres({ name: "island-a" }),
+      startPostgres({ name: "island-b" }),
+      startTemporal({ headless: false }),
+    ]);
+    this.#continue();
+    for (const server of [this.#a, this.#b]) {
+      await server.withClient((client) => client.query(`CREATE DATABASE ${ident(DATABASE)}`));
+      await server.withClient((client) => install(client), DATABASE);
+    }
+    const [a, b] = this.#islands;
+    this.say(`  island A: ${a}, island B: ${b}, both PostgreSQL ${this.#a.version}`);
+    this.say(`  Temporal remembers every step of a move; to look on, open ${this.#temporal.uiAddress}`);
+  }
+
+  async #fill(): Promise<number> {
+    this.#continue();
+    this.say(
+      `Island A gets shards ${SHARD} to ${LAST_SHARD}, a schema each. Shard ${SHARD} is filled with a web shop.`,
+    );
+    await this.#a.withClient((client) => openShop(client, this.scale), DATABASE);
+    const shop = await this.#a.withClient(describeShop, DATABASE);
+    this.say(`  ${SCHEMA}: ${bytes(shop.bytes)} in ${shop.text}`);
+    return shop.heapBytes;
+  }
+
+  async #startApplication(): Promise<void> {
+    this.#continue();
+    const workload = payments(this.#place.dsns);
+    this.#application = new Application(workload);
+    await this.#application.start();
+    this.say(
+      `An application begins: ${workload.writers} writers, ${workload.rate} inserts and updates a second.`,
+    );
+    this.say(
+      "  It asks the islands where its shard is (microsharding_list_active_shards), and again when it is gone.",
+    );
+  }
+
+  async #move(size: number): Promise<{ moved: MoveResult; crash: Crash | null; longestGapMs: number }> {
+    this.#continue();
+    const [, b] = this.#islands;
+    const args = [
+      "move",
+      `--shard=${SHARD}`,
+      `--to=${b}`,
+      "--activate-on-destination=yes",
+      "--copy-method=tablesync",
+    ];
+    this.#workers = new Workers(this.#place);
+    await this.#workers.start();
+    this.#continue();
+    this.say("Now the move. In the middle of it the worker that does the work is killed with SIGKILL;");
+    this.say("  another one takes over within seconds, where the first was, and the writers do not notice.");
+    this.say(`  $ shardferry ${args.join(" ")}`);
+    this.#application!.look();
+    this.#command = await MoveCommand.start(args, this.#place, this.say);
+    const over = new AbortController();
+    // The live view has the terminal to itself.
+    const tell = this.#command.live ? (): void => undefined : (line: string): void => this.say(`  ${line}`);
+    const crashing = this.#workers.crash(this.#b.dsn(DATABASE), SCHEMA, size, tell, over.signal);
+    crashing.catch(() => undefined);
+    try {
+      const { ended } = this.#command;
+      // Without another worker the move would wait for ever.
+      const moved = await Promise.race([ended, crashing.then(() => ended)]);
+      return {
+        moved,
+        longestGapMs: this.#application!.look().longestGapMs,
+        crash: (over.abort(), await crashing),
+      };
+    } finally {
+      over.abort();
+    }
+  }
+
+  async #balance(moved: MoveResult, crash: Crash | null, longestGapMs: number): Promise<DemoResult> {
+    const balance = await this.#application!.stop();
+    const activeOn: IslandName[] = [];
+    for (const [i, server] of [this.#a, this.#b].entries()) {
+      const active = await server.withClient((client) => isActive(client, SCHEMA), DATABASE);
+      if (active) activeOn.push(this.#islands[i]!);
+    }
+    const stray = await this.#a.withClient(
+      (old) => this.#b.withClient((current) => strayPayments(old, current), DATABASE),
+      DATABASE,
+    );
+    return { ...balance, stray, longestGapMs, move: moved, crash, activeOn, ui: this.#temporal.uiAddress! };
+  }
+
+  async #keepUi(): Promise<void> {
+    if (!process.stdin.isTTY || !process.stdout.isTTY) return;
+    this.say(`Temporal's UI stays for ${UI_STAYS_MS / 1000} seconds; Enter ends the demo now.`);
+    process.stdin.resume();
+    await Promise.race([once(process.stdin, "data"), sleep(UI_STAYS_MS, undefined, { ref: false })]);
+    process.stdin.pause();
+  }
+
+  get #place(): Place {
+    const dsns = [this.#a, this.#b].map((server) => server.dsn(DATABASE));
+    return { dsns, temporalAddress: this.#temporal.address };
+  }
+
+  get #islands(): IslandName[] {
+    return this.#place.dsns.map((dsn) => parseDsn(dsn).name);
+  }
+
+  /** Starts nothing more once the demo was stopped. */
+  #continue(): void {
+    this.stopped.throwIfAborted();
+  }
+}
