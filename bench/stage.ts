@@ -1,0 +1,218 @@
+import { execFile } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+import { Client, Connection } from "@temporalio/client";
+
+import { type Command, type Place, startWorker } from "../src/demo/processes.ts";
+import { install } from "../src/install.ts";
+import { parseDsn } from "../src/postgres/dsn.ts";
+import { makeServerFolder } from "../src/sandbox/folders.ts";
+import {
+  closeSandbox,
+  type Major,
+  type PostgresServer,
+  startPostgres,
+  startTemporal,
+} from "../src/sandbox/index.ts";
+import {
+  type MoveInput,
+  type MoveResult,
+  moveWorkflowId,
+  type Progress,
+  TASK_QUEUE,
+} from "../workflows/contract.ts";
+import type { move } from "../workflows/index.ts";
+
+export const DATABASE = "app";
+
+/** What an operator would set on a server of this size. Durable: fsync and full page writes are on. */
+export const SETTINGS = {
+  shared_buffers: "512MB",
+  maintenance_work_mem: "256MB",
+  effective_cache_size: "2GB",
+  max_wal_size: "4GB",
+  checkpoint_timeout: "15min",
+  // PostgreSQL's own default.
+  max_sync_workers_per_subscription: "2",
+};
+
+/** Two servers with the SQL API, a Temporal server, and a worker in a process of its own. */
+export interface Stage {
+  a: PostgresServer;
+  b: PostgresServer;
+  place: Place;
+  client: Client;
+  worker: Command;
+  /** Environment of psql and its like: the passwords of both servers. */
+  env: NodeJS.ProcessEnv;
+  scale: number;
+}
+
+/** Sets the stage. */
+export async function openStage(version: Major, scale: number): Promise<Stage> {
+  const start = (name: string): Promise<PostgresServer> =>
+    startPostgres({ version, name, durable: true, settings: SETTINGS });
+  const [a, b, temporal] = await Promise.all([start("island-a"), start("island-b"), startTemporal()]);
+  for (const server of [a, b]) {
+    await server.withClient((client) => client.query(`CREATE DATABASE ${DATABASE}`));
+    await server.withClient((client) => install(client), DATABASE);
+  }
+  const place: Place = { dsns: [a.dsn(DATABASE), b.dsn(DATABASE)], temporalAddress: temporal.address };
+  const connection = await Connection.connect({ address: temporal.address });
+  const client = new Client({ connection });
+  return { a, b, place, client, worker: await startWorker(place), env: await passwords(a, b), scale };
+}
+
+/** Strikes the stage. */
+export async function closeStage(stage: Stage): Promise<void> {
+  await stage.worker.end("SIGTERM");
+  await stage.client.connection.close();
+  await closeSandbox();
+}
+
+/** Replaces the worker by a fresh one, so that its memory can be told from that of earlier work. */
+export async function freshWorker(stage: Stage): Promise<void> {
+  await stage.worker.end("SIGTERM");
+  stage.worker = await startWorker(stage.place);
+}
+
+/** The most memory that a process has held, in bytes; null where the system does not tell. */
+export function peakMemory(pid: number): number | null {
+  try {
+    const kilobytes = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return kilobytes ? 1024 * Number(kilobytes) : null;
+  } catch {
+    return null;
+  }
+}
+
+async function passwords(...servers: PostgresServer[]): Promise<NodeJS.ProcessEnv> {
+  const file = join(await makeServerFolder("passwords"), "pgpass");
+  const lines = servers.map(({ host, port, user, password }) => `${host}:${port}:*:${user}:${password}\n`);
+  writeFileSync(file, lines.join(""), { mode: 0o600 });
+  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("PG"));
+  return { ...Object.fromEntries(kept), PGPASSFILE: file };
+}
+
+const run = promisify(execFile);
+
+/** Runs a line of bash, with psql and the rest of the servers' own version; a failing part of a pipe fails it. */
+export async function shell({ a, env }: Stage, line: string): Promise<void> {
+  await run("bash", ["-c", `set -e -o pipefail; ${line}`], {
+    env: { ...env, PATH: `${a.bin}:${env["PATH"]}`, ...libraries(a) },
+    maxBuffer: 1 << 28,
+  });
+}
+
+/** The programs of a downloaded server need its own libpq. */
+const libraries = ({ bin }: PostgresServer): NodeJS.ProcessEnv => ({
+  LD_LIBRARY_PATH: [join(bin, "..", "lib"), process.env["LD_LIBRARY_PATH"]].filter(Boolean).join(":"),
+});
+
+/** A connection string without a password. */
+export const uri = ({ host, port, user }: PostgresServer): string =>
+  `postgresql://${user}@${host}:${port}/${DATABASE}`;
+
+/** Runs SQL in the database of an island. */
+export async function sql(server: PostgresServer, text: string): Promise<Record<string, unknown>[]> {
+  return server.withClient(
+    async (client) => (await client.query(text)).rows as Record<string, unknown>[],
+    DATABASE,
+  );
+}
+
+/** Writes out what is dirty, so that no contender pays for the one before. */
+export async function settle({ a, b }: Stage): Promise<void> {
+  await Promise.all([a, b].map((server) => sql(server, "CHECKPOINT")));
+}
+
+/** What a move did, with the time that each step took. */
+export interface TimedMove {
+  result: MoveResult;
+  elapsedMs: number;
+  steps: Map<string, number>;
+}
+
+/** Moves a shard through Temporal, as the command line does, and waits for its end. */
+export async function moveShard(
+  stage: Stage,
+  shard: number,
+  options: Partial<MoveInput> = {},
+): Promise<TimedMove> {
+  const schema = schemaOf(shard);
+  const request: MoveInput = {
+    ...{
+      shard,
+      schema,
+      from: parseDsn(stage.a.dsn(DATABASE)).name,
+      to: parseDsn(stage.b.dsn(DATABASE)).name,
+    },
+    ...{ wait: false, validateFks: false, maxReplicationLagSec: 20, copyMethod: "auto" },
+    ...{ activateOnDestination: true, maxWriteBlockMs: 3000, deactivateSql: null },
+    ...options,
+  };
+  const started = performance.now();
+  const handle = await stage.client.workflow.start<typeof move>("move", {
+    workflowId: moveWorkflowId(schema),
+    taskQueue: TASK_QUEUE,
+    args: [request],
+  });
+  const result = await handle.result();
+  const elapsedMs = performance.now() - started;
+  return { result, elapsedMs, steps: stepTimes(await handle.query<Progress>("progress")) };
+}
+
+/** The same in the other direction. */
+export const back = ({ a, b }: Stage): Partial<MoveInput> => ({
+  from: parseDsn(b.dsn(DATABASE)).name,
+  to: parseDsn(a.dsn(DATABASE)).name,
+});
+
+/** An event stands at the end of what it tells. */
+function stepTimes({ events, startedAt }: Progress): Map<string, number> {
+  const times = new Map<string, number>();
+  let before = startedAt;
+  for (const { at, step } of events) {
+    times.set(step, (times.get(step) ?? 0) + at - before);
+    before = at;
+  }
+  return times;
+}
+
+export const schemaOf = (shard: number): string => `sh${String(shard).padStart(4, "0")}`;
+
+/** Creates shards on an island and activates them; `fill` is SQL that makes what is in one. */
+export async function createShards(
+  server: PostgresServer,
+  first: number,
+  last: number,
+  fill: (schema: string) => string,
+): Promise<void> {
+  await server.withClient(async (client) => {
+    // A transaction's locks must fit into the server's lock table.
+    for (let from = first; from <= last; from += 200) {
+      const to = Math.min(last, from + 199);
+      await client.query("SELECT microsharding.microsharding_ensure_exist($1, $2)", [from, to]);
+      const shards = Array.from({ length: to - from + 1 }, (_, i) => schemaOf(from + i));
+      await client.query(shards.map(fill).join(";\n") || "SELECT");
+      await client.query("SELECT microsharding.microsharding_ensure_active($1, $2)", [from, to]);
+    }
+  }, DATABASE);
+}
+
+/** Drops every schema of shards in a range of numbers, old copies too, on both islands. */
+export async function dropShards({ a, b }: Stage, first: number, last: number): Promise<void> {
+  for (const server of [a, b]) {
+    await server.withClient(async (client) => {
+      await client.query("SELECT microsharding.microsharding_ensure_inactive($1, $2)", [first, last]);
+      const { rows } = await client.query<{ name: string }>(
+        `SELECT nspname AS name FROM pg_namespace
+         WHERE substring(nspname FROM '^sh(\\d{4,5})')::int BETWEEN $1 AND $2`,
+        [first, last],
+      );
+      for (const { name } of rows) await client.query(`DROP SCHEMA ${name} CASCADE`);
+    }, DATABASE);
+  }
+}
