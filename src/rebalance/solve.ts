@@ -24,7 +24,7 @@ export interface Demand {
 const EXACT_SHARDS = 24;
 const EXACT_NODES = 300_000;
 /** Effort of one local search. */
-const SEARCH_NODES = 4_000_000;
+const SEARCH_NODES = 2_000_000;
 /** A cost this close to the lower bound is not looked at further. */
 const GOOD_ENOUGH = 1.03;
 /** Steps in which the target that a limited cost can pay for is narrowed down. */
