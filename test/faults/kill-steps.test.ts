@@ -48,7 +48,7 @@ async function killAt(worker: WorkerProcess, world: World, { fault, inside, step
   await worker.kill();
 }
 
-describe("a worker that is killed with SIGKILL", { concurrency: 3 }, () => {
+describe("a worker that is killed with SIGKILL", { concurrency: 3, timeout: 300_000 }, () => {
   for (const kill of KILLS) {
     const how = kill.copyMethod ? ` (${kill.copyMethod})` : "";
     it(`${kill.inside ? "in the middle" : "at the end"} of ${kill.step}${how} is replaced by the next, and nothing is lost`, async () => {

@@ -76,7 +76,11 @@ export class Ledger {
   async nextWrite(): Promise<number> {
     const begin = Date.now();
     const known = this.#next;
-    while (!this.#finished.has(known) && this.#running) await sleep(2);
+    const written = (async () => {
+      while (!this.#finished.has(known) && this.#running) await sleep(2);
+    })();
+    // A writer that failed would leave us waiting.
+    await Promise.race([written, this.#work]);
     return Date.now() - begin;
   }
 

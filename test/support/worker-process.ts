@@ -34,5 +34,7 @@ const worker = await startWorker({
   fault,
 });
 process.once("SIGTERM", () => void worker.stop().then(() => process.exit(0)));
+// Without its parent it has nobody to end it.
+process.once("disconnect", () => process.exit(1));
 await tell("ready");
 await worker.failed;
