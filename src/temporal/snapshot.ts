@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from "@temporalio/client";
 
 import { type Progress, REQUEST_MEMO, type StepName, type StepProgress } from "../../workflows/contract.ts";
@@ -31,6 +33,7 @@ export interface ActivitySnapshot {
 /** The name of the query that every workflow answers. */
 const PROGRESS_QUERY = "progress";
 const QUERY_TIMEOUT_MS = 2000;
+const SHORT_QUERY_MS = 200;
 /** Without a deadline of our own, the client tries for half a minute to reach a server that is gone. */
 const DESCRIBE_TIMEOUT_MS = 3000;
 /** A task that no worker has taken for so long tells that there is none. */
@@ -43,15 +46,18 @@ export async function takeSnapshot(temporal: Temporal, handle: WorkflowHandle): 
     handle.describe(),
   );
   const activities = await Promise.all((description.raw.pendingActivities ?? []).map(readActivity));
+  const waiting = waitingTask(description);
+  // Where tasks wait for a worker, nobody may be there to answer the query.
+  const progress = await (waiting ? Promise.race([asking, sleep(SHORT_QUERY_MS, null)]) : asking);
   return {
     workflowId: description.workflowId,
     runId: description.runId,
     type: description.type,
     running: description.status.name === "RUNNING",
     request: (description.memo?.[REQUEST_MEMO] ?? {}) as Record<string, unknown>,
-    progress: await asking,
+    progress,
     activities,
-    idleQueue: idleQueue(description),
+    idleQueue: waiting && waiting.ms > IDLE_AFTER_MS ? waiting.queue : null,
   };
 }
 
@@ -92,15 +98,21 @@ const millis = (time: Timestamp | null | undefined): number => {
 /** PENDING_ACTIVITY_STATE_SCHEDULED and PENDING_WORKFLOW_TASK_STATE_SCHEDULED: waiting for a worker. */
 const SCHEDULED = 1;
 
-function idleQueue({ raw, taskQueue }: WorkflowExecutionDescription): string | null {
-  const old = (time: Timestamp | null | undefined): boolean => Date.now() - millis(time) > IDLE_AFTER_MS;
+/** A task that waits for a worker, and how long it has. */
+interface Waiting {
+  queue: string;
+  ms: number;
+}
+
+function waitingTask({ raw, taskQueue }: WorkflowExecutionDescription): Waiting | null {
+  const age = (time: Timestamp | null | undefined): number => Date.now() - millis(time);
   const task = raw.pendingWorkflowTask;
-  if (task && Number(task.state) === SCHEDULED && old(task.scheduledTime)) return taskQueue;
+  if (task && Number(task.state) === SCHEDULED) return { queue: taskQueue, ms: age(task.scheduledTime) };
   for (const activity of raw.pendingActivities ?? []) {
     // Between two attempts an activity is scheduled as well, for a time still to come.
-    const due = activity.nextAttemptScheduleTime ?? activity.scheduledTime;
-    if (Number(activity.state) === SCHEDULED && old(due))
-      return activity.activityOptions?.taskQueue?.name ?? taskQueue;
+    const ms = age(activity.nextAttemptScheduleTime ?? activity.scheduledTime);
+    const queue = activity.activityOptions?.taskQueue?.name ?? taskQueue;
+    if (Number(activity.state) === SCHEDULED && ms > 0) return { queue, ms };
   }
   return null;
 }
