@@ -10,6 +10,7 @@ import { readSchema } from "../src/postgres/tables.ts";
 import type { StepProgress, StructureReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { dropEarlierRuns, dropHalfMadeCopy } from "./undo.ts";
+import { replicasBehind } from "./wait-for-lag.ts";
 
 /** Statements per transaction: a schema of 10,000 tables in one would run out of lock table memory. */
 const BATCH = 200;
@@ -53,6 +54,7 @@ export async function createStructure(step: Step): Promise<StructureReport> {
     text: `created the structure of "${schema}" on ${step.to}: ${step.input.plan.tables} tables`,
     sql: [`CREATE SCHEMA ${ident(schema)}`],
     fingerprint,
+    replicasBehind: await replicasBehind(step),
   };
 }
 

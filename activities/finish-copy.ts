@@ -8,12 +8,12 @@ import type { SwitchReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { SchemaChangedError } from "./create-structure.ts";
 import { TEXT_FORMAT } from "./direct-copy.ts";
-import { ensureSlotLives } from "./slot.ts";
 import { copyLocked } from "./switch/attempt.ts";
 import { ensureDurable, flushedPosition, waitUntilApplied } from "./switch/catch-up.ts";
 import { ensureReplicated, readFacts } from "./switch/facts.ts";
 import { readSequenceValues, setSequences } from "./switch/sequences.ts";
 import { completeSchema } from "./switch/sides.ts";
+import { ReplicationTrouble } from "./trouble.ts";
 import { dropReplication } from "./undo.ts";
 
 /** Added to the mark of a copy that needs its subscription no more: a later attempt goes on from there. */
@@ -59,12 +59,13 @@ export async function finishCopy(step: Step): Promise<SwitchReport> {
 /** Waits until the destination has what the source had when this began. */
 async function catchUp(step: Step, source: pg.Client, destination: pg.Client): Promise<void> {
   const position = await flushedPosition(source);
+  const trouble = new ReplicationTrouble(step);
   const alive = (): Promise<void> => Promise.resolve();
   const reached = (): Promise<boolean> =>
     waitUntilApplied(destination, step.names.subscription, position, Date.now() + CATCH_UP_MS, alive);
   while (!(await reached())) {
     step.throwIfCancelled();
-    await ensureSlotLives(step);
-    step.beat({ waitingFor: `the subscription on ${step.to} to catch up with ${step.from}` });
+    const reason = await trouble.look();
+    step.beat({ waitingFor: reason ?? `the subscription on ${step.to} to catch up with ${step.from}` });
   }
 }

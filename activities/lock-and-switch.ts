@@ -10,6 +10,7 @@ import { libSchemaOf, lookAtOutcome, readFacts } from "./switch/facts.ts";
 import { rollForward } from "./switch/roll-forward.ts";
 import { readSequenceValues } from "./switch/sequences.ts";
 import { epochOf } from "./switch/sides.ts";
+import { ReplicationTrouble } from "./trouble.ts";
 
 /** Milliseconds between two heartbeats while the destination catches up before the lock. */
 const CATCH_UP_MS = 1000;
@@ -112,6 +113,7 @@ async function catchUp(plan: SwitchPlan): Promise<void> {
   const { step } = plan;
   const fingerprint = await schemaFingerprint(plan.sourceObserver, step.schema);
   if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
+  const trouble = new ReplicationTrouble(step);
   for (;;) {
     const position = await flushedPosition(plan.sourceObserver);
     const deadline = Date.now() + CATCH_UP_MS;
@@ -124,6 +126,7 @@ async function catchUp(plan: SwitchPlan): Promise<void> {
     );
     if (near) return;
     step.throwIfCancelled();
-    step.beat({ waitingFor: `the subscription on ${step.to} to catch up with ${step.from}` });
+    const reason = await trouble.look();
+    step.beat({ waitingFor: reason ?? `the subscription on ${step.to} to catch up with ${step.from}` });
   }
 }

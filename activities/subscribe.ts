@@ -5,10 +5,9 @@ import { withLockRetry } from "../src/postgres/locks.ts";
 import { qualified } from "../src/postgres/quote.ts";
 import { ensurePublication, ensureSlot, ensureSubscription } from "../src/postgres/replication.ts";
 import { readTables, type Table } from "../src/postgres/tables.ts";
-import type { LagReport, StepProgress } from "../workflows/contract.ts";
+import type { StepProgress, StepReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { ensureDurable } from "./switch/catch-up.ts";
-import { replicasBehind } from "./wait-for-lag.ts";
 
 /** Milliseconds without a word after which the source takes a destination for dead. */
 const WAL_SENDER_TIMEOUT = "300s";
@@ -17,7 +16,7 @@ const WAL_SENDER_TIMEOUT = "300s";
  * Creates the publication, and for PostgreSQL's own tablesync the slot and the subscription, which starts
  * copying. For a direct copy the slot is made by the copy itself, from whose snapshot it reads.
  */
-export async function subscribe(step: Step): Promise<LagReport> {
+export async function subscribe(step: Step): Promise<StepReport> {
   const { names, input } = step;
   await step.endOrphans(step.from);
   const tables = await publishedTables(step);
@@ -32,11 +31,7 @@ export async function subscribe(step: Step): Promise<LagReport> {
     done.push(await createSlot(step), await createSubscription(step, tables, true));
   }
   const sql = done.filter((statement) => statement !== null).map((statement) => shorten(statement));
-  return {
-    text: `published ${tables.length} tables on ${step.from}`,
-    sql,
-    replicasBehind: await replicasBehind(step),
-  };
+  return { text: `published ${tables.length} tables on ${step.from}`, sql };
 }
 
 /** The tables that are replicated: those with rows of their own, without those copied under the lock. */

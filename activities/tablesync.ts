@@ -4,7 +4,7 @@ import { ShardferryError } from "../src/errors.ts";
 import type { CopyReport, StepProgress } from "../workflows/contract.ts";
 import { POLL_MS, type Step } from "./context.ts";
 import { copyDirectly } from "./direct-copy.ts";
-import { ensureSlotLives } from "./slot.ts";
+import { ReplicationTrouble } from "./trouble.ts";
 import { replicasBehind } from "./wait-for-lag.ts";
 
 /** Copies the rows: by PostgreSQL's tablesync workers, or directly when the shard is small. */
@@ -36,10 +36,11 @@ interface SyncState {
 /** One long wait: the copy keeps its finished tables in pg_subscription_rel while workers come and go. */
 async function waitForTablesync(step: Step): Promise<Copied> {
   const rate = new Rate();
+  const trouble = new ReplicationTrouble(step);
   let best = { ready: -1, failures: 0, since: Date.now() };
   for (;;) {
     const state = await step.onDestination((client) => readSyncState(client, step.names.subscription));
-    await ensureSlotLives(step);
+    await trouble.look();
     const waitingFor = workerTrouble(step, state, best.since);
     if (state.ready === state.tables) {
       return { text: copied(state.tuples, state.bytes), rows: state.tuples, bytes: state.bytes };

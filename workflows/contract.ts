@@ -195,14 +195,14 @@ export interface StepInput {
   fingerprint: string;
 }
 
-export interface StructureReport extends StepReport {
-  fingerprint: string;
-}
-
 /** A report of a step that a heavy one follows. */
 export interface LagReport extends StepReport {
   /** A physical replica is behind at the moment: then, and only then, "wait for lag" comes next. */
   replicasBehind: boolean;
+}
+
+export interface StructureReport extends LagReport {
+  fingerprint: string;
 }
 
 export interface CopyReport extends LagReport {
@@ -231,7 +231,7 @@ export interface CleanUpInput extends StepInput {
 export interface Activities {
   preflight(input: { kind: "move" | "copy"; request: ReplicationInput; shard: number | null }): Promise<Plan>;
   "create structure"(input: StepInput): Promise<StructureReport>;
-  subscribe(input: StepInput): Promise<LagReport>;
+  subscribe(input: StepInput): Promise<StepReport>;
   tablesync(input: StepInput): Promise<CopyReport>;
   "build indexes"(input: StepInput): Promise<StepReport>;
   analyze(input: StepInput): Promise<StepReport>;

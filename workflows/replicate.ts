@@ -43,12 +43,12 @@ export async function replicate(
   step.fingerprint = structure.fingerprint;
   steering.tell({ text: structure.text, sql: structure.sql ?? [] });
 
+  // PostgreSQL's tablesync begins to copy with the subscription.
+  if (structure.replicasBehind) await waitForLag(step, steering, false);
   steering.enter("subscribe");
   undo.push(async () => steering.tell(await quick["drop replication"](step)));
-  const subscribed = await quick.subscribe(step);
-  steering.tell(subscribed);
+  steering.tell(await quick.subscribe(step));
 
-  if (subscribed.replicasBehind) await waitForLag(step, steering, false);
   steering.enter("tablesync");
   const copied = await waiting.tablesync(step);
   steering.tell(copied);

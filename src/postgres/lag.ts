@@ -1,21 +1,65 @@
 import type { ClientBase } from "pg";
 
-import type { IslandName, ReplicaLag } from "../../workflows/contract.ts";
+/** Where an island's WAL stands, and where those are who follow it. */
+export interface Standing {
+  position: bigint;
+  replicas: { name: string; reached: bigint }[];
+}
+
+/** An LSN as a number of bytes. */
+export function bytesOfLsn(lsn: string): bigint {
+  const [high, low] = lsn.split("/");
+  return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
+}
 
 /**
- * Lag of every physical replica of an island, in seconds. replay_lag is empty on an idle replica that
- * has replayed everything; a logical walsender (a subscription) is not a replica, nor is a base backup.
+ * Reads the positions of an island and of its physical replicas. A logical walsender (a subscription) is
+ * no replica, nor is a base backup, nor is pg_receivewal, which replays nothing.
  */
-export async function replicaLags(client: ClientBase, island: IslandName): Promise<ReplicaLag[]> {
-  const { rows } = await client.query<{ replica: string; seconds: number }>(
-    `SELECT
-       concat_ws(' ', nullif(r.application_name, ''), coalesce(host(r.client_addr), 'local')) AS replica,
-       CASE WHEN r.replay_lsn >= pg_current_wal_flush_lsn() THEN 0
-            ELSE coalesce(extract(epoch FROM r.replay_lag), 0) END::float8 AS seconds
-     FROM pg_stat_replication r
-     LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
-     WHERE r.state <> 'backup' AND s.slot_type IS DISTINCT FROM 'logical'
-     ORDER BY 1`,
+export async function readStanding(client: ClientBase): Promise<Standing> {
+  const { rows } = await client.query<{ position: string; name: string | null; reached: string | null }>(
+    `SELECT pg_current_wal_flush_lsn() AS position, r.name, r.replay_lsn AS reached
+     FROM (VALUES (1)) AS one(row)
+     LEFT JOIN (
+       SELECT concat_ws(' ', nullif(r.application_name, ''), coalesce(host(r.client_addr), 'local')) AS name, r.replay_lsn
+       FROM pg_stat_replication r
+       LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
+       WHERE r.state <> 'backup' AND s.slot_type IS DISTINCT FROM 'logical' AND r.replay_lsn IS NOT NULL
+     ) r ON true
+     ORDER BY r.name`,
   );
-  return rows.map((row) => ({ island, ...row }));
+  const replicas = rows.flatMap(({ name, reached }) =>
+    name === null || reached === null ? [] : [{ name, reached: bytesOfLsn(reached) }],
+  );
+  return { position: bytesOfLsn(rows[0]!.position), replicas };
+}
+
+/** How far a follower is behind: exactly, or at least as far as it has been watched. */
+export interface Lag {
+  seconds: number;
+  known: boolean;
+}
+
+/**
+ * Tells how long ago an island stood where a follower stands now, by remembering where the island stood at
+ * each look. pg_stat_replication.replay_lag does not tell: it keeps its last value while a replica does not
+ * replay, so that one that is stuck looks like one in step.
+ */
+export class LagClock {
+  readonly #looks: { at: number; position: bigint }[] = [];
+
+  /** Remembers a position of the island. */
+  note(position: bigint, at = Date.now()): void {
+    this.#looks.push({ at, position });
+  }
+
+  /** Until a follower has passed the first position that was noted, nobody knows how far behind it is. */
+  lagOf(reached: bigint | null, now = Date.now()): Lag {
+    const passed = this.#looks.filter(({ position }) => reached !== null && position <= reached);
+    const [oldest, newest] = [this.#looks[0], this.#looks.at(-1)];
+    if (!oldest || !newest) return { seconds: 0, known: false };
+    if (passed.length === this.#looks.length) return { seconds: 0, known: true };
+    const since = passed.at(-1) ?? oldest;
+    return { seconds: Math.max(0, now - since.at) / 1000, known: passed.length > 0 };
+  }
 }
