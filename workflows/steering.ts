@@ -1,7 +1,8 @@
 import {
+  ActivityFailure,
+  ApplicationFailure,
   CancellationScope,
   condition,
-  isCancellation,
   setCurrentDetails,
   setHandler,
   workflowInfo,
@@ -20,6 +21,12 @@ import {
   type StepReport,
   STEPS,
 } from "./contract.ts";
+
+/** True for what an activity threw as not to be tried again. */
+const isFatal = (error: unknown): boolean =>
+  error instanceof ActivityFailure &&
+  error.cause instanceof ApplicationFailure &&
+  error.cause.nonRetryable === true;
 
 /** Events that the query keeps; a move has about thirty, one that retries for a day must not grow for ever. */
 const MAX_EVENTS = 300;
@@ -96,16 +103,17 @@ export class Steering {
     this.tell({ text: "confirmed" });
   }
 
-  /** Runs a wait for lag, which `skipLag` ends at once. */
+  /** Runs a wait for lag, which `skipLag` ends at once; after it, no lag is waited for any more. */
   async unlessSkipped(wait: () => Promise<StepReport>): Promise<void> {
-    this.#lagSkipped = false;
+    if (this.#lagSkipped) return this.tell({ text: "does not wait for the lag: told to go on" });
     const scope = new CancellationScope();
     this.#skipLag = scope;
     try {
       this.tell(await scope.run(wait));
     } catch (error) {
       const skipped = this.#lagSkipped && !this.aborted;
-      if (!skipped || !isCancellation(error)) throw error;
+      // A look that fails just then, because a server restarts, is no reason to fail either.
+      if (!skipped || isFatal(error)) throw error;
       this.tell({ text: "did not wait for the lag: told to go on" });
     } finally {
       this.#skipLag = undefined;

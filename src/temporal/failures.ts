@@ -22,7 +22,7 @@ const NEVER_GIVE_UP = new Set(["drop replication", "drop structure", "clean up"]
 export function toFailure(error: unknown, activity: string, redact: (text: string) => string): Error {
   if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
   if (error instanceof Error && error.name === "AbortError") return error;
-  const retryable = NEVER_GIVE_UP.has(activity) || isRetryable(error, activity);
+  const retryable = (NEVER_GIVE_UP.has(activity) && !isFinal(error)) || isRetryable(error, activity);
   return ApplicationFailure.create({
     message: redact(describe(error)),
     type: typeOf(error),
@@ -42,6 +42,10 @@ export function isRetryable(error: unknown, activity = ""): boolean {
   if (error instanceof AggregateError) return error.errors.every((inner) => isRetryable(inner, activity));
   return CONNECTION_MESSAGES.test(error.message);
 }
+
+/** What no patience changes, also in a step that has to be done in any case. */
+const isFinal = (error: unknown): boolean =>
+  error instanceof ShardferryError && error.code === "already_switched";
 
 function typeOf(error: unknown): string {
   if (error instanceof ShardferryError) return error.code;
