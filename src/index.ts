@@ -19,7 +19,7 @@ export { factor, type FactorChange, type FactorResult, type ShardSelection } fro
 export { install, type IslandInstallation } from "./operations/install.ts";
 export { list } from "./operations/list.ts";
 export { move, type MoveRequest } from "./operations/move.ts";
-export { Session } from "./operations/session.ts";
+export { type Opening, Session } from "./operations/session.ts";
 export { attach, status } from "./operations/steer.ts";
 export type { SteeringSignal, Watch } from "./operations/watch.ts";
 export { serve, type ServingWorker } from "./operations/worker.ts";

@@ -14,8 +14,8 @@ export const attach: Action = {
     await runWorkflow(
       ui,
       loaded,
-      async (opening) => {
-        const session = await opening;
+      async (open) => {
+        const session = await open();
         const watch = await attachTo(session.temporal, args[0]);
         if (session.temporal.target.embedded && loaded.dsns.length === 0 && !session.hasEmbeddedWorker) {
           throw new UsageError("Nobody works this off: give --dsns (or DSNS), so that this command can.");

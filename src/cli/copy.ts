@@ -33,7 +33,7 @@ export const copy: Action = {
   async run({ ui, request }) {
     const { settings, request: given } = await request(options);
     const { copy: startCopy } = await import("../operations/copy.ts");
-    await runWorkflow<CopyResult>(ui, settings, (session) => startCopy(session, settings, given), summary);
+    await runWorkflow<CopyResult>(ui, settings, (open) => startCopy(open, settings, given), summary);
   },
 };
 

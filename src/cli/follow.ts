@@ -43,7 +43,7 @@ class Follower<T> {
     this.#session = session;
     this.#watch = watch;
     this.#log = log;
-    this.#story = new Story(session.works);
+    this.#story = new Story(() => session.works);
     this.#screen = ui.interactive ? new Screen(ui.progress) : null;
   }
 
@@ -79,6 +79,8 @@ class Follower<T> {
     for await (const snapshot of this.#watch.snapshots(this.#left.signal)) {
       this.#snapshot = snapshot;
       for (const line of this.#story.tell(snapshot)) this.#line(line);
+      if (snapshot.idleQueue && this.#session.takeOver())
+        this.#say("no worker is left: this command does the work now");
       this.#draw();
     }
   }

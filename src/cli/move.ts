@@ -49,7 +49,7 @@ export const move: Action = {
   async run({ ui, request }) {
     const { settings, request: given } = await request(options);
     const { move: startMove } = await import("../operations/move.ts");
-    await runWorkflow<MoveResult>(ui, settings, (session) => startMove(session, settings, given), summary);
+    await runWorkflow<MoveResult>(ui, settings, (open) => startMove(open, settings, given), summary);
   },
 };
 

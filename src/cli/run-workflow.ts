@@ -9,20 +9,18 @@ import type { Ui } from "./ui.ts";
 export async function runWorkflow<T>(
   ui: Ui,
   settings: Settings,
-  begin: (session: Promise<Session>) => Promise<Watch<T>>,
+  begin: (open: () => Promise<Session>) => Promise<Watch<T>>,
   summary: (result: T) => string,
 ): Promise<void> {
   const { Session: Opened } = await import("../operations/session.ts");
-  // Temporal is connected to while the islands are looked at.
-  const opening = Opened.open(settings, (line) => ui.say(line));
-  opening.catch(() => undefined);
+  let session: Session | undefined;
   try {
-    const watch = await begin(opening);
-    const outcome = await follow(ui, await opening, watch, logName(watch.workflowId));
+    const watch = await begin(async () => (session ??= await Opened.open(settings, (line) => ui.say(line))));
+    const outcome = await follow(ui, session!, watch, logName(watch.workflowId));
     const result = resultOf(outcome, watch.workflowId);
     ui.result(result, () => summary(result));
   } finally {
-    await opening.then((session) => session.close()).catch(() => undefined);
+    await session?.close();
   }
 }
 

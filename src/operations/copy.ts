@@ -9,7 +9,7 @@ import type { Settings } from "../config/settings.ts";
 import { UsageError } from "../errors.ts";
 import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/discover.ts";
 import { dsnsOf } from "./islands.ts";
-import type { Session } from "./session.ts";
+import { opened, type Opening } from "./session.ts";
 import { attachIfSame, BusyError, findRunning, start } from "./start.ts";
 import type { Watch } from "./watch.ts";
 
@@ -26,7 +26,7 @@ export interface CopyRequest {
 
 /** Starts a copy, or attaches to the one that runs for the same request. */
 export async function copy(
-  session: Promise<Session>,
+  opening: Opening,
   settings: Settings,
   request: CopyRequest,
 ): Promise<Watch<CopyResult>> {
@@ -36,7 +36,7 @@ export async function copy(
     const to = resolveIsland(request.to, islands, settings.env);
     if (from === to) throw new UsageError(`--from and --to are the same island, ${to.name}.`);
     const { schema } = request;
-    const opened = await session;
+    const session = await opened(opening);
     const workflowId = copyWorkflowId(schema, to.name);
     const input: CopyInput = {
       schema,
@@ -48,15 +48,15 @@ export async function copy(
       copyMethod: request.copyMethod ?? "auto",
     };
     const [running, moving] = await Promise.all([
-      findRunning(opened.temporal, workflowId),
-      findRunning(opened.temporal, moveWorkflowId(schema)),
+      findRunning(session.temporal, workflowId),
+      findRunning(session.temporal, moveWorkflowId(schema)),
     ]);
     if (moving) throw new BusyError(moving, [`it moves ${schema}`]);
     if (!running) await requireSchema(from, schema);
     const watch = running
-      ? attachIfSame<CopyResult>(opened.temporal, running, input)
-      : await start<CopyResult>(opened.temporal, "copy", workflowId, input);
-    opened.work(dsns);
+      ? attachIfSame<CopyResult>(session.temporal, running, input)
+      : await start<CopyResult>(session.temporal, "copy", workflowId, input);
+    session.work(dsns);
     return watch;
   });
 }

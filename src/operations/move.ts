@@ -10,7 +10,7 @@ import { ShardferryError, UsageError } from "../errors.ts";
 import { activeNumbers, findShard, type Places } from "../layout/places.ts";
 import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/discover.ts";
 import { dsnsOf } from "./islands.ts";
-import type { Session } from "./session.ts";
+import { opened, type Opening } from "./session.ts";
 import { attachIfSame, findRunning, start } from "./start.ts";
 import type { Watch } from "./watch.ts";
 
@@ -32,7 +32,7 @@ export const DEFAULT_MAX_WRITE_BLOCK_MS = 3000;
 
 /** Starts a move, or attaches to the one that runs for the same request. What is wrong is said before it starts. */
 export async function move(
-  session: Promise<Session>,
+  opening: Opening,
   settings: Settings,
   request: MoveRequest,
 ): Promise<Watch<MoveResult>> {
@@ -41,8 +41,8 @@ export async function move(
     const to = resolveIsland(request.to, islands, settings.env);
     const given = request.from === undefined ? null : resolveIsland(request.from, islands, settings.env);
     const places = await findShard(islands, request.shard);
-    const opened = await session;
-    const { temporal } = opened;
+    const session = await opened(opening);
+    const { temporal } = session;
     const workflowId = moveWorkflowId(places.schema);
 
     const running = await findRunning(temporal, workflowId);
@@ -54,11 +54,11 @@ export async function move(
         running,
         moveInput(settings, request, places.schema, from, to.name),
       );
-      opened.work(dsns);
+      session.work(dsns);
       return watch;
     }
     const from = await sourceOf(islands, request.shard, places, given, to);
-    opened.work(dsns);
+    session.work(dsns);
     return start<MoveResult>(
       temporal,
       "move",

@@ -13,6 +13,9 @@ import { embeddedWorkers, hasDatabase, registerWorker } from "../temporal/state-
 /** Called with lines for the operator: what was started, what is missing. */
 export type Say = (line: string) => void;
 
+/** A session, or how to open one: what is wrong with a request is said before a server is started for it. */
+export type Opening = Session | (() => Promise<Session>);
+
 /** A worker in this process. */
 interface Working {
   stop(): Promise<void>;
@@ -59,13 +62,34 @@ export class Session {
    * islands does. With a server of its own address, workers are somebody else's.
    */
   work(dsns: readonly Dsn[]): void {
-    const { embedded } = this.temporal.target;
-    if (!embedded || this.#working) return;
-    const islands = dsns.map(({ name }) => name);
-    if (knownByLasting(embedded.folder, islands)) return;
     this.#dsns = dsns;
-    this.#unregister = registerWorker(embedded.folder, false, islands);
-    this.#working = this.#startWorker(dsns);
+    const { embedded } = this.temporal.target;
+    if (
+      embedded &&
+      !knownByLasting(
+        embedded.folder,
+        dsns.map(({ name }) => name),
+      )
+    )
+      this.#begin(embedded.folder);
+  }
+
+  /** Begins to work after all when the worker that was relied on has gone; false when that is not the case. */
+  takeOver(): boolean {
+    const { embedded } = this.temporal.target;
+    if (!embedded || this.#working || this.#dsns.length === 0 || this.hasEmbeddedWorker) return false;
+    this.#begin(embedded.folder);
+    return true;
+  }
+
+  #begin(folder: string): void {
+    if (this.#working) return;
+    this.#unregister = registerWorker(
+      folder,
+      false,
+      this.#dsns.map(({ name }) => name),
+    );
+    this.#working = this.#startWorker(this.#dsns);
     this.#working.catch(() => undefined);
   }
 
@@ -119,6 +143,11 @@ export class Session {
     const { connectionOptions, namespace } = this.temporal.target;
     return startWorker({ connectionOptions, namespace, settings: this.#settings, dsns });
   }
+}
+
+/** Opens a session, unless it is open. */
+export async function opened(opening: Opening): Promise<Session> {
+  return typeof opening === "function" ? opening() : opening;
 }
 
 function knownByLasting(folder: string, islands: readonly IslandName[]): boolean {

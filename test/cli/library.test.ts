@@ -21,8 +21,8 @@ it("what the command line does can be done by functions", async () => {
   const session = await Session.open(settings, (line) => said.push(line));
   try {
     const request = { shard: 1, to: islands.names.b, activateOnDestination: true };
-    await assert.rejects(move(Promise.resolve(session), settings, { ...request, to: "nix" }), UsageError);
-    const watch = await move(Promise.resolve(session), settings, request);
+    await assert.rejects(move(session, settings, { ...request, to: "nix" }), UsageError);
+    const watch = await move(session, settings, request);
     const steps = new Set<string>();
     for await (const { progress } of watch.snapshots()) if (progress) steps.add(progress.step);
     const outcome = await watch.outcome();

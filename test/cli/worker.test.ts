@@ -10,7 +10,7 @@ import { activeShards, createIslands, type Islands, run, start, stateFolder } fr
 
 let islands: Islands;
 before(async () => {
-  islands = await createIslands([1, 2, 3, 4]);
+  islands = await createIslands([1, 2, 3, 4, 5]);
 });
 
 const moveArgs = (shard: number): string[] => [
@@ -105,9 +105,26 @@ describe("the embedded Temporal server", () => {
     const { status, stderr } = await run(moveArgs(4), islands);
     assert.equal(status, 0, stderr);
     assert.ok((await activeShards(islands.b)).includes("sh0004"));
+    worker.signal("SIGTERM");
+    await worker.ended();
+  });
+
+  it("leaves the work to the command itself when that worker is killed", async () => {
+    const worker = start(["worker"], islands);
+    await worker.prints(/worker ready/);
+    const move = start([...moveArgs(5), "--wait"], islands);
+    await move.prints(/waiting for confirmation/);
+    worker.signal("SIGKILL");
+    await worker.ended();
+    assert.equal((await run(["confirm", "move-sh0005"], { env: {} })).status, 0);
+    await move.prints(/this command does the work now/);
+    assert.equal((await move.ended()).status, 0);
+    assert.ok((await activeShards(islands.b)).includes("sh0005"));
   });
 
   it("is stopped by down, with its workers", async () => {
+    const worker = start(["worker"], islands);
+    await worker.prints(/worker ready/);
     const { pid } = state();
     const { stdout, status } = await run(["down"], islands);
     assert.equal(status, 0);

@@ -26,15 +26,17 @@ export class Story {
   #failureAt = 0;
   #idle = "";
   #numbersAt = Date.now();
-  readonly #idleFrom: number;
+  readonly #since = Date.now();
+  readonly #ownWorker: () => boolean;
 
-  constructor(ownWorker: boolean) {
-    this.#idleFrom = Date.now() + (ownWorker ? OWN_WORKER_MS : FOREIGN_WORKER_MS);
+  constructor(ownWorker: () => boolean) {
+    this.#ownWorker = ownWorker;
   }
 
   /** The queue whose tasks nobody takes, once that is certain. */
   idleQueue({ idleQueue }: Snapshot): string | null {
-    return Date.now() < this.#idleFrom ? null : idleQueue;
+    const patience = this.#ownWorker() ? OWN_WORKER_MS : FOREIGN_WORKER_MS;
+    return Date.now() - this.#since < patience ? null : idleQueue;
   }
 
   /** What is new in this look, in order. */
