@@ -37,7 +37,7 @@ export async function createStructure(step: Step): Promise<StructureReport> {
   const { schema } = step;
   await step.endOrphans(step.to);
   const fingerprint = await step.onSource((client) => schemaFingerprint(client, schema));
-  const dump = await structureOf(step);
+  const dump = await structureOf(step, fingerprint);
   const after = await step.onSource((client) => schemaFingerprint(client, schema));
   if (after !== fingerprint) throw new SchemaChangedError(schema, step.from, true);
 
@@ -59,14 +59,14 @@ export async function createStructure(step: Step): Promise<StructureReport> {
 }
 
 /** The dump of the source's schema: made once a run, kept on the worker's disk. */
-export function structureOf(step: Step): Promise<SchemaDump> {
+export function structureOf(step: Step, fingerprint = step.input.fingerprint): Promise<SchemaDump> {
   const { islands } = step.deps;
   const { serverMajor } = step.input.plan.source;
   const alive = async (client: ClientBase): Promise<StepProgress> => {
     await client.query("SELECT");
     return { note: `pg_dump reads the catalogs of ${step.from}` };
   };
-  return cachedDump(step.runId, () =>
+  return cachedDump(step.runId, fingerprint, () =>
     step.watched(step.from, alive, () =>
       dumpSchema(islands.dsn(step.from), step.schema, serverMajor, step.signal),
     ),

@@ -49,8 +49,10 @@ export async function copyDirectly(step: Step): Promise<Copied> {
   const counters: Counters = { bytes: 0, tuples: 0 };
   const rate = new Rate();
   await step.session(step.from, { replication: true }, async (walsender) => {
-    await step.ensureCurrent();
-    await step.onSource((client) => dropSlots(client, step.names.slot, null));
+    await step.session(step.from, {}, async (client) => {
+      await step.ensureCurrent();
+      await dropSlots(client, step.names.slot, null);
+    });
     const snapshot = await exportSnapshot(step, walsender);
     await step.watched(
       step.to,

@@ -5,7 +5,7 @@ import { cleanUp } from "./clean-up.ts";
 import { type Deps, Step } from "./context.ts";
 import { createStructure } from "./create-structure.ts";
 import { finishCopy } from "./finish-copy.ts";
-import { lockAndSwitch } from "./lock-and-switch.ts";
+import { lockAndSwitch, settleSwitch } from "./lock-and-switch.ts";
 import { preflight } from "./preflight.ts";
 import { subscribe } from "./subscribe.ts";
 import { tablesync } from "./tablesync.ts";
@@ -24,6 +24,7 @@ export function createActivities(deps: Deps): Activities {
     analyze: (input) => analyze(step(input)),
     "wait for lag": (input) => waitForLag(step(input), input.subscription),
     "lock and switch": (input) => lockAndSwitch(step(input), input),
+    "settle switch": (input) => settleSwitch(step(input), input),
     "finish copy": (input) => finishCopy(step(input)),
     "clean up": (input) => cleanUp(step(input), input),
     "drop replication": (input) => undoReplication(step(input)),

@@ -21,20 +21,23 @@ const CATCH_UP_MS = 1000;
  * sessions are ended: a switch that passed its point of no return is finished, never undone.
  */
 export async function lockAndSwitch(step: Step, input: SwitchInput): Promise<SwitchReport> {
-  const finished = await finishInterrupted(step, input);
+  const finished = await settleSwitch(step, input);
   if (finished) return finished;
   try {
     return await withPlan(step, input, switchWhenFree);
   } catch (error) {
     // Whatever went wrong, and wherever: only the book of switches knows whether the source has left.
-    const rolledForward = await finishInterrupted(step, input);
+    const rolledForward = await settleSwitch(step, input);
     if (rolledForward) return rolledForward;
     throw error;
   }
 }
 
-/** Looks after all sessions of earlier attempts are ended: until then one of them may be about to commit. */
-async function finishInterrupted(step: Step, input: SwitchInput): Promise<SwitchReport | null> {
+/**
+ * Finishes a switch whose source has left; null when it has not, and then it never will: all sessions of
+ * earlier attempts are ended before the look, since one of them may have been about to commit.
+ */
+export async function settleSwitch(step: Step, input: SwitchInput): Promise<SwitchReport | null> {
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
   const { left, arrived } = await lookAtOutcome(step);
   if (!left) return null;

@@ -238,6 +238,8 @@ export interface Activities {
   /** Waits for physical replicas; with `subscription`, then for the subscription too. */
   "wait for lag"(input: StepInput & { subscription: boolean }): Promise<StepReport>;
   "lock and switch"(input: SwitchInput): Promise<SwitchReport>;
+  /** After a switch that failed or was aborted: finishes it when the source has left, else answers null. */
+  "settle switch"(input: SwitchInput): Promise<SwitchReport | null>;
   /** The end of a copy and of a rehearsal: sequences and triggers as on the source, nothing switched. */
   "finish copy"(input: StepInput): Promise<SwitchReport>;
   "clean up"(input: CleanUpInput): Promise<StepReport>;

@@ -1,14 +1,29 @@
 import { CancellationScope, workflowInfo } from "@temporalio/workflow";
 
 import { quick, switching } from "./activities.ts";
-import type { MoveInput, MoveResult, ReplicationInput } from "./contract.ts";
-import { orUndo, replicate } from "./replicate.ts";
+import type { MoveInput, MoveResult, ReplicationInput, SwitchInput, SwitchReport } from "./contract.ts";
+import { orUndo, replicate, waitForLag } from "./replicate.ts";
 import { Steering } from "./steering.ts";
 
 /** The part of a move's input that its replication needs. */
 function replicationOf(input: MoveInput): ReplicationInput {
   const { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod } = input;
   return { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod };
+}
+
+/**
+ * The switch may be aborted until its point of no return. Temporal does not repeat a step whose
+ * cancellation was asked for, nor one that failed for good, so whether that point was passed is looked up
+ * where no cancellation reaches: only a move whose source has not left may be undone.
+ */
+async function lockAndSwitch(input: SwitchInput): Promise<SwitchReport> {
+  try {
+    return await switching["lock and switch"](input);
+  } catch (error) {
+    const settled = await CancellationScope.nonCancellable(() => switching["settle switch"](input));
+    if (settled) return settled;
+    throw error;
+  }
 }
 
 /** Moves a shard to another island: replicate, then lock and switch, then clean up. */
@@ -18,12 +33,15 @@ export async function move(input: MoveInput): Promise<MoveResult> {
 
   const { step, rows, bytes, switched } = await orUndo(steering, async (undo) => {
     const replica = await replicate("move", replicationOf(input), shard, steering, undo);
-    if (input.wait) await steering.confirmation("confirmation to switch (confirm)");
+    if (input.wait) {
+      await steering.confirmation("confirmation to switch (confirm)");
+      // The pause may have taken days.
+      await waitForLag(replica.step, steering, true);
+    }
 
     steering.enter("lock and switch");
-    // May be cancelled until its point of no return; decides by itself and says what became of it.
     const switched = activateOnDestination
-      ? await switching["lock and switch"]({ ...replica.step, move: input })
+      ? await lockAndSwitch({ ...replica.step, move: input })
       : await switching["finish copy"](replica.step);
     return { ...replica, switched };
   });

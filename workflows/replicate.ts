@@ -68,7 +68,7 @@ const planned = ({ tables, bytes, copyMethod }: Plan): string =>
   `nothing is in the way: ${tables} tables, ${(bytes / 1e6).toFixed(1)} MB, copied by ${copyMethod === "direct" ? "one direct COPY" : "tablesync"}`;
 
 /** Waits for the physical replicas, and before the switch for the subscription too, unless `skipLag` comes. */
-async function waitForLag(step: StepInput, steering: Steering, subscription: boolean): Promise<void> {
+export async function waitForLag(step: StepInput, steering: Steering, subscription: boolean): Promise<void> {
   steering.enter("wait for lag");
   await steering.unlessSkipped(() => waiting["wait for lag"]({ ...step, subscription }));
 }

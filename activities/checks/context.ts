@@ -30,6 +30,7 @@ export interface Server {
   replicationRole: boolean;
   encoding: string;
   inRecovery: boolean;
+  startedAt: string;
   settings: Record<string, string>;
 }
 
@@ -48,6 +49,7 @@ export async function readServer(client: ClientBase, name: IslandName): Promise<
     replication: boolean;
     encoding: string;
     recovery: boolean;
+    started: string;
     settings: Record<string, string>;
   }>(
     `SELECT
@@ -60,6 +62,7 @@ export async function readServer(client: ClientBase, name: IslandName): Promise<
        r.rolreplication AS replication,
        pg_encoding_to_char(d.encoding) AS encoding,
        pg_is_in_recovery() AS recovery,
+       extract(epoch FROM pg_postmaster_start_time())::text AS started,
        (SELECT json_object_agg(name, setting) FROM pg_settings
         WHERE name IN ('wal_level', 'max_replication_slots', 'max_wal_senders', 'max_worker_processes',
           'max_logical_replication_workers', 'max_active_replication_origins', 'default_transaction_read_only',
@@ -81,6 +84,7 @@ export async function readServer(client: ClientBase, name: IslandName): Promise<
     replicationRole: row.superuser || row.replication,
     encoding: row.encoding,
     inRecovery: row.recovery,
+    startedAt: row.started,
     settings: row.settings,
   };
 }

@@ -22,7 +22,9 @@ export const versions: Check = async ({ from, to }) => {
 
 /** The two names must not lead to one and the same database. */
 export const different: Check = ({ from, to }) => {
+  // A promoted replica shares its identity with its former primary, but not the start of its server.
   const same =
+    from.startedAt === to.startedAt &&
     from.identity.systemIdentifier === to.identity.systemIdentifier &&
     from.identity.databaseOid === to.identity.databaseOid;
   return Promise.resolve(

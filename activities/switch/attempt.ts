@@ -1,8 +1,11 @@
 import type pg from "pg";
+import type { ClientBase } from "pg";
 
 import { schemaFingerprint } from "../../src/postgres/fingerprint.ts";
 import { type Blocker, blockersOf, LOCK_TIMEOUT_MS } from "../../src/postgres/locks.ts";
 import { qualified } from "../../src/postgres/quote.ts";
+import { readSchema } from "../../src/postgres/tables.ts";
+import type { StepProgress } from "../../workflows/contract.ts";
 import type { Step } from "../context.ts";
 import { SchemaChangedError } from "../create-structure.ts";
 import { copyRows, TEXT_FORMAT } from "../direct-copy.ts";
@@ -91,6 +94,8 @@ export async function attemptSwitch(plan: SwitchPlan): Promise<AttemptResult> {
       at(step, "leave source", () => leaveSource(plan, position, handOvers)),
     ]);
     if (Date.now() > deadline) return await notYet(tooSlow(plan));
+    // A destination that died meanwhile is noticed while there is still a way back.
+    await destination.query("SELECT");
     leaving = true;
     await at(step, "commit source", () => source.query("COMMIT"));
     const blocked = blockedMs();
@@ -178,6 +183,8 @@ async function readUnderLock(plan: SwitchPlan): Promise<[string, SequenceValue[]
   if ((await schemaFingerprint(source, step.schema)) !== step.input.fingerprint) {
     throw new SchemaChangedError(step.schema, step.from, false);
   }
+  // The weight factor stands there, and may have been changed while the lock was waited for.
+  facts.comment = (await readSchema(source, step.schema)).comment;
   return [await flushed, await readSequenceValues(source, step.schema, facts.sequences)];
 }
 
@@ -254,8 +261,11 @@ export async function copyLocked(
   for (const table of facts.tables.filter(({ name, kind }) => kind === "r" && wanted.has(name))) {
     const names = { from: qualified(sourceSchema, table.name), to: qualified(step.schema, table.name) };
     const counters = { bytes: 0, tuples: 0 };
-    await copyRows(source, destination, names, table, false, counters);
-    step.beat({ note: `copied table "${table.name}" under the lock: ${counters.tuples} rows` });
+    const look = async (client: ClientBase): Promise<StepProgress> => {
+      await client.query("SELECT");
+      return { note: `copies table "${table.name}" under the lock: ${counters.tuples} rows` };
+    };
+    await step.watched(step.to, look, () => copyRows(source, destination, names, table, false, counters));
   }
   await destination.query("SET LOCAL session_replication_role = origin");
 }

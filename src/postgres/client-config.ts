@@ -47,8 +47,12 @@ class PreferTlsClient extends pg.Client {
   }
 }
 
-const preferTls = ({ ssl, keepAlive }: pg.ClientConfig): PreferTlsConnection =>
-  new PreferTlsConnection({ ssl, keepAlive: keepAlive ?? true });
+const preferTls = ({
+  ssl,
+  keepAlive = true,
+  keepAliveInitialDelayMillis,
+}: pg.ClientConfig): PreferTlsConnection =>
+  new PreferTlsConnection({ ssl, keepAlive, keepAliveInitialDelayMillis });
 
 /**
  * Turns a DSN into the configuration of a node-postgres client or pool, with libpq's meaning of every keyword and
@@ -68,6 +72,8 @@ export function toClientConfig(dsn: Dsn, extra: pg.ClientConfig = {}): pg.Client
     application_name: params["application_name"] ?? "shardferry",
     connectionTimeoutMillis: 1000 * Number(params["connect_timeout"] ?? 0),
     keepAlive: params["keepalives"] !== "0",
+    // The kernel's own default, two hours, would hold sessions of a network that was cut.
+    keepAliveInitialDelayMillis: 1000 * Number(params["keepalives_idle"] ?? 10),
     ssl: mode === "disable" ? false : tlsOptions(dsn, mode),
     ...clientOptions(params["options"]),
     ...extra,

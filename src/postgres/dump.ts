@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -63,35 +64,48 @@ export async function dumpSchema(
 
 /** pg_dump or pg_restore failed; its own words are in the message. */
 class DumpError extends ShardferryError {
+  override readonly retryable: boolean;
+
   constructor(island: string, schema: string, cause: unknown) {
     const { stderr, message } = cause as { stderr?: string; message: string };
     super("dump_failed", `pg_dump of schema "${schema}" on ${island} failed: ${(stderr ?? message).trim()}`, {
       cause,
     });
+    // The server restarts, or did so under pg_dump's hands.
+    this.retryable = /connection|terminat|shutting down|starting up|recovery mode/i.test(stderr ?? message);
   }
 }
 
-const cachePath = async (key: string): Promise<string> =>
-  join(await runtimeFolder(), `structure-${key}.json`);
+const cachePath = async (runId: string): Promise<string> =>
+  join(await runtimeFolder(), `structure-${runId}.json`);
 
 /**
- * The dump made earlier by the same workflow run on this machine, or a new one. A later step that runs
- * on another worker dumps once more; the fingerprint check tells whether the schema is still the same.
+ * The dump made earlier by the same workflow run on this machine, when the schema still had the same
+ * fingerprint, or a new one. A later step that runs on another worker dumps once more.
  */
-export async function cachedDump(key: string, make: () => Promise<SchemaDump>): Promise<SchemaDump> {
-  const path = await cachePath(key);
+export async function cachedDump(
+  runId: string,
+  fingerprint: string,
+  make: () => Promise<SchemaDump>,
+): Promise<SchemaDump> {
+  const path = await cachePath(runId);
   const cached = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
     throw error;
   });
-  if (cached !== undefined) return JSON.parse(cached) as SchemaDump;
+  if (cached !== undefined) {
+    const found = JSON.parse(cached) as { fingerprint: string; dump: SchemaDump };
+    if (found.fingerprint === fingerprint) return found.dump;
+  }
   const dump = await make();
-  await writeFile(`${path}.part`, JSON.stringify(dump), { mode: 0o600 });
-  await rename(`${path}.part`, path);
+  // Whole or not at all, also when two attempts write at once.
+  const part = `${path}.${randomUUID()}`;
+  await writeFile(part, JSON.stringify({ fingerprint, dump }), { mode: 0o600 });
+  await rename(part, path);
   return dump;
 }
 
 /** Removes the cached dump of a workflow run. */
-export async function dropCachedDump(key: string): Promise<void> {
-  await rm(await cachePath(key), { force: true });
+export async function dropCachedDump(runId: string): Promise<void> {
+  await rm(await cachePath(runId), { force: true });
 }

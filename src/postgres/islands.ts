@@ -151,7 +151,6 @@ export class Islands {
     return {
       ...toClientConfig(dsn),
       application_name: options.applicationName ?? "shardferry",
-      keepAlive: true,
       connectionTimeoutMillis: 10_000,
       options: [dsn.params["options"], ...flags, options.pgOptions].filter(Boolean).join(" "),
       ...(options.replication ? { replication: "database" } : {}),

@@ -13,10 +13,10 @@ const RETRYABLE = /^(08|40|53|55006|55P03|57014|57P0\d|25P0[234]|58|XX000)/;
 /** Errors of the network and of node-postgres, which have no SQLSTATE. */
 const NETWORK_CODES = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND)/;
 const CONNECTION_MESSAGES =
-  /connection terminated|connection.*timeout|timeout expired|server closed the connection|could not connect|connection to server|client was closed|is not queryable/i;
+  /connection terminated|connection.*timeout|timeout expired|timeout exceeded|server closed the connection|could not connect|connection to server|client was closed|is not queryable/i;
 
 /** Steps whose work has to be done in any case; somebody who mends the cause lets them go on. */
-const NEVER_GIVE_UP = new Set(["drop replication", "drop structure", "clean up"]);
+const NEVER_GIVE_UP = new Set(["settle switch", "drop replication", "drop structure", "clean up"]);
 
 /** Turns whatever an activity threw into the failure that the history keeps: typed, redacted, with its island. */
 export function toFailure(error: unknown, activity: string, redact: (text: string) => string): Error {

@@ -62,6 +62,8 @@ export async function startWorker(options: WorkerSettings): Promise<RunningWorke
     activities,
     interceptors: { activity: [({ info }) => ({ inbound: failuresOf(info.activityType, options.dsns) })] },
     shutdownGraceTime: GRACE,
+    // A step that waits for a lock or a dead network must not keep the worker from ending.
+    shutdownForceTime: "30s",
     // Cancellation reaches an activity only with a heartbeat's answer.
     maxHeartbeatThrottleInterval: "500ms",
     defaultHeartbeatThrottleInterval: "500ms",

