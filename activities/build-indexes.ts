@@ -15,7 +15,7 @@ import { shorten } from "./subscribe.ts";
 const MAX_LANES = 4;
 /** Bytes of tables that are worth a lane of their own. */
 const BYTES_PER_LANE = 16 << 20;
-/** Statements per transaction after the indexes. */
+/** Statements per round trip. */
 const BATCH = 200;
 
 /**
@@ -87,7 +87,7 @@ async function buildInLanes(
           onBackend(client);
           for (const batch of batches(queue, size)) {
             step.throwIfCancelled();
-            await client.query(batch.map(placed).join(";\n"));
+            await client.query(oneByOne(batch));
           }
         });
       await Promise.all(
@@ -102,6 +102,13 @@ async function buildInLanes(
     },
   );
 }
+
+/**
+ * Many statements for one round trip, each in a transaction of its own: one that held the locks of all would
+ * stop the apply worker, or end in a deadlock with it.
+ */
+const oneByOne = (statements: readonly Statement[]): string =>
+  statements.map((statement) => `BEGIN;\n${placed(statement)};\nCOMMIT`).join(";\n");
 
 /** Takes statements off the queue: one at a time for large tables, many per round trip for tiny ones. */
 function* batches(queue: Statement[], size: ReadonlyMap<string, number>): Generator<Statement[]> {
@@ -164,15 +171,16 @@ async function runRest(
     (onBackend) =>
       buildSession(step, async (client) => {
         onBackend(client);
-        await client.query("SET search_path = ''");
+        await client.query("SET search_path = ''; SET check_function_bodies = off");
         for (let start = 0; start < statements.length; start += BATCH) {
           step.throwIfCancelled();
           const present = await existingObjects(client, step.schema);
           const batch = statements
             .slice(start, start + BATCH)
             .filter((statement) => !statement.creates || !present.has(keyOf(statement)));
-          const sql = batch.map((statement) => placed(canDefer(statement) ? notValid(statement) : statement));
-          if (sql.length > 0) await client.query(sql.join(";\n"));
+          await client.query(
+            oneByOne(batch.map((statement) => (canDefer(statement) ? notValid(statement) : statement))),
+          );
         }
         if (step.input.request.validateFks) await validate(client, step, rest.filter(canDefer));
       }),
@@ -181,8 +189,11 @@ async function runRest(
 
 const notValid = (statement: Statement): Statement => ({ ...statement, sql: `${statement.sql} NOT VALID` });
 
+/** Those that refer to a table that is copied under the lock stay NOT VALID: it is empty until then. */
 async function validate(client: ClientBase, step: Step, foreignKeys: readonly Statement[]): Promise<void> {
-  for (const { relation, name } of foreignKeys) {
+  const empty = new Set(step.input.plan.lockedCopies);
+  for (const { relation, name, refersTo } of foreignKeys) {
+    if (empty.has(refersTo!) && !empty.has(relation!)) continue;
     step.throwIfCancelled();
     await client.query(
       `ALTER TABLE ${qualified(step.schema, relation!)} VALIDATE CONSTRAINT ${ident(name!)}`,

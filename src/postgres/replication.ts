@@ -45,10 +45,29 @@ export interface SubscriptionOptions {
 }
 
 /**
- * Creates the subscription on the destination, or leaves the one that is there. The connection string
- * reaches the server as a parameter of set_config and is put in place there, so that the password is
- * neither in pg_stat_activity nor in pg_stat_statements; a superuser's session logs no statement either.
+ * Runs a command inside the transaction that is open, with a connection string in place of its `%L`. The string has
+ * a password. It reaches the server as a parameter and is put in place there, so that it is neither in
+ * pg_stat_activity nor in pg_stat_statements. What goes wrong is caught and raised anew, because the server would
+ * log it together with the text of the command; and in a superuser's session nothing of this is logged at all.
  */
+export async function runWithConninfo(client: ClientBase, command: string, conninfo: string): Promise<void> {
+  await client.query(
+    `SELECT set_config('log_statement', 'none', true), set_config('log_min_duration_statement', '-1', true),
+       set_config('log_min_error_statement', 'panic', true), set_config('log_min_messages', 'fatal', true)
+     FROM pg_roles WHERE rolname = current_user AND rolsuper`,
+  );
+  await client.query("SELECT set_config('shardferry.conninfo', $1, true)", [conninfo]);
+  await client.query(
+    `DO $shardferry$ BEGIN
+       SET LOCAL client_min_messages = error;
+       EXECUTE format(${literal(command)}, current_setting('shardferry.conninfo'));
+     EXCEPTION WHEN OTHERS THEN
+       RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM;
+     END $shardferry$`,
+  );
+}
+
+/** Creates the subscription on the destination, or leaves the one that is there. */
 export async function ensureSubscription(
   client: ClientBase,
   options: SubscriptionOptions,
@@ -59,17 +78,9 @@ export async function ensureSubscription(
     [options.name],
   );
   if (rowCount) return null;
-  await client.query("BEGIN");
-  await client.query(
-    `SELECT set_config('log_statement', 'none', true), set_config('log_min_duration_statement', '-1', true),
-       set_config('log_min_error_statement', 'panic', true)
-     FROM pg_roles WHERE rolname = current_user AND rolsuper`,
-  );
-  await client.query("SELECT set_config('shardferry.conninfo', $1, true)", [options.conninfo]);
   const command = subscriptionSql(options);
-  await client.query(
-    `DO $shardferry$ BEGIN EXECUTE format(${literal(command)}, current_setting('shardferry.conninfo')); END $shardferry$`,
-  );
+  await client.query("BEGIN");
+  await runWithConninfo(client, command, options.conninfo);
   await client.query("COMMIT");
   return command.replace("%L", "'…'");
 }

@@ -21,6 +21,8 @@ export interface Statement {
   /** Name of the table (relation) or domain that it is about, inside the dumped schema. */
   relation: string | null;
   constraint: "primary" | "unique" | "exclusion" | "foreign" | "other" | null;
+  /** The table that a foreign key refers to. */
+  refersTo: string | null;
   /** True for a foreign key that the source itself has not validated or does not enforce. */
   unvalidated: boolean;
   /** `ALTER TABLE … ENABLE ALWAYS|REPLICA TRIGGER`: the trigger's name. */
@@ -100,6 +102,7 @@ function describe(node: string, tree: Node, sql: string, settings: Record<string
     name: null,
     relation: relationName(tree["relation"]),
     constraint: null,
+    refersTo: null,
     unvalidated: false,
     firesOnReplication: null,
     identityIndex: null,
@@ -171,6 +174,7 @@ function describeAlterTable(base: Statement, tree: Node): Statement {
         creates: "constraint",
         name: String(constraint["conname"]),
         constraint: CONSTRAINTS[String(constraint["contype"])] ?? "other",
+        refersTo: relationName(constraint["pktable"]),
         unvalidated: constraint["skip_validation"] === true || constraint["is_enforced"] !== true,
       };
     }

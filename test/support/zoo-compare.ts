@@ -31,7 +31,7 @@ export async function ddlOf({ database, schema }: Place, bin: string, as = schem
       (text) =>
         !/^\n*(--\n-- (PostgreSQL database dump|Dumped )|-- Dumped |\\(un)?restrict |SET )/.test(text),
     )
-    .map((text) => text.replace(/(FOREIGN KEY [^;]*?)( NOT VALID)?;/g, "$1;"));
+    .map((text) => (text.includes(" FOREIGN KEY ") ? text.replace(/ NOT VALID;$/, ";") : text));
 }
 
 const renamed = (text: string, schema: string, as: string): string =>

@@ -28,7 +28,8 @@ const sqlOf = (name: string): Promise<string> =>
 
 export interface ZooOptions {
   schema?: string;
-  shard?: number;
+  /** Number of the shard that the schema is; null for a schema that is none. */
+  shard?: number | null;
   /** Oldest version that the schema has to fit; that of the older of the two servers by default. */
   major?: number;
 }
@@ -52,7 +53,7 @@ const SETTINGS = [
       timezone: "America/St_Johns",
       search_path: "pg_catalog",
     },
-    ...{ default_transaction_read_only: "off", statement_timeout: "1s", lock_timeout: "1ms" },
+    ...{ default_transaction_read_only: "off", statement_timeout: "1s", lock_timeout: "2s" },
     ...{ session_replication_role: "origin", check_function_bodies: "on" },
   },
 ];
@@ -76,9 +77,9 @@ export async function createZoo(
     });
   }
   await from.withClient(async (client) => {
-    await client.query("SELECT microsharding.microsharding_ensure_exist($1)", [shard]);
+    await client.query(`CREATE SCHEMA ${ident(schema)}`);
     await fillZoo(client, schema, major);
-    await client.query("SELECT microsharding.microsharding_ensure_active($1)", [shard]);
+    if (shard !== null) await client.query("SELECT microsharding.microsharding_ensure_active($1)", [shard]);
     await client.query(`COMMENT ON SCHEMA ${ident(schema)} IS 'somebody''s "own" text'`);
     await client.query("SELECT microsharding.microsharding_set_factor_($1, $2)", [schema, "2.5"]);
   });

@@ -29,6 +29,7 @@ UPDATE team SET captain = id;
 INSERT INTO team (id, name, low, high) VALUES (100, 'odd', 5, 9), (101, 'long name indeed', 6, 9);
 ALTER TABLE team ADD CONSTRAINT short_name CHECK (length(name) < 10) NOT VALID;
 ALTER TABLE person ADD COLUMN lost integer DEFAULT 12345;
+ALTER TABLE person ALTER COLUMN lost DROP DEFAULT;
 ALTER TABLE person ADD CONSTRAINT orphan FOREIGN KEY (lost) REFERENCES team NOT VALID;
 COMMENT ON CONSTRAINT "check; --" ON team IS 'a check';
 COMMENT ON CONSTRAINT circular ON team IS 'round';
