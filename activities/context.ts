@@ -164,18 +164,27 @@ export class Step {
    * Asks Temporal whether this attempt still is the one that counts: a worker that was frozen or cut off
    * does not know that another one has taken over, and would repeat what must not be repeated. To be asked
    * between the opening of a session and its first change: whoever takes over later ends that session
-   * (endOrphans), and whoever was replaced before changes nothing.
+   * (endOrphans), and whoever was replaced before changes nothing. Answers whether it is to be aborted.
    */
-  async ensureCurrent(): Promise<void> {
+  async ensureCurrent(): Promise<{ cancelled: boolean }> {
     const { client, info } = this.#context;
     try {
       await client.activity.heartbeat(info.taskToken, this.#lastBeat);
+      return { cancelled: false };
     } catch (error) {
       if (error instanceof ActivityNotFoundError) throw new StaleAttemptError(this.schema);
-      // To be cancelled, paused or reset is this attempt's own affair.
-      if (error instanceof ActivityCancelledError || error instanceof ActivityPausedError) return;
-      if (error instanceof ActivityResetError) return;
+      if (error instanceof ActivityCancelledError) return { cancelled: true };
+      if (error instanceof ActivityPausedError || error instanceof ActivityResetError)
+        return { cancelled: false };
       throw new TemporalUnreachableError(error);
+    }
+  }
+
+  /** Throws the cancellation that ensureCurrent saw: the worker learns of it by a heartbeat of its own. */
+  async awaitCancellation(): Promise<never> {
+    for (;;) {
+      this.beat({ note: "aborting" });
+      await this.pause(POLL_MS);
     }
   }
 

@@ -1,9 +1,7 @@
-import { pipeline } from "node:stream/promises";
-
 import type pg from "pg";
 import type { ClientBase } from "pg";
-import { from as copyFrom, to as copyTo } from "pg-copy-streams";
 
+import { relayCopy } from "../src/postgres/copy-relay.ts";
 import { ident, qualified } from "../src/postgres/quote.ts";
 import { dropSlots } from "../src/postgres/replication.ts";
 import { keyStatements, type Statement } from "../src/postgres/statements.ts";
@@ -182,13 +180,20 @@ export async function copyRows(
 ): Promise<void> {
   const columns = table.columns.length > 0 ? ` (${table.columns.map(ident).join(", ")})` : "";
   const format = table.binarySafe ? "binary" : "text";
-  const out = source.query(copyTo(`COPY ${name.from}${columns} TO STDOUT (FORMAT ${format})`));
-  const into = destination.query(
-    copyFrom(`COPY ${name.to}${columns} FROM STDIN (FORMAT ${format}${freeze ? ", FREEZE" : ""})`),
+  let seen = 0;
+  const rows = await relayCopy(
+    source,
+    `COPY ${name.from}${columns} TO STDOUT (FORMAT ${format})`,
+    destination,
+    `COPY ${name.to}${columns} FROM STDIN (FORMAT ${format}${freeze ? ", FREEZE" : ""})`,
+    (chunk, rowsInIt) => {
+      counters.bytes += chunk;
+      counters.tuples += rowsInIt;
+      seen += rowsInIt;
+    },
   );
-  out.on("data", (chunk: Buffer) => (counters.bytes += chunk.length));
-  await pipeline(out, into);
-  counters.tuples += into.rowCount ?? 0;
+  // The binary format has a header and a trailer, which look like rows.
+  counters.tuples += rows - seen;
 }
 
 async function keysPresent(client: ClientBase, table: string): Promise<Set<string>> {

@@ -93,7 +93,7 @@ async function withPlan<T>(
       // Plans the statements of the locked part once, so that the lock does not wait for a planner.
       await schemaFingerprint(source, schema);
       await readSequenceValues(source, schema, facts.sequences);
-      await current;
+      if ((await current).cancelled) await step.awaitCancellation();
       return use({
         step,
         facts,

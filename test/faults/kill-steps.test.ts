@@ -6,6 +6,7 @@ import { waitFor } from "../support/index.ts";
 import type { WorkerProcess } from "../support/worker.ts";
 import { createWorld, resultOf, type World } from "../support/world.ts";
 import { attemptsOf, contentBefore, expectMoved, expectSound, LARGE, loadedShard } from "./shard.ts";
+import { copying, indexing } from "./steps.ts";
 
 interface Kill {
   step: string;
@@ -16,14 +17,6 @@ interface Kill {
   copyMethod?: MoveInput["copyMethod"];
 }
 
-/** True when such a backend is at work on the destination for this database. */
-const busy =
-  (where: string, view = "pg_stat_activity a") =>
-  async ({ b }: World): Promise<boolean> =>
-    (await b.rows(`SELECT FROM ${view} WHERE a.datname = current_database() AND ${where}`)).length > 0;
-
-const copying = busy("tuples_processed > 1000", "pg_stat_progress_copy a");
-
 const KILLS: Kill[] = [
   { step: "preflight", fault: "after preflight" },
   { step: "create structure", fault: "after create structure" },
@@ -33,7 +26,7 @@ const KILLS: Kill[] = [
   {
     step: "build indexes",
     fault: "before build indexes",
-    inside: busy("tuples_done + blocks_done > 0", "pg_stat_progress_create_index a"),
+    inside: indexing,
   },
   { step: "analyze", fault: "after analyze", copyMethod: "tablesync" },
   { step: "wait for lag", fault: "after wait for lag" },
