@@ -157,7 +157,7 @@ export const schemas: Check = async ({ source, destination, request, from, to, w
     ...(here.exists ? [] : [`there is no schema "${request.schema}" on ${from.name}`]),
     ...(there.exists && !isMarkOf(there.comment, workflowId)
       ? [
-          `schema "${request.schema}" exists on ${to.name} already: rename or drop it${there.comment?.startsWith("shardferry") ? ` (it is a ${there.comment.replace("shardferry: ", "")}; "shardferry cleanup" removes it)` : ""}`,
+          `schema "${request.schema}" exists on ${to.name} already: rename or drop it${there.comment?.startsWith("shardferry") ? ` (it is a ${there.comment.replace("shardferry: ", "")})` : ""}`,
         ]
       : []),
   ];

@@ -30,7 +30,7 @@ BEGIN
     RAISE EXCEPTION 'schema % is a half-made or an old copy of a shard, and cannot be activated', wrong
       USING ERRCODE = 'object_not_in_prerequisite_state',
         DETAIL = COALESCE(obj_description(quote_ident(wrong)::regnamespace, 'pg_namespace'), 'It was left by a move.'),
-        HINT = 'Let the move that builds it end, or remove it with "shardferry cleanup".';
+        HINT = 'Let the move that builds it end, or drop it if none runs any more.';
   END IF;
 
   -- The order keeps two sessions with overlapping ranges from waiting for each other.

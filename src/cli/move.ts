@@ -59,6 +59,8 @@ function summary(result: MoveResult): string {
   if (!activated) {
     return `Rehearsed ${schema} from ${from} to ${to}: ${amount}. Nothing was switched; the copy is ${leftover} on ${to}.`;
   }
-  const old = leftover ? ` The old copy is ${leftover} on ${from}, until \`shardferry cleanup\`.` : "";
+  const old = leftover
+    ? ` The old copy is ${leftover} on ${from}; drop that schema when it is no longer needed.`
+    : "";
   return `Moved ${schema} from ${from} to ${to}: ${amount}; writers were blocked for ${Math.ceil(writeBlockedMs)} ms.${old}`;
 }

@@ -42,7 +42,7 @@ export async function loadConfigFile(path: string, action: string): Promise<Conf
 
 async function load(path: string): Promise<unknown> {
   const extension = extname(path);
-  if (extension === ".json") return JSON.parse(await readFile(path, "utf8")) as unknown;
+  if (extension === ".json") return parseJson(await readFile(path, "utf8"));
   if (!/ts$/.test(extension)) return defaultExport(await import(pathToFileURL(path).href));
   const { createJiti } = await import("jiti");
   return defaultExport(await createJiti(import.meta.url).import(path));
@@ -77,4 +77,14 @@ function configText(value: unknown): string | null | undefined {
   if (typeof value === "string" || typeof value === "number" || typeof value === "boolean")
     return String(value);
   return undefined;
+}
+
+/** V8 quotes the text around a mistake, in which a password may stand. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    const position = /position \d+(?: \(line \d+ column \d+\))?/.exec((error as Error).message)?.[0];
+    throw new Error(`it is not valid JSON${position ? ` (at ${position})` : ""}`);
+  }
 }

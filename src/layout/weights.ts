@@ -27,13 +27,15 @@ export async function customWeights(
   const weights = new Map<string, Weight>();
   const query = sql.trim().replace(/;+$/, "");
   let name: string | null = null;
+  // Who lists or plans does not expect to change anything.
+  await client.query("SET default_transaction_read_only TO on");
   for (let i = 0; i < schemas.length; i += BATCH) {
     for (const [schema, answer] of await ask(client, schemas.slice(i, i + BATCH), query)) {
       name ??= answer.fields[0]?.name ?? null;
       weights.set(schema, toWeight(answer));
     }
   }
-  await client.query("RESET search_path");
+  await client.query("RESET search_path; RESET default_transaction_read_only");
   // "?column?" is PostgreSQL's word for a column that was given no name.
   return { name: name?.startsWith("?") ? null : name, weights };
 }

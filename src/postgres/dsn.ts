@@ -97,10 +97,15 @@ export function parseDsn(text: string, env: NodeJS.ProcessEnv = process.env): Ds
 export function parseDsnList(text: string, env: NodeJS.ProcessEnv = process.env): Dsn[] {
   const parts = text.split(/[,\s]+/).filter((part) => part !== "");
   const ports = (env["PGPORT"] ?? "").split(",");
+  // Guessing would send a DSN to another one's port, where the duplicate is then filtered out without a word.
+  if (ports.length > 1 && parts.length > 0 && ports.length !== parts.length)
+    throw new UsageError(
+      `PGPORT has ${ports.length} ports for ${parts.length} hosts: give one for all, or one each.`,
+    );
   return parts.map((part, i) => {
     // PGHOSTADDR is the address of one host; with several DSNs it would send all of them to the same server.
     const own = parts.length > 1 ? { ...env, PGHOSTADDR: undefined } : { ...env };
-    if (ports.length > 1) own["PGPORT"] = ports.length === parts.length ? ports[i]! : ports[0]!;
+    if (ports.length > 1) own["PGPORT"] = ports[i]!;
     try {
       return parseDsn(part, own);
     } catch (error) {
