@@ -5,8 +5,8 @@ import type pg from "pg";
 /**
  * COPY from one session to another. The rows never become anything but bytes: a CopyData message that a
  * server sends looks exactly like one that a client sends, so whole chunks are handed on as they came, and
- * only the messages' headers are looked at, to find the end. Measured with 2.7 million rows on two cores:
- * pg-copy-streams took 8.7 s, this 3.5 s, since parsing each message took longer than the servers' work.
+ * only the messages' headers are looked at, to find the end. Moving 2.7 million rows, the worker took 1.8 s of
+ * processor time this way instead of 2.4 s with pg-copy-streams, and 25 MB less memory.
  */
 
 /** Types of messages. */
@@ -31,8 +31,8 @@ export type OnRows = (bytes: number, rows: number) => void;
 
 /**
  * Runs `COPY … TO STDOUT` in one session and `COPY … FROM STDIN` in another and carries the rows across;
- * answers how many. When the destination fails, the session on the source is ended, since a COPY cannot be
- * stopped otherwise.
+ * answers how many. Unless it is an error of the source's, a failure ends both sessions: the source would go
+ * on sending to the last row, and the destination would take the next statement for the rest of a row.
  */
 export async function relayCopy(
   source: pg.Client,
@@ -52,13 +52,18 @@ export async function relayCopy(
     () => into.finish(),
     (error: unknown) => {
       failure ??= error;
-      into.fail("the rows of the source have ended early");
+      // A connection that broke may have done so in the middle of a row.
+      if (out.isReading) into.abandon();
+      else into.fail("the source has failed");
     },
   );
   const received = into.ended.catch((error: unknown) => {
-    // Otherwise it fails because we told it so.
-    if (failure === undefined) out.abandon();
-    failure ??= error;
+    // Otherwise it has failed because we told it so.
+    if (failure === undefined) {
+      failure = error;
+      into.abandon();
+      if (out.isReading) out.abandon();
+    }
     return 0;
   });
   const [rows] = await Promise.all([received, sent]);
@@ -101,7 +106,12 @@ class CopyIn {
   }
 
   fail(reason: string): void {
-    if (this.#wire?.stream.writable) this.#wire.sendCopyFail(reason);
+    if (this.#wire!.stream.writable) this.#wire!.sendCopyFail(reason);
+  }
+
+  /** Ends the session. */
+  abandon(): void {
+    this.#wire!.stream.destroy();
   }
 
   handleCopyInResponse(): void {}
@@ -155,9 +165,14 @@ class CopyOut {
     wire.query(this.text);
   }
 
-  /** Ends the session if rows are still to come: the server would go on sending to the last one. */
+  /** True until the last row has been read. */
+  get isReading(): boolean {
+    return this.#stream!.listeners("data").includes(this.#onData);
+  }
+
+  /** Ends the session. */
   abandon(): void {
-    if (this.#stream?.listeners("data").includes(this.#onData)) this.#stream.destroy();
+    this.#stream!.destroy();
   }
 
   /** Finds the runs of rows in a chunk and hands them on. */
