@@ -88,6 +88,12 @@ describe("list", () => {
     assert.match(stdout, /Shard +users +Share +Factor +last +place/);
   });
 
+  it("changes nothing, whatever the query of the user says", async () => {
+    const { status, stderr } = await run(["list", "--weight-sql=DELETE FROM users RETURNING 1"], islands);
+    assert.equal(status, 1);
+    assert.match(stderr, /read-only transaction/);
+  });
+
   it("names the shard in which the query of the user fails", async () => {
     await islands.b.rows("CREATE TABLE sh0003.only_here ()");
     const { status, stderr } = await run(["list", "--weight-sql=SELECT count(*) FROM only_here"], islands);

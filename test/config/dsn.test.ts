@@ -102,6 +102,14 @@ describe("parseDsn", () => {
 });
 
 describe("parseDsnList", () => {
+  it("refuses a list of ports that does not fit the hosts, instead of losing an island", () => {
+    assert.throws(
+      () => parseDsnList("db1,db2", { ...ENV, PGPORT: "1,2,3" }),
+      /PGPORT has 3 ports for 2 hosts/,
+    );
+    assert.throws(() => parseDsnList("db1", { ...ENV, PGPORT: "1,2" }), UsageError);
+  });
+
   it("splits at commas and white space, and pairs a list of ports", () => {
     const names = parseDsnList("db1, db2:1\n postgresql://db3/x,", ENV).map(({ name }) => name);
     assert.deepEqual(names, ["db1/main", "db2:1/main", "db3/x"]);
