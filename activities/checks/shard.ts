@@ -131,12 +131,16 @@ export const moneyFormat: Check = async ({ source, destination, request, from, t
   );
   const column = rows[0];
   if (!column) return [];
-  const format = async (client: ClientBase): Promise<string> =>
-    (await client.query<{ lc_monetary: string }>("SHOW lc_monetary")).rows[0]!.lc_monetary;
+  const format = async (client: ClientBase): Promise<{ locale: string; sample: string }> => {
+    const { rows } = await client.query<{ locale: string; sample: string }>(
+      "SELECT current_setting('lc_monetary') AS locale, (-1234567.89)::numeric::money::text AS sample",
+    );
+    return rows[0]!;
+  };
   const [here, there] = [await format(source), await format(destination)];
-  if (here === there) return [];
+  if (here.sample === there.sample) return [];
   return [
-    `column "${column.column}" of table "${column.table}" on ${from.name} is of type money, and lc_monetary is ${here} there but ` +
-      `${there} on ${to.name}: ALTER DATABASE … SET lc_monetary = '${here}' on ${to.name}`,
+    `column "${column.column}" of table "${column.table}" on ${from.name} is of type money, and lc_monetary is ${here.locale} there but ` +
+      `${there.locale} on ${to.name}: ALTER DATABASE … SET lc_monetary = '${here.locale}' on ${to.name}`,
   ];
 };

@@ -45,5 +45,5 @@ export const INBOUND = `,
       AND d.classid <> ALL (array_remove(ARRAY['pg_publication_rel'::regclass, 'pg_extension'::regclass,
         to_regclass('pg_catalog.pg_publication_namespace')]::oid[], NULL))
       AND NOT EXISTS (SELECT FROM inside j WHERE j.classid = d.classid AND j.objid = d.objid)
-    ORDER BY d.classid, d.objid, d.objsubid
+    ORDER BY d.classid, d.objid, d.objsubid, d.refobjsubid DESC
   )`;
