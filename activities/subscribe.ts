@@ -3,7 +3,7 @@ import type { ClientBase } from "pg";
 import { toConninfo } from "../src/postgres/dsn.ts";
 import { withLockRetry } from "../src/postgres/locks.ts";
 import { qualified } from "../src/postgres/quote.ts";
-import { ensurePublication, ensureSlot, ensureSubscription } from "../src/postgres/replication.ts";
+import { ensureSlot, ensureSubscription, publicationSql } from "../src/postgres/replication.ts";
 import { readTables, type Table } from "../src/postgres/tables.ts";
 import type { StepProgress, StepReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
@@ -17,14 +17,14 @@ const WAL_SENDER_TIMEOUT = "300s";
  * copying. For a direct copy the slot is made by the copy itself, from whose snapshot it reads.
  */
 export async function subscribe(step: Step): Promise<StepReport> {
-  const { names, input } = step;
+  const { input } = step;
   await step.endOrphans(step.from);
   const tables = await publishedTables(step);
   const done = [
     await step.session(step.from, {}, async (client) => {
       await step.ensureCurrent();
       await setIdentities(step, client);
-      return ensurePublication(client, names.publication, step.schema, tables);
+      return publish(step, client, tables);
     }),
   ];
   if (input.plan.copyMethod === "tablesync") {
@@ -44,12 +44,16 @@ export async function publishedTables(step: Step): Promise<Table[]> {
 /** Must come before the publication: publishing a table without identity fails the application's updates. */
 async function setIdentities(step: Step, client: ClientBase): Promise<void> {
   for (const { table } of step.input.plan.identityOverrides) {
-    await withLockRetry(
-      client,
-      `ALTER TABLE ONLY ${qualified(step.schema, table)} REPLICA IDENTITY FULL`,
-      step,
-    );
+    const full = `ALTER TABLE ONLY ${qualified(step.schema, table)} REPLICA IDENTITY FULL`;
+    await withLockRetry(client, full, step, (use) => step.onSource(use));
   }
+}
+
+/** Needs a lock on each table that lets writers through, but no vacuum and no DDL. */
+async function publish(step: Step, client: ClientBase, tables: readonly Table[]): Promise<string | null> {
+  const sql = await publicationSql(client, step.names.publication, step.schema, tables);
+  if (sql) await withLockRetry(client, sql, step, (use) => step.onSource(use));
+  return sql;
 }
 
 /** Slot creation waits for every transaction that is open on the source's server: says for which. */

@@ -116,7 +116,8 @@ async function restoreIdentities(client: ClientBase, step: Step, schema: string)
       [name],
     );
     if (rows[0]?.now !== "f" || was === "i") continue;
-    await withLockRetry(client, `ALTER TABLE ONLY ${name} REPLICA IDENTITY ${WORDS[was]}`, step);
+    const restore = `ALTER TABLE ONLY ${name} REPLICA IDENTITY ${WORDS[was]}`;
+    await withLockRetry(client, restore, step, (use) => step.onSource(use));
   }
 }
 

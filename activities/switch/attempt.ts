@@ -2,7 +2,7 @@ import type pg from "pg";
 import type { ClientBase } from "pg";
 
 import { schemaFingerprint } from "../../src/postgres/fingerprint.ts";
-import { type Blocker, blockersOf, LOCK_TIMEOUT_MS } from "../../src/postgres/locks.ts";
+import { blockersDuring, describeBlockers, LOCK_TIMEOUT_MS } from "../../src/postgres/locks.ts";
 import { qualified } from "../../src/postgres/quote.ts";
 import { readSchema } from "../../src/postgres/tables.ts";
 import type { StepProgress } from "../../workflows/contract.ts";
@@ -146,32 +146,15 @@ async function lockEverything(plan: SwitchPlan): Promise<string | null> {
     () => null,
     (error: Error) => error,
   );
-  const watched = whoBlocks(plan, locked);
+  const watched = blockersDuring(source, locked, (use) => use(plan.sourceObserver));
+  watched.catch(() => undefined);
   const error = await locked;
-  const blockers = await watched;
   if (error === null) return null;
   await source.query("ROLLBACK");
   const { code } = error as { code?: string };
   const waitedInVain = code === "55P03" || code === "57014" || code === "40P01";
   if (!waitedInVain) throw error;
-  return blockers.length > 0
-    ? blockers.map((blocker) => blocker.text).join("; ")
-    : "a lock on the shard's tables";
-}
-
-/** Looks, halfway through the wait, who blocks; an autovacuum gives way when told, but waits a second by itself. */
-async function whoBlocks(plan: SwitchPlan, locked: Promise<unknown>): Promise<Blocker[]> {
-  const waiting = await Promise.race([
-    locked.then(() => false),
-    new Promise<boolean>((resolve) => setTimeout(() => resolve(true), LOCK_TIMEOUT_MS / 2)),
-  ]);
-  if (!waiting) return [];
-  const pid = (plan.source as unknown as { processID: number }).processID;
-  const blockers = await blockersOf(plan.sourceObserver, pid);
-  for (const blocker of blockers) {
-    if (blocker.cancellable) await plan.sourceObserver.query("SELECT pg_cancel_backend($1)", [blocker.pid]);
-  }
-  return blockers;
+  return describeBlockers(await watched);
 }
 
 /** The position that the destination has to reach, and the values of the sequences; nobody can write now. */

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from "node:timers/promises";
+
 import type { ClientBase } from "pg";
 
 /** Who holds a lock that we want. */
@@ -29,6 +31,36 @@ export async function blockersOf(client: ClientBase, pid: number): Promise<Block
 /** Milliseconds that a statement of ours may make others queue behind it. */
 export const LOCK_TIMEOUT_MS = 100;
 
+/** Lends another session on the server where a lock is waited for. */
+export type Lend = <T>(use: (client: ClientBase) => Promise<T>) => Promise<T>;
+
+/**
+ * Looks, halfway through the wait of a session for a lock, who blocks it. An autovacuum gives way when told
+ * to; by itself it would after a second, which is longer than we wait.
+ */
+export async function blockersDuring(
+  waiter: ClientBase,
+  wait: Promise<unknown>,
+  lend: Lend,
+): Promise<Blocker[]> {
+  const over = wait.then(
+    () => true,
+    () => true,
+  );
+  if (await Promise.race([over, delay(LOCK_TIMEOUT_MS / 2, false, { ref: false })])) return [];
+  const { processID } = waiter as unknown as { processID: number };
+  return lend(async (client) => {
+    const blockers = await blockersOf(client, processID);
+    for (const { pid, cancellable } of blockers)
+      if (cancellable) await client.query("SELECT pg_cancel_backend($1)", [pid]);
+    return blockers;
+  });
+}
+
+/** What is said of those who block. */
+export const describeBlockers = (blockers: readonly Blocker[]): string =>
+  blockers.length > 0 ? blockers.map(({ text }) => text).join("; ") : "a lock on the shard's tables";
+
 /** What a retry loop needs of the step that runs it. */
 export interface Patience {
   pause(ms: number): Promise<void>;
@@ -40,19 +72,27 @@ export const backoffMs = (attempt: number): number =>
   Math.min(1000, 50 * 2 ** attempt) * (0.5 + Math.random() / 2);
 
 /**
- * Runs a statement that needs a strong lock on a live table: with a short lock timeout and retries, since
- * everybody else queues behind a lock that is waited for (an insert waited 3.2 s behind one).
+ * Runs a statement that needs a lock on live tables: with a short lock timeout and retries, since everybody
+ * else queues behind a lock that is waited for (an insert waited 3.2 s behind one).
  */
-export async function withLockRetry(client: ClientBase, sql: string, patience: Patience): Promise<void> {
+export async function withLockRetry(
+  client: ClientBase,
+  sql: string,
+  patience: Patience,
+  lend: Lend,
+): Promise<void> {
   for (let attempt = 0; ; attempt++) {
+    // One round trip, one transaction.
+    const done = client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; ${sql}`);
+    const watching = blockersDuring(client, done, lend);
+    watching.catch(() => undefined);
     try {
-      // One round trip, one transaction.
-      await client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; ${sql}`);
+      await done;
       return;
     } catch (error) {
       if ((error as { code?: string }).code !== "55P03") throw error;
-      patience.beat({ waitingFor: `a lock: ${sql}` });
-      await patience.pause(backoffMs(attempt));
     }
+    patience.beat({ waitingFor: describeBlockers(await watching) });
+    await patience.pause(backoffMs(attempt));
   }
 }

@@ -3,8 +3,8 @@ import type { ClientBase } from "pg";
 import { ident, literal, qualified } from "./quote.ts";
 import type { Table } from "./tables.ts";
 
-/** Creates the publication over the given tables, each by itself (ONLY), or leaves the one that is there. */
-export async function ensurePublication(
+/** The statement that publishes the given tables, each by itself (ONLY); null when the publication is there. */
+export async function publicationSql(
   client: ClientBase,
   name: string,
   schema: string,
@@ -13,9 +13,7 @@ export async function ensurePublication(
   const { rowCount } = await client.query("SELECT FROM pg_publication WHERE pubname = $1", [name]);
   if (rowCount) return null;
   const list = tables.map((table) => `ONLY ${qualified(schema, table.name)}`).join(", ");
-  const sql = `CREATE PUBLICATION ${ident(name)}${list && ` FOR TABLE ${list}`}`;
-  await client.query(sql);
-  return sql;
+  return `CREATE PUBLICATION ${ident(name)}${list && ` FOR TABLE ${list}`}`;
 }
 
 /**

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 
 import type { WorkflowHandle } from "@temporalio/client";
+import type { Client } from "pg";
 
 import { expectNoLeftovers, type TestDatabase } from "../support/index.ts";
 import { Ledger, type LedgerResult } from "../support/ledger.ts";
@@ -43,7 +44,7 @@ export async function loadedShard(
 }
 
 /** Everything of a schema that a move must bring along, except for what the writers change. */
-async function contentOf(database: TestDatabase, schema: string): Promise<object> {
+async function contentOf(database: Pick<TestDatabase, "rows">, schema: string): Promise<object> {
   const [row] = await database.rows<{ content: object }>(
     `SELECT json_build_object(
        'large', (SELECT md5(string_agg(x::text, ',' ORDER BY id)) FROM ${schema}.large x),
@@ -89,8 +90,12 @@ export async function expectUntouched(world: World, before: object): Promise<voi
   await expectNoLeftovers(a, b);
 }
 
-/** What expectMoved and expectUntouched compare with. */
-export const contentBefore = (world: World): Promise<object> => contentOf(world.a, "sh0042");
+/** What expectMoved and expectUntouched compare with; with a client, as that session's transaction sees it. */
+export const contentBefore = ({ a }: World, client?: Client): Promise<object> =>
+  contentOf(
+    client ? { rows: async <Row extends object>(sql: string) => (await client.query<Row>(sql)).rows } : a,
+    "sh0042",
+  );
 
 async function schemasOf(database: TestDatabase): Promise<string[]> {
   const rows = await database.rows<{ name: string }>(

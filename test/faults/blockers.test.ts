@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { startPostgres } from "../../src/sandbox/index.ts";
+import { testIslands, waitFor } from "../support/index.ts";
+import { createWorld, resultOf, waitingFor } from "../support/world.ts";
+import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
+
+/** Milliseconds that others may have to wait behind our request for a lock. */
+const OTHERS_MS = 1000;
+/** How long the transaction in the way stays open. */
+const BLOCK_MS = Number(process.env["SHARDFERRY_TEST_BLOCK_MS"] ?? 8000);
+
+describe("a move whose lock is held by others", { concurrency: 3, timeout: 300_000 }, () => {
+  for (const [what, sql] of [
+    ["a transaction that has written", "INSERT INTO sh0042.large (a) VALUES ('blocker')"],
+    ["a transaction that has called nextval", "SELECT nextval('sh0042.ids')"],
+    ["a reader with FOR UPDATE", "SELECT FROM sh0042.large WHERE id = 1 FOR UPDATE"],
+  ] as const) {
+    it(`waits for ${what}, says who it is, keeps nobody waiting, and then switches`, async () => {
+      const world = await createWorld();
+      const ledger = await loadedShard(world, { rate: 200 });
+      await world.startWorker();
+      const handle = await world.startMove({ wait: true });
+      await waitFor(async () => (await handle.query<{ phase: string }>("progress")).phase === "paused", {
+        what: "the pause before the switch",
+        timeout: 60_000,
+      });
+      const before = await world.a.withClient(async (blocker) => {
+        const { rows } = await blocker.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+        await blocker.query("BEGIN");
+        await blocker.query(sql);
+        ledger.takeLongestGap();
+        await handle.signal("confirm");
+        const reason = await waitFor(() => waitingFor(handle), { what: "the move to say who blocks it" });
+        assert.ok(reason.includes(`pid ${rows[0]!.pid} postgres`), reason);
+        assert.ok(reason.includes(sql), reason);
+        await sleep(BLOCK_MS);
+        // For the time of the move, a table without key has another replica identity.
+        const content = { ...(await contentBefore(world, blocker)), identity: "d" };
+        assert.ok(ledger.takeLongestGap() < OTHERS_MS, "others had to wait");
+        await blocker.query("COMMIT");
+        return content;
+      });
+      const { leftover } = await resultOf(handle);
+      await expectSound(ledger);
+      await expectMoved(world, leftover, before);
+    });
+  }
+
+  it("tells a running autovacuum to give way", async () => {
+    const a = await startPostgres({ name: "vacuuming", settings: { autovacuum_naptime: "1s" } });
+    const { b } = await testIslands();
+    const world = await createWorld({ servers: { a, b } });
+    const ledger = await loadedShard(world);
+    const vacuums = (): Promise<{ pid: number }[]> =>
+      world.a.rows(
+        `SELECT pid FROM pg_stat_activity WHERE query LIKE 'autovacuum: VACUUM%sh0042.large%' AND datname = current_database()`,
+      );
+    await world.startWorker();
+    await world.a.rows(
+      `ALTER TABLE sh0042.large SET (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1,
+         autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0)`,
+    );
+    await world.a.rows("UPDATE sh0042.large SET a = a");
+    const vacuum = await waitFor(async () => (await vacuums())[0], { what: "an autovacuum of the shard" });
+    const before = await contentBefore(world);
+    const handle = await world.startMove();
+    const { leftover, durationMs } = await resultOf(handle);
+    const log = await a.log();
+    assert.match(log, new RegExp(`\\[${vacuum.pid}\\].*canceling autovacuum task`));
+    assert.ok(durationMs < 30_000);
+    await expectSound(ledger);
+    await expectMoved(world, leftover, before);
+  });
+});
