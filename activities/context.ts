@@ -7,6 +7,7 @@ import {
   ActivityNotFoundError,
   ActivityPausedError,
   ActivityResetError,
+  WorkflowNotFoundError,
 } from "@temporalio/client";
 import type pg from "pg";
 import type { ClientBase } from "pg";
@@ -176,6 +177,17 @@ export class Step {
       if (error instanceof ActivityCancelledError) return { cancelled: true };
       if (error instanceof ActivityPausedError || error instanceof ActivityResetError)
         return { cancelled: false };
+      throw new TemporalUnreachableError(error);
+    }
+  }
+
+  /** True when Temporal knows a run of this workflow, and that it has ended. */
+  async isOver(runId: string): Promise<boolean> {
+    try {
+      const handle = this.#context.client.workflow.getHandle(this.workflowId, runId);
+      return (await handle.describe()).status.name !== "RUNNING";
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return false;
       throw new TemporalUnreachableError(error);
     }
   }

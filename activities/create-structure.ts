@@ -3,13 +3,13 @@ import type { ClientBase } from "pg";
 import { ShardferryError } from "../src/errors.ts";
 import { cachedDump, dumpSchema, type SchemaDump } from "../src/postgres/dump.ts";
 import { schemaFingerprint } from "../src/postgres/fingerprint.ts";
-import { isMarkOf, markOf } from "../src/postgres/names.ts";
+import { markOf } from "../src/postgres/names.ts";
 import { ident, literal } from "../src/postgres/quote.ts";
 import { keyStatements, type Statement } from "../src/postgres/statements.ts";
-import { readSchema } from "../src/postgres/tables.ts";
 import type { StepProgress, StructureReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
-import { dropEarlierRuns, dropHalfMadeCopy } from "./undo.ts";
+import { makeRoom } from "./half-made-copy.ts";
+import { dropEarlierRuns } from "./undo.ts";
 import { replicasBehind } from "./wait-for-lag.ts";
 
 /** Statements per transaction: a schema of 10,000 tables in one would run out of lock table memory. */
@@ -45,8 +45,8 @@ export async function createStructure(step: Step): Promise<StructureReport> {
   const statements = [...dump.preData.filter((statement) => !isSchemaItself(statement)), ...keys];
   await step.session(step.to, {}, async (client) => {
     await step.ensureCurrent();
+    await makeRoom(step, client);
     await dropEarlierRuns(step);
-    await dropHalfMadeCopy(step, client);
     await createSchema(client, step, dump.preData);
     await runInBatches(client, statements, step);
   });
@@ -79,8 +79,6 @@ const isSchemaItself = (statement: Statement): boolean =>
 
 /** Creates the schema with its mark in one transaction, so that a half-made copy is always known as one. */
 async function createSchema(client: ClientBase, step: Step, preData: readonly Statement[]): Promise<void> {
-  const { exists, comment } = await readSchema(client, step.schema);
-  if (exists && !isMarkOf(comment, step.workflowId)) throw new SchemaExistsError(step.schema, step.to);
   const create = preData.find((statement) => statement.node === "CreateSchemaStmt");
   await client.query("BEGIN");
   await client.query(create?.sql ?? `CREATE SCHEMA ${ident(step.schema)}`);
@@ -88,15 +86,6 @@ async function createSchema(client: ClientBase, step: Step, preData: readonly St
     `COMMENT ON SCHEMA ${ident(step.schema)} IS ${literal(markOf(step.workflowId, step.runId, step.from))}`,
   );
   await client.query("COMMIT");
-}
-
-class SchemaExistsError extends ShardferryError {
-  constructor(schema: string, island: string) {
-    super(
-      "schema_exists",
-      `schema "${schema}" appeared on ${island} and was not made by this move; it is left alone`,
-    );
-  }
 }
 
 /** Runs statements in transactions of a few hundred, one round trip each. */

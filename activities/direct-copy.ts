@@ -8,6 +8,7 @@ import { keyStatements, type Statement } from "../src/postgres/statements.ts";
 import type { Table } from "../src/postgres/tables.ts";
 import type { Step } from "./context.ts";
 import { structureOf } from "./create-structure.ts";
+import { ensureOwnCopy } from "./half-made-copy.ts";
 import { createSubscription, oldestTransaction, publishedTables } from "./subscribe.ts";
 import { type Copied, copied, Rate } from "./tablesync.ts";
 
@@ -51,6 +52,7 @@ export async function copyDirectly(step: Step): Promise<Copied> {
       await step.ensureCurrent();
       await dropSlots(client, step.names.slot, null);
     });
+    await step.onDestination((client) => ensureOwnCopy(step, client));
     const snapshot = await exportSnapshot(step, walsender);
     await step.watched(
       step.to,

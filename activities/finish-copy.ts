@@ -1,7 +1,7 @@
 import type pg from "pg";
 
 import { schemaFingerprint } from "../src/postgres/fingerprint.ts";
-import { isMarkOf, newSchemaName } from "../src/postgres/names.ts";
+import { newSchemaName, runOfMark } from "../src/postgres/names.ts";
 import { ident, literal } from "../src/postgres/quote.ts";
 import { readSchema } from "../src/postgres/tables.ts";
 import type { SwitchReport } from "../workflows/contract.ts";
@@ -35,7 +35,7 @@ export async function finishCopy(step: Step): Promise<SwitchReport> {
     await Promise.all([step.ensureCurrent(), ensureDurable(destination)]);
     const { comment } = await readSchema(destination, step.schema);
     // An earlier attempt has come to the end, and only its answer was lost.
-    if (!isMarkOf(comment, step.workflowId, step.runId)) return;
+    if (runOfMark(comment, step.workflowId) !== step.runId) return;
     const facts = await readFacts(source, step.schema);
     if (!comment?.endsWith(IN_STEP)) {
       const fingerprint = await schemaFingerprint(source, step.schema);

@@ -7,6 +7,7 @@ import { ensureSlot, ensureSubscription, publicationSql } from "../src/postgres/
 import { readTables, type Table } from "../src/postgres/tables.ts";
 import type { StepProgress, StepReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
+import { ensureOwnCopy } from "./half-made-copy.ts";
 import { ensureDurable } from "./switch/catch-up.ts";
 
 /** Milliseconds without a word after which the source takes a destination for dead. */
@@ -99,6 +100,7 @@ export async function createSubscription(
   });
   return step.session(step.to, {}, async (client) => {
     await Promise.all([step.ensureCurrent(), ensureDurable(client)]);
+    await ensureOwnCopy(step, client);
     return ensureSubscription(client, {
       name: names.subscription,
       slot: names.slot,

@@ -1,10 +1,9 @@
 import type { ClientBase } from "pg";
 
 import { ShardferryError } from "../src/errors.ts";
-import { dropSchemaInBatches } from "../src/postgres/drop-schema.ts";
 import { dropCachedDump } from "../src/postgres/dump.ts";
 import { withLockRetry } from "../src/postgres/locks.ts";
-import { isMarkOf, namesBegin } from "../src/postgres/names.ts";
+import { namesBegin } from "../src/postgres/names.ts";
 import { ident, qualified } from "../src/postgres/quote.ts";
 import {
   disableSubscription,
@@ -14,9 +13,9 @@ import {
   idlePublishers,
   idleSubscriptions,
 } from "../src/postgres/replication.ts";
-import { readSchema } from "../src/postgres/tables.ts";
 import type { StepReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
+import { dropOwnCopy } from "./half-made-copy.ts";
 import { hasLeft } from "./switch/facts.ts";
 
 /** Undoing a move whose source has left would destroy the only copy that is up to date. */
@@ -69,17 +68,9 @@ export async function dropReplication(step: Step, sourceSchema: string): Promise
 export async function dropStructure(step: Step): Promise<StepReport> {
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
   await ensureNotLeft(step);
-  const dropped = await step.session(step.to, {}, (client) => dropHalfMadeCopy(step, client, step.runId));
+  const dropped = await step.session(step.to, {}, (client) => dropOwnCopy(step, client));
   await dropCachedDump(step.runId);
   return { text: dropped ? `dropped the half-made copy on ${step.to}` : `no half-made copy on ${step.to}` };
-}
-
-/** Drops the schema on the destination if, and only if, it has the mark of this workflow (and run). */
-export async function dropHalfMadeCopy(step: Step, client: ClientBase, runId?: string): Promise<boolean> {
-  const { comment } = await readSchema(client, step.schema);
-  if (!isMarkOf(comment, step.workflowId, runId)) return false;
-  await dropSchemaInBatches(client, step.schema, (note) => step.beat({ note }));
-  return true;
 }
 
 /**
@@ -112,7 +103,9 @@ async function restoreIdentities(client: ClientBase, step: Step, schema: string)
   for (const { table, was } of step.input.plan.identityOverrides) {
     const name = qualified(schema, table);
     const { rows } = await client.query<{ now: string }>(
-      "SELECT relreplident AS now FROM pg_class WHERE oid = to_regclass($1)",
+      // Where somebody else publishes it, the table without key must keep it: else its updates fail.
+      `SELECT relreplident AS now FROM pg_class WHERE oid = to_regclass($1)
+         AND oid NOT IN (SELECT prrelid FROM pg_publication_rel)`,
       [name],
     );
     if (rows[0]?.now !== "f" || was === "i") continue;

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { ClientBase } from "pg";
 
 import { findPgDump } from "../../src/postgres/binaries.ts";
-import { isMarkOf, namesBegin } from "../../src/postgres/names.ts";
+import { namesBegin, runOfMark } from "../../src/postgres/names.ts";
 import { runWithConninfo } from "../../src/postgres/replication.ts";
 import { readSchema } from "../../src/postgres/tables.ts";
 import type { Check, Server } from "./context.ts";
@@ -155,7 +155,7 @@ export const schemas: Check = async ({ source, destination, request, from, to, w
   const there = await readSchema(destination, request.schema);
   return [
     ...(here.exists ? [] : [`there is no schema "${request.schema}" on ${from.name}`]),
-    ...(there.exists && !isMarkOf(there.comment, workflowId)
+    ...(there.exists && runOfMark(there.comment, workflowId) === null
       ? [
           `schema "${request.schema}" exists on ${to.name} already: rename or drop it${there.comment?.startsWith("shardferry") ? ` (it is a ${there.comment.replace("shardferry: ", "")})` : ""}`,
         ]

@@ -5,6 +5,7 @@ import { findLibSchema } from "../../src/install.ts";
 import { qualified } from "../../src/postgres/quote.ts";
 import { readSchema, readTables, type Table } from "../../src/postgres/tables.ts";
 import type { Step } from "../context.ts";
+import { ensureOwnCopy } from "../half-made-copy.ts";
 import { readSequences, type Sequence } from "./sequences.ts";
 
 /** All that the switch has to know of the source's schema, read before the lock. */
@@ -109,6 +110,7 @@ export async function ensureReplicated(
   facts: SwitchFacts,
   destination: ClientBase,
 ): Promise<void> {
+  await ensureOwnCopy(step, destination);
   const locked = new Set(step.input.plan.lockedCopies);
   const names = facts.tables.filter((table) => table.kind === "r" && !locked.has(table.name));
   const { rows } = await destination.query<{ name: string }>(

@@ -5,7 +5,7 @@ import { POLL_MS, type Step } from "../context.ts";
 import { TEXT_FORMAT } from "../direct-copy.ts";
 import { copyLocked, LOCK_SESSION } from "./attempt.ts";
 import { ensureDurable, waitUntilApplied } from "./catch-up.ts";
-import { libSchemaOf, type Outcome, readFacts } from "./facts.ts";
+import { ensureReplicated, libSchemaOf, type Outcome, readFacts } from "./facts.ts";
 import { activate, beginArrival, completeSchema } from "./sides.ts";
 
 type Left = NonNullable<Outcome["left"]>;
@@ -57,6 +57,7 @@ async function arrive(
   const { schema, workflowId, runId } = step;
   const entry = { schema, shard, workflowId, runId, epoch: left.epoch };
   await destination.query(beginArrival(lib, entry, step.from).join(";\n"));
+  await ensureReplicated(step, facts, destination);
   await copyLocked(step, facts, source, destination, left.leftover);
   const sql = [...completeSchema(schema, facts), activate(lib, entry), "COMMIT"];
   await destination.query(sql.join(";\n"));

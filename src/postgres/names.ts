@@ -46,11 +46,12 @@ export function replicationNames(workflowId: string, runId: string, schema: stri
 export const markOf = (workflowId: string, runId: string, from: string): string =>
   `${MARK_PREFIX} from ${from} by workflow ${workflowId}, run ${runId}; it is dropped and made again at need`;
 
-/** True when a comment is the mark of this workflow: of any of its runs, or of the given one only. */
-export const isMarkOf = (comment: string | null, workflowId: string, runId = ""): boolean =>
-  comment !== null &&
-  comment.startsWith(MARK_PREFIX) &&
-  comment.includes(`by workflow ${workflowId}, run ${runId}`);
+/** The run that made a half-made copy, told by its mark; null when it is no mark, or that of another workflow. */
+export function runOfMark(comment: string | null, workflowId: string): string | null {
+  const begin = `by workflow ${workflowId}, run `;
+  const at = comment?.startsWith(MARK_PREFIX) ? comment.indexOf(begin) : -1;
+  return at < 0 ? null : comment!.slice(at + begin.length).replace(/;.*$/, "");
+}
 
 /** `YYYYMMDDhhmmss` in UTC. */
 export const timestampSuffix = (at: Date): string => at.toISOString().replace(/\D/g, "").slice(0, 14);

@@ -22,6 +22,8 @@ import { type WorkerOptions, WorkerProcess } from "./worker.ts";
 export interface WorldOptions {
   /** The islands' servers; the shared ones by default. */
   servers?: { a: TestServer; b: TestServer };
+  /** The islands of another world, to look at them from another Temporal namespace. */
+  islands?: { a: TestDatabase; b: TestDatabase };
   /** Where the workflows run; a namespace of the shared server by default. */
   temporal?: TestNamespace;
 }
@@ -103,15 +105,23 @@ after(async () => {
 });
 
 /** Makes a world; everything in it ends with the test file. */
-export async function createWorld({ servers, temporal }: WorldOptions = {}): Promise<World> {
-  const { a: serverA, b: serverB } = servers ?? (await testIslands());
-  const [a, b] = await Promise.all([createDatabase(serverA), createDatabase(serverB)]);
-  await Promise.all([a, b].map((database) => database.withClient((client) => install(client))));
+export async function createWorld({ servers, islands, temporal }: WorldOptions = {}): Promise<World> {
+  const { a, b } = islands ?? (await createIslands(servers ?? (await testIslands())));
   const place = temporal ?? (await createNamespace());
   const connection = await Connection.connect({ address: place.address });
   const world = new World(a, b, place, new Client({ connection, namespace: place.namespace }));
   worlds.push({ world, connection });
   return world;
+}
+
+/** Creates a database with the SQL API on each of the servers. */
+async function createIslands(servers: {
+  a: TestServer;
+  b: TestServer;
+}): Promise<{ a: TestDatabase; b: TestDatabase }> {
+  const [a, b] = await Promise.all([createDatabase(servers.a), createDatabase(servers.b)]);
+  await Promise.all([a, b].map((database) => database.withClient((client) => install(client))));
+  return { a, b };
 }
 
 /** Creates a shard with some tables on a database and activates it there. */
