@@ -132,17 +132,18 @@ async function checkLeftovers({ client }: ConnectedIsland, say: Say): Promise<vo
 
 /** A shard that is active twice takes writes twice. */
 export async function doublyActive(islands: readonly ConnectedIsland[]): Promise<Finding[]> {
-  const places = new Map<string, string[]>();
-  await Promise.all(
+  const active = await Promise.all(
     islands.map(async ({ client, name }) => {
       const api = await findSqlApi(client);
-      if (!api) return;
+      if (!api) return [];
       const { rows } = await client.query<{ schema: string }>(
         `SELECT nspname AS schema FROM (${activeShardsSql(api)}) shard`,
       );
-      for (const { schema } of rows) places.set(schema, [...(places.get(schema) ?? []), name]);
+      return rows.map(({ schema }) => ({ schema, name }));
     }),
   );
+  const places = new Map<string, string[]>();
+  for (const { schema, name } of active.flat()) places.set(schema, [...(places.get(schema) ?? []), name]);
   return [...places]
     .filter(([, names]) => names.length > 1)
     .map(([schema, names]) => ({

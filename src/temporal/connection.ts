@@ -21,6 +21,8 @@ export interface Temporal {
   readonly client: Client;
   /** Brings the embedded server back if it has gone; of any other server nothing is known but to wait. */
   revive(): Promise<void>;
+  /** Remembers a call whose answer nobody may wait for: a retry after the end of the connection would throw. */
+  settleBeforeClose(call: Promise<unknown>): void;
   close(): Promise<void>;
 }
 
@@ -90,7 +92,16 @@ export async function connectClient(
   const revive = async (): Promise<void> => {
     if (target.embedded) await ensureServer(env, say);
   };
-  return { target, client, revive, close: () => connection.close() };
+  const pending = new Set<Promise<unknown>>();
+  const settleBeforeClose = (call: Promise<unknown>): void => {
+    const settled = call.catch(() => undefined).finally(() => pending.delete(settled));
+    pending.add(settled);
+  };
+  const close = async (): Promise<void> => {
+    await Promise.all(pending);
+    await connection.close();
+  };
+  return { target, client, revive, settleBeforeClose, close };
 }
 
 function unreachable(target: TemporalTarget, why: string, cause?: unknown): ShardferryError {

@@ -42,6 +42,7 @@ const IDLE_AFTER_MS = 2500;
 /** Looks at a workflow without adding to its history. What no worker answers in time is left out. */
 export async function takeSnapshot(temporal: Temporal, handle: WorkflowHandle): Promise<Snapshot> {
   const asking = queryProgress(temporal.client, handle);
+  temporal.settleBeforeClose(asking);
   const description = await temporal.client.connection.withDeadline(Date.now() + DESCRIBE_TIMEOUT_MS, () =>
     handle.describe(),
   );
