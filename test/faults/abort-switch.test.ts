@@ -8,7 +8,7 @@ import { contentBefore, expectMoved, expectSound, expectUntouched, loadedShard }
 
 describe(
   "an abort in the switch, and the death of the worker with it",
-  { concurrency: 2, timeout: 120_000 },
+  { concurrency: 2, timeout: 600_000 },
   () => {
     for (const point of ["after commit source", "before commit destination"]) {
       it(`${point}: comes too late, and the switch is finished all the same`, async () => {
@@ -48,7 +48,7 @@ describe(
   },
 );
 
-describe("DDL on the source while a step that reads it is repeated", { timeout: 120_000 }, () => {
+describe("DDL on the source while a step that reads it is repeated", { timeout: 600_000 }, () => {
   it("arrives whole, or ends the move: never the structure of before with the rows of after", async () => {
     const world = await createWorld();
     const ledger = await loadedShard(world);

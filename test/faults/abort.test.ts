@@ -53,7 +53,7 @@ async function abortAt(
   if (hold) worker.goOn();
 }
 
-describe("a move that is aborted", { concurrency: 3, timeout: 300_000 }, () => {
+describe("a move that is aborted", { concurrency: 2, timeout: 600_000 }, () => {
   for (const abort of ABORTS) {
     it(`${abort.when} leaves the source as it was and nothing on the destination`, async () => {
       const world = await createWorld();

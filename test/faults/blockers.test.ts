@@ -12,7 +12,7 @@ const OTHERS_MS = 1000;
 /** How long the transaction in the way stays open. */
 const BLOCK_MS = Number(process.env["SHARDFERRY_TEST_BLOCK_MS"] ?? 8000);
 
-describe("a move whose lock is held by others", { concurrency: 3, timeout: 300_000 }, () => {
+describe("a move whose lock is held by others", { concurrency: 2, timeout: 600_000 }, () => {
   for (const [what, sql] of [
     ["a transaction that has written", "INSERT INTO sh0042.large (a) VALUES ('blocker')"],
     ["a transaction that has called nextval", "SELECT nextval('sh0042.ids')"],

@@ -17,7 +17,7 @@ const IN_A_STEP = [
   "after subscribe",
 ];
 
-describe("a worker that freezes (SIGSTOP)", { concurrency: 4, timeout: 300_000 }, () => {
+describe("a worker that freezes (SIGSTOP)", { concurrency: 2, timeout: 600_000 }, () => {
   for (const point of IN_THE_SWITCH) {
     it(`${point} frees the writers, and finishes when it wakes up`, async () => {
       const world = await createWorld();

@@ -23,7 +23,7 @@ const FREE_MS = 5000;
 /** Milliseconds after the start of a new worker in which the shard has to be active. */
 const ACTIVE_MS = 10_000;
 
-describe("a worker killed with SIGKILL in the switch", { concurrency: 4, timeout: 300_000 }, () => {
+describe("a worker killed with SIGKILL in the switch", { concurrency: 2, timeout: 600_000 }, () => {
   for (const point of STATEMENTS.flatMap((name) => [`before ${name}`, `after ${name}`])) {
     it(`${point}: writers go on, the next worker finishes, and nothing is lost`, async () => {
       const world = await createWorld();

@@ -10,7 +10,7 @@ import { Ledger } from "../support/ledger.ts";
 import { activePlaces, createShard, createWorld, resultOf } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
 
-describe("moves at the same time", { concurrency: 3, timeout: 300_000 }, () => {
+describe("moves at the same time", { concurrency: 2, timeout: 600_000 }, () => {
   it("of one shard are one: Temporal refuses the second, and so does preflight from another namespace", async () => {
     const world = await createWorld();
     const elsewhere = await createWorld({ islands: world });
