@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { Client } from "pg";
 
 import { relayCopy } from "../../src/postgres/copy-relay.ts";
-import { createDatabase, type TestDatabase,testIslands } from "../support/index.ts";
+import { createDatabase, type TestDatabase, testIslands } from "../support/index.ts";
 
 let source: TestDatabase;
 let destination: TestDatabase;
