@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { type PostgresServer, startPostgres, startReplica } from "../../src/sandbox/index.ts";
+import { type Progress, progressQuery } from "../../workflows/contract.ts";
+import { testIslands, waitFor } from "../support/index.ts";
+import { createWorld, resultOf, waitingFor, type World } from "../support/world.ts";
+import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
+
+/** A world whose source has a physical replica. */
+async function worldWithReplica(): Promise<{ world: World; replica: PostgresServer }> {
+  const a = await startPostgres({ name: "primary", version: 17 });
+  const replica = await startReplica(a, { name: "replica-of-a" });
+  const { b } = await testIslands();
+  return { world: await createWorld({ servers: { a, b } }), replica };
+}
+
+const pause = (replica: PostgresServer): Promise<unknown> =>
+  replica.withClient((client) => client.query("SELECT pg_wal_replay_pause()"));
+const resume = (replica: PostgresServer): Promise<unknown> =>
+  replica.withClient((client) => client.query("SELECT pg_wal_replay_resume()"));
+
+describe("a physical replica that does not replay", { timeout: 300_000 }, () => {
+  for (const copyMethod of ["direct", "tablesync"] as const) {
+    it(`keeps a move from copying (${copyMethod}) until it has caught up, and the move says so`, async () => {
+      const { world, replica } = await worldWithReplica();
+      const ledger = await loadedShard(world);
+      const before = await contentBefore(world);
+      await pause(replica);
+      await world.startWorker();
+      const handle = await world.startMove({ maxReplicationLagSec: 1, copyMethod });
+      const reason = await waitFor(() => waitingFor(handle), { what: "the move to say that it waits" });
+      assert.match(reason, /replication lag of at most 1 s: replica-of-a/);
+      assert.deepEqual(await world.b.rows("SELECT FROM sh0042.large"), []);
+      await resume(replica);
+      const { leftover } = await resultOf(handle);
+      await expectSound(ledger);
+      await expectMoved(world, leftover, before);
+    });
+  }
+
+  it("is not waited for any more after skipLag", async () => {
+    const { world, replica } = await worldWithReplica();
+    const ledger = await loadedShard(world);
+    const before = await contentBefore(world);
+    await pause(replica);
+    await world.startWorker();
+    const handle = await world.startMove({ maxReplicationLagSec: 1 });
+    await waitFor(() => waitingFor(handle), { what: "the move to say that it waits" });
+    await handle.signal("skipLag");
+    const { leftover } = await resultOf(handle);
+    const { events } = await handle.query<Progress>(progressQuery);
+    assert.ok(events.some(({ text }) => text.includes("told to go on")));
+    await expectSound(ledger);
+    await expectMoved(world, leftover, before);
+    await resume(replica);
+  });
+});
+
+describe("the confirmation of a move with wait", { timeout: 300_000 }, () => {
+  it("is waited for before the switch, and counts when it comes early", async () => {
+    const world = await createWorld();
+    const ledger = await loadedShard(world);
+    const before = await contentBefore(world);
+    const early = await world.startMove({ wait: true });
+    await early.signal("confirm");
+    await world.startWorker();
+    const { leftover } = await resultOf(early);
+    await expectSound(ledger);
+    await expectMoved(world, leftover, before);
+  });
+});
