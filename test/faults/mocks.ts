@@ -1,0 +1,88 @@
+import { Context } from "@temporalio/activity";
+import { ApplicationFailure } from "@temporalio/common";
+import { NativeConnection, Worker } from "@temporalio/worker";
+
+import {
+  type Activities,
+  type MoveInput,
+  type Plan,
+  TASK_QUEUE,
+  WAIT_QUEUE,
+} from "../../workflows/contract.ts";
+import type { TestNamespace } from "../support/temporal.ts";
+import { bundleWorkflows } from "../support/workflow-bundle.ts";
+
+/** What a mocked step does instead of its work. */
+export type Behaviour = "fails once" | "fails for good" | "waits for its cancellation";
+
+const DATABASE = { systemIdentifier: "1", databaseOid: "1", serverMajor: 17, superuser: true };
+const PLAN: Plan = {
+  copyMethod: "direct",
+  ...{ tables: 1, bytes: 1, rows: 1, source: DATABASE, destination: DATABASE },
+  ...{ identityOverrides: [], lockedCopies: [], warnings: [] },
+};
+
+const done = { text: "done" };
+const switched = { ...done, writeBlockedMs: 1, leftover: "sh0042old_20260101000000" };
+const RESULTS: { [Step in keyof Activities]: Awaited<ReturnType<Activities[Step]>> } = {
+  preflight: PLAN,
+  "create structure": { ...done, fingerprint: "f", replicasBehind: false },
+  subscribe: done,
+  tablesync: { ...done, rows: 1, bytes: 1, replicasBehind: false },
+  "build indexes": done,
+  analyze: done,
+  "wait for lag": done,
+  "lock and switch": switched,
+  "settle switch": null,
+  "finish copy": switched,
+  "clean up": done,
+  "drop replication": done,
+  "drop structure": done,
+};
+
+/** Runs workers whose steps do nothing but note that they ran, and answers the steps in their order. */
+export async function withMockedSteps(
+  { address, namespace }: TestNamespace,
+  behaviours: Partial<Record<keyof Activities, Behaviour>>,
+  use: () => Promise<void>,
+): Promise<string[]> {
+  const ran: string[] = [];
+  const activities = Object.fromEntries(
+    Object.entries(RESULTS).map(([step, result]) => [
+      step,
+      async () => {
+        ran.push(step);
+        await behave(behaviours[step as keyof Activities], ran, step);
+        return result;
+      },
+    ]),
+  );
+  const connection = await NativeConnection.connect({ address });
+  const common = { connection, namespace, activities, maxHeartbeatThrottleInterval: "100ms" } as const;
+  const codePath = await bundleWorkflows();
+  const workers = [
+    await Worker.create({ ...common, taskQueue: TASK_QUEUE, workflowBundle: { codePath } }),
+    await Worker.create({ ...common, taskQueue: WAIT_QUEUE }),
+  ];
+  const [first, second] = workers;
+  await first!.runUntil(second!.runUntil(use()));
+  await connection.close();
+  return ran;
+}
+
+async function behave(behaviour: Behaviour | undefined, ran: string[], step: string): Promise<void> {
+  if (behaviour === "fails for good")
+    throw ApplicationFailure.create({ message: `${step} failed`, type: "mock", nonRetryable: true });
+  if (behaviour === "fails once" && ran.filter((other) => other === step).length === 1)
+    throw ApplicationFailure.create({ message: "passing", type: "mock" });
+  if (behaviour !== "waits for its cancellation") return;
+  const beating = setInterval(() => Context.current().heartbeat(), 50);
+  await Context.current().cancelled.finally(() => clearInterval(beating));
+}
+
+/** The input of a move between two islands that exist in name only. */
+export const INPUT: MoveInput = {
+  ...{ shard: 42, schema: "sh0042", from: "a:5432/app", to: "b:5432/app", wait: false, validateFks: false },
+  ...{ maxReplicationLagSec: 20, copyMethod: "auto", activateOnDestination: true, maxWriteBlockMs: 3000 },
+  deactivateSql: null,
+};
