@@ -9,16 +9,14 @@ import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts
 
 /** Milliseconds that others may have to wait behind our request for a lock. */
 const OTHERS_MS = 1000;
-/** How long the transaction in the way stays open. */
-const BLOCK_MS = Number(process.env["SHARDFERRY_TEST_BLOCK_MS"] ?? 8000);
 
 describe("a move whose lock is held by others", { concurrency: 2, timeout: 600_000 }, () => {
-  for (const [what, sql] of [
-    ["a transaction that has written", "INSERT INTO sh0042.large (a) VALUES ('blocker')"],
-    ["a transaction that has called nextval", "SELECT nextval('sh0042.ids')"],
-    ["a reader with FOR UPDATE", "SELECT FROM sh0042.large WHERE id = 1 FOR UPDATE"],
+  for (const [what, sql, blockMs] of [
+    ["a transaction that has written", "INSERT INTO sh0042.large (a) VALUES ('blocker')", 30_000],
+    ["a transaction that has called nextval", "SELECT nextval('sh0042.ids')", 8000],
+    ["a reader with FOR UPDATE", "SELECT FROM sh0042.large WHERE id = 1 FOR UPDATE", 8000],
   ] as const) {
-    it(`waits for ${what}, says who it is, keeps nobody waiting, and then switches`, async () => {
+    it(`waits ${blockMs / 1000} s for ${what}, says who it is, keeps nobody waiting, and then switches`, async () => {
       const world = await createWorld();
       const ledger = await loadedShard(world, { rate: 200 });
       await world.startWorker();
@@ -41,7 +39,7 @@ describe("a move whose lock is held by others", { concurrency: 2, timeout: 600_0
         const reason = await waitFor(named, { what: "the move to say who blocks it" });
         assert.ok(reason.includes(`pid ${rows[0]!.pid} postgres`), reason);
         assert.ok(reason.includes(sql), reason);
-        await sleep(BLOCK_MS);
+        await sleep(blockMs);
         // For the time of the move, a table without key has another replica identity.
         const content = { ...(await contentBefore(world, blocker)), identity: "d" };
         assert.ok(ledger.takeLongestGap() < OTHERS_MS, "others had to wait");

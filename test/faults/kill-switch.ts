@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { waitFor } from "../support/index.ts";
+import { activePlaces, createWorld, resultOf } from "../support/world.ts";
+import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
+
+/** The statements of the switch, as its fault points name them. */
+export const STATEMENTS = [
+  "lock",
+  "read",
+  "wait",
+  "complete destination",
+  "set sequences",
+  "leave source",
+  "commit source",
+  "commit destination",
+];
+/** From these points on the source has left. */
+const LEFT = new Set(["after commit source", "before commit destination", "after commit destination"]);
+
+/** Milliseconds after the death of the holder of the lock in which writers have to be free. */
+const FREE_MS = 5000;
+/** Milliseconds after the start of a new worker in which the shard has to be active. */
+const ACTIVE_MS = 10_000;
+
+/** Defines the tests of workers that are killed at the given points. */
+export function testKills(points: readonly string[]): void {
+  describe("a worker killed with SIGKILL in the switch", { concurrency: 2, timeout: 600_000 }, () => {
+    for (const point of points) {
+      it(`${point}: writers go on, the next worker finishes, and nothing is lost`, async () => {
+        const world = await createWorld();
+        const { a, b } = world;
+        const ledger = await loadedShard(world);
+        const before = await contentBefore(world);
+        const worker = await world.startWorker({ fault: point });
+        const handle = await world.startMove();
+        await worker.reached(point);
+        await worker.gone();
+
+        if (LEFT.has(point)) {
+          await world.startWorker();
+          const ready = Date.now();
+          await waitFor(async () => (await activePlaces("sh0042", a, b)).includes(b.name), {
+            what: "the shard to be active again",
+            timeout: ACTIVE_MS,
+          });
+          await ledger.nextWrite();
+          assert.ok(Date.now() - ready < ACTIVE_MS);
+        } else {
+          assert.deepEqual(await activePlaces("sh0042", a, b), [a.name]);
+          assert.ok((await ledger.nextWrite()) < FREE_MS, "writers stayed blocked");
+          await world.startWorker();
+        }
+        const { leftover } = await resultOf(handle);
+        await expectSound(ledger);
+        await expectMoved(world, leftover, before);
+      });
+    }
+  });
+}
