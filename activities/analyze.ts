@@ -4,6 +4,7 @@ import { qualified } from "../src/postgres/quote.ts";
 import { readTables } from "../src/postgres/tables.ts";
 import type { StepProgress, StepReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
+import { flushDestination } from "./switch/catch-up.ts";
 
 /** Tables analyzed per round trip. */
 const BATCH = 50;
@@ -41,6 +42,7 @@ export async function analyze(step: Step): Promise<StepReport> {
     const filled = views.map((view) => qualified(step.schema, view)).join(", ");
     if (filled) await step.onDestination((client) => client.query(`ANALYZE ${filled}`));
   });
+  await flushDestination(step);
   return {
     text: `analyzed ${tables.length} tables${views.length > 0 ? `, refreshed ${views.length} materialized views` : ""}`,
     sql: [`${command} …`],

@@ -10,6 +10,7 @@ import { structureOf } from "./create-structure.ts";
 import { placed } from "./direct-copy.ts";
 import { existingObjects, keyOf, relationKey } from "./existing-objects.ts";
 import { shorten } from "./subscribe.ts";
+import { flushDestination } from "./switch/catch-up.ts";
 
 /** Indexes built at the same time, at most; each may use parallel workers of its own. */
 const MAX_LANES = 4;
@@ -45,6 +46,7 @@ export async function buildIndexes(step: Step): Promise<StepReport> {
     rest,
     tables.filter((table) => table.kind === "p").map((table) => table.name),
   );
+  await flushDestination(step);
   return {
     text: `built ${missing.length} indexes and keys, and ${rest.length} further objects`,
     sql: missing.slice(0, 10).map((statement) => shorten(statement.sql, 200)),

@@ -9,6 +9,7 @@ import { keyStatements, type Statement } from "../src/postgres/statements.ts";
 import type { StepProgress, StructureReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { makeRoom } from "./half-made-copy.ts";
+import { flushDestination } from "./switch/catch-up.ts";
 import { dropEarlierRuns } from "./undo.ts";
 import { replicasBehind } from "./wait-for-lag.ts";
 
@@ -50,6 +51,7 @@ export async function createStructure(step: Step): Promise<StructureReport> {
     await createSchema(client, step, dump.preData);
     await runInBatches(client, statements, step);
   });
+  await flushDestination(step);
   return {
     text: `created the structure of "${schema}" on ${step.to}: ${step.input.plan.tables} tables`,
     sql: [`CREATE SCHEMA ${ident(schema)}`],

@@ -1,6 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { ShardferryError } from "../src/errors.ts";
+import { relaxSubscription } from "../src/postgres/replication.ts";
 import type { CopyReport, StepProgress } from "../workflows/contract.ts";
 import { POLL_MS, type Step } from "./context.ts";
 import { copyDirectly } from "./direct-copy.ts";
@@ -21,6 +22,9 @@ export type Copied = Omit<CopyReport, "replicasBehind">;
 /** Times that a tablesync worker may fail without any table getting ready before the copy is given up. */
 const MAX_FAILURES = 30;
 
+/** Seconds without a byte after which the operator is told. */
+const STANDSTILL_SECONDS = 30;
+
 interface SyncState {
   tables: number;
   ready: number;
@@ -38,11 +42,15 @@ async function waitForTablesync(step: Step): Promise<Copied> {
   const rate = new Rate();
   const trouble = new ReplicationTrouble(step);
   let best = { ready: -1, failures: 0, since: Date.now() };
+  let seen = { counters: "", since: Date.now() };
   for (;;) {
     const state = await step.onDestination((client) => readSyncState(client, step.names.subscription));
     await trouble.look();
-    const waitingFor = workerTrouble(step, state, best.since);
+    const counters = `${state.ready} ${state.tuples} ${state.bytes}`;
+    if (counters !== seen.counters) seen = { counters, since: Date.now() };
+    const waitingFor = workerTrouble(step, state, best.since) ?? standstill(step, seen.since);
     if (state.ready === state.tables) {
+      await step.onDestination((client) => relaxSubscription(client, step.names.subscription));
       return { text: copied(state.tuples, state.bytes), rows: state.tuples, bytes: state.bytes };
     }
     if (state.ready > best.ready || state.workers > 0) {
@@ -132,6 +140,14 @@ function workerTrouble(step: Step, state: SyncState, lastMove: number): string |
   return state.waiting > 0 && state.workers === 0
     ? `a free tablesync worker on ${step.to} (max_sync_workers_per_subscription, max_logical_replication_workers)`
     : null;
+}
+
+/** Not every failure of a tablesync worker is counted by PostgreSQL: says when nothing comes of them. */
+function standstill(step: Step, since: number): string | null {
+  const seconds = Math.round((Date.now() - since) / 1000);
+  return seconds < STANDSTILL_SECONDS
+    ? null
+    : `tablesync, which has copied nothing for ${seconds} s; the server logs of ${step.to} and ${step.from} may have the reason`;
 }
 
 /** Turns counters into percent, speed and time left. */

@@ -91,8 +91,9 @@ function subscriptionSql(options: SubscriptionOptions): string {
     `copy_data = ${options.copyData}`,
     `binary = ${options.binary}`,
     "streaming = on",
-    // Nothing is lost by it: what a crash takes away is sent again, until the switch, whose own commit is durable.
-    "synchronous_commit = off",
+    // A tablesync worker notes that its table is done and drops its slot: a crash that took the note but not the
+    // slot would leave the table without a way on ("replication slot … does not exist", for ever; seen on 17).
+    `synchronous_commit = ${options.copyData ? "local" : "off"}`,
     // The owner may be barred by FORCE ROW LEVEL SECURITY from tables that it applies changes to.
     ...(options.serverMajor >= 16 ? ["run_as_owner = true"] : []),
     // A superuser may rely on trust or a password file on the server; others have to send a password.
@@ -100,6 +101,14 @@ function subscriptionSql(options: SubscriptionOptions): string {
   ];
   const publication = ident(options.publication).replaceAll("%", "%%");
   return `CREATE SUBSCRIPTION ${ident(options.name)} CONNECTION %L PUBLICATION ${publication} WITH (${settings.join(", ")})`;
+}
+
+/**
+ * Lets the subscription apply without waiting for the disk. Nothing is lost by it: what a crash takes away is
+ * sent again, until the switch, whose own commit is durable.
+ */
+export async function relaxSubscription(client: ClientBase, name: string): Promise<void> {
+  await client.query(`ALTER SUBSCRIPTION ${ident(name)} SET (synchronous_commit = off)`);
 }
 
 const OWN_SUBSCRIPTION = `

@@ -7,11 +7,12 @@ import { createWorld, resultOf, type World } from "../support/world.ts";
 import { catalogsOf } from "./catalogs.ts";
 import { contentBefore, expectMoved, expectSound, expectUntouched, LARGE, loadedShard } from "./shard.ts";
 
-/** Islands of our own, whose commits survive a crash as they do in production. */
+/** Islands of our own, whose commits survive a crash as they do in production: those that waited for the disk. */
 async function ownWorld(): Promise<{ world: World; a: PostgresServer; b: PostgresServer }> {
+  const settings = { wal_writer_delay: "10s" };
   const [a, b] = await Promise.all([
-    startPostgres({ version: 17, durable: true, name: "source" }),
-    startPostgres({ version: 17, durable: true, name: "destination" }),
+    startPostgres({ version: 17, durable: true, name: "source", settings }),
+    startPostgres({ version: 17, durable: true, name: "destination", settings }),
   ]);
   return { world: await createWorld({ servers: { a, b } }), a, b };
 }
@@ -19,6 +20,7 @@ async function ownWorld(): Promise<{ world: World; a: PostgresServer; b: Postgre
 const CRASHES = [
   { point: "before tablesync", copyMethod: "tablesync" },
   { point: "before build indexes", copyMethod: "direct" },
+  { point: "before analyze", copyMethod: "direct" },
   { point: "after wait", copyMethod: "direct" },
   { point: "after commit source", copyMethod: "direct" },
 ] as const;
