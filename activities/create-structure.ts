@@ -4,6 +4,7 @@ import { ShardferryError } from "../src/errors.ts";
 import { cachedDump, dumpSchema, type SchemaDump } from "../src/postgres/dump.ts";
 import { schemaFingerprint } from "../src/postgres/fingerprint.ts";
 import { markOf } from "../src/postgres/names.ts";
+import { inWordsOf } from "../src/postgres/older-server.ts";
 import { ident, literal } from "../src/postgres/quote.ts";
 import { keyStatements, type Statement } from "../src/postgres/statements.ts";
 import type { StepProgress, StructureReport } from "../workflows/contract.ts";
@@ -43,7 +44,8 @@ export async function createStructure(step: Step): Promise<StructureReport> {
   if (after !== fingerprint) throw new SchemaChangedError(schema, step.from, true);
 
   const keys = step.input.plan.copyMethod === "tablesync" ? keyStatements(dump.postData) : [];
-  const statements = [...dump.preData.filter((statement) => !isSchemaItself(statement)), ...keys];
+  const preData = await inWordsOf(step.input.plan.destination.serverMajor, dump.preData);
+  const statements = [...preData.filter((statement) => !isSchemaItself(statement)), ...keys];
   await step.session(step.to, {}, async (client) => {
     await step.ensureCurrent();
     await makeRoom(step, client);

@@ -125,14 +125,15 @@ async function copyInLanes(
       { settings: { ...TEXT_FORMAT, synchronous_commit: "off" }, pgOptions: step.deps.pgOptions },
       async (source, destination) => {
         onBackend(destination);
-        await source.query(
-          `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${snapshot}'`,
-        );
         for (let table = queue.shift(); table; table = queue.shift()) {
           step.throwIfCancelled();
+          // One transaction a table: a TRUNCATE of the application waits for one table at most, and not in a circle.
+          await source.query(
+            `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${snapshot}'`,
+          );
           await copyTable(step, table, keys, source, destination, counters);
+          await source.query("COMMIT");
         }
-        await source.query("COMMIT");
       },
     );
   await allOrFirstFailure(Array.from({ length: lanes }, lane), () => (queue.length = 0));

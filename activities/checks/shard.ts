@@ -67,7 +67,7 @@ export function tooLargeToLock(locked: readonly Table[], island: string, limit =
   return largest.map(({ name, unlogged, bytes: size }) => {
     const what = unlogged
       ? `unlogged table "${name}" on ${island}`
-      : `table "${name}" on ${island}, which has no key and columns that cannot be compared (such as json or point),`;
+      : `table "${name}" on ${island}, which has no key and columns that cannot be compared (such as json or point) or are generated,`;
     const remedy = unlogged ? "ALTER TABLE … SET LOGGED, or empty it" : "add a primary key";
     return (
       `${what} can only be copied while writers wait, and is too large for that (${toMb(size)} of ${toMb(bytes)} MB ` +
@@ -78,7 +78,7 @@ export function tooLargeToLock(locked: readonly Table[], island: string, limit =
 
 const toMb = (bytes: number): number => Math.ceil(bytes / 1e6);
 
-/** True for unlogged tables, and for those without key whose rows cannot be told apart by comparing all columns. */
+/** True for unlogged tables, and for those without key for which REPLICA IDENTITY FULL does not work. */
 export const needsLockedCopy = (table: {
   kind: string;
   unlogged: boolean;

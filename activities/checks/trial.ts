@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 import { dumpSchema, type SchemaDump } from "../../src/postgres/dump.ts";
+import { inWordsOf } from "../../src/postgres/older-server.ts";
 import { readSchema } from "../../src/postgres/tables.ts";
 import { POLL_MS } from "../context.ts";
 import { placed } from "../direct-copy.ts";
@@ -23,7 +24,7 @@ export const olderServerUnderstands: Check = async (context) => {
   let sql = "";
   try {
     await destination.query("BEGIN; SET LOCAL search_path = ''; SET LOCAL check_function_bodies = off");
-    for (const statement of [...preData, ...postData]) {
+    for (const statement of [...(await inWordsOf(to.identity.serverMajor, preData)), ...postData]) {
       sql = statement.sql;
       await destination.query(placed(statement));
       context.alive();

@@ -19,6 +19,12 @@ export interface SchemaDump {
 const run = promisify(execFile);
 
 /**
+ * Milliseconds that pg_dump waits for its locks before it is started anew: less than the second after which
+ * PostgreSQL takes an application's TRUNCATE for the one to blame for a deadlock.
+ */
+const LOCK_WAIT_MS = 500;
+
+/**
  * Dumps the structure of a schema with pg_dump. pg_dump reads the catalogs of the whole database (1.0 s
  * for one shard of 100 tables among 25,000), so it runs once, and pg_restore splits its archive.
  *
@@ -48,6 +54,7 @@ export async function dumpSchema(
       "--no-publications",
       "--no-subscriptions",
       "--no-password",
+      `--lock-wait-timeout=${LOCK_WAIT_MS}`,
     ];
     await run(pgDump, [...flags, `--schema=${pattern}`, `--file=${archive}`], options);
     const section = async (name: string): Promise<Statement[]> =>
@@ -71,8 +78,11 @@ class DumpError extends ShardferryError {
     super("dump_failed", `pg_dump of schema "${schema}" on ${island} failed: ${(stderr ?? message).trim()}`, {
       cause,
     });
-    // The server restarts, or did so under pg_dump's hands.
-    this.retryable = /connection|terminat|shutting down|starting up|recovery mode/i.test(stderr ?? message);
+    // The server restarts, or did so under pg_dump's hands; or a table was locked.
+    this.retryable =
+      /connection|terminat|shutting down|starting up|recovery mode|statement timeout|deadlock/i.test(
+        stderr ?? message,
+      );
   }
 }
 

@@ -11,7 +11,10 @@ export interface Table {
   replicaIdentity: "d" | "n" | "f" | "i";
   /** True when UPDATE and DELETE can be replicated as the table is. */
   hasIdentity: boolean;
-  /** True when every column can be compared, so that REPLICA IDENTITY FULL works (not so json, point, xml). */
+  /**
+   * True when REPLICA IDENTITY FULL works: every column can be compared (not so json, point, xml), and from 18 on
+   * none is generated, since every UPDATE of such a published table would fail.
+   */
   comparable: boolean;
   /** True when COPY and replication may use the binary format towards another server. */
   binarySafe: boolean;
@@ -53,7 +56,7 @@ const TABLES_SQL = `
       AND c.relkind IN ('r', 'p')
   ),
   attribute AS (
-    SELECT a.*
+    SELECT a.*, a.attgenerated <> '' AND current_setting('server_version_num')::int >= 180000 AS blocks_full
     FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid
     WHERE a.attnum > 0 AND NOT a.attisdropped
   ),
@@ -104,15 +107,23 @@ const TABLES_SQL = `
       a.attrelid,
       array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attgenerated = '') AS columns,
       bool_and(f.binary_safe) AS binary_safe,
-      bool_and(f.comparable) AS comparable
+      bool_and(f.comparable AND NOT a.blocks_full) AS comparable,
+      bool_or(a.blocks_full) AS blocks_full
     FROM attribute a JOIN type_fact f ON f.typ = a.atttypid
     GROUP BY 1
   ),
   key AS (
     SELECT i.indrelid,
-      bool_or(i.indisprimary AND i.indimmediate) AS has_primary_key,
-      bool_or(i.indisreplident) AS has_identity_index
-    FROM pg_index i JOIN relation r ON r.oid = i.indrelid
+      bool_or(i.indisprimary AND i.indimmediate AND NOT g.generated) AS has_primary_key,
+      bool_or(i.indisreplident AND NOT g.generated) AS has_identity_index,
+      bool_or(i.indisreplident AND g.generated) AS has_unsent_identity
+    FROM pg_index i
+    JOIN relation r ON r.oid = i.indrelid
+    -- A generated column is not sent, so no row could be found by it.
+    CROSS JOIN LATERAL (
+      SELECT coalesce(bool_or(a.attgenerated <> ''), false) AS generated
+      FROM attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+    ) g
     WHERE i.indisvalid
     GROUP BY 1
   )
@@ -123,12 +134,12 @@ const TABLES_SQL = `
     r.relpersistence = 'u' AS unlogged,
     r.relreplident AS "replicaIdentity",
     CASE r.relreplident
-      WHEN 'f' THEN coalesce(k.has_primary_key, false) OR coalesce(f.comparable, true)
+      WHEN 'f' THEN coalesce(k.has_primary_key AND NOT f.blocks_full, false) OR coalesce(f.comparable, true)
       WHEN 'd' THEN coalesce(k.has_primary_key, false)
       WHEN 'i' THEN coalesce(k.has_identity_index, false)
       ELSE false
     END AS "hasIdentity",
-    coalesce(f.comparable, true) AS comparable,
+    coalesce(f.comparable, true) AND k.has_unsent_identity IS NOT TRUE AS comparable,
     coalesce(f.binary_safe, true) AS "binarySafe",
     coalesce(f.columns, '{}') AS columns,
     pg_table_size(r.oid) AS bytes,

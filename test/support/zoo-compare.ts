@@ -37,6 +37,17 @@ export async function ddlOf({ database, schema }: Place, bin: string, as = schem
 const renamed = (text: string, schema: string, as: string): string =>
   schema === as ? text : text.replaceAll(schema, () => as);
 
+/** Creates the structure of a schema in another database, with the pg_dump and the psql of its own version. */
+export async function restore({ database, schema }: Place, into: TestDatabase): Promise<void> {
+  const { bin } = database.server;
+  const flags = ["--schema-only", `--schema=${ident(schema)}`, database.dsn];
+  const { stdout } = await run(join(bin, "pg_dump"), flags, { maxBuffer: 1 << 28 });
+  const psql = run(join(bin, "psql"), ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", into.dsn]);
+  // A setting that an older server does not know.
+  psql.child.stdin!.end(stdout.replace(/^SET transaction_timeout = .*$/m, ""));
+  await psql;
+}
+
 /** Settings on which the text of a value depends, and those that keep it from being read. */
 const PINNED = Object.entries({
   ...{ search_path: "''", timezone: "UTC", datestyle: "ISO", intervalstyle: "postgres", bytea_output: "hex" },

@@ -68,45 +68,46 @@ export async function createZoo(
     major = Math.min(from.server.version, to.server.version),
   }: ZooOptions = {},
 ): Promise<void> {
-  for (const [i, database] of [from, to].entries()) {
-    await database.withClient(async (client) => {
-      for (const name of ["roles", "outside"]) await client.query(await sqlOf(name));
-      for (const [setting, value] of Object.entries(SETTINGS[i]!)) {
-        await client.query(`ALTER DATABASE ${ident(database.name)} SET ${setting} = ${literal(value)}`);
-      }
-    });
-  }
-  await from.withClient(async (client) => {
-    await client.query(`CREATE SCHEMA ${ident(schema)}`);
-    await fillZoo(client, schema, major);
-    if (shard !== null) await client.query("SELECT microsharding.microsharding_ensure_active($1)", [shard]);
-    await client.query(`COMMENT ON SCHEMA ${ident(schema)} IS 'somebody''s "own" text'`);
-    await client.query("SELECT microsharding.microsharding_set_factor_($1, $2)", [schema, "2.5"]);
+  await prepareForZoo(from, SETTINGS[0]);
+  await prepareForZoo(to, SETTINGS[1]);
+  await makeZoo(from, schema, major);
+  if (shard !== null) await from.rows("SELECT microsharding.microsharding_ensure_active($1)", [shard]);
+}
+
+/** Creates what the zoo needs outside of its schema: roles, extensions, another schema. */
+export async function prepareForZoo(
+  database: TestDatabase,
+  settings: Record<string, string> = {},
+): Promise<void> {
+  await database.withClient(async (client) => {
+    for (const name of ["roles", "outside"]) await client.query(await sqlOf(name));
+    for (const [setting, value] of Object.entries(settings)) {
+      await client.query(`ALTER DATABASE ${ident(database.name)} SET ${setting} = ${literal(value)}`);
+    }
   });
 }
 
-/** Fills an empty schema with the zoo. */
-export async function fillZoo(client: Client, schema: string, major: number): Promise<void> {
-  await client.query(
-    `SET search_path = ${ident(schema)}, public; SET statement_timeout = 0; SET datestyle = ISO`,
-  );
-  const files = [
-    ...FILES,
-    ...SINCE.filter((version) => version <= major).map((version) => `since-${version}`),
-  ];
-  for (const name of files) {
-    const sql = await sqlOf(name);
-    await client
-      .query(
-        sql
-          .replaceAll(":schema_literal", () => literal(ident(schema)))
-          .replaceAll(":schema", () => ident(schema)),
-      )
-      .catch((error: Error & { position?: string }) => {
-        const at = Number(error.position ?? 0);
-        throw new Error(`zoo/${name}.sql: ${error.message} near ${sql.slice(at - 20, at + 80)}`, {
-          cause: error,
-        });
-      });
-  }
+/** Creates the schema with everything that PostgreSQL has since a version. */
+export async function makeZoo(database: TestDatabase, schema: string, major: number): Promise<void> {
+  await database.withClient(async (client) => {
+    await client.query(`CREATE SCHEMA ${ident(schema)}`);
+    await client.query(
+      `SET search_path = ${ident(schema)}, public; SET statement_timeout = 0; SET datestyle = ISO`,
+    );
+    const since = SINCE.filter((version) => version <= major).map((version) => `since-${version}`);
+    for (const name of [...FILES, ...since]) await runFile(client, name, schema);
+    await client.query(`COMMENT ON SCHEMA ${ident(schema)} IS 'somebody''s "own" text [weight factor 2.5]'`);
+  });
+}
+
+async function runFile(client: Client, name: string, schema: string): Promise<void> {
+  const sql = (await sqlOf(name))
+    .replaceAll(":schema_literal", () => literal(ident(schema)))
+    .replaceAll(":schema", () => ident(schema));
+  await client.query(sql).catch((error: Error & { position?: string }) => {
+    const at = Number(error.position ?? 0);
+    throw new Error(`zoo/${name}.sql: ${error.message} near ${sql.slice(at - 20, at + 80)}`, {
+      cause: error,
+    });
+  });
 }

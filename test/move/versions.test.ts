@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { after, describe, it } from "node:test";
+
+import { type Major, type PostgresServer, startPostgres } from "../../src/sandbox/index.ts";
+import { createDatabase, expectNoLeftovers, type TestDatabase } from "../support/index.ts";
+import { Ledger } from "../support/ledger.ts";
+import { createWorld, resultOf, type World } from "../support/world.ts";
+import { createZoo, makeZoo, prepareForZoo } from "../support/zoo.ts";
+import { contentDifferences, ddlDifferences, ddlOf, type Place, restore, rowsOf } from "../support/zoo-compare.ts";
+import { whileWriting } from "../support/zoo-writers.ts";
+
+const SCHEMA = "sh0042";
+const LEDGER = "ledger";
+
+const started = new Map<Major, Promise<PostgresServer>>();
+const serverOf = (version: Major): Promise<PostgresServer> => {
+  const server = started.get(version) ?? startPostgres({ version, name: `island-${version}` });
+  started.set(version, server);
+  return server;
+};
+after(async () => {
+  for (const server of started.values()) await (await server).remove();
+});
+
+async function worldOf(from: Major, to: Major): Promise<World> {
+  const [a, b] = await Promise.all([serverOf(from), serverOf(to)]);
+  const world = await createWorld({ servers: { a, b } });
+  await world.startWorker();
+  return world;
+}
+
+/**
+ * What the DDL has to be on the destination's server: two versions describe one and the same view or constraint
+ * in different words, so that the dump of the source would not do. A newer server gets what PostgreSQL's own
+ * pg_dump and psql bring there. An older one does not understand that, so there the same objects are made by hand.
+ */
+async function ddlOn({ server }: TestDatabase, shard: Place): Promise<string[]> {
+  const database = await createDatabase(server);
+  await prepareForZoo(database);
+  if (server.version < shard.database.server.version) {
+    await makeZoo(database, SCHEMA, server.version);
+    await database.rows(Ledger.tableSql(SCHEMA, LEDGER));
+  } else await restore(shard, database);
+  const ddl = await ddlOf({ database, schema: SCHEMA }, server.bin);
+  await database.drop();
+  return ddl;
+}
+
+/** Writers that the settings of the zoo's databases do not hinder. */
+const patient = (dsn: string): string =>
+  `${dsn}?options=${encodeURIComponent("-c lock_timeout=0 -c statement_timeout=0 -c default_transaction_isolation=read\\ committed")}`;
+
+/** The rows of a shard, but for those of the ledger, which is written to also after the move. */
+async function contentOf(shard: Place): Promise<Map<string, string[]>> {
+  const rows = new Map(await rowsOf(shard, SCHEMA));
+  rows.delete(LEDGER);
+  return rows;
+}
+
+describe("a shard with every kind of object that both versions know", { concurrency: 2 }, () => {
+  for (const [from, to, copyMethod] of [
+    [14, 18, "direct"],
+    [15, 18, "tablesync"],
+    [18, 15, "direct"],
+    [16, 17, "tablesync"],
+  ] as const) {
+    it(`moves from PostgreSQL ${from} to ${to} while it is written to (${copyMethod})`, async () => {
+      const world = await worldOf(from, to);
+      const { a, b } = world;
+      await createZoo(a, b);
+      await a.rows(Ledger.tableSql(SCHEMA, LEDGER));
+      const ddl = await ddlOn(b, { database: a, schema: SCHEMA });
+      const ledger = new Ledger({
+        islands: [a.dsn, b.dsn].map(patient),
+        shard: 42,
+        schema: SCHEMA,
+        writers: 2,
+        rate: 50,
+      });
+      await ledger.start();
+      const { leftover } = await whileWriting(a.dsn, SCHEMA, async () =>
+        resultOf(await world.startMove({ copyMethod })),
+      );
+      const { lost, doubled, failures } = await ledger.stop();
+      assert.deepEqual({ lost, doubled, failures }, { lost: 0, doubled: 0, failures: [] });
+      const [old, moved] = [
+        { database: a, schema: leftover! },
+        { database: b, schema: SCHEMA },
+      ];
+      assert.deepEqual(ddlDifferences(ddl, await ddlOf(moved, b.server.bin)), []);
+      assert.deepEqual(contentDifferences(await contentOf(old), await contentOf(moved)), []);
+      await expectNoLeftovers(a, b);
+    });
+  }
+});

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { inWordsOf } from "../../src/postgres/older-server.ts";
+import { parseDump } from "../../src/postgres/statements.ts";
+
+const inWords = async (major: number, sql: string): Promise<string[]> =>
+  (await inWordsOf(major, await parseDump(sql))).map((statement) => statement.sql);
+
+describe("a dump of PostgreSQL 18 for an older server", () => {
+  it("makes an inherited column NOT NULL by a statement of its own", async () => {
+    assert.deepEqual(
+      await inWords(
+        17,
+        'CREATE TABLE s.car (\n    NOT NULL "i""d",\n    doors integer\n)\nINHERITS (s.vehicle);',
+      ),
+      [
+        "CREATE TABLE s.car (\n    doors integer\n)\nINHERITS (s.vehicle)",
+        'ALTER TABLE ONLY "s"."car" ALTER COLUMN "i""d" SET NOT NULL',
+      ],
+    );
+  });
+
+  it("does so wherever it stands, with a name, behind letters of several bytes and as the only element", async () => {
+    assert.deepEqual(
+      await inWords(
+        14,
+        `CREATE TABLE s."ü" ("ö" text DEFAULT 'NOT NULL a,', CONSTRAINT "x y" NOT NULL "é, b" NO INHERIT, CONSTRAINT z NOT NULL c) INHERITS (s.p);`,
+      ),
+      [
+        `CREATE TABLE s."ü" ("ö" text DEFAULT 'NOT NULL a,') INHERITS (s.p)`,
+        'ALTER TABLE ONLY "s"."ü" ALTER COLUMN "é, b" SET NOT NULL',
+        'ALTER TABLE ONLY "s"."ü" ALTER COLUMN "c" SET NOT NULL',
+      ],
+    );
+    const [create] = await inWords(16, "CREATE TABLE s.only (\n    NOT NULL id\n)\nINHERITS (s.p);");
+    assert.equal(create, "CREATE TABLE s.only (\n    )\nINHERITS (s.p)");
+  });
+
+  it("does not grant MAINTAIN to an owner, who may do that anyway, and leaves it where it would be lost", async () => {
+    const dump = `ALTER TABLE s."t,MAINTAIN" OWNER TO "o w";
+      GRANT SELECT,MAINTAIN,UPDATE ON TABLE s."t,MAINTAIN" TO "o w";
+      GRANT SELECT,MAINTAIN,UPDATE ON TABLE s."t,MAINTAIN" TO other;`;
+    const [, own, other] = await inWords(16, dump);
+    assert.equal(own, 'GRANT SELECT,UPDATE ON TABLE s."t,MAINTAIN" TO "o w"');
+    assert.equal(other, 'GRANT SELECT,MAINTAIN,UPDATE ON TABLE s."t,MAINTAIN" TO other');
+    assert.match((await inWords(17, dump))[1]!, /MAINTAIN,UPDATE/);
+  });
+
+  it("stays as it is for a server of the same version", async () => {
+    const sql = "CREATE TABLE s.car (\n    NOT NULL id\n)\nINHERITS (s.vehicle)";
+    assert.deepEqual(await inWords(18, `${sql};`), [sql]);
+  });
+});
