@@ -6,7 +6,14 @@ import { createDatabase, expectNoLeftovers, type TestDatabase } from "../support
 import { Ledger } from "../support/ledger.ts";
 import { createWorld, resultOf, type World } from "../support/world.ts";
 import { createZoo, makeZoo, prepareForZoo } from "../support/zoo.ts";
-import { contentDifferences, ddlDifferences, ddlOf, type Place, restore, rowsOf } from "../support/zoo-compare.ts";
+import {
+  contentDifferences,
+  ddlDifferences,
+  ddlOf,
+  type Place,
+  restore,
+  rowsOf,
+} from "../support/zoo-compare.ts";
 import { whileWriting } from "../support/zoo-writers.ts";
 
 const SCHEMA = "sh0042";
