@@ -31,7 +31,7 @@ const DEFAULT_PORT = 7233;
 
 /** Reads `TEMPORAL_…` and the Temporal config file as every Temporal tool does; null when no address is given. */
 export async function configuredTarget(env: NodeJS.ProcessEnv): Promise<TemporalTarget | null> {
-  const { loadClientConnectConfig } = await import("@temporalio/envconfig");
+  const { loadClientConnectConfig } = await import("./sdk.ts");
   const variables = Object.entries(env).filter((pair): pair is [string, string] => Boolean(pair[1]));
   try {
     const config = loadClientConnectConfig({ overrideEnvVars: Object.fromEntries(variables) });
@@ -77,7 +77,7 @@ export async function connectClient(
   say: (line: string) => void,
 ): Promise<Temporal> {
   const [{ Client, Connection }, refused] = await Promise.all([
-    import("@temporalio/client"),
+    import("./sdk.ts"),
     whyUnreachable(target.address),
   ]);
   if (refused) throw unreachable(target, refused);

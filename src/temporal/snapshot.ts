@@ -75,7 +75,7 @@ async function queryProgress(client: Client, handle: WorkflowHandle): Promise<Pr
 type PendingActivity = NonNullable<WorkflowExecutionDescription["raw"]["pendingActivities"]>[number];
 
 async function readActivity(activity: PendingActivity): Promise<ActivitySnapshot> {
-  const { defaultPayloadConverter } = await import("@temporalio/common");
+  const { defaultPayloadConverter } = await import("./sdk.ts");
   const payload = activity.heartbeatDetails?.payloads?.[0];
   let failure = activity.lastFailure;
   while (failure?.cause) failure = failure.cause;
