@@ -68,7 +68,9 @@ async function bundleCommand() {
     target: "node20",
     external: NOT_BUNDLED,
     // The packages in the bundle that are CommonJS call it.
-    banner: { js: 'import { createRequire } from "node:module";\nconst require = createRequire(import.meta.url);' },
+    banner: {
+      js: 'import { createRequire } from "node:module";\nconst require = createRequire(import.meta.url);',
+    },
     logLevel: "warning",
   });
 }
