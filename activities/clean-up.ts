@@ -1,14 +1,29 @@
 import type { ClientBase } from "pg";
 
-import { messageOf } from "../src/errors.ts";
+import { messageOf, ShardferryError } from "../src/errors.ts";
+import { refreshDebugViews } from "../src/postgres/debug-views.ts";
 import { dropCachedDump } from "../src/postgres/dump.ts";
+import { type Lend, limited } from "../src/postgres/locks.ts";
 import { literal, qualified } from "../src/postgres/quote.ts";
 import { readTables } from "../src/postgres/tables.ts";
 import { isRetryable } from "../src/temporal/failures.ts";
-import type { CleanUpInput, StepReport } from "../workflows/contract.ts";
+import type { CleanUpInput, IslandName, StepProgress, StepReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { libSchemaOf } from "./switch/facts.ts";
 import { dropReplication } from "./undo.ts";
+
+/** Milliseconds for which the end of a move waits for those who read a debug view. */
+const VIEWS_PATIENCE_MS = 10_000;
+
+/** Somebody reads a debug view for long; the move is done all the same. */
+class DebugViewsBusyError extends ShardferryError {
+  constructor(island: IslandName, waitingFor: string) {
+    super(
+      "debug_views_busy",
+      `the debug views of ${island} lack this move, since they are in use (${waitingFor}): microsharding_migration_after() or "shardferry cleanup" brings them up to date`,
+    );
+  }
+}
 
 /**
  * What remains after the switch: the replication goes, debug views are made true, the operator's SQL runs.
@@ -21,14 +36,16 @@ export async function cleanUp(step: Step, input: CleanUpInput): Promise<StepRepo
   if (step.input.kind === "move" && input.leftover) {
     const sides = [
       () => deactivate(step, input),
-      () => step.onSource((client) => refreshDebugViews(client, step.from)),
-      () => step.onDestination((client) => refreshDebugViews(client, step.to)),
+      () => refreshViews(step, step.from, (use) => step.onSource(use)),
+      () => refreshViews(step, step.to, (use) => step.onDestination(use)),
     ];
     for (const side of sides) {
-      await side().catch((error: unknown) => {
+      try {
+        failures.push(...(await side()));
+      } catch (error) {
         if (isRetryable(error)) throw error;
         failures.push(messageOf(error));
-      });
+      }
     }
   }
   await dropCachedDump(step.runId);
@@ -36,9 +53,9 @@ export async function cleanUp(step: Step, input: CleanUpInput): Promise<StepRepo
 }
 
 /** Runs the operator's SQL for each table of the old copy. */
-async function deactivate(step: Step, input: CleanUpInput): Promise<void> {
+async function deactivate(step: Step, input: CleanUpInput): Promise<string[]> {
   const { deactivateSql, leftover } = input;
-  if (!deactivateSql || !leftover) return;
+  if (!deactivateSql || !leftover) return [];
   await step.onSource(async (client) => {
     for (const table of await readTables(client, leftover)) {
       const name = literal(qualified(leftover, table.name));
@@ -49,10 +66,25 @@ async function deactivate(step: Step, input: CleanUpInput): Promise<void> {
       step.beat({ note: `deactivate-sql: ${table.name}` });
     }
   });
+  return [];
 }
 
-/** A debug view must never show rows of an old copy. Islands without debug views stay without. */
-async function refreshDebugViews(client: ClientBase, island: string): Promise<void> {
-  const lib = await libSchemaOf(client, island);
-  await client.query(`SELECT ${qualified(lib, "microsharding_debug_views_refresh_")}()`);
+/**
+ * Islands without debug views stay without. Until this is done, the views of the source lack the shard's rows, and
+ * those of the destination, too; rows of the old copy they never show.
+ */
+async function refreshViews(step: Step, island: IslandName, lend: Lend): Promise<string[]> {
+  const alive = async (client: ClientBase): Promise<StepProgress> => {
+    await client.query("SELECT");
+    return { note: `bringing the debug views of ${island} up to date` };
+  };
+  const busy = (waitingFor: string): Error => new DebugViewsBusyError(island, waitingFor);
+  // An island that its foreign servers cannot reach keeps it waiting for longer than a heartbeat may take.
+  return step.watched(island, alive, () =>
+    step.session(island, {}, async (client) => {
+      const lib = await libSchemaOf(client, island);
+      const warnings = await refreshDebugViews(client, lib, limited(step, VIEWS_PATIENCE_MS, busy), lend);
+      return warnings.map((warning) => `${island}: ${warning}`);
+    }),
+  );
 }

@@ -87,7 +87,7 @@ async function createSchema(client: ClientBase, step: Step, preData: readonly St
   await client.query("BEGIN");
   await client.query(create?.sql ?? `CREATE SCHEMA ${ident(step.schema)}`);
   await client.query(
-    `COMMENT ON SCHEMA ${ident(step.schema)} IS ${literal(markOf(step.workflowId, step.runId, step.from))}`,
+    `COMMENT ON SCHEMA ${ident(step.schema)} IS ${literal(markOf(step.workflowId, step.runId, step.from, step.scheduledAt))}`,
   );
   await client.query("COMMIT");
 }

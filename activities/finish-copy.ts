@@ -1,7 +1,8 @@
 import type pg from "pg";
 
+import { findCopyName } from "../src/postgres/copy-names.ts";
 import { schemaFingerprint } from "../src/postgres/fingerprint.ts";
-import { newSchemaName, runOfMark } from "../src/postgres/names.ts";
+import { copyName, runOfMark } from "../src/postgres/names.ts";
 import { ident, literal } from "../src/postgres/quote.ts";
 import { readSchema } from "../src/postgres/tables.ts";
 import type { SwitchReport } from "../workflows/contract.ts";
@@ -28,14 +29,19 @@ const CATCH_UP_MS = 1000;
  */
 export async function finishCopy(step: Step): Promise<SwitchReport> {
   const rehearsal = step.input.kind === "move";
-  const leftover = rehearsal ? newSchemaName(step.schema, step.scheduledAt) : null;
+  let leftover: string | null = null;
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
   const reading = { settings: { ...TEXT_FORMAT, synchronous_commit: "local" } };
   await step.bothSides(reading, { settings: TEXT_FORMAT }, async (source, destination) => {
     await Promise.all([step.ensureCurrent(), ensureDurable(destination)]);
     const { comment } = await readSchema(destination, step.schema);
-    // An earlier attempt has come to the end, and only its answer was lost.
-    if (runOfMark(comment, step.workflowId) !== step.runId) return;
+    const name = rehearsal ? await findCopyName(destination, step.schema, "new", step.scheduledAt) : null;
+    if (runOfMark(comment, step.workflowId) !== step.runId) {
+      // An earlier attempt has come to the end, and only its answer was lost.
+      leftover = name && (name.taken ?? copyName(step.schema, "new", step.scheduledAt));
+      return;
+    }
+    leftover = name && name.free;
     const facts = await readFacts(source, step.schema);
     if (!comment?.endsWith(IN_STEP)) {
       const fingerprint = await schemaFingerprint(source, step.schema);

@@ -1,7 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { ShardferryError } from "../src/errors.ts";
-import { dropSchemaInBatches } from "../src/postgres/drop-schema.ts";
+import { dropSchema } from "../src/postgres/drop-schema.ts";
 import { runOfMark } from "../src/postgres/names.ts";
 import { readSchema } from "../src/postgres/tables.ts";
 import type { Step } from "./context.ts";
@@ -58,4 +58,10 @@ async function isOwnCopy(step: Step, client: ClientBase): Promise<boolean> {
 }
 
 const drop = (step: Step, client: ClientBase): Promise<void> =>
-  dropSchemaInBatches(client, step.schema, (note) => step.beat({ note }));
+  dropSchema(client, step.schema, {
+    island: step.to,
+    patience: step,
+    lend: (use) => step.onDestination(use),
+    tell: (left) =>
+      step.beat({ note: `dropping the half-made copy: ${left} tables, views and sequences left` }),
+  });

@@ -1,6 +1,6 @@
+import { findCopyName } from "../src/postgres/copy-names.ts";
 import { schemaFingerprint } from "../src/postgres/fingerprint.ts";
 import { backoffMs } from "../src/postgres/locks.ts";
-import { oldSchemaName } from "../src/postgres/names.ts";
 import type { SwitchInput, SwitchReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { SchemaChangedError } from "./create-structure.ts";
@@ -83,6 +83,7 @@ async function withPlan<T>(
       current.catch(() => undefined);
       const { workflowId, runId, schema } = step;
       const facts = await readFacts(source, schema);
+      const leftover = await findCopyName(source, schema, "old", step.scheduledAt);
       const sourceLib = await libSchemaOf(source, step.from);
       const destinationLib = await libSchemaOf(destination, step.to);
       const epoch = [
@@ -104,7 +105,7 @@ async function withPlan<T>(
         sourceLib,
         destinationLib,
         entry: { schema, shard: input.move.shard, workflowId, runId, epoch: String(epoch + 1n) },
-        leftover: oldSchemaName(schema, step.scheduledAt),
+        leftover: leftover.free,
         maxWriteBlockMs: input.move.maxWriteBlockMs,
       });
     }),

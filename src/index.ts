@@ -3,6 +3,7 @@
  * for long is a `Watch`, which is begun in a `Session` and goes on when this process ends.
  */
 export type { CopyResult, IslandName, MoveResult, Progress, StepProgress } from "../workflows/contract.ts";
+export type { Leftover, LeftoverKind } from "./cleanup/leftover.ts";
 export { loadSettings, type Settings, type SettingsSource } from "./config/settings.ts";
 export type { ShardRange } from "./config/values.ts";
 export { RefusedError, ShardferryError, UsageError } from "./errors.ts";
@@ -13,6 +14,14 @@ export {
   type AllocateRequest,
   type AllocateResult,
 } from "./operations/allocate.ts";
+export {
+  type Asking,
+  cleanup,
+  type CleanupResult,
+  type FailedDrop,
+  findLeftovers,
+  type LeftoverFilter,
+} from "./operations/cleanup.ts";
 export { copy, type CopyRequest } from "./operations/copy.ts";
 export { type Diagnosis, doctor, doctorMove, type DoctorRequest, type Finding } from "./operations/doctor.ts";
 export { factor, type FactorChange, type FactorResult, type ShardSelection } from "./operations/factor.ts";

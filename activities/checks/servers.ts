@@ -157,7 +157,7 @@ export const schemas: Check = async ({ source, destination, request, from, to, w
     ...(here.exists ? [] : [`there is no schema "${request.schema}" on ${from.name}`]),
     ...(there.exists && runOfMark(there.comment, workflowId) === null
       ? [
-          `schema "${request.schema}" exists on ${to.name} already: rename or drop it${there.comment?.startsWith("shardferry") ? ` (it is a ${there.comment.replace("shardferry: ", "")})` : ""}`,
+          `schema "${request.schema}" exists on ${to.name} already: rename or drop it${there.comment?.startsWith("shardferry") ? ` (it is a ${there.comment.replace("shardferry: ", "")}; "shardferry cleanup" drops it when that is over)` : ""}`,
         ]
       : []),
   ];
@@ -186,7 +186,7 @@ export const foreignReplication: Check = async ({ source, destination, request, 
     if (await busy(client, sql)) {
       problems.push(
         `replication ${begin}… is at work on ${server.name}: another Temporal server or namespace moves this schema, or a move ` +
-          `of it was terminated; abort that one, or drop the slot and the subscription of this name`,
+          `of it was terminated; abort that one, or run "shardferry cleanup"`,
       );
     }
   }

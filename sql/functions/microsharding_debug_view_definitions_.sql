@@ -26,6 +26,7 @@ AS $$
     SELECT
       c.oid AS relid,
       c.relname::text AS table_name,
+      shards.oid AS shard_oid,
       shards.shard,
       format('%s.%I', shards.oid::regnamespace, c.relname) AS full_name,
       shards.is_foreign
@@ -36,22 +37,24 @@ AS $$
   ),
   columns AS MATERIALIZED (
     SELECT tables.relid, tables.table_name, tables.is_foreign, a.attname::text AS name, a.attnum, a.atttypid, a.atttypmod,
-      a.attcollation
+      a.attcollation, t.typnamespace = tables.shard_oid AS is_own
     FROM tables
     JOIN pg_attribute a ON a.attrelid = tables.relid
+    JOIN pg_type t ON t.oid = a.atttypid
     WHERE a.attnum > 0 AND NOT a.attisdropped
   ),
   view_columns AS MATERIALIZED (
     SELECT
       table_name,
       name,
-      min(atttypid) <> max(atttypid) AS is_mixed,
+      -- Also where only one shard is left: a view whose columns change cannot be replaced under what is built on it.
+      min(atttypid) <> max(atttypid) OR bool_or(is_own) AS is_mixed,
       -- Where the shards disagree, and where microsharding_debug_fdw_import_() declared a column that must not be
       -- compared by the other server.
-      min(atttypid) <> max(atttypid) OR min(attcollation) <> max(attcollation)
+      min(atttypid) <> max(atttypid) OR bool_or(is_own) OR min(attcollation) <> max(attcollation)
         OR bool_or(is_foreign AND attcollation NOT IN (0, 100)) AS is_collated,
       CASE
-        WHEN min(atttypid) <> max(atttypid) THEN 'text'
+        WHEN min(atttypid) <> max(atttypid) OR bool_or(is_own) THEN 'text'
         WHEN min(atttypmod) <> max(atttypmod) THEN format_type(min(atttypid), -1)
         ELSE format_type(min(atttypid), min(atttypmod))
       END AS type,
@@ -75,13 +78,20 @@ AS $$
           END,
           '' ORDER BY view_columns.position
         ), '')
-        || ' FROM ' || tables.full_name AS sql,
+        || ' FROM ' || tables.full_name
+        -- A view follows a table into a renamed schema, and would show the old copy that a move leaves behind until it
+        -- is brought up to date. So each SELECT asks, once, whether the schema of its table is an active shard still.
+        || CASE WHEN tables.is_foreign THEN '' ELSE format(
+          ' WHERE EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace '
+          'JOIN microsharding_active_ AS a ON a.schema_name = n.nspname WHERE c.oid = %L::pg_catalog.regclass)',
+          tables.full_name
+        ) END AS sql,
       -- A renamed table or column changes nothing in the text of a view, but a view follows it.
       tables.relid || COALESCE(string_agg(',' || columns.attnum, '' ORDER BY view_columns.position), '') AS ids
     FROM tables
     LEFT JOIN view_columns ON view_columns.table_name = tables.table_name
     LEFT JOIN columns ON columns.relid = tables.relid AND columns.name = view_columns.name
-    GROUP BY tables.table_name, tables.shard, tables.full_name, tables.relid
+    GROUP BY tables.table_name, tables.shard, tables.full_name, tables.relid, tables.is_foreign
   ),
   hundreds AS (
     SELECT

@@ -34,6 +34,10 @@ export const ACTIONS: Readonly<Record<string, Entry>> = {
     summary: "copy any schema to another island while it is in use",
     load: async () => (await import("./copy.ts")).copy,
   },
+  cleanup: {
+    summary: "drop old copies of moved shards, and what dead moves have left",
+    load: async () => (await import("./cleanup.ts")).cleanup,
+  },
   doctor: {
     summary: "check islands, or a move, without touching anything",
     load: async () => (await import("./doctor.ts")).doctor,

@@ -5,7 +5,7 @@ import type { IslandLayout, Layout, ShardInfo } from "../layout/read.ts";
 import { type Action, withDsns, withExample } from "./action.ts";
 import { plainTable } from "./table.ts";
 import type { Ui } from "./ui.ts";
-import { bytes, count, percent, weight } from "./units.ts";
+import { bytes, count, percent, plural, weight } from "./units.ts";
 
 const options = z.object({ verbose: yesNo.optional() });
 
@@ -68,8 +68,6 @@ function describeIsland({ installed, shards }: IslandLayout, sum: number, everyt
   const share = everything > 0 ? `, ${percent(sum / everything)} of all` : "";
   return `${plural(shards.length, "shard")}, ${weight(sum, shards[0]!.unit)}${share}`;
 }
-
-const plural = (number: number, word: string): string => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 
 /** Columns of shards side by side, as many as fit, so that a hundred shards do not scroll away. */
 function shardTable(

@@ -57,10 +57,10 @@ function summary(result: MoveResult): string {
   const { schema, from, to, activated, leftover, rows, bytes: size, durationMs, writeBlockedMs } = result;
   const amount = `${count(rows)} rows, ${bytes(size)} in ${duration(durationMs)}`;
   if (!activated) {
-    return `Rehearsed ${schema} from ${from} to ${to}: ${amount}. Nothing was switched; the copy is ${leftover} on ${to}.`;
+    return `Rehearsed ${schema} from ${from} to ${to}: ${amount}. Nothing was switched; the copy is ${leftover} on ${to}, until \`shardferry cleanup\` drops it.`;
   }
   const old = leftover
-    ? ` The old copy is ${leftover} on ${from}; drop that schema when it is no longer needed.`
+    ? ` The old copy is ${leftover} on ${from}, until \`shardferry cleanup\` drops it.`
     : "";
   return `Moved ${schema} from ${from} to ${to}: ${amount}; writers were blocked for ${Math.ceil(writeBlockedMs)} ms.${old}`;
 }

@@ -22,6 +22,17 @@ export function duration(milliseconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
+/** How long ago: `5 min`, `3 h`, `12 d`. */
+export function age(milliseconds: number): string {
+  const minutes = Math.max(0, milliseconds) / 60_000;
+  if (minutes < 120) return `${Math.floor(minutes)} min`;
+  return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 60 / 24)} d`;
+}
+
+/** `1 shard`, `1,234 shards`. */
+export const plural = (number: number, word: string): string =>
+  `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+
 /** A weight with its unit; bytes are shown in a readable multiple. */
 export const weight = (value: number, unit: string): string =>
   unit === "B" ? bytes(value) : `${Number(value.toFixed(3))}${unit ? ` ${unit}` : ""}`;

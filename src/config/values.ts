@@ -36,6 +36,15 @@ export const text = z.unknown().transform((value, context): string => {
   return given;
 });
 
+const MINUTES: Readonly<Record<string, number>> = { m: 1, h: 60, d: 24 * 60, w: 7 * 24 * 60 };
+
+/** `30m`, `12h`, `7d` or `2w`, in milliseconds. */
+export const timeSpan = z.unknown().transform((value, context): number => {
+  const [, number, unit] = /^\s*(\d+(?:\.\d+)?)\s*([mhdw])\s*$/.exec(String(value)) ?? [];
+  if (unit === undefined) context.addIssue(`"${show(value)}" is not a time such as 30m, 12h, 7d or 2w`);
+  return Number(number) * (MINUTES[unit ?? "m"] ?? 1) * 60_000;
+});
+
 /** Shard numbers go up to what the reference's SQL function names. */
 export const shardNumber = wholeNumber(0, 2_147_483_647);
 

@@ -103,7 +103,7 @@ async function checkLeftovers({ client }: ConnectedIsland, say: Say): Promise<vo
   for (const { name } of slots.rows) {
     say(
       "warning",
-      `replication slot ${name} is not in use and keeps WAL: drop it, if its move does not run any more (shardferry status)`,
+      `replication slot ${name} is not in use and keeps WAL: \`shardferry cleanup\` drops it, if its move does not run any more`,
     );
   }
   const halves = await client.query<{ name: string }>(
@@ -111,7 +111,7 @@ async function checkLeftovers({ client }: ConnectedIsland, say: Say): Promise<vo
     [MARK_PREFIX],
   );
   for (const { name } of halves.rows) {
-    say("warning", `schema ${name} is a half-made copy: drop it, if its move does not run any more`);
+    say("warning", `schema ${name} is a half-made copy: \`shardferry cleanup\` drops it, if its move does not run any more`);
   }
   const api = await findSqlApi(client);
   if (!api) return;

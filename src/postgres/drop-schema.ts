@@ -1,34 +1,107 @@
 import type { ClientBase } from "pg";
 
-import { ident, literal, qualified } from "./quote.ts";
+import type { IslandName } from "../../workflows/contract.ts";
+import { type Lend, type Patience, withLocks } from "./locks.ts";
+import { outsideDependents,OutsideDependentsError } from "./outside.ts";
+import { ident, qualified } from "./quote.ts";
 
-/** Tables dropped per transaction: each takes several locks, and the lock table holds some thousands in all. */
-const BATCH = 100;
+/** Relations per transaction: each takes some ten locks, and the lock table holds some thousands in all. */
+const BATCH = 50;
+
+/** The kinds of relations with the command that drops them. What reads the others goes first. */
+const KINDS = [
+  ["v", "VIEW"],
+  ["m", "MATERIALIZED VIEW"],
+  // Partitions before their parents.
+  ["r", "TABLE"],
+  ["f", "FOREIGN TABLE"],
+  ["p", "TABLE"],
+  ["S", "SEQUENCE"],
+] as const;
+
+export interface DropOptions {
+  island: IslandName;
+  patience: Patience;
+  /** Another session on the same server. */
+  lend: Lend;
+  /** Throws when the schema is no more what was to be dropped; asked inside each transaction. */
+  ensureSame?: () => Promise<void>;
+  /** Called with the number of relations that are left, after every transaction. */
+  tell?: (left: number) => void;
+}
 
 /**
- * Drops a schema with everything in it, tables first and some at a time, so that one with thousands of
- * tables does not run out of shared memory. What other schemas build on it is not dropped silently: the
- * tables go with CASCADE only inside the schema's own objects.
- *
- * @param tell called with the progress, after every batch.
+ * Drops a schema with everything in it and nothing outside of it: in transactions of some tables each, so that
+ * thousands do not run out of lock memory, none of which makes others wait for longer than a moment. It may be
+ * stopped at any time and run again. Throws OutsideDependentsError, before anything is dropped, if something
+ * outside is built on it.
  */
-export async function dropSchemaInBatches(
+export async function dropSchema(client: ClientBase, schema: string, options: DropOptions): Promise<void> {
+  await refuseDependents(client, schema, null, options.island);
+  for (const [kind, command] of KINDS) {
+    for (;;) {
+      const { names, left } = await nextRelations(client, schema, kind);
+      if (left <= BATCH || names.length === 0) break;
+      await transaction(client, options, async () => {
+        await lockTables(client, schema, kind === "r" || kind === "p" ? names : []);
+        await refuseDependents(client, schema, names, options.island);
+        const list = names.map((name) => qualified(schema, name)).join(", ");
+        await client.query(`DROP ${command} IF EXISTS ${list} CASCADE`);
+      });
+      options.tell?.(left - names.length);
+    }
+  }
+  await transaction(client, options, async () => {
+    const [tables, roots] = [
+      await nextRelations(client, schema, "r"),
+      await nextRelations(client, schema, "p"),
+    ];
+    await lockTables(client, schema, [...tables.names, ...roots.names]);
+    await refuseDependents(client, schema, null, options.island);
+    await client.query(`DROP SCHEMA IF EXISTS ${ident(schema)} CASCADE`);
+  });
+  options.tell?.(0);
+}
+
+function transaction(client: ClientBase, options: DropOptions, work: () => Promise<void>): Promise<void> {
+  const checked = async (): Promise<void> => {
+    await options.ensureSame?.();
+    await work();
+  };
+  return withLocks(client, checked, options.patience, options.lend);
+}
+
+/** Some relations of a kind, and how many there are of all kinds. */
+async function nextRelations(
   client: ClientBase,
   schema: string,
-  tell: (note: string) => void,
+  kind: string,
+): Promise<{ names: string[]; left: number }> {
+  const { rows } = await client.query<{ names: string[]; left: string }>(
+    `WITH relation AS (
+       SELECT relname::text AS name, relkind FROM pg_class
+       WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+     )
+     SELECT (SELECT count(*) FROM relation) AS left,
+       ARRAY(SELECT name FROM relation WHERE relkind = $2 ORDER BY name LIMIT ${BATCH}) AS names`,
+    [schema, kind],
+  );
+  return { names: rows[0]!.names, left: Number(rows[0]!.left) };
+}
+
+/** Nothing can be built on a locked table, so what refuseDependents does not see cannot come afterwards. */
+async function lockTables(client: ClientBase, schema: string, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  const list = names.map((name) => `ONLY ${qualified(schema, name)}`).join(", ");
+  await client.query(`LOCK TABLE ${list} IN ACCESS EXCLUSIVE MODE`);
+}
+
+async function refuseDependents(
+  client: ClientBase,
+  schema: string,
+  relations: readonly string[] | null,
+  island: IslandName,
 ): Promise<void> {
-  for (;;) {
-    const { rows } = await client.query<{ name: string; kind: string; total: string }>(
-      `SELECT c.relname AS name, c.relkind AS kind, count(*) OVER () AS total
-       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-       WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-       ORDER BY c.relname LIMIT ${BATCH}`,
-      [schema],
-    );
-    if (Number(rows[0]?.total ?? 0) <= BATCH) break;
-    const names = rows.map((row) => qualified(schema, row.name)).join(", ");
-    await client.query(`DROP TABLE IF EXISTS ${names} CASCADE`);
-    tell(`dropping ${literal(schema)}: ${rows[0]?.total} tables left`);
-  }
-  await client.query(`DROP SCHEMA IF EXISTS ${ident(schema)} CASCADE`);
+  const dependents = await outsideDependents(client, schema, relations);
+  if (dependents.length > 0) throw new OutsideDependentsError(island, schema, dependents);
 }

@@ -67,6 +67,31 @@ export interface Patience {
   beat(progress: { waitingFor: string }): void;
 }
 
+/**
+ * A patience that ends: when it has waited for `ms` milliseconds in all without `renew`, throws what `giveUp` makes
+ * of the last wait.
+ */
+export function limited(
+  patience: Patience,
+  ms: number,
+  giveUp: (waitingFor: string) => Error,
+): Patience & { renew(): void } {
+  let since: number | null = null;
+  let last = "";
+  return {
+    beat: (progress) => {
+      since ??= Date.now();
+      last = progress.waitingFor;
+      patience.beat(progress);
+    },
+    pause: async (pause) => {
+      if (since !== null && Date.now() > since + ms) throw giveUp(last);
+      await patience.pause(pause);
+    },
+    renew: () => (since = null),
+  };
+}
+
 /** Milliseconds until the next try: grows to a second, with jitter, so that two of us don't keep in step. */
 export const backoffMs = (attempt: number): number =>
   Math.min(1000, 50 * 2 ** attempt) * (0.5 + Math.random() / 2);
@@ -91,6 +116,39 @@ export async function withLockRetry(
       return;
     } catch (error) {
       if ((error as { code?: string }).code !== "55P03") throw error;
+    }
+    patience.beat({ waitingFor: describeBlockers(await watching) });
+    await patience.pause(backoffMs(attempt));
+  }
+}
+
+/** SQLSTATEs of a transaction that did not get its locks: it may be run again. */
+const NOT_GRANTED = new Set(["55P03", "40P01"]);
+
+/**
+ * Runs a transaction none of whose locks makes others queue behind it for longer than LOCK_TIMEOUT_MS; it is
+ * rolled back and run again until it gets them all, or the patience ends.
+ */
+export async function withLocks<T>(
+  client: ClientBase,
+  work: () => Promise<T>,
+  patience: Patience,
+  lend: Lend,
+): Promise<T> {
+  for (let attempt = 0; ; attempt++) {
+    await client.query(`BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
+    const done = work().then(async (result) => {
+      await client.query("COMMIT");
+      return result;
+    });
+    const watching = blockersDuring(client, done, lend);
+    watching.catch(() => undefined);
+    try {
+      return await done;
+    } catch (error) {
+      // A lost connection has rolled back; its own error tells more.
+      await client.query("ROLLBACK").catch(() => undefined);
+      if (!NOT_GRANTED.has((error as { code?: string }).code ?? "")) throw error;
     }
     patience.beat({ waitingFor: describeBlockers(await watching) });
     await patience.pause(backoffMs(attempt));

@@ -33,6 +33,10 @@ export function namesBegin(workflowId: string, schema: string): string {
   return `${OBJECT_PREFIX}${readable}_${digest(workflowId, 10)}_`;
 }
 
+/** True for a name that replicationNames may have made. */
+export const isReplicationName = (name: string): boolean =>
+  name.startsWith(OBJECT_PREFIX) && /_[0-9a-f]{10}_[0-9a-f]{6}$/.test(name);
+
 /**
  * Names for one run of a workflow. Another run never takes up what this one made: a subscription that
  * went on with another slot would skip changes, and one that knows no table has "copied" all of them.
@@ -43,8 +47,20 @@ export function replicationNames(workflowId: string, runId: string, schema: stri
 }
 
 /** The comment that marks a half-made copy as made by this run of this workflow. */
-export const markOf = (workflowId: string, runId: string, from: string): string =>
-  `${MARK_PREFIX} from ${from} by workflow ${workflowId}, run ${runId}; it is dropped and made again at need`;
+export const markOf = (workflowId: string, runId: string, from: string, begun: Date): string =>
+  `${MARK_PREFIX} from ${from} by workflow ${workflowId}, run ${runId}; begun ${begun.toISOString()}; it is dropped and made again at need`;
+
+/** What the mark of a half-made copy tells; null when the comment is no such mark. */
+export function readMark(
+  comment: string | null,
+): { from: string; workflowId: string; runId: string; begun: string | null } | null {
+  const pattern = new RegExp(
+    `^${MARK_PREFIX} from (.*?) by workflow (.*), run ([^;,]+);(?: begun ([^;]+);)?`,
+    "s",
+  );
+  const [, from, workflowId, runId, begun = null] = pattern.exec(comment ?? "") ?? [];
+  return from && workflowId && runId ? { from, workflowId, runId, begun } : null;
+}
 
 /** The run that made a half-made copy, told by its mark; null when it is no mark, or that of another workflow. */
 export function runOfMark(comment: string | null, workflowId: string): string | null {
@@ -56,8 +72,38 @@ export function runOfMark(comment: string | null, workflowId: string): string | 
 /** `YYYYMMDDhhmmss` in UTC. */
 export const timestampSuffix = (at: Date): string => at.toISOString().replace(/\D/g, "").slice(0, 14);
 
-/** Name of the old copy that a move leaves on the source. */
-export const oldSchemaName = (schema: string, at: Date): string => `${schema}old_${timestampSuffix(at)}`;
+/** What a copy is: `old` is left on the source by a move, `new` on the destination by a rehearsal. */
+export type CopyKind = "old" | "new";
 
-/** Name of the copy that a rehearsal leaves on the destination. */
-export const newSchemaName = (schema: string, at: Date): string => `${schema}new_${timestampSuffix(at)}`;
+/** Bytes of an identifier: PostgreSQL cuts off what is longer, which here would be the time. */
+const MAX_IDENTIFIER_BYTES = 63;
+/** Bytes of `old_20250131120000`. */
+const SUFFIX_BYTES = 18;
+
+/** What the names of a schema's copies begin with: its name, or where that is long, its beginning and a digest. */
+export function copyBase(schema: string): string {
+  const room = MAX_IDENTIFIER_BYTES - SUFFIX_BYTES;
+  const bytes = new TextEncoder().encode(schema);
+  if (bytes.length <= room) return schema;
+  // In streaming mode a character that is cut in its middle is left out.
+  const beginning = new TextDecoder().decode(bytes.subarray(0, room - 9), { stream: true });
+  return `${beginning}_${digest(schema, 8)}`;
+}
+
+/** What the name of a copy tells; null when it is no such name. */
+export function readCopyName(name: string): { base: string; kind: CopyKind; at: Date } | null {
+  const [, base, kind, time] = /^(.+)(old|new)_(\d{14})$/s.exec(name) ?? [];
+  const at = base === undefined ? null : timeOf(time!);
+  return at && { base: base!, kind: kind as CopyKind, at };
+}
+
+/** The time of a timestampSuffix; null when its digits are none. */
+export function timeOf(digits: string): Date | null {
+  const [, date, hour, minute, second] = /^(\d{8})(\d\d)(\d\d)(\d\d)$/.exec(digits) ?? [];
+  const at = new Date(`${date?.replace(/(....)(..)(..)/, "$1-$2-$3")}T${hour}:${minute}:${second}Z`);
+  return !Number.isNaN(at.getTime()) && timestampSuffix(at) === digits ? at : null;
+}
+
+/** Name of a copy: `<schema>old_<time>`. */
+export const copyName = (schema: string, kind: CopyKind, at: Date): string =>
+  `${copyBase(schema)}${kind}_${timestampSuffix(at)}`;

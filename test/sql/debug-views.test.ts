@@ -53,6 +53,30 @@ for (const [version, layout] of [
       assert.deepEqual(await before(db), []);
     });
 
+    test("show nothing of a shard that is not active any more, nor of a renamed schema, also before they are rebuilt", async () => {
+      const db = await create(2);
+      for (const n of [1, 2]) {
+        await db.rows(`CREATE TABLE sh000${n}.t(id int, "schema_name" text, n int, a int, c int)`);
+        await db.rows(`INSERT INTO sh000${n}.t VALUES (${n})`);
+      }
+      await after(db);
+      const shown = (): Promise<unknown[]> => column(db, "SELECT shard || id FROM t ORDER BY 1");
+      await db.rows(`SELECT ${lib}.microsharding_ensure_inactive(1)`);
+      assert.deepEqual(await shown(), ["sh00022"]);
+      await db.rows(`SELECT ${lib}.microsharding_ensure_active(1)`);
+      assert.deepEqual(await shown(), ["sh00011", "sh00022"]);
+      // As if the shard had left and come back.
+      await db.rows(
+        "ALTER SCHEMA sh0001 RENAME TO sh0001old; CREATE SCHEMA sh0001; CREATE TABLE sh0001.t(id int)",
+      );
+      assert.deepEqual(await shown(), ["sh00022"]);
+      await after(db);
+      await db.rows("INSERT INTO sh0001.t VALUES (9)");
+      assert.deepEqual(await shown(), ["sh00019", "sh00022"]);
+      const plan = await column(db, "EXPLAIN SELECT * FROM t WHERE shard = 'sh0002'");
+      assert.ok(!plan.join().includes("sh0001"), "the other shards are not even looked at");
+    });
+
     test("have NULL where a shard lacks a column, and text where types differ", async () => {
       const db = await create(3);
       await db.rows("CREATE TABLE sh0001.t(id int, code char(4), state int, shard int, shard_ int, at date)");

@@ -1,0 +1,159 @@
+import type { ClientBase } from "pg";
+
+import type { IslandName } from "../../workflows/contract.ts";
+import { activeShardsSql, apiCall, findSqlApi, type SqlApi } from "../layout/api.ts";
+import type { ConnectedIsland } from "../postgres/discover.ts";
+import { isReplicationName, MARK_PREFIX, OBJECT_PREFIX } from "../postgres/names.ts";
+import { qualified } from "../postgres/quote.ts";
+
+/** A schema that may be a leftover. */
+export interface SchemaRow {
+  oid: string;
+  name: string;
+  comment: string | null;
+  /** A subscription that writes into it. */
+  subscription: string | null;
+}
+
+/** A slot, publication or subscription that has one of our names. */
+export interface ObjectRow {
+  kind: "slot" | "publication" | "subscription";
+  name: string;
+  /** Somebody reads the slot, or a worker works for the subscription. */
+  atWork: boolean;
+  bytes: string | null;
+}
+
+/** The last switch of a shard that left this island, as the book of switches has it. */
+export interface Departure {
+  schema: string;
+  leftover: string;
+  workflowId: string;
+  runId: string;
+  peer: IslandName;
+  at: Date;
+}
+
+/** What an island's catalogs tell about leftovers. */
+export interface Catalog {
+  island: IslandName;
+  api: SqlApi | null;
+  schemas: SchemaRow[];
+  objects: ObjectRow[];
+  departures: Departure[];
+  /** Schemas that are active shards. */
+  active: ReadonlySet<string>;
+  /** Of the schemas whose names could be those of copied shards, the ones that are the names of shards. */
+  shards: ReadonlyMap<string, number>;
+  /** Names of all schemas. */
+  present: ReadonlySet<string>;
+  /** Names of the sessions of steps that run. */
+  sessions: ReadonlySet<string>;
+}
+
+/** What the names of copies look like, ours and those of pg-microsharding. */
+const COPY_NAME = "(old_?[0-9]{14}|new(_[0-9]{14})?)$";
+const BASE_NAME = /^(.+?)(old_?\d{14}|new(_\d{14})?)$/s;
+const MAX_SHARD = 2_147_483_647;
+
+/** Reads the catalogs of one island; changes nothing. */
+export async function readCatalog({ name, client }: ConnectedIsland): Promise<Catalog> {
+  const api = await findSqlApi(client);
+  const schemas = await client.query<SchemaRow>(
+    `SELECT n.oid::text, n.nspname::text AS name, obj_description(n.oid, 'pg_namespace') AS comment,
+       (SELECT min(s.subname::text) FROM pg_subscription s
+        JOIN pg_subscription_rel r ON r.srsubid = s.oid JOIN pg_class c ON c.oid = r.srrelid
+        WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND c.relnamespace = n.oid) AS subscription
+     FROM pg_namespace n
+     WHERE n.nspname ~ $1 OR starts_with(obj_description(n.oid, 'pg_namespace'), $2)
+     ORDER BY n.nspname`,
+    [COPY_NAME, MARK_PREFIX],
+  );
+  const present = await names(client, "SELECT nspname::text AS name FROM pg_namespace");
+  return {
+    island: name,
+    api,
+    schemas: schemas.rows,
+    objects: await readObjects(client),
+    departures: api ? await readDepartures(client, api) : [],
+    active: api
+      ? await names(client, `SELECT nspname::text AS name FROM (${activeShardsSql(api)}) shard`)
+      : new Set(),
+    shards: api ? await readShards(client, api, schemas.rows) : new Map<string, number>(),
+    present,
+    sessions: await names(
+      client,
+      "SELECT DISTINCT application_name AS name FROM pg_stat_activity WHERE datname = current_database()",
+    ),
+  };
+}
+
+async function names(client: ClientBase, sql: string): Promise<Set<string>> {
+  const { rows } = await client.query<{ name: string }>(sql);
+  return new Set(rows.map((row) => row.name));
+}
+
+async function readObjects(client: ClientBase): Promise<ObjectRow[]> {
+  const { rows } = await client.query<ObjectRow>(
+    `SELECT 'slot' AS kind, slot_name::text AS name, active AS "atWork",
+       CASE WHEN NOT pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::text END AS bytes
+     FROM pg_replication_slots WHERE database = current_database() AND starts_with(slot_name, $1)
+     UNION ALL
+     SELECT 'publication', pubname, false, NULL FROM pg_publication WHERE starts_with(pubname, $1)
+     UNION ALL
+     SELECT 'subscription', subname,
+       EXISTS (SELECT FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.pid IS NOT NULL), NULL
+     FROM pg_subscription s
+     WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND starts_with(subname, $1)
+     ORDER BY 1, 2`,
+    [OBJECT_PREFIX],
+  );
+  return rows.filter(({ name }) => isReplicationName(name));
+}
+
+async function readDepartures(client: ClientBase, api: SqlApi): Promise<Departure[]> {
+  const book = qualified(api.schema, "microsharding_moves_");
+  const there = await client.query("SELECT WHERE to_regclass($1) IS NOT NULL", [book]);
+  if (!there.rowCount) return [];
+  const { rows } = await client.query<Departure>(
+    `SELECT schema_name AS schema, leftover, workflow_id AS "workflowId", run_id AS "runId", peer, switched_at AS at
+     FROM ${book} WHERE role = 'source' AND leftover IS NOT NULL`,
+  );
+  return rows;
+}
+
+/** Asks the SQL API for the names of the shards with the numbers in question: a name that only looks like one is none. */
+async function readShards(
+  client: ClientBase,
+  api: SqlApi,
+  schemas: readonly SchemaRow[],
+): Promise<Map<string, number>> {
+  const possible = new Map<string, number>();
+  for (const { name } of schemas) {
+    for (const candidate of [name, BASE_NAME.exec(name)?.[1]]) {
+      const number = candidate === undefined ? null : api.shardNumber(candidate);
+      if (number !== null && number <= MAX_SHARD) possible.set(candidate!, number);
+    }
+  }
+  const { rows } = await client.query<{ no: number; name: string }>(
+    `SELECT no, ${apiCall(api, "microsharding_schema_name_(no)")} AS name FROM unnest($1::int[]) AS no`,
+    [[...new Set(possible.values())]],
+  );
+  return new Map(rows.filter(({ no, name }) => possible.get(name) === no).map(({ no, name }) => [name, no]));
+}
+
+/** The sizes of schemas in bytes, by their names. */
+export async function readSizes(
+  client: ClientBase,
+  schemas: readonly string[],
+): Promise<Map<string, number>> {
+  const { rows } = await client.query<{ name: string; bytes: string }>(
+    `SELECT n.nspname::text AS name, coalesce(sum(pg_total_relation_size(c.oid)), 0) AS bytes
+     FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'm')
+     WHERE n.nspname = ANY ($1)
+     GROUP BY n.nspname`,
+    [schemas],
+  );
+  return new Map(rows.map(({ name, bytes }) => [name, Number(bytes)]));
+}

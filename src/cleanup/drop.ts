@@ -1,0 +1,126 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type { ClientBase } from "pg";
+
+import type { IslandName } from "../../workflows/contract.ts";
+import { ShardferryError } from "../errors.ts";
+import { activeShardsSql, findSqlApi } from "../layout/api.ts";
+import { refreshDebugViews } from "../postgres/debug-views.ts";
+import { dropSchema } from "../postgres/drop-schema.ts";
+import type { Islands } from "../postgres/islands.ts";
+import { limited, type Patience } from "../postgres/locks.ts";
+import { qualified } from "../postgres/quote.ts";
+import {
+  disableSubscription,
+  dropPublication,
+  dropSlots,
+  dropSubscription,
+} from "../postgres/replication.ts";
+import type { SchemaRow } from "./catalog.ts";
+import type { Judged } from "./judge.ts";
+
+/** Milliseconds for which somebody in the way of a drop is waited for. */
+const PATIENCE_MS = 10_000;
+const SESSION = { applicationName: "shardferry cleanup" };
+
+/** Somebody uses what is to be dropped. */
+class InUseError extends ShardferryError {
+  constructor(island: IslandName, name: string, waitingFor: string) {
+    super("in_use", `"${name}" on ${island} is in use (${waitingFor}): run cleanup again when it is not`);
+  }
+}
+
+/** What was to be dropped is not any more what it was. */
+class ChangedError extends ShardferryError {
+  constructor(island: IslandName, name: string) {
+    super(
+      "changed",
+      `schema "${name}" on ${island} was renamed, activated or made anew meanwhile; it is left alone`,
+    );
+  }
+}
+
+/** Called with what is waited for, or how far a long drop is. */
+export type Tell = (line: string) => void;
+
+/** Brings the debug views of an island up to date, so that they hold no old copy. */
+export async function freeFromDebugViews(islands: Islands, island: IslandName, tell: Tell): Promise<void> {
+  await islands.withSession(island, SESSION, async (client) => {
+    const api = await findSqlApi(client);
+    if (!api) return;
+    const refresh = `${qualified(api.schema, "microsharding_debug_views_refresh_")}()`;
+    const there = await client.query("SELECT WHERE to_regprocedure($1) IS NOT NULL", [refresh]);
+    if (!there.rowCount) return;
+    const patience = patienceFor(island, "the debug views", tell);
+    const warnings = await refreshDebugViews(client, api.schema, patience, (use) =>
+      islands.withClient(island, use),
+    );
+    for (const warning of warnings) tell(`${island}: ${warning}`);
+  });
+}
+
+/** Drops one leftover; what is gone already is done. */
+export async function dropLeftover(islands: Islands, leftover: Judged, tell: Tell): Promise<void> {
+  const { island, kind, name } = leftover;
+  await islands.withSession(island, SESSION, async (client) => {
+    if (kind === "slot") return dropSlots(client, name, null);
+    if (kind === "publication") return dropPublication(client, name);
+    if (kind === "subscription") return dropReplica(islands, client, name);
+    return dropCopy(islands, client, leftover, tell);
+  });
+}
+
+/** The slots that its tablesync workers may have left are on another island, and named after it. */
+async function dropReplica(islands: Islands, client: ClientBase, name: string): Promise<void> {
+  const slots = await disableSubscription(client, name);
+  await dropSubscription(client, name);
+  if (slots === null) return;
+  for (const other of islands.names())
+    await islands.withClient(other, (there) => dropSlots(there, "", slots));
+}
+
+async function dropCopy(islands: Islands, client: ClientBase, leftover: Judged, tell: Tell): Promise<void> {
+  const { island, name } = leftover;
+  const patience = patienceFor(island, name, tell);
+  const { oid, comment } = leftover.row as SchemaRow;
+  const ensureSame = async (): Promise<void> => {
+    if (!(await isSame(client, name, oid, comment))) throw new ChangedError(island, name);
+  };
+  await dropSchema(client, name, {
+    island,
+    patience,
+    lend: (use) => islands.withClient(island, use),
+    ensureSame,
+    tell: (left) => {
+      patience.renew();
+      if (left > 0) tell(`${island}: ${name}: ${left} tables, views and sequences left`);
+    },
+  });
+}
+
+/** Still the schema that was judged, and not active. */
+async function isSame(
+  client: ClientBase,
+  name: string,
+  oid: string,
+  comment: string | null,
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `SELECT FROM pg_namespace
+     WHERE oid = $1 AND nspname = $2 AND obj_description(oid, 'pg_namespace') IS NOT DISTINCT FROM $3`,
+    [oid, name, comment],
+  );
+  if (!rowCount) return false;
+  const api = await findSqlApi(client);
+  if (!api) return true;
+  const active = await client.query(`SELECT FROM (${activeShardsSql(api)}) shard WHERE nspname = $1`, [name]);
+  return !active.rowCount;
+}
+
+function patienceFor(island: IslandName, name: string, tell: Tell): Patience & { renew(): void } {
+  const waiting: Patience = {
+    pause: (ms) => sleep(ms),
+    beat: ({ waitingFor }) => tell(`${island}: ${name}: waiting for ${waitingFor}`),
+  };
+  return limited(waiting, PATIENCE_MS, (waitingFor) => new InUseError(island, name, waitingFor));
+}

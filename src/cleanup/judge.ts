@@ -1,0 +1,136 @@
+import { moveWorkflowId } from "../../workflows/contract.ts";
+import { readCopyName, readMark, replicationNames, timeOf } from "../postgres/names.ts";
+import type { Catalog, ObjectRow, SchemaRow } from "./catalog.ts";
+import { Cluster } from "./cluster.ts";
+import type { Leftover } from "./leftover.ts";
+import type { Owners, Run } from "./owners.ts";
+
+/** A leftover before its size is known. */
+export type Judged = Omit<Leftover, "bytes"> & { readonly row: SchemaRow | ObjectRow };
+
+interface Court {
+  cluster: Cluster;
+  owners: Owners;
+}
+
+/**
+ * Tells what on the islands is a leftover, whose, and whether it may be dropped. Nothing is taken for one that is
+ * active or that only looks like one:
+ *
+ * - a half-made copy is told by its mark, the comment of the schema;
+ * - old copies and rehearsals are told by the book of switches, or by their names: the name that the SQL API gives to
+ *   a shard (not just something with a number), then `old` or `new`, then a time;
+ * - replication is told by a name that only replicationNames makes.
+ *
+ * It is left alone while its workflow runs, while somebody unknown works with it, and where it may be the only copy.
+ */
+export function judge(catalogs: readonly Catalog[], owners: Owners): Judged[] {
+  const court = { cluster: new Cluster(catalogs), owners };
+  return catalogs.flatMap((catalog) => {
+    const objects = catalog.objects.map((object) => judgeObject(court, catalog, object));
+    const doomed = new Set(objects.filter(({ kept }) => kept === null).map(({ name }) => name));
+    const schemas = catalog.schemas
+      .filter(({ name }) => !catalog.active.has(name))
+      .flatMap((row) => judgeSchema(court, catalog, row) ?? [])
+      .map((judged) => {
+        const { subscription } = judged.row as SchemaRow;
+        const written = subscription !== null && !doomed.has(subscription);
+        return written && judged.kept === null
+          ? { ...judged, kept: `subscription ${subscription} writes into it` }
+          : judged;
+      });
+    return [...objects, ...schemas];
+  });
+}
+
+function judgeObject({ cluster, owners }: Court, { island }: Catalog, row: ObjectRow): Judged {
+  const { kind, name } = row;
+  const run = owners.byName(name);
+  return {
+    ...{ island, kind, name, row },
+    schema: run?.schema ?? null,
+    since: run?.startTime.toISOString() ?? null,
+    workflowId: run?.workflowId ?? null,
+    kept: keptFor(run, cluster.isAtWork(name), owners),
+  };
+}
+
+/** Why something is left alone that this run made, or one that nobody knows. */
+function keptFor(run: Run | undefined, atWork: boolean, { asked }: Owners): string | null {
+  if (run?.running)
+    return `${run.workflowId} runs: \`shardferry attach\` shows it, \`shardferry abort\` ends it`;
+  if (run || !atWork) return null;
+  return asked === null
+    ? "it is at work, and there is no Temporal to ask for whom: set TEMPORAL_ADDRESS"
+    : `it is at work for a workflow that ${asked} does not know`;
+}
+
+const judgeSchema = (court: Court, catalog: Catalog, row: SchemaRow): Judged | null =>
+  judgeHalfMade(court, catalog, row) ??
+  judgeCopy(court, catalog, row) ??
+  judgeForeignCopy(court, catalog, row);
+
+function judgeHalfMade({ cluster, owners }: Court, { island }: Catalog, row: SchemaRow): Judged | null {
+  const mark = readMark(row.comment);
+  if (!mark) return null;
+  const { name } = row;
+  const { workflowId, runId, from } = mark;
+  const run = owners.byRun(workflowId, runId);
+  let kept = keptFor(run, cluster.isAtWork(replicationNames(workflowId, runId, name).slot), owners);
+  if (workflowId === moveWorkflowId(name)) {
+    if (cluster.hasLeft(name, runId) && !cluster.isActive(name))
+      kept ??= `its switch is not finished: "${name}" has left ${from}, and this may be all that is new`;
+    kept ??= keptAsOnly(cluster, name, from);
+  }
+  const since = mark.begun ?? run?.startTime.toISOString() ?? null;
+  return { island, kind: "half-made copy", name, row, schema: name, since, workflowId, kept };
+}
+
+/** An old copy or a rehearsal of ours, by its name or by the book of switches. */
+function judgeCopy({ cluster, owners }: Court, catalog: Catalog, row: SchemaRow): Judged | null {
+  const { island, shards, departures } = catalog;
+  const { name } = row;
+  const departure = departures.find(({ leftover }) => leftover === name);
+  const named = shards.has(name) ? null : readCopyName(name);
+  const schema =
+    departure?.schema ?? (named && (shards.has(named.base) ? named.base : cluster.longName(named.base)));
+  if (!schema) return null;
+  const at = departure?.at ?? named!.at;
+  const workflowId = departure?.workflowId ?? moveWorkflowId(schema);
+  const running = owners.runningNow(workflowId);
+  // An older copy than the one in the book: the shard has come back, and left again.
+  const last = departure ?? departures.find((one) => one.schema === schema);
+  const run = last && owners.byRun(last.workflowId, last.runId);
+  // The time in a name has whole seconds.
+  const made = running && running.startTime.getTime() < at.getTime() + 1000;
+  let kept = keptFor(made ? running : undefined, false, owners);
+  const kind = departure || named?.kind === "old" ? "old copy" : "rehearsal";
+  if (kind === "old copy" && !run?.completed) kept ??= keptAsOnly(cluster, schema, last?.peer);
+  return { island, kind, name, row, schema, since: at.toISOString(), workflowId, kept };
+}
+
+/** What pg-microsharding leaves: `sh0042old20240131120000`, and `sh0042new` without a time. */
+function judgeForeignCopy({ cluster }: Court, catalog: Catalog, row: SchemaRow): Judged | null {
+  const { island, shards, departures } = catalog;
+  const { name } = row;
+  const [, base, digits] = /^(.+?)(?:old(\d{14})|new)$/s.exec(name) ?? [];
+  const at = digits === undefined ? null : timeOf(digits);
+  if (base === undefined || !shards.has(base) || shards.has(name) || (digits !== undefined && !at))
+    return null;
+  const kind = at ? "old copy" : "rehearsal";
+  const peer = departures.find((one) => one.schema === base)?.peer;
+  const kept = at ? keptAsOnly(cluster, base, peer) : null;
+  return { island, kind, name, row, schema: base, since: at?.toISOString() ?? null, workflowId: null, kept };
+}
+
+/** Why a copy of a shard is left alone that is active nowhere. */
+function keptAsOnly(cluster: Cluster, schema: string, peer?: string): string | null {
+  if (cluster.isActive(schema)) return null;
+  const places = cluster.placesOf(schema);
+  if (peer === undefined && places.length === 0) return null;
+  const where =
+    peer === undefined ? `inactive on ${places.join(", ")}` : `active on none of ${cluster.islands}`;
+  const hint =
+    peer === undefined ? "" : ` (--dsns has to name the island that it went to or came from, ${peer})`;
+  return `"${schema}" is ${where}, so this may be its only copy${hint}`;
+}

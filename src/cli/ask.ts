@@ -1,0 +1,21 @@
+import { createInterface } from "node:readline/promises";
+
+import { AbortedError } from "./exit.ts";
+import type { Ui } from "./ui.ts";
+
+/** Asks a question, in a terminal or whoever writes to stdin; null when the input ends without an answer. */
+export async function askYesNo(ui: Ui, question: string): Promise<boolean | null> {
+  const input = createInterface({ input: process.stdin, output: ui.progress, terminal: ui.interactive });
+  try {
+    return await new Promise<boolean | null>((resolve, reject) => {
+      input.once("close", () => resolve(null));
+      input.once("SIGINT", () => reject(new AbortedError("nothing was done")));
+      input.question(`${question} [y/N] `).then(
+        (answer) => resolve(/^\s*y(es)?\s*$/i.test(answer)),
+        () => resolve(null),
+      );
+    });
+  } finally {
+    input.close();
+  }
+}

@@ -1,0 +1,171 @@
+import type { IslandName } from "../../workflows/contract.ts";
+import { type ObjectRow, readCatalog, readSizes } from "../cleanup/catalog.ts";
+import { dropLeftover, freeFromDebugViews, type Tell } from "../cleanup/drop.ts";
+import { judge, type Judged } from "../cleanup/judge.ts";
+import { keyOf, type Leftover, type LeftoverKind } from "../cleanup/leftover.ts";
+import { askOwners, NO_OWNERS } from "../cleanup/owners.ts";
+import type { Settings } from "../config/settings.ts";
+import { messageOf } from "../errors.ts";
+import type { ConnectedIsland } from "../postgres/discover.ts";
+import { Islands } from "../postgres/islands.ts";
+import { dsnsOf, onIslands } from "./islands.ts";
+import type { Session } from "./session.ts";
+
+/** Whom to ask which workflows run: an open session, or how to open one where there is anybody to ask. */
+export type Asking = Session | null | (() => Promise<Session | null>);
+
+export interface LeftoverFilter {
+  /** Keeps what is younger, or of unknown age. */
+  olderThanMs?: number | undefined;
+}
+
+/** A leftover that could not be dropped. */
+export interface FailedDrop {
+  island: IslandName;
+  /** Name of the schema, slot, publication or subscription. */
+  name: string;
+  reason: string;
+}
+
+export interface CleanupResult {
+  dropped: Leftover[];
+  failed: FailedDrop[];
+}
+
+/** Finds what moves and copies have left on all islands, with the reason why where it is left alone. Changes nothing. */
+export async function findLeftovers(
+  settings: Settings,
+  asking: Asking,
+  filter: LeftoverFilter = {},
+): Promise<Leftover[]> {
+  const found = await find(settings, asking, filter);
+  return found.map(({ leftover }) => leftover);
+}
+
+/**
+ * Drops leftovers that findLeftovers has found, one by one; those that are not to be dropped any more are left alone.
+ * One that cannot be dropped does not keep the others from it. It may be stopped at any time and run again.
+ *
+ * @param tell called with lines for the operator.
+ */
+export async function cleanup(
+  settings: Settings,
+  asking: Asking,
+  leftovers: readonly Leftover[],
+  tell: Tell = () => undefined,
+): Promise<CleanupResult> {
+  const wanted = new Set(leftovers.map(keyOf));
+  const found = (await find(settings, asking, {})).filter(({ leftover }) => wanted.has(keyOf(leftover)));
+  const droppable = found.filter(({ leftover }) => leftover.kept === null);
+  const islands = new Islands(dsnsOf(settings));
+  const result: CleanupResult = { dropped: [], failed: [] };
+  try {
+    const names = [...new Set(droppable.map(({ leftover }) => leftover.island))];
+    for (const kinds of PHASES) {
+      await Promise.all(
+        names.map((name) =>
+          cleanIsland(
+            islands,
+            name,
+            droppable.filter(({ judged }) => judged.island === name && kinds.includes(judged.kind)),
+            tell,
+            result,
+          ),
+        ),
+      );
+    }
+  } finally {
+    await islands.close();
+  }
+  return result;
+}
+
+/** On all islands at once: a subscription holds a slot and writes into a schema, mostly of another island. */
+const PHASES: readonly LeftoverKind[][] = [
+  ["subscription"],
+  ["slot", "publication"],
+  ["half-made copy", "rehearsal", "old copy"],
+];
+
+interface Found {
+  judged: Judged;
+  leftover: Leftover;
+}
+
+const isSchema = ({ row }: Judged): boolean => "oid" in row;
+
+async function find(settings: Settings, asking: Asking, filter: LeftoverFilter): Promise<Found[]> {
+  return onIslands(settings, async (islands) => {
+    const catalogs = await Promise.all(islands.map(readCatalog));
+    // A server is not started to be asked about nothing.
+    if (judge(catalogs, NO_OWNERS).length === 0) return [];
+    const session = typeof asking === "function" ? await asking() : asking;
+    const owners = session ? await askOwners(session.temporal) : NO_OWNERS;
+    const judged = judge(catalogs, owners);
+    const sizes = await sizesOf(islands, judged);
+    return judged.map((one) => ({ judged: one, leftover: toLeftover(one, sizes, filter) }));
+  });
+}
+
+async function sizesOf(
+  islands: readonly ConnectedIsland[],
+  judged: readonly Judged[],
+): Promise<Map<IslandName, Map<string, number>>> {
+  const sizes = await Promise.all(
+    islands.map(async ({ name, client }) => {
+      const schemas = judged.filter((one) => one.island === name && isSchema(one));
+      return [
+        name,
+        await readSizes(
+          client,
+          schemas.map((one) => one.name),
+        ),
+      ] as const;
+    }),
+  );
+  return new Map(sizes);
+}
+
+function toLeftover(
+  { row, ...judged }: Judged,
+  sizes: Map<IslandName, Map<string, number>>,
+  { olderThanMs }: LeftoverFilter,
+): Leftover {
+  const wal = (row as Partial<ObjectRow>).bytes;
+  const bytes = sizes.get(judged.island)?.get(judged.name) ?? (wal ? Number(wal) : null);
+  return { ...judged, bytes, kept: judged.kept ?? tooYoung(judged.since, olderThanMs) };
+}
+
+function tooYoung(since: string | null, olderThanMs: number | undefined): string | null {
+  if (olderThanMs === undefined) return null;
+  if (since === null) return "its age is not known";
+  return Date.now() - Date.parse(since) < olderThanMs ? "it is younger than --older-than" : null;
+}
+
+async function cleanIsland(
+  islands: Islands,
+  island: IslandName,
+  found: readonly Found[],
+  tell: Tell,
+  result: CleanupResult,
+): Promise<void> {
+  if (found.length === 0) return;
+  const attempt = async (name: string, work: () => Promise<void>): Promise<boolean> => {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      result.failed.push({ island, name, reason: messageOf(error) });
+      tell(`${island}: ${name}: not dropped: ${messageOf(error)}`);
+      return false;
+    }
+  };
+  if (found.some(({ judged }) => isSchema(judged)))
+    await attempt("debug views", () => freeFromDebugViews(islands, island, tell));
+  // One after the other: each needs locks, and an island has room for some thousands in all.
+  for (const { judged, leftover } of found) {
+    if (!(await attempt(judged.name, () => dropLeftover(islands, judged, tell)))) continue;
+    result.dropped.push(leftover);
+    tell(`${island}: dropped ${judged.kind} ${judged.name}`);
+  }
+}
