@@ -111,7 +111,10 @@ async function checkLeftovers({ client }: ConnectedIsland, say: Say): Promise<vo
     [MARK_PREFIX],
   );
   for (const { name } of halves.rows) {
-    say("warning", `schema ${name} is a half-made copy: \`shardferry cleanup\` drops it, if its move does not run any more`);
+    say(
+      "warning",
+      `schema ${name} is a half-made copy: \`shardferry cleanup\` drops it, if its move does not run any more`,
+    );
   }
   const api = await findSqlApi(client);
   if (!api) return;

@@ -2,7 +2,7 @@ import type { ClientBase } from "pg";
 
 import type { IslandName } from "../../workflows/contract.ts";
 import { type Lend, type Patience, withLocks } from "./locks.ts";
-import { outsideDependents,OutsideDependentsError } from "./outside.ts";
+import { outsideDependents, OutsideDependentsError } from "./outside.ts";
 import { ident, qualified } from "./quote.ts";
 
 /** Relations per transaction: each takes some ten locks, and the lock table holds some thousands in all. */

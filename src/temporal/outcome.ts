@@ -31,8 +31,7 @@ export function outcomeOfError(error: unknown): Outcome<never> {
   if (first.name === "CancelledFailure") return { kind: "aborted", message: first.message };
   const root = chain.at(-1)!;
   if (first.name === "TerminatedFailure") {
-    const how =
-      "it was terminated from outside, so nothing was cleaned up: `shardferry cleanup` does that";
+    const how = "it was terminated from outside, so nothing was cleaned up: `shardferry cleanup` does that";
     return { kind: "failed", code: "terminated", message: `${how} (${messageOf(root)})` };
   }
   return { kind: "failed", code: root.type || "failed", message: messageOf(root) };
