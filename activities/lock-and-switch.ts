@@ -9,7 +9,7 @@ import { ensureDurable, flushedPosition, waitUntilApplied } from "./switch/catch
 import { libSchemaOf, lookAtOutcome, readFacts } from "./switch/facts.ts";
 import { rollForward } from "./switch/roll-forward.ts";
 import { readSequenceValues } from "./switch/sequences.ts";
-import { epochOf } from "./switch/sides.ts";
+import { epochOf, rehearse } from "./switch/sides.ts";
 import { ReplicationTrouble } from "./trouble.ts";
 
 /** Milliseconds between two heartbeats while the destination catches up before the lock. */
@@ -95,6 +95,8 @@ async function withPlan<T>(
       await schemaFingerprint(source, schema);
       await readSequenceValues(source, schema, facts.sequences);
       if ((await current).cancelled) await step.awaitCancellation();
+      const entry = { schema, shard: input.move.shard, workflowId, runId, epoch: String(epoch + 1n) };
+      await rehearse(source, destination, { sourceLib, destinationLib, entry, peer: step.to });
       return use({
         step,
         facts,
@@ -104,7 +106,7 @@ async function withPlan<T>(
         destinationObserver,
         sourceLib,
         destinationLib,
-        entry: { schema, shard: input.move.shard, workflowId, runId, epoch: String(epoch + 1n) },
+        entry,
         leftover: leftover.free,
         maxWriteBlockMs: input.move.maxWriteBlockMs,
       });

