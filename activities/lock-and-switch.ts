@@ -96,7 +96,14 @@ async function withPlan<T>(
       await readSequenceValues(source, schema, facts.sequences);
       if ((await current).cancelled) await step.awaitCancellation();
       const entry = { schema, shard: input.move.shard, workflowId, runId, epoch: String(epoch + 1n) };
-      await rehearse(source, destination, { sourceLib, destinationLib, entry, peer: step.to });
+      const { maxWriteBlockMs } = input.move;
+      await rehearse(source, destination, {
+        sourceLib,
+        destinationLib,
+        entry,
+        peer: step.to,
+        maxMs: maxWriteBlockMs,
+      });
       return use({
         step,
         facts,
@@ -108,7 +115,7 @@ async function withPlan<T>(
         destinationLib,
         entry,
         leftover: leftover.free,
-        maxWriteBlockMs: input.move.maxWriteBlockMs,
+        maxWriteBlockMs,
       });
     }),
   );

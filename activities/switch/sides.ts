@@ -50,29 +50,26 @@ export const activate = (lib: string, { shard }: BookEntry): string =>
 export async function rehearse(
   source: ClientBase,
   destination: ClientBase,
-  plan: { sourceLib: string; destinationLib: string; entry: BookEntry; peer: string },
+  plan: { sourceLib: string; destinationLib: string; entry: BookEntry; peer: string; maxMs: number },
 ): Promise<void> {
-  const { sourceLib, destinationLib, entry, peer } = plan;
+  const { sourceLib, destinationLib, entry, peer, maxMs } = plan;
+  const limit = `SET LOCAL statement_timeout = ${maxMs}`;
+  const [begin, ...arrival] = beginArrival(destinationLib, entry, peer);
   const unmark = `COMMENT ON SCHEMA ${ident(entry.schema)} IS NULL`;
-  await Promise.all([
-    destination.query(
-      [
-        ...beginArrival(destinationLib, entry, peer),
-        unmark,
-        activate(destinationLib, entry),
-        "ROLLBACK",
-      ].join(";\n"),
-    ),
-    source.query(
-      [
-        "BEGIN",
-        `SELECT ${ident(sourceLib)}.microsharding_ensure_inactive(${entry.shard})`,
-        bookRow(sourceLib, entry, "source", peer, null, null),
-        "ROLLBACK",
-      ].join(";\n"),
-    ),
-  ]);
+  const arrive = [begin, limit, ...arrival, unmark, activate(destinationLib, entry), "ROLLBACK"];
+  const depart = [
+    "BEGIN",
+    limit,
+    deactivate(sourceLib, entry),
+    bookRow(sourceLib, entry, "source", peer, null, null),
+    "ROLLBACK",
+  ];
+  await Promise.all([destination.query(arrive.join(";\n")), source.query(depart.join(";\n"))]);
 }
+
+/** Source: the shard is not active. */
+const deactivate = (lib: string, { shard }: BookEntry): string =>
+  `SELECT ${ident(lib)}.microsharding_ensure_inactive(${shard})`;
 
 /** What the source leaves behind, and where to. */
 export interface Departure {
@@ -87,7 +84,7 @@ export interface Departure {
 
 /** Source: the shard is inactive, has left, is fenced and renamed. Its commit is the point of no return. */
 export const leave = (lib: string, entry: BookEntry, departure: Departure): string[] => [
-  `SELECT ${ident(lib)}.microsharding_ensure_inactive(${entry.shard})`,
+  deactivate(lib, entry),
   bookRow(lib, entry, "source", departure.peer, departure.leftover, departure.switchLsn),
   ...departure.sequenceFences,
   ...fence(entry.schema, departure.peer, departure.reachable),
