@@ -13,7 +13,7 @@ export async function copy(input: CopyInput): Promise<CopyResult> {
     const replica = await replicate("copy", input, null, steering, undo);
     if (input.wait) {
       await steering.confirmation(
-        "confirmation to end the replication (confirm): stop writes on the source and reroute them first",
+        "confirmation to end the replication (confirm): you may now stop the writes on the source and reroute them",
       );
     }
     steering.enter("lock and switch");

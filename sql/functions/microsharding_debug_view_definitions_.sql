@@ -131,5 +131,5 @@ $$;
 
 COMMENT ON FUNCTION microsharding_debug_view_definitions_(text)
   IS 'Composes the debug view of each table: a column shard, then every column that any shard has in this table, '
-     'and one SELECT a shard. A column of different types in different shards (such as an enum that each shard has '
-     'for itself) becomes text.';
+     'and one SELECT a shard, which shows nothing while the shard is not active. A column of different types in '
+     'different shards, or of a type that is the shard''s own (such as an enum), becomes text.';

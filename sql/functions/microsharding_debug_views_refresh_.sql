@@ -42,4 +42,4 @@ $$;
 
 COMMENT ON FUNCTION microsharding_debug_views_refresh_()
   IS 'Brings existing debug views up to date with the active shards; for use on both islands after a move. Without '
-     'it, the views would go on reading the renamed old copy, and it could not be dropped.';
+     'it, the views would lack the shard, and the renamed old copy, on which they depend, could not be dropped.';

@@ -34,13 +34,26 @@ export interface Departure {
   at: Date;
 }
 
+/** The last departure of each shard: by the shard, and by the name of its old copy. */
+export class Departures {
+  readonly all: readonly Departure[];
+  readonly bySchema: ReadonlyMap<string, Departure>;
+  readonly byLeftover: ReadonlyMap<string, Departure>;
+
+  constructor(all: readonly Departure[]) {
+    this.all = all;
+    this.bySchema = new Map(all.map((one) => [one.schema, one]));
+    this.byLeftover = new Map(all.map((one) => [one.leftover, one]));
+  }
+}
+
 /** What an island's catalogs tell about leftovers. */
 export interface Catalog {
   island: IslandName;
   api: SqlApi | null;
   schemas: SchemaRow[];
   objects: ObjectRow[];
-  departures: Departure[];
+  departures: Departures;
   /** Schemas that are active shards. */
   active: ReadonlySet<string>;
   /** Of the schemas whose names could be those of copied shards, the ones that are the names of shards. */
@@ -76,7 +89,7 @@ export async function readCatalog({ name, client }: ConnectedIsland): Promise<Ca
     api,
     schemas: schemas.rows,
     objects: await readObjects(client),
-    departures: api ? await readDepartures(client, api) : [],
+    departures: new Departures(api ? await readDepartures(client, api) : []),
     active: api
       ? await names(client, `SELECT nspname::text AS name FROM (${activeShardsSql(api)}) shard`)
       : new Set(),

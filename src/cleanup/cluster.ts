@@ -11,7 +11,7 @@ export class Cluster {
   readonly #long: ReadonlyMap<string, string>;
 
   constructor(catalogs: readonly Catalog[]) {
-    const departures = catalogs.flatMap((catalog) => catalog.departures);
+    const departures = catalogs.flatMap((catalog) => catalog.departures.all);
     this.#catalogs = catalogs;
     this.islands = catalogs.map(({ island }) => island).join(", ");
     this.#active = new Set(catalogs.flatMap((catalog) => [...catalog.active]));

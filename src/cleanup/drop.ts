@@ -21,7 +21,6 @@ import type { Judged } from "./judge.ts";
 
 /** Milliseconds for which somebody in the way of a drop is waited for. */
 const PATIENCE_MS = 10_000;
-const SESSION = { applicationName: "shardferry cleanup" };
 
 /** Somebody uses what is to be dropped. */
 class InUseError extends ShardferryError {
@@ -45,7 +44,7 @@ export type Tell = (line: string) => void;
 
 /** Brings the debug views of an island up to date, so that they hold no old copy. */
 export async function freeFromDebugViews(islands: Islands, island: IslandName, tell: Tell): Promise<void> {
-  await islands.withSession(island, SESSION, async (client) => {
+  await islands.withClient(island, async (client) => {
     const api = await findSqlApi(client);
     if (!api) return;
     const refresh = `${qualified(api.schema, "microsharding_debug_views_refresh_")}()`;
@@ -62,7 +61,7 @@ export async function freeFromDebugViews(islands: Islands, island: IslandName, t
 /** Drops one leftover; what is gone already is done. */
 export async function dropLeftover(islands: Islands, leftover: Judged, tell: Tell): Promise<void> {
   const { island, kind, name } = leftover;
-  await islands.withSession(island, SESSION, async (client) => {
+  await islands.withClient(island, async (client) => {
     if (kind === "slot") return dropSlots(client, name, null);
     if (kind === "publication") return dropPublication(client, name);
     if (kind === "subscription") return dropReplica(islands, client, name);

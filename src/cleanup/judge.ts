@@ -90,7 +90,7 @@ function judgeHalfMade({ cluster, owners }: Court, { island }: Catalog, row: Sch
 function judgeCopy({ cluster, owners }: Court, catalog: Catalog, row: SchemaRow): Judged | null {
   const { island, shards, departures } = catalog;
   const { name } = row;
-  const departure = departures.find(({ leftover }) => leftover === name);
+  const departure = departures.byLeftover.get(name);
   const named = shards.has(name) ? null : readCopyName(name);
   const schema =
     departure?.schema ?? (named && (shards.has(named.base) ? named.base : cluster.longName(named.base)));
@@ -99,7 +99,7 @@ function judgeCopy({ cluster, owners }: Court, catalog: Catalog, row: SchemaRow)
   const workflowId = departure?.workflowId ?? moveWorkflowId(schema);
   const running = owners.runningNow(workflowId);
   // An older copy than the one in the book: the shard has come back, and left again.
-  const last = departure ?? departures.find((one) => one.schema === schema);
+  const last = departure ?? departures.bySchema.get(schema);
   const run = last && owners.byRun(last.workflowId, last.runId);
   // The time in a name has whole seconds.
   const made = running && running.startTime.getTime() < at.getTime() + 1000;
@@ -118,7 +118,7 @@ function judgeForeignCopy({ cluster }: Court, catalog: Catalog, row: SchemaRow):
   if (base === undefined || !shards.has(base) || shards.has(name) || (digits !== undefined && !at))
     return null;
   const kind = at ? "old copy" : "rehearsal";
-  const peer = departures.find((one) => one.schema === base)?.peer;
+  const peer = departures.bySchema.get(base)?.peer;
   const kept = at ? keptAsOnly(cluster, base, peer) : null;
   return { island, kind, name, row, schema: base, since: at?.toISOString() ?? null, workflowId: null, kept };
 }

@@ -50,3 +50,10 @@ export function withReplication(command: Command): Command {
 export function withExample(command: Command, ...lines: string[]): Command {
   return command.addHelpText("after", `\nExample:\n${lines.map((line) => `  ${line}`).join("\n")}`);
 }
+
+/** The options that every action has. */
+export function withCommonOptions(command: Command): Command {
+  return command
+    .option("--skip-config", "do not look for shardferry.config.ts")
+    .option("--json", "print the result as one JSON document");
+}

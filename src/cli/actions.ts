@@ -74,6 +74,10 @@ export const ACTIONS: Readonly<Record<string, Entry>> = {
     summary: "stop the embedded Temporal server",
     load: async () => (await import("./down.ts")).down,
   },
+  completion: {
+    summary: "print the script that completes commands in bash, zsh or fish",
+    load: async () => (await import("./completion.ts")).completion,
+  },
   demo: {
     summary: "move a shard under load between throw-away servers, and see that nothing is lost",
     load: async () => (await import("./demo.ts")).demo,

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 
 import { EXIT, UsageError } from "../errors.ts";
-import type { Invocation } from "./action.ts";
+import { type Invocation, withCommonOptions } from "./action.ts";
 import { ACTIONS, findAction } from "./actions.ts";
 import { DetachedError, exitStatusOf } from "./exit.ts";
 import { Ui } from "./ui.ts";
@@ -51,10 +51,9 @@ async function run(argv: readonly string[], ui: Ui): Promise<number | void> {
     .description(entry.summary)
     .allowExcessArguments(false);
   action.define(command);
-  command
-    .option("--skip-config", "do not look for shardferry.config.ts")
-    .option("--json", "print the result as one JSON document");
-  command.exitOverride().configureOutput({ writeErr: () => undefined });
+  withCommonOptions(command)
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
   let status: number | void = undefined;
   command.action(async () => {
     status = await action.run(invocation(entry.name, command, ui));

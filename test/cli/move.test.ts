@@ -186,6 +186,28 @@ describe("copy", () => {
     assert.equal(row!.count, "10");
   });
 
+  it("with --wait says that writes may be stopped and rerouted, and ends when it is confirmed", async () => {
+    await islands.a.rows(`CREATE SCHEMA waiting; CREATE TABLE waiting.t (id serial PRIMARY KEY)`);
+    const args = [
+      "copy",
+      "--schema=waiting",
+      `--from=${islands.names.a}`,
+      `--to=${islands.names.b}`,
+      "--wait",
+    ];
+    const command = start(args, islands);
+    await command.prints(/you may now stop the writes on the source and reroute them/);
+    await islands.a.rows(
+      `INSERT INTO waiting.t SELECT nextval('waiting.t_id_seq') FROM generate_series(1, 7)`,
+    );
+    assert.equal((await run(["confirm"], islands)).status, 0);
+    assert.equal((await command.ended()).status, 0);
+    assert.deepEqual(
+      await islands.b.rows("SELECT max(id) AS max, nextval('waiting.t_id_seq') AS next FROM waiting.t"),
+      [{ max: 7, next: "8" }],
+    );
+  });
+
   it("names the schemas that there are", async () => {
     const args = ["copy", "--schema=nix", `--from=${islands.names.a}`, `--to=${islands.names.b}`];
     const { status, stderr } = await run(args, islands);

@@ -13,6 +13,7 @@ import {
   run,
   runJson,
   schemas,
+  startInTerminal,
   stateFolder,
 } from "./support.ts";
 
@@ -108,6 +109,28 @@ describe("list", () => {
     assert.match(stdout, /Inserts +Updates +Deletes +Index scans +Seq scans/);
   });
 
+  it("fits the terminal: shards side by side in a wide one, none cut in a narrow one, and no colors if not wanted", async () => {
+    const { a } = await testIslands();
+    const many = await createDatabase(a);
+    const env = { DSNS: many.dsn };
+    await run(["install"], { env });
+    await many.rows("SELECT microsharding.microsharding_ensure_exist(1, 60)");
+    await many.rows("SELECT microsharding.microsharding_ensure_active(1, 60)");
+    const lines = async (columns: number): Promise<string[]> => {
+      const { stdout } = await startInTerminal(["list"], { env: { ...env, NO_COLOR: "1" }, columns }).ended();
+      assert.ok(!stdout.includes("\x1b["), "it has escape sequences");
+      return stdout.split(/\r?\n/).filter((line) => /sh00\d\d/.test(line));
+    };
+    const [narrow, wide] = [await lines(40), await lines(200)];
+    assert.equal(narrow.length, 60);
+    assert.ok(narrow.every((line) => line.length <= 40));
+    assert.ok(wide.length <= 15 && wide.every((line) => line.length <= 200), wide.join("\n"));
+    for (let no = 1; no <= 60; no++)
+      assert.match(wide.join(" "), new RegExp(`sh00${String(no).padStart(2, "0")} `));
+    const { stdout } = await startInTerminal(["list"], { env }).ended();
+    assert.ok(stdout.includes("\x1b["));
+  });
+
   it("says so where the SQL API is not installed", async () => {
     const { a } = await testIslands();
     const bare = await createDatabase(a);
@@ -201,8 +224,41 @@ describe("factor", () => {
     assert.match(row!.text, /^owned by team x/);
   });
 
+  it("takes a whole DSN, and keeps text that looks like patterns", async () => {
+    const before = await factors();
+    const text = "50% [weight factor x] \\\\1 & 'quoted' $1";
+    await islands.b.rows(`COMMENT ON SCHEMA sh0003 IS '${text.replaceAll("'", "''")}'`);
+    const comment = async (): Promise<unknown> =>
+      (await islands.b.rows("SELECT obj_description('sh0003'::regnamespace, 'pg_namespace') AS text"))[0];
+    assert.equal((await run(["factor", `--shards=${islands.b.dsn}`, "--factor=.5"], islands)).status, 0);
+    assert.deepEqual(await factors(), [...before.slice(0, 2), 0.5]);
+    assert.deepEqual(await comment(), { text: `${text} [weight factor 0.5]` });
+    await run(["factor", "--shard=3", "--factor=1"], islands);
+    assert.deepEqual(await comment(), { text });
+    await run(["factor", "--shard=3", `--factor=${before[2]}`], islands);
+  });
+
+  it("travels with a move, together with the rest of the comment", async () => {
+    await createShard(islands.a, 4);
+    await islands.a.rows("COMMENT ON SCHEMA sh0004 IS 'of team y'");
+    await run(["factor", "--shard=4", "--factor=2.5"], islands);
+    const args = ["move", "--shard=4", `--to=${islands.names.b}`, "--activate-on-destination=yes"];
+    assert.equal((await run(args, islands)).status, 0);
+    const { islands: found } = await runJson<ListDocument>(["list"], islands);
+    assert.equal(found[1]!.shards.find(({ no }) => no === 4)!.factor, 2.5);
+    assert.deepEqual(
+      await islands.b.rows("SELECT obj_description('sh0004'::regnamespace, 'pg_namespace') AS text"),
+      [{ text: "of team y [weight factor 2.5]" }],
+    );
+  });
+
   it("changes nothing when one of the new factors would be zero or less", async () => {
     const before = await factors();
+    for (const zero of ["0", "*0", "0.0000001"]) {
+      const { status, stderr } = await run(["factor", "--shard=1", `--factor=${zero}`], islands);
+      assert.equal(status, 1, zero);
+      assert.match(stderr, /more than 0/);
+    }
     const { status, stderr } = await run(["factor", "--shards=1-3", "--factor=-2"], islands);
     assert.equal(status, 1);
     assert.match(stderr, /more than 0; it would be sh0003: -0\.25/);

@@ -24,6 +24,8 @@ export interface Finished {
 export interface RunOptions {
   env?: NodeJS.ProcessEnv;
   cwd?: string;
+  /** Width of the terminal, 160 by default. */
+  columns?: number;
 }
 
 /** The environment of a user who has set nothing, with a state folder of this test file. */
@@ -109,10 +111,14 @@ export async function runJson<T>(args: readonly string[], options: RunOptions = 
 export function startInTerminal(args: readonly string[], options: RunOptions = {}): Command {
   const line = [LAUNCHER, ...args].map((arg) => `'${arg.replaceAll("'", "'\\''")}'`).join(" ");
   const env = { TERM: "xterm", ...options.env };
-  return new Command("script", ["-qfec", `stty rows 40 cols 160; exec ${line}`, "/dev/null"], {
-    ...options,
-    env,
-  });
+  return new Command(
+    "script",
+    ["-qfec", `stty rows 40 cols ${options.columns ?? 160}; exec ${line}`, "/dev/null"],
+    {
+      ...options,
+      env,
+    },
+  );
 }
 
 /** Two databases with the SQL API, on two servers. */

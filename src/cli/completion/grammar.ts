@@ -1,0 +1,46 @@
+import { Command } from "commander";
+
+import { withCommonOptions } from "../action.ts";
+import { ACTIONS } from "../actions.ts";
+
+/** An option as a shell completes it. */
+export interface OptionWord {
+  /** With its dashes. */
+  readonly flag: string;
+  readonly summary: string;
+  readonly value: "none" | "optional" | "required";
+}
+
+/** An action as a shell completes it. */
+export interface ActionWord {
+  /** Its name and its aliases. */
+  readonly names: readonly string[];
+  readonly summary: string;
+  readonly options: readonly OptionWord[];
+  /** What may stand in place of its arguments, where that is known. */
+  readonly words: readonly string[];
+}
+
+/** Reads what can be typed from the definitions of the actions themselves, so that none can be forgotten. */
+export async function readGrammar(): Promise<ActionWord[]> {
+  return Promise.all(
+    Object.entries(ACTIONS).map(async ([name, { summary, aliases = [], load }]) => {
+      const command = new Command(name);
+      (await load()).define(command);
+      withCommonOptions(command);
+      return {
+        names: [name, ...aliases],
+        summary,
+        options: [
+          ...command.options.map(({ long, short, description, required, optional }): OptionWord => ({
+            flag: long ?? short ?? "",
+            summary: description,
+            value: required ? "required" : optional ? "optional" : "none",
+          })),
+          { flag: "--help", summary: "show the help of this action", value: "none" as const },
+        ],
+        words: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
+      };
+    }),
+  );
+}

@@ -1,0 +1,95 @@
+import type { ActionWord, OptionWord } from "./grammar.ts";
+
+/** The shells that are served. */
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+export type Shell = (typeof SHELLS)[number];
+
+/** Writes the script that makes a shell complete `shardferry`. */
+export function completionScript(shell: Shell, actions: readonly ActionWord[]): string {
+  return { bash, zsh, fish }[shell](actions);
+}
+
+/** A word that no shell takes for anything else. */
+const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+const flagWord = ({ flag, value }: OptionWord): string => (value === "required" ? `${flag}=` : flag);
+
+function bash(actions: readonly ActionWord[]): string {
+  const cases = actions.map(
+    ({ names, options, words }) =>
+      `    ${names.join("|")}) words=${quote([...words, ...options.map(flagWord)].join(" "))} ;;`,
+  );
+  return `# Completion of shardferry for bash: source <(shardferry completion bash)
+_shardferry() {
+  local current="\${COMP_WORDS[COMP_CWORD]}" action="" word words=""
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    if [[ $word != -* ]]; then action=$word; break; fi
+  done
+  COMPREPLY=()
+  # The value of an option: whatever the shell makes of it.
+  if [[ $current == "=" || \${COMP_WORDS[COMP_CWORD-1]} == "=" ]]; then return; fi
+  case $action in
+    "") words=${quote([...actions.flatMap(({ names }) => names), "--help", "--version"].join(" "))} ;;
+${cases.join("\n")}
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+  if [[ \${COMPREPLY[0]} == *= ]]; then compopt -o nospace 2>/dev/null; fi
+}
+complete -o default -F _shardferry shardferry
+`;
+}
+
+function zsh(actions: readonly ActionWord[]): string {
+  // In the specifications of _arguments, brackets and colons mean something.
+  const described = (text: string): string => text.replace(/[\\[\]:]/g, "\\$&");
+  const spec = ({ flag, summary, value }: OptionWord): string => {
+    const [sign, argument] =
+      value === "required"
+        ? ["=", ":value:_default"]
+        : value === "optional"
+          ? ["=-", "::value:(yes no)"]
+          : ["", ""];
+    return quote(`${flag}${sign}[${described(summary)}]${argument}`);
+  };
+  const names = actions.flatMap((action) => action.names.map((name) => ({ ...action, name })));
+  const cases = actions.map(({ names, options, words }) => {
+    const specs = [...options.map(spec), ...(words.length > 0 ? [quote(`1:what:(${words.join(" ")})`)] : [])];
+    return `    (${names.join("|")})\n      _arguments -s \\\n        ${specs.join(" \\\n        ")} ;;`;
+  });
+  return `#compdef shardferry
+# Completion of shardferry for zsh: source <(shardferry completion zsh), after compinit; or a file _shardferry in $fpath.
+_shardferry() {
+  local curcontext=$curcontext state line
+  local -a actions=(
+${names.map(({ name, summary }) => `    ${quote(`${name}:${described(summary)}`)}`).join("\n")}
+  )
+  _arguments -C '1:action:->action' '*::argument:->arguments'
+  if [[ $state == action ]]; then
+    _describe action actions
+    return
+  fi
+  case $words[1] in
+${cases.join("\n")}
+  esac
+}
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _shardferry "$@"; else compdef _shardferry shardferry; fi
+`;
+}
+
+function fish(actions: readonly ActionWord[]): string {
+  const word = (text: string): string => `'${text.replace(/[\\']/g, "\\$&")}'`;
+  const lines = actions.flatMap(({ names, summary, options, words }) => {
+    const when = `-n ${word(`__fish_seen_subcommand_from ${names.join(" ")}`)}`;
+    return [
+      ...names.map(
+        (name) => `complete -c shardferry -f -n __fish_use_subcommand -a ${name} -d ${word(summary)}`,
+      ),
+      ...words.map((one) => `complete -c shardferry -f ${when} -a ${word(one)}`),
+      ...options.map(
+        ({ flag, summary: text, value }) =>
+          `complete -c shardferry ${when} -l ${flag.replace(/^--/, "")}${value === "required" ? " -r" : ""} -d ${word(text)}`,
+      ),
+    ];
+  });
+  return `# Completion of shardferry for fish: shardferry completion fish | source\n${lines.join("\n")}\n`;
+}
