@@ -9,6 +9,7 @@ import { readTables } from "../src/postgres/tables.ts";
 import { isRetryable } from "../src/temporal/failures.ts";
 import type { CleanUpInput, IslandName, StepProgress, StepReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
+import { releaseShard } from "./leases.ts";
 import { libSchemaOf } from "./switch/facts.ts";
 import { dropReplication } from "./undo.ts";
 
@@ -48,6 +49,7 @@ export async function cleanUp(step: Step, input: CleanUpInput): Promise<StepRepo
       }
     }
   }
+  await releaseShard(step);
   await dropCachedDump(step.runId);
   return { ...report, text: [report.text, ...failures.map((failure) => `FAILED: ${failure}`)].join("; ") };
 }

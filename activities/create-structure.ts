@@ -10,6 +10,7 @@ import { keyStatements, type Statement } from "../src/postgres/statements.ts";
 import type { StepProgress, StructureReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { makeRoom } from "./half-made-copy.ts";
+import { leaseShard } from "./leases.ts";
 import { flushDestination } from "./switch/catch-up.ts";
 import { dropEarlierRuns } from "./undo.ts";
 import { replicasBehind } from "./wait-for-lag.ts";
@@ -38,6 +39,8 @@ export class SchemaChangedError extends ShardferryError {
 export async function createStructure(step: Step): Promise<StructureReport> {
   const { schema } = step;
   await step.endOrphans(step.to);
+  // Before the first look at the structure, so that no migration changes it from here on.
+  await leaseShard(step);
   const fingerprint = await step.onSource((client) => schemaFingerprint(client, schema));
   const dump = await structureOf(step, fingerprint);
   const after = await step.onSource((client) => schemaFingerprint(client, schema));

@@ -1,11 +1,18 @@
 import type { Activities, StepInput } from "../workflows/contract.ts";
+import type { ChangeInput, MigrateActivities } from "../workflows/migration.ts";
 import { analyze } from "./analyze.ts";
+import { Attempt } from "./attempt.ts";
 import { buildIndexes } from "./build-indexes.ts";
 import { cleanUp } from "./clean-up.ts";
 import { type Deps, Step } from "./context.ts";
 import { createStructure } from "./create-structure.ts";
 import { finishCopy } from "./finish-copy.ts";
+import { keepingLeases } from "./leases.ts";
 import { lockAndSwitch, settleSwitch } from "./lock-and-switch.ts";
+import { changeEachShard } from "./migrate/change-each.ts";
+import { leaseShards, releaseShards } from "./migrate/lease-shards.ts";
+import { prepareEverywhere } from "./migrate/prepare-everywhere.ts";
+import { commitEverywhere, rollBackEverywhere } from "./migrate/settle.ts";
 import { preflight } from "./preflight.ts";
 import { subscribe } from "./subscribe.ts";
 import { tablesync } from "./tablesync.ts";
@@ -13,16 +20,22 @@ import { dropStructure, undoReplication } from "./undo.ts";
 import { waitForLag } from "./wait-for-lag.ts";
 
 /** The steps under the names by which the history knows them. */
-export function createActivities(deps: Deps): Activities {
+export function createActivities(deps: Deps): Activities & MigrateActivities {
   const step = (input: StepInput): Step => new Step(deps, input);
+  /** A step that may take hours, and keeps the shard's lease meanwhile. */
+  const long = <T>(input: StepInput, run: (step: Step) => Promise<T>): Promise<T> => {
+    const own = step(input);
+    return keepingLeases(own, [own.from], () => run(own));
+  };
   return withFaults(deps, {
+    ...migrateActivities(deps),
     preflight: (input) => preflight(deps, input),
     "create structure": (input) => createStructure(step(input)),
     subscribe: (input) => subscribe(step(input)),
-    tablesync: (input) => tablesync(step(input)),
-    "build indexes": (input) => buildIndexes(step(input)),
-    analyze: (input) => analyze(step(input)),
-    "wait for lag": (input) => waitForLag(step(input), input.subscription),
+    tablesync: (input) => long(input, tablesync),
+    "build indexes": (input) => long(input, buildIndexes),
+    analyze: (input) => long(input, analyze),
+    "wait for lag": (input) => long(input, (own) => waitForLag(own, input.subscription)),
     "lock and switch": (input) => lockAndSwitch(step(input), input),
     "settle switch": (input) => settleSwitch(step(input), input),
     "finish copy": (input) => finishCopy(step(input)),
@@ -32,8 +45,25 @@ export function createActivities(deps: Deps): Activities {
   });
 }
 
+function migrateActivities(deps: Deps): MigrateActivities {
+  /** A step that keeps the leases of its islands meanwhile. */
+  const keeping = <T>({ islands }: ChangeInput, run: (attempt: Attempt) => Promise<T>): Promise<T> => {
+    const attempt = new Attempt(deps);
+    const names = islands.map(({ island }) => island);
+    return keepingLeases(attempt, names, () => run(attempt));
+  };
+  return {
+    "lease shards": (input) => leaseShards(new Attempt(deps), input),
+    "prepare everywhere": (input) => keeping(input, (attempt) => prepareEverywhere(attempt, input)),
+    "commit everywhere": (input) => commitEverywhere(new Attempt(deps), input),
+    "roll back everywhere": ({ islands }) => rollBackEverywhere(new Attempt(deps), islands),
+    "change each shard": (input) => keeping(input, (attempt) => changeEachShard(attempt, input)),
+    "release shards": (input) => releaseShards(new Attempt(deps), input),
+  };
+}
+
 /** Puts the two fault points of each step around it. */
-function withFaults(deps: Deps, activities: Activities): Activities {
+function withFaults<T extends object>(deps: Deps, activities: T): T {
   const wrapped = Object.entries(activities).map(
     ([name, run]: [string, (input: never) => Promise<unknown>]) => [
       name,
@@ -45,5 +75,5 @@ function withFaults(deps: Deps, activities: Activities): Activities {
       },
     ],
   );
-  return Object.fromEntries(wrapped) as Activities;
+  return Object.fromEntries(wrapped) as T;
 }

@@ -16,6 +16,7 @@ import {
 import type { StepReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { dropOwnCopy } from "./half-made-copy.ts";
+import { releaseShard } from "./leases.ts";
 import { hasLeft } from "./switch/facts.ts";
 
 /** Undoing a move whose source has left would destroy the only copy that is up to date. */
@@ -68,6 +69,7 @@ export async function dropReplication(step: Step, sourceSchema: string): Promise
 export async function dropStructure(step: Step): Promise<StepReport> {
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
   await ensureNotLeft(step);
+  await releaseShard(step);
   const dropped = await step.session(step.to, {}, (client) => dropOwnCopy(step, client));
   await dropCachedDump(step.runId);
   return { text: dropped ? `dropped the half-made copy on ${step.to}` : `no half-made copy on ${step.to}` };

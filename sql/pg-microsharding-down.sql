@@ -20,6 +20,8 @@ BEGIN
   LOOP
     EXECUTE format('DROP ROUTINE %s', func);
   END LOOP;
-  EXECUTE format('DROP TABLE IF EXISTS %I.microsharding_active_, %I.microsharding_moves_', lib, lib);
+  EXECUTE format(
+    'DROP TABLE IF EXISTS %1$I.microsharding_active_, %1$I.microsharding_moves_, %1$I.microsharding_leases_', lib
+  );
 END;
 $$;

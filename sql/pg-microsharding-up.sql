@@ -14,6 +14,7 @@
 
 \ir ./tables/microsharding_active_.sql
 \ir ./tables/microsharding_moves_.sql
+\ir ./tables/microsharding_leases_.sql
 \ir ./upgrade/adopt_active_shards.sql
 
 \ir ./functions/microsharding_active_shards_.sql
@@ -27,6 +28,11 @@
 \ir ./functions/microsharding_do_on_each.sql
 \ir ./functions/microsharding_factor_.sql
 \ir ./functions/microsharding_set_factor_.sql
+\ir ./functions/microsharding_leases_take_.sql
+\ir ./functions/microsharding_leases_renew_.sql
+\ir ./functions/microsharding_leases_release_.sql
+\ir ./functions/microsharding_migrations_create_.sql
+\ir ./functions/microsharding_migrations_applied_.sql
 
 \ir ./functions/microsharding_island_.sql
 \ir ./functions/microsharding_debug_list_.sql

@@ -3,6 +3,7 @@
  * for long is a `Watch`, which is begun in a `Session` and goes on when this process ends.
  */
 export type { CopyResult, IslandName, MoveResult, Progress, StepProgress } from "../workflows/contract.ts";
+export type { IslandChanges, MigrateMode, MigrateResult } from "../workflows/migration.ts";
 export type { Leftover, LeftoverKind } from "./cleanup/leftover.ts";
 export { loadSettings, type Settings, type SettingsSource } from "./config/settings.ts";
 export type { ShardRange } from "./config/values.ts";
@@ -27,6 +28,7 @@ export { type Diagnosis, doctor, doctorMove, type DoctorRequest, type Finding } 
 export { factor, type FactorChange, type FactorResult, type ShardSelection } from "./operations/factor.ts";
 export { install, type IslandInstallation } from "./operations/install.ts";
 export { list } from "./operations/list.ts";
+export { migrate, type MigrateRequest, type MigrationPlan, planMigration } from "./operations/migrate.ts";
 export { move, type MoveRequest } from "./operations/move.ts";
 export { type Opening, Session } from "./operations/session.ts";
 export { attach, status } from "./operations/steer.ts";

@@ -7,7 +7,7 @@ import { type Activities, WAIT_QUEUE } from "./contract.ts";
  * will not heal are marked as such where they arise. WAIT_CANCELLATION_COMPLETED: with the SDK's default
  * a compensation would race with the activity that it undoes.
  */
-const COMMON: ActivityOptions = {
+export const COMMON: ActivityOptions = {
   cancellationType: "WAIT_CANCELLATION_COMPLETED",
   retry: { initialInterval: "250ms", backoffCoefficient: 2, maximumInterval: "5s" },
   startToCloseTimeout: "30 days",

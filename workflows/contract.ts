@@ -11,9 +11,14 @@
  * - slot, publication, subscription, replica identity, LSN: as in PostgreSQL's documentation.
  * - lock and switch (cutover): the short moment in which writers are blocked and the shard changes
  *   place. Its commit on the source is the point of no return.
+ * - migration: one change of the schema of many shards; its book is a table in each shard.
+ * - lease: a row in the database that says who works on the structure of a shard; it keeps moves and
+ *   migrations apart.
  * - epoch: how many times a shard has been switched; it only grows.
  */
 import { defineQuery, defineSignal } from "@temporalio/workflow";
+
+import type { MigrateStepName } from "./migration.ts";
 
 /** Short steps and workflow tasks. */
 export const TASK_QUEUE = "shardferry";
@@ -37,7 +42,7 @@ export const STEPS = [
   "lock and switch",
   "clean up",
 ] as const;
-export type StepName = (typeof STEPS)[number];
+export type StepName = (typeof STEPS)[number] | MigrateStepName;
 
 /** How rows get to the destination: by PostgreSQL's tablesync workers, or by our own COPY under one snapshot. */
 export type CopyMethod = "auto" | "tablesync" | "direct";
@@ -124,10 +129,13 @@ export type MovePhase = "running" | "paused" | "aborting" | "done" | "failed" | 
 /** Answer of the query `progress`. */
 export interface Progress {
   workflowId: string;
+  /** Empty, as both islands are, for a migration: it is about many. */
   schema: string;
   from: IslandName;
   to: IslandName;
   phase: MovePhase;
+  /** The names of all its steps, in order. */
+  steps: readonly StepName[];
   step: StepName;
   /** Share of the steps that are done, 0-100. */
   percent: number;

@@ -1,3 +1,4 @@
 // Exports the workflows and nothing else: every function exported here becomes a workflow type.
 export { copy } from "./copy.ts";
+export { migrate } from "./migrate.ts";
 export { move } from "./move.ts";

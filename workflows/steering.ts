@@ -15,7 +15,6 @@ import {
   type Progress,
   type ProgressEvent,
   progressQuery,
-  type ReplicationInput,
   skipLagSignal,
   type StepName,
   type StepReport,
@@ -31,7 +30,7 @@ const isFatal = (error: unknown): boolean =>
 /** Events that the query keeps; a move has about thirty, one that retries for a day must not grow for ever. */
 const MAX_EVENTS = 300;
 
-/** Holds what the outside may see and steer of one move or copy: its progress and its three signals. */
+/** Holds what the outside may see and steer of one move, copy or migration: its progress and its three signals. */
 export class Steering {
   #confirmed = false;
   #skipLag: CancellationScope | undefined;
@@ -39,15 +38,17 @@ export class Steering {
   readonly #root = CancellationScope.current();
   readonly #progress: Progress;
 
-  constructor(request: ReplicationInput) {
+  constructor(subject: Pick<Progress, "schema" | "from" | "to">, steps: readonly StepName[] = STEPS) {
     const { workflowId, startTime } = workflowInfo();
+    const { schema, from, to } = subject;
     this.#progress = {
       workflowId,
-      schema: request.schema,
-      from: request.from,
-      to: request.to,
+      schema,
+      from,
+      to,
       phase: "running",
-      step: "preflight",
+      steps,
+      step: steps[0]!,
       percent: 0,
       startedAt: startTime.getTime(),
       waitingFor: null,
@@ -65,10 +66,16 @@ export class Steering {
     return this.#root.consideredCancelled;
   }
 
+  /** True until it has failed or is being aborted. */
+  get running(): boolean {
+    return this.#progress.phase === "running";
+  }
+
   /** Marks the begin of a step, before anything of it is done. */
   enter(step: StepName): void {
     this.#progress.step = step;
-    this.#progress.percent = Math.round((100 * STEPS.indexOf(step)) / STEPS.length);
+    const { steps } = this.#progress;
+    this.#progress.percent = Math.round((100 * steps.indexOf(step)) / steps.length);
     this.#progress.waitingFor = null;
     this.#describe();
   }

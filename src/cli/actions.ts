@@ -38,6 +38,10 @@ export const ACTIONS: Readonly<Record<string, Entry>> = {
     summary: "drop old copies of moved shards, and what dead moves have left",
     load: async () => (await import("./cleanup.ts")).cleanup,
   },
+  migrate: {
+    summary: "change the schema of all shards, or of none",
+    load: async () => (await import("./migrate.ts")).migrate,
+  },
   doctor: {
     summary: "check islands, or a move, without touching anything",
     load: async () => (await import("./doctor.ts")).doctor,

@@ -5,7 +5,6 @@ import { AbortedError } from "./exit.ts";
 /** The result of what has ended; aborted and failed ones are errors of the command. */
 export function resultOf<T>(outcome: Outcome<T>, workflowId: string): T {
   if (outcome.kind === "done") return outcome.result;
-  if (outcome.kind === "aborted")
-    throw new AbortedError(`${workflowId} was aborted; the source is as it was`);
+  if (outcome.kind === "aborted") throw new AbortedError(`${workflowId} was ${outcome.message}`);
   throw new ShardferryError(outcome.code, `${workflowId} failed: ${outcome.message}`);
 }

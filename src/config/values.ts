@@ -64,6 +64,19 @@ export const shardRange = z.unknown().transform((value, context): ShardRange => 
   return { first, last };
 });
 
+/** `N,M-L,…`: numbers and ranges of shards. */
+export const shardNumbers = z.unknown().transform((value, context): [first: number, last: number][] => {
+  const ranges = String(value)
+    .split(",")
+    .map((part) => /^\s*(\d+)\s*(?:-\s*(\d+)\s*)?$/.exec(part))
+    .map((match) => [Number(match?.[1]), Number(match?.[2] ?? match?.[1])] as [number, number]);
+  if (ranges.some(([first]) => Number.isNaN(first)))
+    context.addIssue(`"${show(value)}" is no list of numbers and ranges, as in 1,4-7`);
+  const backwards = ranges.find(([first, last]) => first > last);
+  if (backwards) context.addIssue(`the range ${backwards.join("-")} runs backwards`);
+  return ranges;
+});
+
 function show(value: unknown): string {
   const shown = typeof value === "string" ? value : JSON.stringify(value);
   return shown.length > 60 ? `${shown.slice(0, 60)}…` : shown;

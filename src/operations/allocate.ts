@@ -55,7 +55,9 @@ export async function allocate(
   hooks.say(`${created.island}: created ${created.schemas.join(", ") || "nothing, all schemas exist"}`);
 
   hooks.say(`running ${migrateCmd}`);
-  await runShell(migrateCmd, settings.env, hooks.commandOutput);
+  // For `shardferry migrate` as the command: the new shards are not active yet, and no others are meant.
+  const env = { ...settings.env, SHARDFERRY_SHARDS: `${first}-${last}` };
+  await runShell(migrateCmd, env, hooks.commandOutput);
   if (!activate) return { island: created.island, created: created.schemas, activated: [] };
 
   // A new session: the command may have run for hours, and firewalls forget idle connections.

@@ -62,12 +62,17 @@ export function watchRunning<T>(temporal: Temporal, { workflowId, runId }: Runni
   return new Watch<T>(temporal, handle, runId, true);
 }
 
-/** Starts a workflow, or attaches to the one that somebody started with the same request a moment ago. */
+/**
+ * Starts a workflow, or attaches to the one that somebody started with the same request a moment ago.
+ *
+ * @param memo what tells the same request from another one, where the request itself is too long for a memo.
+ */
 export async function start<T>(
   temporal: Temporal,
   type: string,
   workflowId: string,
   request: object,
+  memo: object = request,
 ): Promise<Watch<T>> {
   for (;;) {
     try {
@@ -75,7 +80,7 @@ export async function start<T>(
         workflowId,
         taskQueue: TASK_QUEUE,
         args: [request],
-        memo: { [REQUEST_MEMO]: request },
+        memo: { [REQUEST_MEMO]: memo },
         workflowIdConflictPolicy: "FAIL",
         workflowIdReusePolicy: "ALLOW_DUPLICATE",
       });
@@ -83,7 +88,7 @@ export async function start<T>(
     } catch (error) {
       if ((error as Error).name !== "WorkflowExecutionAlreadyStartedError") throw error;
       const running = await findRunning(temporal, workflowId);
-      if (running) return attachIfSame(temporal, running, request);
+      if (running) return attachIfSame(temporal, running, memo);
     }
   }
 }

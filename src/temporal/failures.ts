@@ -16,7 +16,15 @@ const CONNECTION_MESSAGES =
   /connection terminated|connection.*timeout|timeout expired|timeout exceeded|server closed the connection|could not connect|connection to server|client was closed|is not queryable/i;
 
 /** Steps whose work has to be done in any case; somebody who mends the cause lets them go on. */
-const NEVER_GIVE_UP = new Set(["settle switch", "drop replication", "drop structure", "clean up"]);
+const NEVER_GIVE_UP = new Set([
+  "settle switch",
+  "drop replication",
+  "drop structure",
+  "clean up",
+  "commit everywhere",
+  "roll back everywhere",
+  "release shards",
+]);
 
 /** Turns whatever an activity threw into the failure that the history keeps: typed, redacted, with its island. */
 export function toFailure(error: unknown, activity: string, redact: (text: string) => string): Error {
@@ -32,7 +40,7 @@ export function toFailure(error: unknown, activity: string, redact: (text: strin
 
 /** True for an error after which the same step may well succeed. */
 export function isRetryable(error: unknown, activity = ""): boolean {
-  if (error instanceof UnknownIslandError) return activity !== "preflight";
+  if (error instanceof UnknownIslandError) return !["preflight", "lease shards"].includes(activity);
   if (error instanceof ShardferryError) return error.retryable;
   if (!(error instanceof Error)) return false;
   const { code } = error as { code?: unknown };
@@ -45,7 +53,7 @@ export function isRetryable(error: unknown, activity = ""): boolean {
 
 /** What no patience changes, also in a step that has to be done in any case. */
 const isFinal = (error: unknown): boolean =>
-  error instanceof ShardferryError && error.code === "already_switched";
+  error instanceof ShardferryError && ["already_switched", "prepared_lost"].includes(error.code);
 
 function typeOf(error: unknown): string {
   if (error instanceof ShardferryError) return error.code;

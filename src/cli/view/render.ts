@@ -1,4 +1,4 @@
-import { type MovePhase, type ProgressEvent, type StepName, STEPS } from "../../../workflows/contract.ts";
+import type { MovePhase, Progress, ProgressEvent, StepName } from "../../../workflows/contract.ts";
 import type { Snapshot } from "../../temporal/snapshot.ts";
 import type { Ui } from "../ui.ts";
 import { duration } from "../units.ts";
@@ -17,7 +17,6 @@ export interface Frame {
 }
 
 const WHEEL = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
-const NAME_WIDTH = Math.max(...STEPS.map((step) => step.length));
 const SQL_LINES = 4;
 
 type Mark = readonly [mark: string, color: "green" | "yellow" | "red"];
@@ -35,7 +34,7 @@ export function render(frame: Frame, colors: Ui["colors"]): string[] {
   const { progress } = snapshot;
   const lines = [header(snapshot, colors)];
   const current = progress?.step;
-  const steps = STEPS.flatMap((step) => stepLines(step, frame, colors));
+  const steps = (progress?.steps ?? []).flatMap((step) => stepLines(step, frame, colors));
   // On a low terminal the running step is what matters.
   const fitting = steps.length + 6 <= rows ? steps : current ? stepLines(current, frame, colors) : [];
   lines.push(...fitting);
@@ -54,14 +53,15 @@ function header({ workflowId, progress }: Snapshot, colors: Ui["colors"]): strin
   if (!progress) return colors.bold(workflowId);
   const { schema, from, to, phase, percent, startedAt } = progress;
   const elapsed = duration(Date.now() - startedAt);
-  return `${colors.bold(`${schema}: ${from} → ${to}`)}  ${phase}, ${percent}% of the steps, ${elapsed}`;
+  const what = schema ? `${schema}: ${from} → ${to}` : workflowId;
+  return `${colors.bold(what)}  ${phase}, ${percent}% of the steps, ${elapsed}`;
 }
 
 function stepLines(step: StepName, { snapshot, tick, aborting }: Frame, colors: Ui["colors"]): string[] {
   const { progress, activities } = snapshot;
   if (!progress) return [];
   const told = progress.events.filter((event) => event.step === step);
-  const name = step.padEnd(NAME_WIDTH);
+  const name = step.padEnd(widthOf(progress));
   const isCurrent = progress.step === step;
   if (!isCurrent || !snapshot.running) {
     const ended = isCurrent ? ENDED[progress.phase] : undefined;
@@ -84,6 +84,8 @@ function stepLines(step: StepName, { snapshot, tick, aborting }: Frame, colors: 
     ...sql.map((line) => colors.dim(`      ${line}`)),
   ];
 }
+
+const widthOf = ({ steps }: Progress): number => Math.max(...steps.map((step) => step.length));
 
 /** An event stands at the end of what it tells, so a step took the time since the event before. */
 function durationOf(step: StepName, events: readonly ProgressEvent[], startedAt: number): number {

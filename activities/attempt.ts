@@ -1,0 +1,152 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+import { Context } from "@temporalio/activity";
+import {
+  ActivityCancelledError,
+  ActivityNotFoundError,
+  ActivityPausedError,
+  ActivityResetError,
+  WorkflowNotFoundError,
+} from "@temporalio/client";
+
+import { messageOf, ShardferryError } from "../src/errors.ts";
+import type { Islands } from "../src/postgres/islands.ts";
+import type { IslandName, StepProgress } from "../workflows/contract.ts";
+
+/** What the activities are given by the worker. */
+export interface Deps {
+  islands: Islands;
+  /** PGOPTIONS for the sessions that build indexes. */
+  pgOptions: string | undefined;
+  /** Called before and after each step and each statement of the switch; tests kill the process there. */
+  fault: (point: string) => Promise<void>;
+}
+
+/** Milliseconds between two looks at something that is waited for. */
+export const POLL_MS = 500;
+
+/** Another attempt has taken over while this one was frozen or cut off. Nobody reads this error any more. */
+class StaleAttemptError extends ShardferryError {
+  override readonly retryable = true;
+
+  constructor(workflowId: string) {
+    super("stale_attempt", `another worker has taken over this step of ${workflowId}`);
+  }
+}
+
+/** Without an answer from Temporal nobody knows whether another worker has taken over. */
+class TemporalUnreachableError extends ShardferryError {
+  override readonly retryable = true;
+
+  constructor(cause: unknown) {
+    super("temporal_unreachable", `Temporal does not answer: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** One attempt of an activity: whose it is, its heartbeat, its cancellation, and the sessions it may have left. */
+export class Attempt {
+  readonly workflowId: string;
+  readonly runId: string;
+  /** When the activity was asked for; the same for all its attempts. */
+  readonly scheduledAt: Date;
+  /** 1 for the first attempt. */
+  readonly number: number;
+  readonly #context = Context.current();
+  /** What the last heartbeat told, or that of the attempt before. */
+  #lastBeat = this.#context.info.heartbeatDetails as unknown;
+
+  constructor(readonly deps: Deps) {
+    const { workflowExecution, scheduledTimestampMs, attempt } = this.#context.info;
+    if (!workflowExecution) throw new Error("a step runs only as part of a workflow");
+    this.workflowId = workflowExecution.workflowId;
+    this.runId = workflowExecution.runId;
+    this.scheduledAt = new Date(scheduledTimestampMs);
+    this.number = attempt;
+  }
+
+  /** Aborted when the workflow is aborted, or when the worker shuts down. */
+  get signal(): AbortSignal {
+    return this.#context.cancellationSignal;
+  }
+
+  /** Throws the cancellation, if there is one. */
+  throwIfCancelled(): void {
+    if (this.signal.aborted) throw this.signal.reason;
+  }
+
+  /** Tells that the step is alive and how far it is. Called only after something was really seen to work. */
+  beat(progress: StepProgress): void {
+    this.#lastBeat = progress;
+    this.#context.heartbeat(progress);
+  }
+
+  /** Waits; rejects at once when cancelled. */
+  async pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.signal }).catch((error: unknown) => {
+      this.throwIfCancelled();
+      throw error;
+    });
+  }
+
+  /**
+   * Asks Temporal whether this attempt still is the one that counts: a worker that was frozen or cut off
+   * does not know that another one has taken over, and would repeat what must not be repeated. To be asked
+   * between the opening of a session and its first change: whoever takes over later ends that session
+   * (endOrphans), and whoever was replaced before changes nothing. Answers whether it is to be aborted.
+   */
+  async ensureCurrent(): Promise<{ cancelled: boolean }> {
+    const { client, info } = this.#context;
+    try {
+      await client.activity.heartbeat(info.taskToken, this.#lastBeat);
+      return { cancelled: false };
+    } catch (error) {
+      if (error instanceof ActivityNotFoundError) throw new StaleAttemptError(this.workflowId);
+      if (error instanceof ActivityCancelledError) return { cancelled: true };
+      if (error instanceof ActivityPausedError || error instanceof ActivityResetError)
+        return { cancelled: false };
+      throw new TemporalUnreachableError(error);
+    }
+  }
+
+  /** True when Temporal knows a run of this workflow, and that it has ended. */
+  async isOver(runId: string): Promise<boolean> {
+    return (await this.stateOf(this.workflowId, runId)) === "over";
+  }
+
+  /** What Temporal knows of a run; one of another server or namespace, or of long ago, is unknown. */
+  async stateOf(workflowId: string, runId: string): Promise<"running" | "over" | "unknown"> {
+    try {
+      const { status } = await this.#context.client.workflow.getHandle(workflowId, runId).describe();
+      return status.name === "RUNNING" ? "running" : "over";
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return "unknown";
+      throw new TemporalUnreachableError(error);
+    }
+  }
+
+  /** Throws the cancellation that ensureCurrent saw: the worker learns of it by a heartbeat of its own. */
+  async awaitCancellation(): Promise<never> {
+    for (;;) {
+      this.beat({ note: "aborting" });
+      await this.pause(POLL_MS);
+    }
+  }
+
+  /**
+   * Ends the sessions of a name on an island: a backend does not notice the death of its client before its statement
+   * ends, and would finish its COPY, CREATE INDEX or PREPARE TRANSACTION against us.
+   */
+  async endSessions(island: IslandName, applicationName: string): Promise<void> {
+    for (;;) {
+      const { rowCount } = await this.deps.islands.withClient(island, (client) =>
+        client.query(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+           WHERE application_name = $1 AND backend_type = 'client backend'`,
+          [applicationName],
+        ),
+      );
+      if (!rowCount) return;
+      await this.pause(20);
+    }
+  }
+}

@@ -1,0 +1,177 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+import type pg from "pg";
+import type { ClientBase } from "pg";
+
+import { requireSqlApi } from "../../src/layout/api.ts";
+import { readApplied } from "../../src/migrations/check.ts";
+import { MigrationFailedError, MigrationLockedError } from "../../src/migrations/failure.ts";
+import { sessionName } from "../../src/migrations/names.ts";
+import { type MigrationStatement, parseMigration } from "../../src/migrations/parse.ts";
+import { backoffMs, blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
+import { ident, qualified } from "../../src/postgres/quote.ts";
+import { isRetryable } from "../../src/temporal/failures.ts";
+import type { IslandName, StepReport } from "../../workflows/contract.ts";
+import type { ChangeInput, IslandShards } from "../../workflows/migration.ts";
+import { type Attempt, POLL_MS } from "../attempt.ts";
+
+/** What all islands have in common while their shards are changed one by one. */
+interface Work {
+  attempt: Attempt;
+  input: ChangeInput;
+  statements: readonly MigrationStatement[];
+  total: number;
+  done: number;
+  /** True when an island has failed: the others end after the shard that they are at. */
+  failed: boolean;
+}
+
+/** One island at work: its session, its place in the migration, and who blocks it. */
+interface Place {
+  island: IslandName;
+  lib: string;
+  client: pg.Client;
+  schema: string;
+  statement: MigrationStatement | null;
+  blockers: string;
+}
+
+/**
+ * Changes one shard of each island after the other, statement by statement without a transaction. Each shard notes how
+ * many statements it has had, so that the next attempt, or the next run, goes on from there.
+ */
+export async function changeEachShard(attempt: Attempt, input: ChangeInput): Promise<StepReport> {
+  const { migration, islands } = input;
+  const statements = await parseMigration(migration.sql, migration.source, "each");
+  const total = islands.reduce((sum, { schemas }) => sum + schemas.length, 0);
+  const work: Work = { attempt, input, statements, total, done: 0, failed: false };
+  const outcomes = await Promise.allSettled(islands.map((shards) => changeIsland(work, shards)));
+  attempt.throwIfCancelled();
+  const failed = outcomes.find((outcome) => outcome.status === "rejected");
+  if (failed) throw failed.reason;
+  return { text: `changed ${total} shards on ${islands.length} islands, one at a time` };
+}
+
+async function changeIsland(work: Work, { island, schemas }: IslandShards): Promise<void> {
+  const { attempt } = work;
+  await attempt.endSessions(island, sessionName(attempt.runId));
+  const options = { applicationName: sessionName(attempt.runId) };
+  await attempt.deps.islands.withSession(island, options, async (client) => {
+    await attempt.ensureCurrent();
+    const { schema: lib } = await requireSqlApi(client, island);
+    await client.query(
+      "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'",
+    );
+    const place: Place = { island, lib, client, schema: "", statement: null, blockers: "" };
+    const over = new AbortController();
+    const watching = watch(work, place, over.signal);
+    try {
+      for (const schema of schemas) {
+        attempt.throwIfCancelled();
+        if (work.failed) return;
+        place.schema = schema;
+        await changeShard(work, place);
+        work.done++;
+      }
+    } catch (error) {
+      work.failed = true;
+      attempt.throwIfCancelled();
+      throw failureOf(error, work, place);
+    } finally {
+      over.abort();
+      await watching;
+    }
+  });
+}
+
+async function changeShard({ attempt, input, statements }: Work, place: Place): Promise<void> {
+  const { client, lib, schema } = place;
+  const { name, hash } = input.migration;
+  const book = qualified(schema, "microsharding_migrations_");
+  await client.query(`SELECT ${qualified(lib, "microsharding_migrations_create_")}($1)`, [[schema]]);
+  const [had] = await readApplied(client, lib, name, [schema]);
+  if (had?.complete) return;
+  if (!had)
+    await client.query(`INSERT INTO ${book} (name, hash, statements, complete) VALUES ($1, $2, 0, false)`, [
+      name,
+      hash,
+    ]);
+  await client.query(`SET search_path TO ${ident(schema)}`);
+  for (const [i, statement] of statements.entries()) {
+    if (i < (had?.statements ?? 0)) continue;
+    place.statement = statement;
+    await attempt.deps.fault(`before statement ${i + 1}`);
+    await runStatement(attempt, input, place, statement);
+    await attempt.deps.fault(`after statement ${i + 1}`);
+    await client.query(
+      `UPDATE ${book} SET statements = $2, complete = $3, applied_at = clock_timestamp() WHERE name = $1`,
+      [name, i + 1, i + 1 === statements.length],
+    );
+  }
+  place.statement = null;
+}
+
+/** Runs a statement; one that may block the application gives up its wait for a lock soon, and tries again. */
+async function runStatement(
+  attempt: Attempt,
+  { migration }: ChangeInput,
+  place: Place,
+  statement: MigrationStatement,
+): Promise<void> {
+  const { client, schema } = place;
+  const deadline = Date.now() + 1000 * migration.deadlineSec;
+  await client.query(`SET lock_timeout = ${statement.concurrent ? 0 : migration.lockTimeoutMs}`);
+  for (let tries = 0; ; tries++) {
+    if (statement.concurrentIndex !== null) await dropInvalid(client, schema, statement.concurrentIndex);
+    try {
+      await client.query(statement.sql);
+      place.blockers = "";
+      return;
+    } catch (error) {
+      if (!/^(55P03|40P01)$/.test((error as { code?: string }).code ?? "")) throw error;
+      const blockers = place.blockers || `locks on tables of ${schema}`;
+      if (Date.now() > deadline) throw new MigrationLockedError(migration.deadlineSec, blockers, error);
+      await attempt.pause(backoffMs(tries));
+    }
+  }
+}
+
+/** What an interrupted CREATE INDEX CONCURRENTLY leaves is invalid, and would keep the next one from being built. */
+async function dropInvalid(client: ClientBase, schema: string, index: string): Promise<void> {
+  const { rowCount } = await client.query(
+    "SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid",
+    [qualified(schema, index)],
+  );
+  if (rowCount !== 0) await client.query(`DROP INDEX CONCURRENTLY ${qualified(schema, index)}`);
+}
+
+/** Looks at a session from another one, which is the heartbeat, and ends its statement when the migration is aborted. */
+async function watch(work: Work, place: Place, over: AbortSignal): Promise<void> {
+  const { attempt, total } = work;
+  const { processID: pid } = place.client as unknown as { processID: number };
+  const look = async (observer: ClientBase): Promise<void> => {
+    if (attempt.signal.aborted) await observer.query("SELECT pg_cancel_backend($1)", [pid]);
+    const found = await blockersOf(observer, pid);
+    place.blockers = found.length > 0 ? `${describeBlockers(found)} on ${place.island}` : "";
+    const { blockers, statement, schema } = place;
+    attempt.beat({
+      note: `${work.done} of ${total} shards are done, now ${schema}`,
+      percent: (100 * work.done) / total,
+      ...(statement ? { sql: statement.sql.slice(0, 200) } : {}),
+      ...(blockers ? { waitingFor: blockers } : {}),
+    });
+  };
+  while (!over.aborted) {
+    // A look that fails (the server restarts) is no heartbeat, and the next one may work again.
+    await attempt.deps.islands.withClient(place.island, look).catch(() => undefined);
+    await delay(POLL_MS / 5, undefined, { signal: over }).catch(() => undefined);
+  }
+}
+
+function failureOf(error: unknown, { input, done, total }: Work, place: Place): unknown {
+  if (error instanceof MigrationLockedError || isRetryable(error)) return error;
+  const { island, schema, statement } = place;
+  const offset = Math.max(0, Number((error as { position?: string }).position ?? 1) - 1);
+  const outcome = `${done} of ${total} shards are done, the others are not. Mend it and run the same command again, which goes on with them.`;
+  return new MigrationFailedError(input.migration, { island, schema, statement, offset }, error, outcome);
+}

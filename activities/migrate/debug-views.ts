@@ -1,0 +1,56 @@
+import type { ClientBase } from "pg";
+
+import { messageOf } from "../../src/errors.ts";
+import { requireSqlApi } from "../../src/layout/api.ts";
+import { qualified } from "../../src/postgres/quote.ts";
+import { isRetryable } from "../../src/temporal/failures.ts";
+import type { IslandName } from "../../workflows/contract.ts";
+import type { Attempt } from "../attempt.ts";
+
+/**
+ * Drops the debug views in the open transaction, since PostgreSQL lets nobody change a column that a view reads.
+ * Answers whether there were any.
+ */
+export async function dropViews(client: ClientBase, lib: string): Promise<boolean> {
+  const { rowCount } = await client.query(`SELECT ${qualified(lib, "microsharding_migration_before")}()`);
+  return rowCount !== 0;
+}
+
+/**
+ * Builds the debug views again in the same transaction. It reads no other island: a transaction that has used
+ * postgres_fdw cannot be prepared.
+ */
+export async function createViews(client: ClientBase, lib: string): Promise<void> {
+  await client.query(
+    `SELECT ${qualified(lib, "microsharding_debug_views_create")}('public', 'microsharding_debug')`,
+  );
+}
+
+/** Brings debug views over several islands up to date after the commit; answers what failed for good. */
+export async function refreshViews(attempt: Attempt, islands: readonly IslandName[]): Promise<string[]> {
+  const failures = await Promise.all(
+    islands.map((island) =>
+      attempt.deps.islands
+        .withClient(island, async (client) => {
+          const { schema } = await requireSqlApi(client, island);
+          if (await readsOtherIslands(client))
+            await client.query(`SELECT ${qualified(schema, "microsharding_debug_views_refresh_")}()`);
+        })
+        .then(
+          () => [],
+          (error: unknown) => {
+            if (isRetryable(error) && attempt.number === 1) throw error;
+            return [`debug views of ${island}: ${messageOf(error)}`];
+          },
+        ),
+    ),
+  );
+  return failures.flat();
+}
+
+async function readsOtherIslands(client: ClientBase): Promise<boolean> {
+  const { rowCount } = await client.query(
+    "SELECT FROM pg_foreign_server WHERE starts_with(srvname::text, 'microsharding_debug_') LIMIT 1",
+  );
+  return rowCount !== 0;
+}

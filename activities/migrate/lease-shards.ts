@@ -1,0 +1,153 @@
+import { isDeepStrictEqual } from "node:util";
+
+import { messageOf, RefusedError } from "../../src/errors.ts";
+import { requireSqlApi } from "../../src/layout/api.ts";
+import { type Applied, problemsOf, readApplied } from "../../src/migrations/check.ts";
+import { type Choice, chooseShards, type IslandFacts, lookAtIsland } from "../../src/migrations/look.ts";
+import { parseMigration } from "../../src/migrations/parse.ts";
+import { UnknownIslandError } from "../../src/postgres/islands.ts";
+import type { IslandName, StepReport } from "../../workflows/contract.ts";
+import type { LeasedShards, MigrateInput } from "../../workflows/migration.ts";
+import { type Attempt, POLL_MS } from "../attempt.ts";
+import { describeLeases, evictDead, type Lease, leasingLib, releaseLeases, takeLeases } from "../leases.ts";
+import { refreshViews } from "./debug-views.ts";
+import { settleEarlierRuns } from "./settle.ts";
+
+/**
+ * Finds the shards, and waits until no move is at work on one of them; from then on none begins. Refuses what cannot
+ * be done, and answers the shards that lack the migration.
+ */
+export async function leaseShards(attempt: Attempt, input: MigrateInput): Promise<LeasedShards> {
+  const { facts, islands } = await leaseAll(attempt, input);
+  await settleEarlierRuns(attempt, input, facts);
+  const applied = new Map<IslandName, Applied[]>();
+  for (const { island, schemas } of islands) {
+    const { lib } = facts.find((one) => one.island === island)!;
+    const rows = await attempt.deps.islands.withClient(island, (client) =>
+      readApplied(client, lib, input.name, schemas),
+    );
+    applied.set(island, rows);
+    attempt.beat({ note: `read what the shards of ${island} have had` });
+  }
+  const left = islands.map(({ island, schemas }) => {
+    const done = new Set(applied.get(island)!.flatMap(({ schema, complete }) => (complete ? [schema] : [])));
+    const todo = schemas.filter((schema) => !done.has(schema));
+    return { island, schemas: todo, skipped: schemas.length - todo.length };
+  });
+  const statements = await parseMigration(input.sql, input.source, input.mode);
+  const problems = problemsOf(input, statements, facts, left, applied);
+  if (problems.length > 0) throw new RefusedError(problems);
+  const todo = left.reduce((sum, { schemas }) => sum + schemas.length, 0);
+  const skipped = left.reduce((sum, one) => sum + one.skipped, 0);
+  return {
+    text: `${todo} shards on ${left.length} islands to change${skipped > 0 ? `, ${skipped} have had it` : ""}; no move of them begins`,
+    islands: left,
+  };
+}
+
+interface Leased {
+  facts: IslandFacts[];
+  islands: Choice["islands"];
+}
+
+/** Takes all leases. The shards are looked for again afterwards: one may have moved before its lease was taken. */
+async function leaseAll(attempt: Attempt, input: MigrateInput): Promise<Leased> {
+  for (;;) {
+    const choice = chooseShards(await lookEverywhere(attempt, input.islands), input.shards);
+    const waitingFor = await leaseChosen(attempt, choice);
+    if (waitingFor === "") {
+      const facts = await lookEverywhere(attempt, input.islands);
+      const again = chooseShards(facts, input.shards);
+      if (isDeepStrictEqual(again, choice)) return { facts, islands: again.islands };
+      await releaseEverywhere(attempt, input.islands);
+    } else {
+      attempt.beat({ waitingFor });
+      // With jitter: two migrations that have given way to each other do not meet again for ever.
+      await attempt.pause(POLL_MS * (0.5 + Math.random()));
+    }
+  }
+}
+
+async function lookEverywhere(attempt: Attempt, islands: readonly IslandName[]): Promise<IslandFacts[]> {
+  const facts = await Promise.all(
+    islands.map((island) =>
+      attempt.deps.islands.withClient(island, (client) => lookAtIsland(client, island, attempt.workflowId)),
+    ),
+  );
+  attempt.beat({ note: "looked where the shards are" });
+  return facts;
+}
+
+/**
+ * Takes what is free and keeps it while the moves of other shards end, so that new ones do not begin without end. A
+ * move waits for one lease only and holds none meanwhile; but two migrations could wait for each other, so one that
+ * meets another gives everything back. Answers for whom to wait.
+ */
+async function leaseChosen(attempt: Attempt, choice: Choice): Promise<string> {
+  const { islands } = attempt.deps;
+  const reasons: string[] = [];
+  let anotherMigration = false;
+  for (const { island, schemas } of choice.islands) {
+    const blocking = await islands.withClient(island, async (client) => {
+      const { schema: lib } = await requireSqlApi(client, island);
+      const blocked = await takeLeases(attempt, client, lib, schemas, "schema change");
+      const alive = await evictDead(attempt, client, lib, blocked);
+      // What the dead have held is taken in the next round.
+      return alive.length === 0 && blocked.length > 0 ? blocked : alive;
+    });
+    anotherMigration ||= blocking.some(({ kind }) => kind === "schema change");
+    if (blocking.length > 0) reasons.push(describeLeases(blocking, island));
+  }
+  reasons.push(...(await switching(attempt, choice)));
+  if (anotherMigration)
+    await releaseEverywhere(
+      attempt,
+      choice.islands.map(({ island }) => island),
+    );
+  return reasons.join("; ");
+}
+
+/** The moves in the middle of their switch, whose shards are active nowhere. */
+async function switching(attempt: Attempt, { moving }: Choice): Promise<string[]> {
+  const reasons: string[] = [];
+  for (const { island, ...lease } of moving) {
+    const leases: Lease[] = [lease];
+    const alive = await attempt.deps.islands.withClient(island, async (client) => {
+      const { schema: lib } = await requireSqlApi(client, island);
+      return evictDead(attempt, client, lib, leases);
+    });
+    reasons.push(describeLeases(alive.length > 0 ? alive : leases, island));
+  }
+  return reasons;
+}
+
+async function releaseEverywhere(attempt: Attempt, islands: readonly IslandName[]): Promise<void> {
+  for (const island of islands) {
+    await attempt.deps.islands.withClient(island, async (client) => {
+      const lib = await leasingLib(client);
+      if (lib !== null) await releaseLeases(client, lib, attempt.runId);
+    });
+  }
+}
+
+/** Tries, some seconds long, to reach an island that is away just now. */
+const RELEASE_ATTEMPTS = 8;
+
+/**
+ * Gives the leases back, and brings debug views over several islands up to date, which could not be done inside the
+ * prepared transactions. What fails there is told, and does not hold up the end; neither does an island that stays
+ * away: a lease whose workflow has ended is taken over by whoever comes.
+ */
+export async function releaseShards(
+  attempt: Attempt,
+  { islands, refreshViews: refresh }: { islands: IslandName[]; refreshViews: boolean },
+): Promise<StepReport> {
+  const failures = refresh ? await refreshViews(attempt, islands) : [];
+  for (const island of islands) {
+    await releaseEverywhere(attempt, [island]).catch((error: unknown) => {
+      if (!(error instanceof UnknownIslandError) && attempt.number < RELEASE_ATTEMPTS) throw error;
+      failures.push(`leases on ${island}: ${messageOf(error)}`);
+    });
+  }
+  return { text: ["moves may begin again", ...failures.map((failure) => `FAILED: ${failure}`)].join("; ") };
+}

@@ -1,0 +1,139 @@
+import type { ClientBase } from "pg";
+
+import { ShardferryError } from "../../src/errors.ts";
+import { requireSqlApi } from "../../src/layout/api.ts";
+import { readApplied } from "../../src/migrations/check.ts";
+import type { IslandFacts } from "../../src/migrations/look.ts";
+import { gidsOfRun, gidsOfWorkflow, ofGid, sessionName, transactionKey } from "../../src/migrations/names.ts";
+import { literal } from "../../src/postgres/quote.ts";
+import type { IslandName, StepReport } from "../../workflows/contract.ts";
+import type {
+  CommittedReport,
+  DecisionInput,
+  MigrateInput,
+  PreparedTransaction,
+} from "../../workflows/migration.ts";
+import type { Attempt } from "../attempt.ts";
+
+/** Somebody else has ended a transaction that was to be committed. */
+class PreparedLostError extends ShardferryError {
+  constructor({ island, gid }: PreparedTransaction) {
+    super(
+      "prepared_lost",
+      `the prepared transaction '${gid}' on ${island} is gone and was not committed: somebody has rolled it back, or ` +
+        `the server was restored. Other islands have the change; run the same command again, which changes the shards that lack it`,
+    );
+  }
+}
+
+/** The prepared transactions of this database whose names begin so. */
+async function preparedBeginning(client: ClientBase, begin: string): Promise<string[]> {
+  const { rows } = await client.query<{ gid: string }>(
+    "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() AND starts_with(gid, $1)",
+    [begin],
+  );
+  return rows.map(({ gid }) => gid);
+}
+
+/** Ends a prepared transaction, unless somebody has ended it just now. */
+async function end(client: ClientBase, how: "COMMIT" | "ROLLBACK", gid: string): Promise<void> {
+  await client.query(`${how} PREPARED ${literal(gid)}`).catch((error: { code?: string }) => {
+    if (error.code !== "42704") throw error;
+  });
+}
+
+/** Commits on every island, each as soon as it answers, and looks instead of assuming: an answer may have been lost. */
+export async function commitEverywhere(attempt: Attempt, input: DecisionInput): Promise<CommittedReport> {
+  await everywhere(input.prepared, (transaction, i) => commit(attempt, input, transaction, i));
+  const committedAt = Date.now();
+  return { text: `committed on ${input.prepared.length} islands`, committedAt };
+}
+
+async function commit(
+  attempt: Attempt,
+  { name, round }: DecisionInput,
+  transaction: PreparedTransaction,
+  i: number,
+): Promise<void> {
+  const { island, gid, witness } = transaction;
+  await attempt.deps.fault(`before commit ${i + 1}`);
+  await attempt.deps.islands.withClient(island, async (client) => {
+    await end(client, "COMMIT", gid);
+    const { schema } = await requireSqlApi(client, island);
+    const [shard] = await readApplied(client, schema, name, [witness]);
+    if (shard?.transactionKey !== transactionKey(attempt.runId, round))
+      throw new PreparedLostError(transaction);
+  });
+  attempt.beat({ note: `committed on ${island}` });
+  await attempt.deps.fault(`after commit ${i + 1}`);
+}
+
+/** Rolls back whatever this run has prepared, after its sessions are ended: one may be about to prepare. */
+export async function rollBackEverywhere(
+  attempt: Attempt,
+  islands: readonly IslandName[],
+): Promise<StepReport> {
+  await everywhere(islands, async (island) => {
+    await attempt.endSessions(island, sessionName(attempt.runId));
+    await attempt.deps.islands.withClient(island, async (client) => {
+      for (const gid of await preparedBeginning(client, gidsOfRun(attempt.workflowId, attempt.runId)))
+        await end(client, "ROLLBACK", gid);
+    });
+    attempt.beat({ note: `rolled back on ${island}` });
+  });
+  return { text: `rolled back on ${islands.length} islands` };
+}
+
+/** Does something on all islands at once, to its end on those that answer, and throws the first error afterwards. */
+async function everywhere<T>(items: readonly T[], run: (item: T, i: number) => Promise<void>): Promise<void> {
+  const outcomes = await Promise.allSettled(items.map(run));
+  const failed = outcomes.find((outcome) => outcome.status === "rejected");
+  if (failed) throw failed.reason;
+}
+
+/**
+ * Ends what terminated runs of this very migration have left prepared. Where a shard of any island has the change by
+ * the same transaction, committing had begun, and is finished; else nobody has it, and it is rolled back. Runs that
+ * are not known to be over are left alone.
+ */
+export async function settleEarlierRuns(
+  attempt: Attempt,
+  input: MigrateInput,
+  facts: readonly IslandFacts[],
+): Promise<void> {
+  const { islands } = attempt.deps;
+  const left = await Promise.all(
+    facts.map(({ island }) =>
+      islands.withClient(island, async (client) =>
+        (await preparedBeginning(client, gidsOfWorkflow(attempt.workflowId))).map((gid) => ({ island, gid })),
+      ),
+    ),
+  );
+  for (const { island, gid } of left.flat()) {
+    const { runId, key } = ofGid(gid, attempt.workflowId);
+    if (runId === attempt.runId || (await attempt.stateOf(attempt.workflowId, runId)) !== "over") continue;
+    const committed = await wasCommitted(attempt, input.name, key, facts);
+    await islands.withClient(island, (client) => end(client, committed ? "COMMIT" : "ROLLBACK", gid));
+  }
+}
+
+async function wasCommitted(
+  attempt: Attempt,
+  name: string,
+  key: string,
+  facts: readonly IslandFacts[],
+): Promise<boolean> {
+  const found = await Promise.all(
+    facts.map(({ island, lib, shards }) =>
+      attempt.deps.islands.withClient(island, (client) =>
+        readApplied(
+          client,
+          lib,
+          name,
+          shards.map(({ schema }) => schema),
+        ),
+      ),
+    ),
+  );
+  return found.flat().some((shard) => shard.transactionKey === key);
+}

@@ -1,0 +1,212 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+import type pg from "pg";
+import type { ClientBase } from "pg";
+
+import { requireSqlApi } from "../../src/layout/api.ts";
+import { gidOf, transactionKey } from "../../src/migrations/names.ts";
+import type { MigrationStatement } from "../../src/migrations/parse.ts";
+import { blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
+import { literal, qualified } from "../../src/postgres/quote.ts";
+import type { IslandName } from "../../workflows/contract.ts";
+import type {
+  ChangeInput,
+  IslandShards,
+  PreparedReport,
+  PreparedTransaction,
+} from "../../workflows/migration.ts";
+import type { Attempt } from "../attempt.ts";
+import { createViews, dropViews } from "./debug-views.ts";
+import { runInShards, StatementError } from "./run-statements.ts";
+
+/** One try: a session on each island. */
+export interface OpenTransactions {
+  attempt: Attempt;
+  input: ChangeInput;
+  statements: readonly MigrationStatement[];
+  /** In the order of the islands. */
+  clients: readonly pg.Client[];
+  /** Milliseconds since the epoch. */
+  deadline: number;
+  /** Filled with those who are seen to block, by island. */
+  blockers: Map<IslandName, string>;
+}
+
+/** Milliseconds between two looks at a session: shorter than a lock timeout, so that who blocks is seen. */
+const LOOK_MS = 40;
+/** A session that waits for the others shows that its client lives; PostgreSQL ends it after 2 s without. */
+const ALIVE_MS = 500;
+
+/** Thrown in the islands that stop because another one has failed. */
+class StoppedError extends Error {}
+
+/** Runs everything everywhere, then prepares everywhere; or, for a rehearsal, rolls back. */
+export async function tryEverywhere(open: OpenTransactions): Promise<PreparedReport> {
+  const { attempt, input, clients } = open;
+  const stop = new AbortController();
+  const stopped = (): void => {
+    if (stop.signal.aborted) throw new StoppedError();
+  };
+  const over = new AbortController();
+  const watching = input.islands.map((shards, i) =>
+    watch(open, shards.island, clients[i]!, stop.signal, over.signal),
+  );
+  try {
+    await attempt.deps.fault("before execute");
+    const running = input.islands.map((shards, i) => execute(open, shards, clients[i]!, stopped));
+    for (const one of running) one.catch(() => stop.abort());
+    attempt.signal.addEventListener("abort", () => stop.abort(), { signal: over.signal });
+    const lockedAt = await allExecuted(running, clients);
+    await attempt.deps.fault("after execute");
+    attempt.throwIfCancelled();
+    if (input.migration.dryRun) return await rollBack(open, lockedAt);
+    // Whoever has been replaced meanwhile must not prepare what nobody will end.
+    await attempt.ensureCurrent();
+    return await prepare(open, lockedAt);
+  } finally {
+    over.abort();
+    await Promise.all(watching);
+  }
+}
+
+/** Waits for all islands, showing sessions that are done that their client lives; throws the first real error. */
+async function allExecuted(
+  running: readonly Promise<number>[],
+  clients: readonly pg.Client[],
+): Promise<number> {
+  const done = new AbortController();
+  const waiting = running.map(async (one, i) => {
+    await one;
+    while (!done.signal.aborted) {
+      await clients[i]!.query("SELECT");
+      await delay(ALIVE_MS, undefined, { signal: done.signal }).catch(() => undefined);
+    }
+  });
+  for (const one of waiting) one.catch(() => undefined);
+  const outcomes = await Promise.allSettled(running);
+  done.abort();
+  const alive = await Promise.allSettled(waiting);
+  const errors = [...outcomes, ...alive].flatMap((one) =>
+    one.status === "rejected" ? [one.reason as unknown] : [],
+  );
+  // One that fails for good says more than those that were stopped or cancelled because of it.
+  errors.sort((a, b) => rank(a) - rank(b));
+  if (errors.length > 0) throw errors[0];
+  return Math.min(...outcomes.flatMap((one) => (one.status === "fulfilled" ? [one.value] : [])));
+}
+
+function rank(error: unknown): number {
+  if (error instanceof StoppedError) return 2;
+  const { code } = (error instanceof StatementError ? error.cause : error) as { code?: string };
+  return code === "57014" ? 1 : 0;
+}
+
+/** Changes the shards of one island in one transaction, which stays open. Answers when the first lock was taken. */
+async function execute(
+  { attempt, input, statements, deadline }: OpenTransactions,
+  { island, schemas }: IslandShards,
+  client: pg.Client,
+  stopped: () => void,
+): Promise<number> {
+  const { migration, round } = input;
+  const { schema: lib } = await requireSqlApi(client, island);
+  const limits = [
+    // A setting since PostgreSQL 17, which a role may have; to be set before the transaction begins.
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'",
+    "BEGIN",
+    `SET LOCAL lock_timeout = ${migration.lockTimeoutMs}`,
+    `SET LOCAL statement_timeout = ${Math.max(1, deadline - Date.now())}`,
+    "SET LOCAL client_min_messages = warning",
+  ];
+  await client.query(limits.join(";\n"));
+  const located = async <T>(run: () => Promise<T>): Promise<T> =>
+    run().catch((error: unknown) => {
+      if (error instanceof StatementError) throw error;
+      throw new StatementError({ island, schema: null, statement: null, offset: 0 }, error);
+    });
+  return located(async () => {
+    // First what nobody waits for: the application does not know these tables.
+    await client.query(`SELECT ${qualified(lib, "microsharding_migrations_create_")}($1)`, [schemas]);
+    stopped();
+    const lockedAt = Date.now();
+    const views = await dropViews(client, lib);
+    const key = transactionKey(attempt.runId, round);
+    await runInShards(client, island, schemas, migration, statements, key, stopped);
+    await client.query("SET LOCAL search_path TO DEFAULT");
+    if (views) await createViews(client, lib);
+    return lockedAt;
+  });
+}
+
+/** Looks at a session from another one: who blocks it, and that it lives, which is the heartbeat. Cancels it to stop. */
+async function watch(
+  { attempt, blockers }: OpenTransactions,
+  island: IslandName,
+  client: pg.Client,
+  stop: AbortSignal,
+  over: AbortSignal,
+): Promise<void> {
+  const { processID: pid } = client as unknown as { processID: number };
+  const look = async (observer: ClientBase): Promise<void> => {
+    if (stop.aborted) await observer.query("SELECT pg_cancel_backend($1)", [pid]);
+    const waits = await observer.query(
+      "SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Lock'",
+      [pid],
+    );
+    if (waits.rowCount !== 0) {
+      const found = await blockersOf(observer, pid);
+      if (found.length > 0) blockers.set(island, describeBlockers(found));
+      for (const blocker of found)
+        if (blocker.cancellable) await observer.query("SELECT pg_cancel_backend($1)", [blocker.pid]);
+    }
+    const waitingFor = [...blockers].map(([where, text]) => `${text} on ${where}`).join("; ");
+    attempt.beat({ note: "changes the shards", ...(waitingFor ? { waitingFor } : {}) });
+  };
+  while (!over.aborted) {
+    // A look that fails (the server restarts) is no heartbeat, and the next one may work again.
+    await attempt.deps.islands.withClient(island, look).catch(() => undefined);
+    await delay(LOOK_MS, undefined, { signal: over }).catch(() => undefined);
+  }
+}
+
+/** Prepares on all islands at once: from here on the transactions outlive their sessions. */
+async function prepare(open: OpenTransactions, lockedAt: number): Promise<PreparedReport> {
+  const { attempt, input, clients } = open;
+  const { workflowId, runId, number } = attempt;
+  const prepared = await Promise.all(
+    input.islands.map(async ({ island, schemas }, i): Promise<PreparedTransaction> => {
+      const gid = gidOf(workflowId, runId, input.round, number, island);
+      await attempt.deps.fault(`before prepare ${i + 1}`);
+      await clients[i]!.query(`PREPARE TRANSACTION ${literal(gid)}`).catch((cause: unknown) => {
+        throw new StatementError({ island, schema: null, statement: null, offset: 0 }, cause);
+      });
+      await attempt.deps.fault(`after prepare ${i + 1}`);
+      return { island, gid, witness: schemas[0]! };
+    }),
+  );
+  return {
+    text: `prepared ${countOf(input)}`,
+    prepared,
+    lockedAt,
+    sql: open.statements.map(({ sql }) => shortened(sql)),
+  };
+}
+
+async function rollBack(
+  { input, clients, statements }: OpenTransactions,
+  lockedAt: number,
+): Promise<PreparedReport> {
+  await Promise.all(clients.map((client) => client.query("ROLLBACK")));
+  return {
+    text: `ran without an error in ${countOf(input)}, and was rolled back`,
+    prepared: [],
+    lockedAt,
+    sql: statements.map(({ sql }) => shortened(sql)),
+  };
+}
+
+const countOf = ({ islands }: ChangeInput): string =>
+  `${islands.reduce((sum, { schemas }) => sum + schemas.length, 0)} shards on ${islands.length} islands`;
+
+/** For the story: the whole text stands in the input already. */
+const shortened = (sql: string): string => (sql.length > 200 ? `${sql.slice(0, 200)}…` : sql);

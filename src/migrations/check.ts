@@ -1,0 +1,133 @@
+import type { ClientBase } from "pg";
+
+import type { IslandName } from "../../workflows/contract.ts";
+import type { IslandShards, MigrateInput } from "../../workflows/migration.ts";
+import { qualified } from "../postgres/quote.ts";
+import type { IslandFacts } from "./look.ts";
+import type { MigrationStatement } from "./parse.ts";
+
+/** What a shard remembers of a migration. */
+export interface Applied {
+  schema: string;
+  hash: string;
+  /** Statements that were run; fewer than all of them where a migration with --mode=each was interrupted. */
+  statements: number;
+  complete: boolean;
+  /** The transaction that brought it, `run:round`. */
+  transactionKey: string | null;
+}
+
+/** Each shard's table takes a lock until the end of the query. */
+const SHARDS_PER_QUERY = 500;
+
+/** Reads which of some shards have had a migration. */
+export async function readApplied(
+  client: ClientBase,
+  lib: string,
+  name: string,
+  schemas: readonly string[],
+): Promise<Applied[]> {
+  const applied: Applied[] = [];
+  for (let start = 0; start < schemas.length; start += SHARDS_PER_QUERY) {
+    const { rows } = await client.query<Applied>(
+      `SELECT schema_name AS schema, hash, statements, complete, transaction_key AS "transactionKey"
+       FROM ${qualified(lib, "microsharding_migrations_applied_")}($1, $2)`,
+      [name, schemas.slice(start, start + SHARDS_PER_QUERY)],
+    );
+    applied.push(...rows);
+  }
+  return applied;
+}
+
+/** Every reason why shards cannot be changed, found before anything is. */
+export function problemsOf(
+  migration: Pick<MigrateInput, "name" | "hash" | "mode" | "batch" | "dryRun">,
+  statements: readonly MigrationStatement[],
+  facts: readonly IslandFacts[],
+  todo: readonly IslandShards[],
+  applied: ReadonlyMap<IslandName, readonly Applied[]>,
+): string[] {
+  const involved = facts.filter(({ island }) => todo.some((one) => one.island === island));
+  return [
+    ...facts.filter(({ current }) => !current).map(outdated),
+    ...[...applied].flatMap(([island, had]) => otherText(migration, island, had)),
+    ...(migration.mode === "each" ? [] : tooFewPrepared(involved)),
+    ...(migration.mode === "each" ? [] : tooManyLocks(migration.batch, statements, involved, todo)),
+  ];
+}
+
+const outdated = ({ island }: IslandFacts): string =>
+  `the SQL API on ${island} is of another version: run \`shardferry install\``;
+
+function otherText(
+  { name, hash, mode }: Pick<MigrateInput, "name" | "hash" | "mode">,
+  island: IslandName,
+  had: readonly Applied[],
+): string[] {
+  const others = had.filter((one) => one.hash !== hash);
+  const begun = mode === "all" ? had.filter((one) => one.hash === hash && !one.complete) : [];
+  return [
+    ...(others.length > 0
+      ? [
+          `${shown(others)} on ${island} had a migration named "${name}" with another text: an applied migration does not change; give the new one a name of its own (--name)`,
+        ]
+      : []),
+    ...(begun.length > 0
+      ? [`"${name}" was begun in ${shown(begun)} on ${island} one shard at a time: go on with --mode=each`]
+      : []),
+  ];
+}
+
+/** A server needs one free place for each of its databases that takes part. */
+function tooFewPrepared(involved: readonly IslandFacts[]): string[] {
+  const servers = new Set(involved.map(({ server }) => server));
+  return [...servers].flatMap((server) => {
+    const islands = involved.filter((one) => one.server === server);
+    const { maxPrepared, prepared } = islands[0]!;
+    const names = islands.map(({ island }) => island).join(" and ");
+    if (maxPrepared === 0) {
+      return [
+        `max_prepared_transactions is 0 on ${names}: set it to ${Math.max(10, islands.length)} or more in postgresql.conf and restart the server`,
+      ];
+    }
+    if (maxPrepared - prepared >= islands.length) return [];
+    return [
+      `max_prepared_transactions is ${maxPrepared} on ${names}, of which ${prepared} are in use and ${islands.length} needed: raise it and restart the server, or end prepared transactions that were forgotten (see pg_prepared_xacts)`,
+    ];
+  });
+}
+
+/** PostgreSQL needs about this many locks for a relation that DDL touches: itself, an index, its TOAST table. */
+const LOCKS_PER_RELATION = 3;
+/** The shard's table of migrations and its key. */
+const LOCKS_PER_SHARD = 2;
+
+/** Locks that one shard costs until the commit, estimated. */
+export const locksPerShard = (statements: readonly MigrationStatement[]): number =>
+  LOCKS_PER_SHARD +
+  LOCKS_PER_RELATION * Math.max(1, new Set(statements.flatMap(({ relations }) => relations)).size);
+
+function tooManyLocks(
+  batch: number | null,
+  statements: readonly MigrationStatement[],
+  involved: readonly IslandFacts[],
+  todo: readonly IslandShards[],
+): string[] {
+  // Who says how many shards a transaction may have knows better than an estimate.
+  if (batch !== null) return [];
+  const each = locksPerShard(statements);
+  return involved.flatMap(({ island, lockRoom }) => {
+    const shards = todo.find((one) => one.island === island)!.schemas.length;
+    if (shards * each <= lockRoom) return [];
+    const fits = Math.max(1, Math.floor(lockRoom / each / 2));
+    return [
+      `${shards} shards on ${island} need about ${shards * each} locks in one transaction, and the server has room for ${lockRoom}: raise max_locks_per_transaction and restart it, or give --batch=${fits}, with which ${fits} shards an island are changed at a time, all of these or none`,
+    ];
+  });
+}
+
+const shown = (shards: readonly { schema: string }[]): string =>
+  shards
+    .slice(0, 5)
+    .map(({ schema }) => schema)
+    .join(", ") + (shards.length > 5 ? `, … (${shards.length})` : "");

@@ -1,0 +1,37 @@
+import { createHash } from "node:crypto";
+
+import type { IslandName } from "../../workflows/contract.ts";
+
+/** What the gids of all runs of a workflow begin with; the workflow's id has no colon. */
+export const gidsOfWorkflow = (workflowId: string): string => `shardferry:${workflowId}:`;
+
+/** What the gids of one run begin with. */
+export const gidsOfRun = (workflowId: string, runId: string): string =>
+  `${gidsOfWorkflow(workflowId)}${runId}:`;
+
+/**
+ * The name of a prepared transaction: gids are unique in a server, and two islands may be databases of one. The
+ * number of the attempt keeps what an attempt that was given up may have prepared from being taken for this one's.
+ */
+export function gidOf(
+  workflowId: string,
+  runId: string,
+  round: number,
+  attempt: number,
+  island: IslandName,
+): string {
+  const place = createHash("sha256").update(island).digest("hex").slice(0, 8);
+  return `${gidsOfRun(workflowId, runId)}${round}:${attempt}:${place}`;
+}
+
+/** By this a shard remembers which transaction brought a migration. */
+export const transactionKey = (runId: string, round: number): string => `${runId}:${round}`;
+
+/** The transaction of a gid, as the shards remember it, with its run. */
+export function ofGid(gid: string, workflowId: string): { runId: string; key: string } {
+  const [runId = "", round = ""] = gid.slice(gidsOfWorkflow(workflowId).length).split(":");
+  return { runId, key: `${runId}:${round}` };
+}
+
+/** The name under which the sessions of a run are found and ended by a later attempt; 63 bytes at most. */
+export const sessionName = (runId: string): string => `shardferry_migrate_${runId}`;

@@ -1,0 +1,202 @@
+import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
+
+import { migrateWorkflowId } from "../../workflows/contract.ts";
+import type {
+  IslandChanges,
+  MigrateInput,
+  MigrateMode,
+  MigrateResult,
+  ShardNumbers,
+} from "../../workflows/migration.ts";
+import type { Settings } from "../config/settings.ts";
+import { shardNumbers } from "../config/values.ts";
+import { messageOf, RefusedError, UsageError } from "../errors.ts";
+import { type Applied, problemsOf, readApplied } from "../migrations/check.ts";
+import { chooseShards, lookAtIsland } from "../migrations/look.ts";
+import { migrationHash, type MigrationStatement, parseMigration } from "../migrations/parse.ts";
+import { type ConnectedIsland, withIslands } from "../postgres/discover.ts";
+import { dsnsOf } from "./islands.ts";
+import { opened, type Opening } from "./session.ts";
+import { attachIfSame, findRunning, start } from "./start.ts";
+import type { Watch } from "./watch.ts";
+
+/** What a migration is asked for; what is missing has the default of the command line. */
+export interface MigrateRequest {
+  /** The file with the SQL; or `sql`. */
+  file?: string | undefined;
+  sql?: string | undefined;
+  /** By this name the shards remember it; the file's name, if left out. */
+  name?: string | undefined;
+  /** Numbers of shards, which may be inactive; all active ones, if left out. */
+  shards?: [first: number, last: number][] | undefined;
+  /** `all` changes all shards or none, `each` one after the other. */
+  mode?: MigrateMode | undefined;
+  /** Shards of an island that are changed at a time; all, if left out. */
+  batch?: number | undefined;
+  /** Runs everything and rolls it back. */
+  dryRun?: boolean | undefined;
+  /** Milliseconds that one statement waits for a lock before everything is rolled back and tried again. */
+  lockTimeoutMs?: number | undefined;
+  /** Seconds for all tries together. */
+  deadlineSec?: number | undefined;
+}
+
+/** What a migration is about to do. */
+export interface MigrationPlan {
+  name: string;
+  hash: string;
+  mode: MigrateMode;
+  dryRun: boolean;
+  statements: number;
+  /** Shards to change, and those that have had it, by island. */
+  islands: IslandChanges[];
+  /** Transactions over all islands, each of which is all or nothing: more than 1 with `batch`. */
+  transactions: number;
+  /** Workflows that hold a shard now, and have to end first. */
+  waitsFor: string[];
+}
+
+export const DEFAULT_LOCK_TIMEOUT_MS = 100;
+export const DEFAULT_DEADLINE_SEC = 60;
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+
+/** Tells what a migration would do; what is in its way is thrown, and nothing is touched. */
+export async function planMigration(settings: Settings, request: MigrateRequest): Promise<MigrationPlan> {
+  const migration = await readMigration(settings, request);
+  return withIslands(dsnsOf(settings), (islands) => plan(islands, migration));
+}
+
+/**
+ * Starts a migration, or attaches to the one that runs for the same request. What is wrong is said before it starts.
+ *
+ * @param confirm asked before anything is started; throws to stop.
+ */
+export async function migrate(
+  opening: Opening,
+  settings: Settings,
+  request: MigrateRequest,
+  confirm: (plan: MigrationPlan) => Promise<void> = () => Promise.resolve(),
+): Promise<Watch<MigrateResult>> {
+  const migration = await readMigration(settings, request);
+  const dsns = dsnsOf(settings);
+  const { planned, names } = await withIslands(dsns, async (islands) => ({
+    planned: await plan(islands, migration),
+    names: islands.map(({ name }) => name),
+  }));
+  const { statements: _, ...rest } = migration;
+  const input: MigrateInput = { ...rest, islands: names };
+  const { name, hash, shards, mode, batch, dryRun } = input;
+  const memo = { name, hash, shards, mode, batch, dryRun };
+  const workflowId = migrateWorkflowId(name);
+  const session = await opened(opening);
+  const running = await findRunning(session.temporal, workflowId);
+  if (running) {
+    session.work(dsns);
+    return attachIfSame<MigrateResult>(session.temporal, running, memo);
+  }
+  await confirm(planned);
+  session.work(dsns);
+  return start<MigrateResult>(session.temporal, "migrate", workflowId, input, memo);
+}
+
+/** A request that was checked, without the islands. */
+type Migration = Omit<MigrateInput, "islands"> & { statements: MigrationStatement[] };
+
+async function readMigration(settings: Settings, request: MigrateRequest): Promise<Migration> {
+  const { file, sql: given } = request;
+  if ((file === undefined) === (given === undefined))
+    throw new UsageError("Give the SQL either with --file or with --sql.");
+  const sql = given ?? (await readSql(file!));
+  const hash = migrationHash(sql);
+  const name =
+    request.name ?? (file === undefined ? `sql-${hash.slice(0, 12)}` : basename(file).replace(/\.sql$/i, ""));
+  if (!NAME.test(name))
+    throw new UsageError(
+      `--name: "${name}" is no name for a migration: letters, digits, ".", "_" and "-", at most 100.`,
+    );
+  const mode = request.mode ?? "all";
+  const batch = request.batch ?? null;
+  if (mode === "each" && batch !== null)
+    throw new UsageError("--batch is for --mode=all: --mode=each has no transactions.");
+  const dryRun = request.dryRun ?? false;
+  if (mode === "each" && dryRun)
+    throw new UsageError(
+      "--dry-run is for --mode=all: what runs outside of a transaction cannot be rolled back.",
+    );
+  const source = file ?? "--sql";
+  return {
+    ...{ name, hash, sql, source, mode, batch, dryRun },
+    shards: request.shards ?? shardsOfAllocation(settings),
+    lockTimeoutMs: request.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
+    deadlineSec: request.deadlineSec ?? DEFAULT_DEADLINE_SEC,
+    statements: await parseMigration(sql, source, mode),
+  };
+}
+
+async function readSql(file: string): Promise<string> {
+  try {
+    return (await readFile(file, "utf8")).replace(/^\uFEFF/, "");
+  } catch (cause) {
+    throw new UsageError(`--file: cannot read ${file}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** As the command of `allocate`, a migration is about the new shards. */
+function shardsOfAllocation({ env }: Settings): ShardNumbers {
+  const given = env["SHARDFERRY_SHARDS"];
+  if (!given) return null;
+  const parsed = shardNumbers.safeParse(given);
+  if (!parsed.success) throw new UsageError(`SHARDFERRY_SHARDS: ${parsed.error.issues[0]?.message}`);
+  return parsed.data;
+}
+
+async function plan(connected: readonly ConnectedIsland[], migration: Migration): Promise<MigrationPlan> {
+  const workflowId = migrateWorkflowId(migration.name);
+  const facts = await Promise.all(
+    connected.map(({ client, name }) => lookAtIsland(client, name, workflowId)),
+  );
+  const outdated = facts.filter(({ current }) => !current);
+  if (outdated.length > 0) throw new RefusedError(problemsOf(migration, [], outdated, [], new Map()));
+  const { islands: chosen, moving } = chooseShards(facts, migration.shards);
+  const applied = new Map<string, Applied[]>();
+  for (const { island, schemas } of chosen) {
+    const { client } = connected.find(({ name }) => name === island)!;
+    const { lib } = facts.find((one) => one.island === island)!;
+    applied.set(island, await readApplied(client, lib, migration.name, schemas));
+  }
+  const todo = chosen.map(({ island, schemas }) => {
+    const done = new Set(applied.get(island)!.flatMap(({ schema, complete }) => (complete ? [schema] : [])));
+    return { island, schemas: schemas.filter((schema) => !done.has(schema)), skipped: done.size };
+  });
+  const problems = problemsOf(
+    migration,
+    migration.statements,
+    facts,
+    todo.filter(({ schemas }) => schemas.length > 0),
+    applied,
+  );
+  if (problems.length > 0) throw new RefusedError(problems);
+  if (chosen.length === 0 && moving.length === 0)
+    throw new UsageError(`There are no active shards on ${connected.map(({ name }) => name).join(", ")}.`);
+  const held = new Set(chosen.flatMap(({ schemas }) => schemas));
+  const { batch } = migration;
+  return {
+    ...{ name: migration.name, hash: migration.hash, mode: migration.mode, dryRun: migration.dryRun },
+    statements: migration.statements.length,
+    islands: todo.map(({ island, schemas, skipped }) => ({ island, applied: schemas.length, skipped })),
+    transactions: Math.max(
+      ...todo.map(({ schemas }) => Math.ceil(schemas.length / ((batch ?? schemas.length) || 1))),
+      0,
+    ),
+    waitsFor: [
+      ...new Set([
+        ...moving.map(({ workflowId: holder }) => holder),
+        ...facts.flatMap(({ replicated }) =>
+          replicated.filter(({ schema }) => held.has(schema)).map((one) => one.workflowId),
+        ),
+      ]),
+    ],
+  };
+}
