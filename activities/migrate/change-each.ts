@@ -56,7 +56,8 @@ async function changeIsland(work: Work, { island, schemas }: IslandShards): Prom
   const { attempt } = work;
   await attempt.endSessions(island, sessionName(attempt.runId));
   const options = { applicationName: sessionName(attempt.runId) };
-  await attempt.deps.islands.withSession(island, options, async (client) => {
+  await attempt.deps.islands.withSessions([[island, options]], async ([session]) => {
+    const client = session!;
     await attempt.ensureCurrent();
     const { schema: lib } = await requireSqlApi(client, island);
     await client.query(

@@ -27,6 +27,7 @@ export async function prepareEverywhere(attempt: Attempt, input: ChangeInput): P
   const names = input.islands.map(({ island }) => island);
   // Counted from this attempt on: after the death of a worker the next one has the whole time.
   const deadline = Date.now() + 1000 * migration.deadlineSec;
+  let lastSeen = "locks on tables of the shards";
   for (let tries = 0; ; tries++) {
     await rollBackEverywhere(attempt, names);
     const wanted = names.map(
@@ -42,26 +43,25 @@ export async function prepareEverywhere(attempt: Attempt, input: ChangeInput): P
       });
     } catch (error) {
       attempt.throwIfCancelled();
-      const waitingFor = reasonToTryAgain(error, blockers);
-      if (waitingFor === null) throw failureOf(error, input);
+      if (!mayTryAgain(error)) throw failureOf(error, input);
+      if (blockers.size > 0) lastSeen = describe(blockers);
       if (Date.now() > deadline) {
         await rollBackEverywhere(attempt, names);
-        throw new MigrationLockedError(migration.deadlineSec, waitingFor, error);
+        throw new MigrationLockedError(migration.deadlineSec, lastSeen, error);
       }
-      attempt.beat({ waitingFor, note: `try ${tries + 1} was rolled back` });
+      attempt.beat({ waitingFor: lastSeen, note: `try ${tries + 1} was rolled back` });
     }
     await attempt.pause(backoffMs(tries));
   }
 }
 
-function reasonToTryAgain(error: unknown, blockers: ReadonlyMap<string, string>): string | null {
+function mayTryAgain(error: unknown): boolean {
   const { code } = (error instanceof StatementError ? error.cause : error) as { code?: string };
-  if (!TRY_AGAIN.test(code ?? "")) return null;
-  return (
-    [...blockers].map(([island, text]) => `${text} on ${island}`).join("; ") ||
-    "locks on tables of the shards"
-  );
+  return TRY_AGAIN.test(code ?? "");
 }
+
+const describe = (blockers: ReadonlyMap<string, string>): string =>
+  [...blockers].map(([island, text]) => `${text} on ${island}`).join("; ");
 
 /** Connections that break heal by themselves; what else fails in a statement would fail again. */
 function failureOf(error: unknown, { migration, round }: ChangeInput): unknown {

@@ -121,7 +121,7 @@ async function execute(
   await client.query(limits.join(";\n"));
   const located = async <T>(run: () => Promise<T>): Promise<T> =>
     run().catch((error: unknown) => {
-      if (error instanceof StatementError) throw error;
+      if (error instanceof StatementError || error instanceof StoppedError) throw error;
       throw new StatementError({ island, schema: null, statement: null, offset: 0 }, error);
     });
   return located(async () => {

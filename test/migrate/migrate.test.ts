@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
+import { CancelledFailure, type WorkflowFailedError } from "@temporalio/client";
+
 import { type Progress, progressQuery } from "../../workflows/contract.ts";
-import { waitFor } from "../support/index.ts";
-import { resultOf } from "../support/world.ts";
+import { expectNoLeftovers, waitFor } from "../support/index.ts";
+import { resultOf, waitingFor } from "../support/world.ts";
 import { createMigrateWorld, expectSoundLedgers, type MigrateWorld, schemaOf } from "./world.ts";
 
 describe("a migration of three islands with eight shards each", { timeout: 300_000 }, () => {
@@ -24,5 +26,179 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
 
     const again = await resultOf(await world.start("first", sql));
     assert.deepEqual([again.applied, again.skipped], [0, 24]);
+  });
+
+  it("that fails in the last shard of the last island rolls everything back, and says where and why", async () => {
+    const [last] = world.islands.slice(-1);
+    await last!.rows(`CREATE TABLE ${schemaOf(24)}.blocking (id int)`);
+    const ledgers = await world.startLedgers();
+    const sql = "ALTER TABLE ledger ADD COLUMN second int;\n-- é\nCREATE TABLE\n  blocking (id int);";
+    const error = await resultOf(await world.start("second", sql)).then(String, String);
+    await expectSoundLedgers(ledgers);
+    assert.match(
+      error,
+      new RegExp(`${last!.name}, shard sh0024: relation "blocking" already exists \\(SQLSTATE 42P07\\)`),
+    );
+    assert.match(error, /second\.sql:3\n {2}CREATE TABLE\n {2}\^\nEverything was rolled back/);
+    assert.equal(await world.expectAllOrNone("second", "second"), "none");
+    await last!.rows(`DROP TABLE ${schemaOf(24)}.blocking`);
+  });
+
+  it("points at the very place in a statement that the server complains about", async () => {
+    const sql = "SELECT 'é';\n\n  ALTER TABLE ledger ADD COLUMN third nosuchtype;\n";
+    const error = await resultOf(await world.start("third", sql)).then(String, String);
+    assert.match(error, /third\.sql:3\n {2} {2}ALTER TABLE ledger ADD COLUMN third nosuchtype;\n {40}\^/);
+    assert.match(error, /hint: search_path is the shard alone/);
+  });
+
+  it("gets its locks although transactions of the application hold some and want others: deadlocks end by timeout", async () => {
+    const [a, , c] = world.islands;
+    await a!.withClient(async (holder) => {
+      await holder.query(`BEGIN; INSERT INTO ${schemaOf(8)}.ledger (op) VALUES ('deadlock')`);
+      const handle = await world.start("fourth", "ALTER TABLE ledger ADD COLUMN fourth int");
+      await waitFor(async () => /pid \d+ .*idle in transaction/.test((await waitingFor(handle)) ?? ""), {
+        what: "the migration to say who blocks it",
+      });
+      // The same client now wants what the migration holds at times, on this island and on another one.
+      for (let i = 0; i < 20; i++) {
+        await holder.query(`INSERT INTO ${schemaOf(1)}.ledger (op) VALUES ('deadlock ${i}')`);
+        await c!.rows(`INSERT INTO ${schemaOf(17)}.ledger (op) VALUES ('deadlock ${i}')`);
+      }
+      assert.deepEqual(await world.shardsWith("fourth"), []);
+      await holder.query("COMMIT");
+      await resultOf(handle);
+    });
+    assert.equal(await world.expectAllOrNone("fourth", "fourth"), "all");
+    const [row] = await a!.rows<{ count: string }>(
+      `SELECT count(*) FROM ${schemaOf(1)}.ledger WHERE op LIKE 'deadlock%'`,
+    );
+    assert.equal(row!.count, "20");
+  });
+
+  it("gives up at its deadline, and says who was in the way", async () => {
+    const [a] = world.islands;
+    await a!.withClient(async (holder) => {
+      await holder.query(`BEGIN; INSERT INTO ${schemaOf(8)}.ledger (op) VALUES ('long')`);
+      const error = await resultOf(
+        await world.start("fifth", "ALTER TABLE ledger ADD COLUMN fifth int", { deadlineSec: 1 }),
+      ).then(String, String);
+      assert.match(error, /could not get all locks at once within 1 s.*idle in transaction/s);
+      await holder.query("ROLLBACK");
+    });
+    assert.equal(await world.expectAllOrNone("fifth", "fifth"), "none");
+  });
+
+  it("as a rehearsal leaves nothing", async () => {
+    const handle = await world.start("sixth", "ALTER TABLE ledger ADD COLUMN sixth int", { dryRun: true });
+    const { applied, dryRun } = await resultOf(handle);
+    assert.deepEqual([applied, dryRun], [24, true]);
+    assert.equal(await world.expectAllOrNone("sixth", "sixth"), "none");
+  });
+
+  it("is aborted while it waits for a lock, and leaves nothing", async () => {
+    const [a] = world.islands;
+    await a!.withClient(async (holder) => {
+      await holder.query(`BEGIN; INSERT INTO ${schemaOf(8)}.ledger (op) VALUES ('aborted')`);
+      const handle = await world.start("seventh", "ALTER TABLE ledger ADD COLUMN seventh int");
+      await waitFor(async () => (await waitingFor(handle)) !== undefined, { what: "the migration to wait" });
+      await handle.signal("abort");
+      await assert.rejects(
+        handle.result(),
+        (error: WorkflowFailedError) => error.cause instanceof CancelledFailure,
+      );
+      await holder.query("ROLLBACK");
+    });
+    assert.equal(await world.expectAllOrNone("seventh", "seventh"), "none");
+  });
+
+  it("in batches changes some shards of each island at a time, and goes on after a failure where it stopped", async () => {
+    const last = world.islands[2]!;
+    await last.rows(`ALTER TABLE ${schemaOf(24)}.ledger ADD COLUMN eighth int`);
+    const sql = "ALTER TABLE ledger ADD COLUMN eighth int";
+    const error = await resultOf(await world.start("eighth", sql, { batch: 3 })).then(String, String);
+    assert.match(error, /sh0024.*This batch was rolled back on all islands; those before it are committed/s);
+    // Two batches of three on each island.
+    assert.equal((await world.remembering("eighth")).length, 18);
+    await last.rows(`ALTER TABLE ${schemaOf(24)}.ledger DROP COLUMN eighth`);
+    const { applied, skipped } = await resultOf(await world.start("eighth", sql, { batch: 3 }));
+    assert.deepEqual([applied, skipped], [6, 18]);
+    assert.equal(await world.expectAllOrNone("eighth", "eighth"), "all");
+  });
+
+  it("with another text under the same name is refused", async () => {
+    const error = await resultOf(await world.start("first", "SELECT 1")).then(String, String);
+    assert.match(error, /had a migration named "first" with another text/);
+  });
+
+  it("reaches an inactive shard that is named, and no other one", async () => {
+    const [a] = world.islands;
+    await a!.rows("SELECT microsharding.microsharding_ensure_exist(31)");
+    const sql = "CREATE TABLE fresh (id int)";
+    const { applied } = await resultOf(await world.start("fresh", sql, { shards: [[31, 31]] }));
+    assert.equal(applied, 1);
+    assert.deepEqual(await world.remembering("fresh"), ["sh0031"]);
+    await a!.rows("DROP SCHEMA sh0031 CASCADE");
+  });
+
+  it("drops debug views for the change and builds them again, in the same transaction", async () => {
+    const [a] = world.islands;
+    await a!.rows("SELECT microsharding.microsharding_migration_after()");
+    await resultOf(
+      await world.start(
+        "views",
+        "ALTER TABLE ledger ALTER COLUMN touched TYPE bigint, ADD COLUMN viewed int",
+      ),
+    );
+    const columns = await a!.rows<{ name: string; type: string }>(
+      `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
+       WHERE attrelid = 'public.ledger'::regclass AND attname IN ('touched', 'viewed') ORDER BY 1`,
+    );
+    assert.deepEqual(columns, [
+      { name: "touched", type: "bigint" },
+      { name: "viewed", type: "integer" },
+    ]);
+    await a!.rows("SELECT microsharding.microsharding_migration_before()");
+  });
+
+  it("one shard at a time builds indexes concurrently, tells how many are done, and goes on after a failure", async () => {
+    const [a] = world.islands;
+    const shard = schemaOf(5);
+    await a!.rows(`INSERT INTO ${shard}.ledger (op) VALUES ('a'), ('b')`);
+    const sql =
+      "ALTER TABLE ledger ADD COLUMN each int;\nCREATE UNIQUE INDEX CONCURRENTLY ledger_each ON ledger (each, (touched % 1));";
+    const broken = `${sql}\nSELECT 1 / (count(*) FILTER (WHERE op = 'b') + (current_schema() <> '${shard}')::int) FROM ledger;`;
+    await a!.rows(`UPDATE ${shard}.ledger SET op = 'c' WHERE op = 'b'`);
+    const error = await resultOf(await world.start("each", broken, { mode: "each" })).then(String, String);
+    assert.match(error, /shard sh0005: division by zero \(SQLSTATE 22012\)\neach\.sql:3/);
+    assert.match(error, /\d+ of 24 shards are done, the others are not/);
+    await a!.rows(`UPDATE ${shard}.ledger SET op = 'b' WHERE op = 'c'`);
+    await resultOf(await world.start("each", broken, { mode: "each" }));
+    assert.equal((await world.remembering("each")).length, 24);
+    assert.equal(await world.expectAllOrNone("each", "each"), "all");
+  });
+
+  it("waits for a migration of the same shards, and says for which", async () => {
+    const [a] = world.islands;
+    await a!.withClient(async (holder) => {
+      await holder.query(`BEGIN; INSERT INTO ${schemaOf(8)}.ledger (op) VALUES ('two')`);
+      const first = await world.start("one-of-two", "ALTER TABLE ledger ADD COLUMN one_of_two int");
+      await waitFor(async () => (await waitingFor(first)) !== undefined, {
+        what: "the first to hold its leases",
+      });
+      const second = await world.start("two-of-two", "ALTER TABLE ledger ADD COLUMN two_of_two int");
+      await waitFor(
+        async () => /migrate-one-of-two, which holds sh0001/.test((await waitingFor(second)) ?? ""),
+        {
+          what: "the second to say for whom it waits",
+        },
+      );
+      await holder.query("COMMIT");
+      await Promise.all([resultOf(first), resultOf(second)]);
+      const { steps, percent } = await second.query<Progress>(progressQuery);
+      assert.deepEqual([steps.length, percent], [4, 100]);
+    });
+    assert.equal(await world.expectAllOrNone("one_of_two", "one-of-two"), "all");
+    assert.equal(await world.expectAllOrNone("two_of_two", "two-of-two"), "all");
+    await expectNoLeftovers(...world.islands);
   });
 });

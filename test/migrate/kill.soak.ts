@@ -1,0 +1,3 @@
+import { POINTS, testKills } from "./kill.ts";
+
+testKills(POINTS);

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+
+import { resultOf } from "../support/world.ts";
+import { createMigrateWorld, expectSoundLedgers, type MigrateWorld } from "./world.ts";
+
+/** The points of the protocol at which a worker may die. */
+export const POINTS = [
+  "after lease shards",
+  "before execute",
+  "after execute",
+  ...[1, 2, 3].flatMap((island) => [`before prepare ${island}`, `after prepare ${island}`]),
+  "after prepare everywhere",
+  "before commit everywhere",
+  ...[1, 2, 3].flatMap((island) => [`before commit ${island}`, `after commit ${island}`]),
+  "after commit everywhere",
+  "after release shards",
+];
+
+/** Milliseconds after the start of a new worker in which writers have to be free. */
+const FREE_MS = 15_000;
+
+/** Gid of a prepared transaction of somebody else. */
+const FOREIGN = "shardferry:migrate-of-somebody-else";
+
+/** Defines the tests of workers that are killed at the given points. */
+export function testKills(points: readonly string[]): void {
+  describe("a worker of a migration killed with SIGKILL", { timeout: 1_200_000 }, () => {
+    let world: MigrateWorld;
+    before(async () => {
+      world = await createMigrateWorld();
+      for (const island of world.islands) {
+        await island.rows("CREATE TABLE others (id int)");
+        await island.rows(
+          `BEGIN; INSERT INTO others VALUES (1); PREPARE TRANSACTION '${FOREIGN} ${island.name}'`,
+        );
+      }
+    });
+
+    for (const [i, point] of points.entries()) {
+      it(`${point}: all shards have the change in the end, and what others have prepared is untouched`, async () => {
+        const ledgers = await world.startLedgers();
+        const worker = await world.startWorker(point);
+        const handle = await world.start(`kill-${i}`, `ALTER TABLE ledger ADD COLUMN kill_${i} int`);
+        await worker.reached(point);
+        await worker.gone();
+        await world.startWorker();
+        const ready = Date.now();
+        await resultOf(handle);
+        await Promise.all(ledgers.map((ledger) => ledger.nextWrite()));
+        assert.ok(Date.now() - ready < FREE_MS, "writers stayed blocked");
+        await expectSoundLedgers(ledgers);
+        assert.equal(await world.expectAllOrNone(`kill_${i}`, `kill-${i}`, [FOREIGN]), "all");
+        await world.endWorkers();
+      });
+    }
+
+    it("and frozen while another one takes over changes nothing when it wakes", async () => {
+      const frozen = await world.startWorker("before prepare 1", "stop");
+      const handle = await world.start("frozen", "ALTER TABLE ledger ADD COLUMN frozen int");
+      await frozen.reached("before prepare 1");
+      await world.startWorker();
+      await resultOf(handle);
+      frozen.signal("SIGCONT");
+      const again = await world.start("awake", "ALTER TABLE ledger ADD COLUMN awake int");
+      await resultOf(again);
+      assert.equal(await world.expectAllOrNone("frozen", "frozen", [FOREIGN]), "all");
+      assert.equal(await world.expectAllOrNone("awake", "awake", [FOREIGN]), "all");
+      await world.endWorkers();
+    });
+
+    it("whose workflow was terminated leaves what the next run of the same migration ends", async () => {
+      const point = "after prepare everywhere";
+      const worker = await world.startWorker(point);
+      const sql = "ALTER TABLE ledger ADD COLUMN terminated int";
+      const handle = await world.start("terminated", sql);
+      await worker.reached(point);
+      await worker.gone();
+      await handle.terminate();
+      const left = await world.islands[0]!.rows(
+        "SELECT FROM pg_prepared_xacts WHERE starts_with(gid, 'shardferry:migrate-terminated:')",
+      );
+      assert.notEqual(left.length, 0);
+      await world.startWorker();
+      await resultOf(await world.start("terminated", sql));
+      assert.equal(await world.expectAllOrNone("terminated", "terminated", [FOREIGN]), "all");
+    });
+
+    it("leaves what others have prepared to them", async () => {
+      for (const island of world.islands) await island.rows(`COMMIT PREPARED '${FOREIGN} ${island.name}'`);
+    });
+  });
+}

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+
+import type { WorkflowHandle } from "@temporalio/client";
+
+import { parseDsn } from "../../src/postgres/dsn.ts";
+import {
+  type MoveInput,
+  moveWorkflowId,
+  type Progress,
+  progressQuery,
+  TASK_QUEUE,
+} from "../../workflows/contract.ts";
+import type { move } from "../../workflows/index.ts";
+import { waitFor } from "../support/index.ts";
+import { activePlaces, resultOf, waitingFor } from "../support/world.ts";
+import { createMigrateWorld, expectSoundLedgers, type MigrateWorld, schemaOf } from "./world.ts";
+
+async function startMove(
+  world: MigrateWorld,
+  shard: number,
+  wait: boolean,
+): Promise<WorkflowHandle<typeof move>> {
+  const [from, to] = world.dsns.map((dsn) => parseDsn(dsn).name);
+  const input: MoveInput = {
+    ...{ shard, schema: schemaOf(shard), from: from!, to: to!, wait, validateFks: false },
+    ...{ maxReplicationLagSec: 20, copyMethod: "auto", activateOnDestination: true, maxWriteBlockMs: 3000 },
+    deactivateSql: null,
+  };
+  return world.client.workflow.start<typeof move>("move", {
+    ...{ workflowId: moveWorkflowId(input.schema), taskQueue: TASK_QUEUE, args: [input] },
+  });
+}
+
+const waits = (handle: WorkflowHandle, reason: RegExp): Promise<boolean> =>
+  waitFor(async () => reason.test((await waitingFor(handle)) ?? ""), { what: `${reason}`, timeout: 60_000 });
+
+describe("a move and a migration of the same shard", { timeout: 300_000 }, () => {
+  let world: MigrateWorld;
+  before(async () => {
+    world = await createMigrateWorld();
+    await world.startWorker();
+  });
+
+  it("the migration waits for the move, says so, and then changes the shard where it is now", async () => {
+    const ledgers = await world.startLedgers();
+    const moving = await startMove(world, 1, true);
+    await waitFor(async () => (await moving.query<Progress>(progressQuery)).phase === "paused", {
+      what: "the move to pause before its switch",
+      timeout: 60_000,
+    });
+    const migrating = await world.start("behind", "ALTER TABLE ledger ADD COLUMN behind int");
+    await waits(migrating, /move-sh0001, which holds sh0001 on/);
+    assert.deepEqual(await world.shardsWith("behind"), []);
+    await moving.signal("confirm");
+    const { leftover } = await resultOf(moving);
+    await resultOf(migrating);
+    await expectSoundLedgers(ledgers);
+    assert.deepEqual(await activePlaces("sh0001", ...world.islands), [world.islands[1]!.name]);
+    await world.islands[0]!.rows(`DROP SCHEMA ${leftover} CASCADE`);
+    assert.equal(await world.expectAllOrNone("behind", "behind"), "all");
+    assert.equal((await world.remembering("behind")).filter((schema) => schema === "sh0001").length, 1);
+  });
+
+  it("the move waits for the migration, says so, and takes the change along", async () => {
+    const [a] = world.islands;
+    await a!.withClient(async (holder) => {
+      await holder.query(`BEGIN; INSERT INTO ${schemaOf(3)}.ledger (op) VALUES ('holder')`);
+      const migrating = await world.start("before", "ALTER TABLE ledger ADD COLUMN before int");
+      await waits(migrating, /idle in transaction/);
+      const moving = await startMove(world, 2, false);
+      await waits(moving, /migrate-before, which holds sh0002 on/);
+      await holder.query("COMMIT");
+      await resultOf(migrating);
+      const { leftover } = await resultOf(moving);
+      await a!.rows(`DROP SCHEMA ${leftover} CASCADE`);
+    });
+    assert.equal(await world.expectAllOrNone("before", "before"), "all");
+    assert.deepEqual(await activePlaces("sh0002", ...world.islands), [world.islands[1]!.name]);
+  });
+
+  it("the lease of a workflow that was terminated, or that nobody knows and whose time is over, is taken over", async () => {
+    const [a] = world.islands;
+    await a!.rows(
+      `INSERT INTO microsharding.microsharding_leases_ (schema_name, run_id, workflow_id, kind, expires_at)
+       VALUES ('sh0003', 'f0000000-0000-0000-0000-000000000000', 'move-sh0003', 'replication', now() + '3 s')`,
+    );
+    const migrating = await world.start("after", "ALTER TABLE ledger ADD COLUMN after int");
+    await waits(migrating, /move-sh0003, which holds sh0003 on/);
+    await resultOf(migrating);
+    assert.equal(await world.expectAllOrNone("after", "after"), "all");
+  });
+});
