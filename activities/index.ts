@@ -7,6 +7,7 @@ import { cleanUp } from "./clean-up.ts";
 import { type Deps, Step } from "./context.ts";
 import { createStructure } from "./create-structure.ts";
 import { finishCopy } from "./finish-copy.ts";
+import { joinMove } from "./join-move.ts";
 import { keepingLeases } from "./leases.ts";
 import { lockAndSwitch, settleSwitch } from "./lock-and-switch.ts";
 import { changeEachShard } from "./migrate/change-each.ts";
@@ -42,6 +43,7 @@ export function createActivities(deps: Deps): Activities & MigrateActivities {
     "clean up": (input) => cleanUp(step(input), input),
     "drop replication": (input) => undoReplication(step(input)),
     "drop structure": (input) => dropStructure(step(input)),
+    "join move": (input) => joinMove(input),
   });
 }
 

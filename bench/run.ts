@@ -13,6 +13,7 @@ import { type Major, MAJORS } from "../src/sandbox/index.ts";
 import { createBigShard } from "./data.ts";
 import { layout } from "./layout.ts";
 import { load } from "./load.ts";
+import { rebalancing } from "./rebalance.ts";
 import { describeMachine, render, type Section, writeDocument } from "./report.ts";
 import { closeStage, openStage, sql, type Stage } from "./stage.ts";
 import { switching } from "./switch.ts";
@@ -28,6 +29,7 @@ const SUITES: Record<string, Suite> = {
   switch: (stage, _rounds, say) => switching(stage, say),
   tiny: (stage, _rounds, say) => tiny(stage, say),
   tables,
+  rebalance: (stage, _rounds, say) => rebalancing(stage, say),
   layout: (stage, _rounds, say) => layout(stage, say),
 };
 

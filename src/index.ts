@@ -2,7 +2,16 @@
  * Shardferry as a library: what the command line does, as functions. Settings come first (`loadSettings`); what runs
  * for long is a `Watch`, which is begun in a `Session` and goes on when this process ends.
  */
-export type { CopyResult, IslandName, MoveResult, Progress, StepProgress } from "../workflows/contract.ts";
+export type {
+  CopyResult,
+  FailedMove,
+  IslandName,
+  MoveResult,
+  Progress,
+  RebalanceProgress,
+  RunningMove,
+  StepProgress,
+} from "../workflows/contract.ts";
 export type { IslandChanges, MigrateMode, MigrateResult } from "../workflows/migration.ts";
 export type { Leftover, LeftoverKind } from "./cleanup/leftover.ts";
 export { loadSettings, type Settings, type SettingsSource } from "./config/settings.ts";
@@ -30,6 +39,14 @@ export { install, type IslandInstallation } from "./operations/install.ts";
 export { list } from "./operations/list.ts";
 export { migrate, type MigrateRequest, type MigrationPlan, planMigration } from "./operations/migrate.ts";
 export { move, type MoveRequest } from "./operations/move.ts";
+export {
+  proposeRebalance,
+  rebalance,
+  type RebalanceProposal,
+  type RebalanceRequest,
+} from "./operations/rebalance.ts";
+export { movesOf, rebalanceProgress } from "./operations/rebalance-moves.ts";
+export type { RebalanceResult } from "./operations/rebalance-result.ts";
 export { type Opening, Session } from "./operations/session.ts";
 export { attach, status } from "./operations/steer.ts";
 export type { SteeringSignal, Watch } from "./operations/watch.ts";
@@ -37,5 +54,8 @@ export { serve, type ServingWorker } from "./operations/worker.ts";
 export { discoverIslands, UnreachableError } from "./postgres/discover.ts";
 export type { Dsn } from "./postgres/dsn.ts";
 export { parseDsn } from "./postgres/dsn.ts";
+export { planRebalance } from "./rebalance/plan.ts";
+export { renderPlan } from "./rebalance/render.ts";
+export type { Plan, PlannedMove, PlanOptions, ShardLoad } from "./rebalance/types.ts";
 export type { Outcome } from "./temporal/outcome.ts";
 export type { Snapshot } from "./temporal/snapshot.ts";

@@ -34,6 +34,10 @@ export const ACTIONS: Readonly<Record<string, Entry>> = {
     summary: "copy any schema to another island while it is in use",
     load: async () => (await import("./copy.ts")).copy,
   },
+  rebalance: {
+    summary: "move shards until all islands carry the same, or empty some",
+    load: async () => (await import("./rebalance.ts")).rebalance,
+  },
   cleanup: {
     summary: "drop old copies of moved shards, and what dead moves have left",
     load: async () => (await import("./cleanup.ts")).cleanup,

@@ -1,5 +1,8 @@
-import { UsageError } from "../errors.ts";
+import { REBALANCE_WORKFLOW_ID } from "../../workflows/contract.ts";
+import { EXIT, UsageError } from "../errors.ts";
+import type { RebalanceResult } from "../operations/rebalance-result.ts";
 import { type Action, withDsns, withExample } from "./action.ts";
+import { rebalanceStatus, rebalanceSummary } from "./rebalance.ts";
 import { runWorkflow } from "./run-workflow.ts";
 
 export const attach: Action = {
@@ -11,7 +14,7 @@ export const attach: Action = {
   async run({ ui, args, settings }) {
     const loaded = await settings();
     const { attach: attachTo } = await import("../operations/steer.ts");
-    await runWorkflow(
+    const result = await runWorkflow(
       ui,
       loaded,
       async (open) => {
@@ -23,7 +26,16 @@ export const attach: Action = {
         if (loaded.dsns.length > 0) session.work(loaded.dsns);
         return watch;
       },
-      (result) => (result === null || result === undefined ? "Done." : JSON.stringify(result, null, 2)),
+      summary,
     );
+    return isRebalance(result) ? rebalanceStatus(result) : EXIT.done;
   },
 };
+
+const isRebalance = (result: unknown): result is RebalanceResult =>
+  (result as Partial<RebalanceResult> | null)?.workflowId === REBALANCE_WORKFLOW_ID;
+
+function summary(result: unknown): string {
+  if (isRebalance(result)) return rebalanceSummary(result);
+  return result === null || result === undefined ? "Done." : JSON.stringify(result, null, 2);
+}

@@ -1,15 +1,17 @@
+import { REBALANCE_WORKFLOW_ID } from "../../workflows/contract.ts";
 import type { Session } from "../operations/session.ts";
-import type { Watch } from "../operations/watch.ts";
+import type { SteeringSignal, Watch } from "../operations/watch.ts";
 import { redact } from "../postgres/dsn.ts";
 import type { Outcome } from "../temporal/outcome.ts";
-import type { Snapshot } from "../temporal/snapshot.ts";
 import { DetachedError } from "./exit.ts";
 import type { Ui } from "./ui.ts";
 import { listen } from "./view/keys.ts";
 import { LogFile } from "./view/log-file.ts";
-import { render } from "./view/render.ts";
+import { MoveView } from "./view/move-view.ts";
+import { RebalanceView } from "./view/rebalance-view.ts";
 import { Screen } from "./view/screen.ts";
-import { type Line, Story } from "./view/story.ts";
+import type { Line } from "./view/story.ts";
+import type { View } from "./view/view.ts";
 
 /** Redraws between two looks keep the clock and the wheel going. */
 const REDRAW_MS = 100;
@@ -29,10 +31,9 @@ class Follower<T> {
   readonly #session: Session;
   readonly #watch: Watch<T>;
   readonly #log: LogFile;
-  readonly #story: Story;
+  readonly #view: View;
   readonly #screen: Screen | null;
   readonly #left = new AbortController();
-  #snapshot: Snapshot | null = null;
   #aborting = false;
   #why = "";
   #hungUp = false;
@@ -43,7 +44,11 @@ class Follower<T> {
     this.#session = session;
     this.#watch = watch;
     this.#log = log;
-    this.#story = new Story(() => session.works);
+    const ownWorker = (): boolean => session.works;
+    this.#view =
+      watch.workflowId === REBALANCE_WORKFLOW_ID
+        ? new RebalanceView(session.temporal, ownWorker, (line) => this.#hide(line))
+        : new MoveView(ownWorker);
     this.#screen = ui.interactive ? new Screen(ui.progress) : null;
   }
 
@@ -71,41 +76,41 @@ class Follower<T> {
       stopListening();
       this.#draw();
       this.#screen?.keep();
+      this.#view.close();
       this.#log.close();
     }
   }
 
   async #look(): Promise<void> {
     for await (const snapshot of this.#watch.snapshots(this.#left.signal)) {
-      this.#snapshot = snapshot;
-      for (const line of this.#story.tell(snapshot)) this.#line(line);
-      if (snapshot.idleQueue && this.#session.takeOver())
+      for (const line of await this.#view.take(snapshot)) this.#line(line);
+      if (this.#view.idle && this.#session.takeOver())
         this.#say("no worker is left: this command does the work now");
       this.#draw();
     }
   }
 
   #line(line: Line): void {
-    const hidden = {
-      at: line.at,
-      text: redact(line.text, this.#ui.dsns),
-      sql: line.sql.map((sql) => redact(sql, this.#ui.dsns)),
-    };
+    const hidden = this.#hide(line);
     this.#log.write(hidden);
     if (!this.#screen) this.#ui.say(hidden.text, hidden.at);
   }
 
+  #hide({ at, text, sql }: Line): Line {
+    const { dsns } = this.#ui;
+    return { at, text: redact(text, dsns), sql: sql.map((statement) => redact(statement, dsns)) };
+  }
+
   #draw(): void {
-    if (!this.#screen || !this.#snapshot) return;
-    const frame = {
-      snapshot: this.#snapshot,
-      idleQueue: this.#story.idleQueue(this.#snapshot),
+    if (!this.#screen) return;
+    const lines = this.#view.draw({
       logFile: this.#log.path,
       tick: this.#tick++,
       aborting: this.#aborting,
       rows: this.#screen.rows,
-    };
-    this.#screen.draw(render(frame, this.#ui.colors).map((line) => redact(line, this.#ui.dsns)));
+      colors: this.#ui.colors,
+    });
+    if (lines.length > 0) this.#screen.draw(lines.map((line) => redact(line, this.#ui.dsns)));
   }
 
   #interrupt(): void {
@@ -116,12 +121,11 @@ class Follower<T> {
   }
 
   #goOn(): void {
-    const progress = this.#snapshot?.progress;
-    if (progress?.phase === "paused") this.#send("confirm");
-    else if (progress?.step === "wait for lag") this.#send("skipLag");
+    const signal = this.#view.goOn();
+    if (signal) this.#send(signal);
   }
 
-  #send(signal: "abort" | "confirm" | "skipLag"): void {
+  #send(signal: SteeringSignal): void {
     this.#watch
       .signal(signal)
       .catch((error: unknown) => this.#say(`${signal} did not get through: ${String(error)}`));

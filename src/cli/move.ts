@@ -1,12 +1,10 @@
 import * as z from "zod";
 
 import type { MoveResult } from "../../workflows/contract.ts";
-import { shardNumber, text, wholeNumber, yesNo } from "../config/values.ts";
+import { copyMethod, shardNumber, text, wholeNumber, yesNo } from "../config/values.ts";
 import { type Action, withDsns, withExample, withReplication } from "./action.ts";
 import { runWorkflow } from "./run-workflow.ts";
 import { bytes, count, duration } from "./units.ts";
-
-const copyMethod = z.enum(["auto", "tablesync", "direct"], { error: "must be auto, tablesync or direct" });
 
 const options = z.object({
   shard: shardNumber,

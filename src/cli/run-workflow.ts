@@ -5,20 +5,25 @@ import { resultOf } from "./finish.ts";
 import { follow } from "./follow.ts";
 import type { Ui } from "./ui.ts";
 
-/** Starts or attaches, shows, and prints the result: what move, copy and attach have in common. */
+/**
+ * Starts or attaches, shows, and prints the result: what move, copy, rebalance and attach have in common. Answers
+ * the result; null when there was nothing to begin.
+ */
 export async function runWorkflow<T>(
   ui: Ui,
   settings: Settings,
-  begin: (open: () => Promise<Session>) => Promise<Watch<T>>,
+  begin: (open: () => Promise<Session>) => Promise<Watch<T> | null>,
   summary: (result: T) => string,
-): Promise<void> {
+): Promise<T | null> {
   const { Session: Opened } = await import("../operations/session.ts");
   let session: Session | undefined;
   try {
     const watch = await begin(async () => (session ??= await Opened.open(settings, (line) => ui.say(line))));
+    if (!watch) return null;
     const outcome = await follow(ui, session!, watch, logName(watch.workflowId));
     const result = resultOf(outcome, watch.workflowId);
     ui.result(result, () => summary(result));
+    return result;
   } finally {
     await session?.close();
   }

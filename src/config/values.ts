@@ -29,6 +29,20 @@ export const wholeNumber = (min: number, max = Number.MAX_SAFE_INTEGER): z.ZodTy
     return number;
   });
 
+const SIZES = ["", "K", "M", "G", "T", "P"];
+
+/** `1000`, `500 MB`, `1.5GiB`: bytes, in powers of 1024 as PostgreSQL counts. */
+export const byteCount = z.unknown().transform((value, context): number => {
+  const [, number, size] = /^\s*(\d+(?:\.\d+)?)\s*([KMGTP]?)(?:i?B|bytes)?\s*$/i.exec(String(value)) ?? [];
+  if (number === undefined) context.addIssue(`"${show(value)}" is not a size such as 500MB or 1.5GB`);
+  return Math.round(Number(number ?? 0) * 1024 ** SIZES.indexOf((size ?? "").toUpperCase()));
+});
+
+/** How rows are copied. */
+export const copyMethod = z.enum(["auto", "tablesync", "direct"], {
+  error: "must be auto, tablesync or direct",
+});
+
 /** Text that is not blank. */
 export const text = z.unknown().transform((value, context): string => {
   const given = typeof value === "string" || typeof value === "number" ? String(value) : "";

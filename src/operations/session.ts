@@ -46,9 +46,12 @@ export class Session {
 
   /** Connects for looking only: null where there never was anything to look at. */
   static async openExisting(settings: Settings, say: Say): Promise<Session | null> {
-    const target = await existingTarget(settings.env);
-    if (!target && !hasDatabase(settings.env)) return null;
-    return Session.open(settings, say);
+    return (await Session.mayFind(settings)) ? Session.open(settings, say) : null;
+  }
+
+  /** False where there never was a Temporal server, so that nothing can be running. */
+  static async mayFind(settings: Settings): Promise<boolean> {
+    return hasDatabase(settings.env) || (await existingTarget(settings.env)) !== null;
   }
 
   /** True when this process or another one of this user works off the tasks of the embedded server. */

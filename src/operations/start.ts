@@ -2,9 +2,10 @@ import { isDeepStrictEqual } from "node:util";
 
 import type { WorkflowHandle } from "@temporalio/client";
 
-import { REQUEST_MEMO, TASK_QUEUE } from "../../workflows/contract.ts";
+import { type RebalanceOutcome, REQUEST_MEMO, TASK_QUEUE } from "../../workflows/contract.ts";
 import { ShardferryError } from "../errors.ts";
 import type { Temporal } from "../temporal/connection.ts";
+import { readOutcome } from "./rebalance-result.ts";
 import { Watch } from "./watch.ts";
 
 /** A workflow that runs, with what it was asked for. */
@@ -57,10 +58,21 @@ export function attachIfSame<T>(temporal: Temporal, running: Running, request: o
 }
 
 /** Watches a workflow that runs already. */
-export function watchRunning<T>(temporal: Temporal, { workflowId, runId }: Running): Watch<T> {
-  const handle: WorkflowHandle = temporal.client.workflow.getHandle(workflowId, runId);
-  return new Watch<T>(temporal, handle, runId, true);
+export function watchRunning<T>(temporal: Temporal, { workflowId, runId, type }: Running): Watch<T> {
+  const { workflow } = temporal.client;
+  // A rebalance continues as new: what is to be seen and steered is its latest run, its result that of the chain.
+  const handle: WorkflowHandle =
+    type === "rebalance"
+      ? workflow.getHandle(workflowId, undefined, { firstExecutionRunId: runId })
+      : workflow.getHandle(workflowId, runId);
+  return new Watch<T>(temporal, handle, runId, true, readerOf<T>(type));
 }
+
+/** What turns the result of a workflow into that of its operation. */
+const readerOf =
+  <T>(type: string): ((raw: unknown, runId: string) => T) =>
+  (raw, runId) =>
+    (type === "rebalance" ? readOutcome(runId, raw as RebalanceOutcome) : raw) as T;
 
 /**
  * Starts a workflow, or attaches to the one that somebody started with the same request a moment ago.
@@ -84,7 +96,7 @@ export async function start<T>(
         workflowIdConflictPolicy: "FAIL",
         workflowIdReusePolicy: "ALLOW_DUPLICATE",
       });
-      return new Watch<T>(temporal, handle, handle.firstExecutionRunId, false);
+      return new Watch<T>(temporal, handle, handle.firstExecutionRunId, false, readerOf<T>(type));
     } catch (error) {
       if ((error as Error).name !== "WorkflowExecutionAlreadyStartedError") throw error;
       const running = await findRunning(temporal, workflowId);

@@ -1,3 +1,4 @@
+import { REBALANCE_WORKFLOW_ID } from "../../workflows/contract.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import type { Temporal } from "../temporal/connection.ts";
 import { type Snapshot, takeSnapshot } from "../temporal/snapshot.ts";
@@ -25,15 +26,18 @@ export async function attach(temporal: Temporal, workflowId?: string): Promise<W
   return watchRunning(temporal, await requireRunning(temporal, workflowId ?? (await onlyRunning(temporal))));
 }
 
-async function runningIds(temporal: Temporal): Promise<string[]> {
+async function runningIds(temporal: Temporal, skip?: (parent: string | null) => boolean): Promise<string[]> {
   const ids: string[] = [];
-  for await (const { workflowId } of temporal.client.workflow.list({ query: RUNNING })) ids.push(workflowId);
+  for await (const { workflowId, parentExecution } of temporal.client.workflow.list({ query: RUNNING })) {
+    if (!skip?.(parentExecution?.workflowId ?? null)) ids.push(workflowId);
+  }
   return ids.sort();
 }
 
 /** Where several run, a rebalance stands for the moves that it has started. */
 async function onlyRunning(temporal: Temporal): Promise<string> {
-  const ids = await runningIds(temporal);
+  const rebalance = await findRunning(temporal, REBALANCE_WORKFLOW_ID);
+  const ids = await runningIds(temporal, (parent) => rebalance !== null && parent === REBALANCE_WORKFLOW_ID);
   if (ids.length === 1) return ids[0]!;
   if (ids.length === 0) throw new ShardferryError("nothing_runs", "Nothing runs.");
   throw new UsageError(`Several workflows run; name one of ${ids.join(", ")}.`);

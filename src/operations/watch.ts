@@ -20,11 +20,20 @@ export class Watch<T> {
   readonly attached: boolean;
   readonly #temporal: Temporal;
   readonly #handle: WorkflowHandle;
+  readonly #read: (raw: unknown, runId: string) => T;
   readonly #outcome: Promise<Outcome<T>>;
   #ended = false;
 
-  constructor(temporal: Temporal, handle: WorkflowHandle, runId: string, attached: boolean) {
+  /** `read` turns the workflow's own result into what is answered. */
+  constructor(
+    temporal: Temporal,
+    handle: WorkflowHandle,
+    runId: string,
+    attached: boolean,
+    read: (raw: unknown, runId: string) => T,
+  ) {
     this.#temporal = temporal;
+    this.#read = read;
     this.#handle = handle;
     this.workflowId = handle.workflowId;
     this.runId = runId;
@@ -48,7 +57,7 @@ export class Watch<T> {
   async #await(): Promise<Outcome<T>> {
     for (;;) {
       try {
-        return { kind: "done", result: (await this.#handle.result()) as T };
+        return { kind: "done", result: this.#read(await this.#handle.result(), this.runId) };
       } catch (error) {
         if (!isPassing(error)) return outcomeOfError(error);
         await this.#temporal.revive().catch(() => undefined);

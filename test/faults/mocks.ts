@@ -38,6 +38,10 @@ const RESULTS: { [Step in keyof Activities]: Awaited<ReturnType<Activities[Step]
   "clean up": done,
   "drop replication": done,
   "drop structure": done,
+  "join move": {
+    ...{ workflowId: "move-sh0042", runId: "r", schema: "sh0042", from: "a:5432/app", to: "b:5432/app" },
+    ...{ activated: true, leftover: null, rows: 1, bytes: 1, durationMs: 1, writeBlockedMs: 1 },
+  },
 };
 
 /** Runs workers whose steps do nothing but note that they ran, and answers the steps in their order. */

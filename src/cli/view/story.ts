@@ -41,20 +41,28 @@ export class Story {
 
   /** What is new in this look, in order. */
   tell(snapshot: Snapshot): Line[] {
+    return [...this.tellEvents(snapshot), ...this.tellTroubles(snapshot)];
+  }
+
+  /** The steps that have ended since the last look. */
+  tellEvents(snapshot: Snapshot): Line[] {
     const events = (snapshot.progress?.events ?? []).filter((event) => this.#isNew(event));
-    const lines = events.map(({ at, step, text, sql }): Line => ({
+    return events.map(({ at, step, text, sql }): Line => ({
       at: new Date(at),
       text: `${step}: ${text}`,
       sql: sql ?? [],
     }));
+  }
+
+  /** What is waited for or fails since this look, and now and then the numbers of a long step. */
+  tellTroubles(snapshot: Snapshot): Line[] {
     const now = [
       this.#newWait(snapshot),
       this.#newFailure(snapshot),
       this.#newIdle(snapshot),
       this.#numbers(snapshot),
     ];
-    for (const text of now) if (text) lines.push({ at: new Date(), text, sql: [] });
-    return lines;
+    return now.filter((text) => text !== null).map((text) => ({ at: new Date(), text, sql: [] }));
   }
 
   /** The workflow keeps its last 300 events only, so their places in the list do not tell which are new. */

@@ -1,0 +1,61 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+import { Context } from "@temporalio/activity";
+import type { Client, WorkflowExecutionDescription, WorkflowHandle } from "@temporalio/client";
+
+import { messageOf, ShardferryError } from "../src/errors.ts";
+import { isPassing, outcomeOfError } from "../src/temporal/outcome.ts";
+import { type JoinInput, type MoveInput, type MoveResult, REQUEST_MEMO } from "../workflows/contract.ts";
+
+/** Milliseconds between two looks at the move. */
+const LOOK_EVERY_MS = 1000;
+
+/** Waits for the end of a move that is no child of the waiting run, and answers what it answers. */
+export async function joinMove({ workflowId, runId, request }: JoinInput): Promise<MoveResult> {
+  const context = Context.current();
+  const handle = handleOf(context.client, workflowId, runId);
+  for (;;) {
+    const description = await look(handle);
+    if (description) {
+      context.heartbeat({ note: `waiting for the end of ${workflowId}` });
+      if (runId === null) refuseOther(description, request);
+      if (description.status.name !== "RUNNING") return resultOf(handle);
+    }
+    await delay(LOOK_EVERY_MS, undefined, { signal: context.cancellationSignal }).catch((error: unknown) => {
+      throw context.cancellationSignal.aborted ? context.cancellationSignal.reason : error;
+    });
+  }
+}
+
+const handleOf = (client: Client, workflowId: string, runId: string | null): WorkflowHandle =>
+  client.workflow.getHandle(workflowId, runId ?? undefined);
+
+/** Null while Temporal does not answer. */
+async function look(handle: WorkflowHandle): Promise<WorkflowExecutionDescription | null> {
+  try {
+    return await handle.describe();
+  } catch (error) {
+    if (isPassing(error)) return null;
+    throw error;
+  }
+}
+
+/** A move of the same shard to another place, or only a rehearsal, is not what was planned. */
+function refuseOther({ workflowId, startTime, memo }: WorkflowExecutionDescription, asked: MoveInput): void {
+  const { from, to, activateOnDestination } = (memo?.[REQUEST_MEMO] ?? {}) as Partial<MoveInput>;
+  if (from === asked.from && to === asked.to && activateOnDestination === asked.activateOnDestination) return;
+  const what = activateOnDestination === false ? "rehearses a move" : "moves the shard";
+  const text = `${workflowId}, which runs since ${startTime.toISOString()}, ${what} from ${from} to ${to}: let it end, then rebalance again`;
+  throw new ShardferryError("busy", text);
+}
+
+async function resultOf(handle: WorkflowHandle): Promise<MoveResult> {
+  try {
+    return (await handle.result()) as MoveResult;
+  } catch (error) {
+    const outcome = outcomeOfError(error);
+    if (outcome.kind === "done") throw error;
+    const code = outcome.kind === "failed" ? outcome.code : "aborted";
+    throw new ShardferryError(code, outcome.message || messageOf(error), { cause: error });
+  }
+}

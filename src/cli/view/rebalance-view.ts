@@ -1,0 +1,125 @@
+import type { RebalanceProgress } from "../../../workflows/contract.ts";
+import { lookAt, movesOf, rebalanceProgress } from "../../operations/rebalance-moves.ts";
+import type { SteeringSignal } from "../../operations/watch.ts";
+import type { Temporal } from "../../temporal/connection.ts";
+import type { Snapshot } from "../../temporal/snapshot.ts";
+import { LogFile } from "./log-file.ts";
+import { renderRebalance } from "./render-rebalance.ts";
+import { type Line, Story } from "./story.ts";
+import type { Frame, View } from "./view.ts";
+
+/** What is told of one move while it runs. */
+interface Told {
+  story: Story;
+  log: LogFile;
+}
+
+/**
+ * The view of a rebalance: all moves at once. Its story has the begin and the end of each move, and what a move waits
+ * for or fails with; the steps of a move go to the log file of that move.
+ */
+export class RebalanceView implements View {
+  readonly #temporal: Temporal;
+  readonly #ownWorker: () => boolean;
+  readonly #hide: (line: Line) => Line;
+  readonly #told = new Map<string, Told>();
+  readonly #story: Story;
+  #begun = new Set<string>();
+  #toldUntil = { at: 0, texts: new Set<string>() };
+  #snapshot: Snapshot | null = null;
+  #moves: readonly Snapshot[] = [];
+
+  /** `hide` takes passwords out of what goes to the log files. */
+  constructor(temporal: Temporal, ownWorker: () => boolean, hide: (line: Line) => Line) {
+    this.#temporal = temporal;
+    this.#ownWorker = ownWorker;
+    this.#hide = hide;
+    this.#story = new Story(ownWorker);
+  }
+
+  async take(snapshot: Snapshot): Promise<Line[]> {
+    const progress = rebalanceProgress(snapshot);
+    const moves = progress ? await movesOf(this.#temporal, progress) : [];
+    this.#snapshot = snapshot;
+    this.#moves = moves;
+    const lines = this.#story.tellTroubles(snapshot);
+    if (!progress) return lines;
+    lines.push(...this.#newEvents(progress));
+    for (const move of moves) lines.push(...(await this.#ofMove(move)));
+    await this.#endLogs(progress);
+    return lines.sort((a, b) => a.at.getTime() - b.at.getTime());
+  }
+
+  get idle(): boolean {
+    return [this.#snapshot, ...this.#moves].some((snapshot) => Boolean(snapshot?.idleQueue));
+  }
+
+  draw(frame: Frame): string[] {
+    const snapshot = this.#snapshot;
+    if (!snapshot) return [];
+    const looks = [snapshot, ...this.#moves];
+    const idleQueue = looks.map((look) => this.#story.idleQueue(look)).find(Boolean) ?? null;
+    return renderRebalance({ ...frame, snapshot, moves: this.#moves, idleQueue });
+  }
+
+  /** Shift+S confirms all that pause; where none does, it ends all waits for lag. */
+  goOn(): SteeringSignal | null {
+    if (this.#moves.some(({ progress }) => progress?.phase === "paused")) return "confirm";
+    return this.#moves.some(({ progress }) => progress?.step === "wait for lag") ? "skipLag" : null;
+  }
+
+  close(): void {
+    for (const { log } of this.#told.values()) log.close();
+    this.#told.clear();
+  }
+
+  #newEvents({ events, running }: RebalanceProgress): Line[] {
+    const begun = running.filter(({ workflowId }) => !this.#begun.has(workflowId));
+    this.#begun = new Set(running.map(({ workflowId }) => workflowId));
+    return [
+      ...begun.map(({ startedAt, schema, from, to }) => ({
+        ...{ at: new Date(startedAt), text: `${schema}: begins to move from ${from} to ${to}`, sql: [] },
+      })),
+      ...events
+        .filter(({ at, text }) => this.#isNew(at, text))
+        .map(({ at, text }) => ({ at: new Date(at), text, sql: [] })),
+    ];
+  }
+
+  /** The workflow keeps its last events only, so their places in the list do not tell which are new. */
+  #isNew(at: number, text: string): boolean {
+    if (at < this.#toldUntil.at || (at === this.#toldUntil.at && this.#toldUntil.texts.has(text)))
+      return false;
+    if (at > this.#toldUntil.at) this.#toldUntil = { at, texts: new Set() };
+    this.#toldUntil.texts.add(text);
+    return true;
+  }
+
+  /** Writes what is new to the move's own log file; answers what concerns whoever watches all of them. */
+  async #ofMove(move: Snapshot): Promise<Line[]> {
+    const schema = move.progress?.schema ?? move.workflowId;
+    let told = this.#told.get(move.workflowId);
+    if (!told) {
+      told = { story: new Story(this.#ownWorker), log: await LogFile.open(schema) };
+      this.#told.set(move.workflowId, told);
+    }
+    const troubles = told.story.tellTroubles(move);
+    const all = [...told.story.tellEvents(move), ...troubles];
+    for (const line of all) told.log.write(this.#hide(line));
+    return troubles.map((line) => ({ ...line, text: `${schema}: ${line.text}` }));
+  }
+
+  /** Moves that are over get the end of their story into their log files. */
+  async #endLogs({ running }: RebalanceProgress): Promise<void> {
+    const ids = new Set(running.map(({ workflowId }) => workflowId));
+    const over = [...this.#told].filter(([workflowId]) => !ids.has(workflowId));
+    await Promise.all(
+      over.map(async ([workflowId, { story, log }]) => {
+        this.#told.delete(workflowId);
+        const last = await lookAt(this.#temporal, workflowId);
+        for (const line of last ? story.tellEvents(last) : []) log.write(this.#hide(line));
+        log.close();
+      }),
+    );
+  }
+}

@@ -1,0 +1,107 @@
+import { type RebalanceProgress, STEPS } from "../../../workflows/contract.ts";
+import { rebalanceProgress } from "../../operations/rebalance-moves.ts";
+import type { Snapshot } from "../../temporal/snapshot.ts";
+import { bytes, duration } from "../units.ts";
+import { idleText, numbersOf, waitOf } from "./story.ts";
+import type { Frame } from "./view.ts";
+
+/** What the live view of a rebalance shows. */
+export interface RebalanceFrame extends Frame {
+  readonly snapshot: Snapshot;
+  readonly moves: readonly Snapshot[];
+  readonly idleQueue: string | null;
+}
+
+const WHEEL = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+const STEP_WIDTH = Math.max(...STEPS.map((step) => step.length));
+/** Lines for what is over, below the moves that run. */
+const LAST_EVENTS = 5;
+const BAR = 30;
+
+/** Draws all moves of a rebalance as lines: totals, the running ones, the failed ones, the last that ended. */
+export function renderRebalance(frame: RebalanceFrame): string[] {
+  const { snapshot, moves, colors, rows, idleQueue, aborting, logFile } = frame;
+  const progress = rebalanceProgress(snapshot);
+  if (!progress) return [colors.bold(snapshot.workflowId), colors.dim("  (no answer from the workflow yet)")];
+  const keys = keysOf(frame);
+  const footer = snapshot.running
+    ? [...keys, aborting ? "^C leaves the clean-up to the background" : "^C aborts all", logFile]
+    : [logFile];
+  const head = [
+    colors.bold(headline(progress)),
+    `  ${bar(progress)}  ${timeLeft(progress, snapshot.running)}`,
+  ];
+  const tail = [colors.dim(`  ${footer.join(" · ")}`)];
+  if (idleQueue) tail.unshift(colors.yellow(`  ${idleText(idleQueue)}`));
+  const room = Math.max(3, rows - head.length - tail.length - 2);
+  const running = snapshot.running ? moveLines(frame, progress, moves, room) : [];
+  const failures = progress.failures
+    .slice(-Math.max(0, room - running.length))
+    .map(({ schema, from, to, reason }) =>
+      colors.red(`  ✘ ${schema} ${from} → ${to}: ${reason.split("\n")[0]}`),
+    );
+  const left = Math.max(0, Math.min(LAST_EVENTS, room - running.length - failures.length));
+  const last =
+    left === 0 ? [] : progress.events.slice(-left).map(({ text }) => colors.dim(`  ${text.split("\n")[0]}`));
+  return [...head, ...running, ...failures, ...last, ...tail];
+}
+
+function headline({ phase, total, done, failed, bytes: all, bytesDone }: RebalanceProgress): string {
+  const failures = failed > 0 ? `, ${failed} failed` : "";
+  return `rebalance  ${phase}: ${done} of ${total} moves done${failures}, ${bytes(bytesDone)} of ${bytes(all)}`;
+}
+
+function bar({ percent }: RebalanceProgress): string {
+  const full = Math.round((BAR * percent) / 100);
+  return `${"█".repeat(full)}${"░".repeat(BAR - full)} ${Math.floor(percent)}%`;
+}
+
+/** The rest takes as long as what is done has taken, by its share of the work. */
+function timeLeft({ startedAt, percent }: RebalanceProgress, running: boolean): string {
+  const elapsed = Date.now() - startedAt;
+  const left =
+    percent > 0 && running ? `, about ${duration((elapsed * (100 - percent)) / percent)} left` : "";
+  return `${duration(elapsed)}${left}`;
+}
+
+function moveLines(
+  { tick, colors, aborting }: RebalanceFrame,
+  { running }: RebalanceProgress,
+  moves: readonly Snapshot[],
+  room: number,
+): string[] {
+  const looks = new Map(moves.map((move) => [move.workflowId, move]));
+  const width = Math.max(...running.map(({ schema, from, to }) => `${schema} ${from} → ${to}`.length));
+  const lines = running.flatMap(({ workflowId, schema, from, to, startedAt }) => {
+    const look = looks.get(workflowId);
+    const waiting = look ? waitOf(look) : null;
+    const paused = look?.progress?.phase === "paused";
+    const mark = aborting
+      ? colors.yellow("↩")
+      : paused
+        ? colors.yellow("‖")
+        : colors.cyan(WHEEL[tick % WHEEL.length]);
+    const what = `${schema} ${from} → ${to}`.padEnd(width);
+    const details = look?.activities[0]?.details;
+    const failure = look?.activities.find((activity) => activity.failure !== null)?.failure;
+    const numbers = failure
+      ? colors.red(failure.split("\n")[0])
+      : waiting
+        ? colors.yellow(`waiting for ${waiting}`)
+        : details
+          ? numbersOf(details)
+          : "";
+    const step = (look?.progress?.step ?? "").padEnd(STEP_WIDTH);
+    return `  ${mark} ${what}  ${step}  ${duration(Date.now() - startedAt).padStart(9)}  ${numbers}`;
+  });
+  if (lines.length <= room) return lines;
+  return [...lines.slice(0, room - 1), colors.dim(`  … and ${lines.length - room + 1} more`)];
+}
+
+function keysOf({ moves }: RebalanceFrame): string[] {
+  const paused = moves.filter(({ progress }) => progress?.phase === "paused").length;
+  if (paused > 0)
+    return [`Shift+S confirms ${paused === 1 ? "the move that pauses" : `the ${paused} moves that pause`}`];
+  const lagging = moves.some(({ progress }) => progress?.step === "wait for lag");
+  return lagging ? ["Shift+S goes on without waiting for lag"] : [];
+}

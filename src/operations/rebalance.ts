@@ -1,0 +1,189 @@
+import {
+  type CopyMethod,
+  type IslandName,
+  type MoveSwitches,
+  REBALANCE_WORKFLOW_ID,
+  type RebalanceInput,
+  type Room,
+} from "../../workflows/contract.ts";
+import type { Settings } from "../config/settings.ts";
+import { ShardferryError, UsageError } from "../errors.ts";
+import { type Layout, readLayout, type ShardInfo } from "../layout/read.ts";
+import { readRooms } from "../layout/room.ts";
+import { resolveIsland, withIslands } from "../postgres/discover.ts";
+import { planRebalance } from "../rebalance/plan.ts";
+import type { Plan } from "../rebalance/types.ts";
+import { dsnsOf } from "./islands.ts";
+import { DEFAULT_MAX_WRITE_BLOCK_MS } from "./move.ts";
+import type { RebalanceResult } from "./rebalance-result.ts";
+import { opened, type Opening, Session } from "./session.ts";
+import { attachIfSame, findRunning, start } from "./start.ts";
+import type { Watch } from "./watch.ts";
+
+/** What a rebalance is asked for; what is missing has the default of the command line. */
+export interface RebalanceRequest {
+  /** DSNs or prefixes of the names of islands that are to end empty. */
+  decommission?: readonly string[] | undefined;
+  /** The most bytes to move; the plan is then the most even layout which that buys. */
+  maxBytes?: number | undefined;
+  /** Moves at a time that one island is an end of. */
+  perIsland?: number | undefined;
+  /** False: every move is only rehearsed. @default true */
+  activateOnDestination?: boolean | undefined;
+  maxWriteBlockMs?: number | undefined;
+  wait?: boolean | undefined;
+  validateFks?: boolean | undefined;
+  copyMethod?: CopyMethod | undefined;
+}
+
+/** What a rebalance would do. */
+export interface RebalanceProposal {
+  readonly plan: Plan<ShardInfo>;
+  /** Unit of the weights: `B` for bytes. */
+  readonly unit: string;
+  /** How many moves at a time each server has room for. */
+  readonly rooms: readonly Room[];
+}
+
+/** A plan of more moves would not fit into one workflow. Rerunning goes on from where things stand. */
+const MAX_MOVES = 10_000;
+
+/** Above this size PostgreSQL's own tablesync copies, which takes more slots and workers. */
+const TABLESYNC_BYTES = 1 << 30;
+
+/** Reads where the shards are, and plans the moves that make islands even; changes nothing. */
+export async function proposeRebalance(
+  settings: Settings,
+  request: RebalanceRequest = {},
+): Promise<RebalanceProposal> {
+  const leaving = request.decommission ?? [];
+  return withIslands(dsnsOf(settings, ...leaving), async (islands) => {
+    const decommission = leaving.map((text) => resolveIsland(text, islands, settings.env).name);
+    if (new Set(decommission).size === islands.length)
+      throw new UsageError("--decommission: an island has to remain that takes the shards.");
+    const layout = await readLayout(islands, { weightSql: settings.weightSql });
+    refuseUnsound(layout);
+    const plan = planRebalance(layout.islands, {
+      decommission,
+      ...(request.maxBytes === undefined ? {} : { maxBytes: request.maxBytes }),
+    });
+    const tablesync =
+      request.copyMethod === "tablesync" ||
+      (request.copyMethod !== "direct" && plan.moves.some(({ bytes }) => bytes > TABLESYNC_BYTES));
+    const rooms = await readRooms(islands, tablesync);
+    return { plan, unit: unitOf(layout), rooms };
+  });
+}
+
+/**
+ * Attaches to the running rebalance if it was asked for the same. Otherwise plans, asks `approve`, and starts the
+ * moves as children of one workflow. Null when there is nothing to move, or `approve` said no.
+ */
+export async function rebalance(
+  opening: Opening,
+  settings: Settings,
+  request: RebalanceRequest,
+  approve: (proposal: RebalanceProposal) => boolean | Promise<boolean>,
+): Promise<Watch<RebalanceResult> | null> {
+  const dsns = dsnsOf(settings, ...(request.decommission ?? []));
+  const memo = requestOf(
+    settings,
+    request,
+    dsns.map(({ name }) => name),
+  );
+  if (typeof opening !== "function" || (await Session.mayFind(settings))) {
+    const session = await opened(opening);
+    const running = await findRunning(session.temporal, REBALANCE_WORKFLOW_ID);
+    if (running) {
+      const watch = attachIfSame<RebalanceResult>(session.temporal, running, memo);
+      session.work(dsns);
+      return watch;
+    }
+  }
+  const proposal = await proposeRebalance(settings, request);
+  const approved = await approve(proposal);
+  if (!approved || proposal.plan.moves.length === 0) return null;
+  const session = await opened(opening);
+  session.work(dsns);
+  const input = inputOf(settings, request, proposal);
+  return start<RebalanceResult>(session.temporal, "rebalance", REBALANCE_WORKFLOW_ID, input, memo);
+}
+
+/** What a second start has to ask for as well, to be taken as the same. It names no plan, which changes all the time. */
+function requestOf(settings: Settings, request: RebalanceRequest, islands: IslandName[]): object {
+  return {
+    islands,
+    decommission: request.decommission ?? [],
+    weightSql: settings.weightSql ?? null,
+    maxBytes: request.maxBytes ?? null,
+    parallelism: settings.parallelism,
+    perIsland: request.perIsland ?? null,
+    ...switchesOf(settings, request),
+  };
+}
+
+function switchesOf(settings: Settings, request: RebalanceRequest): MoveSwitches {
+  return {
+    wait: request.wait ?? false,
+    validateFks: request.validateFks ?? false,
+    maxReplicationLagSec: settings.maxReplicationLagSec,
+    copyMethod: request.copyMethod ?? "auto",
+    activateOnDestination: request.activateOnDestination ?? true,
+    maxWriteBlockMs: request.maxWriteBlockMs ?? DEFAULT_MAX_WRITE_BLOCK_MS,
+    deactivateSql: settings.deactivateSql ?? null,
+  };
+}
+
+function inputOf(
+  settings: Settings,
+  request: RebalanceRequest,
+  { plan, rooms }: RebalanceProposal,
+): RebalanceInput {
+  const islands = plan.before.map(({ island }) => island);
+  const place = new Map(islands.map((island, i) => [island, i]));
+  // As many as fit; a rerun plans the rest.
+  const moves = plan.moves.slice(0, MAX_MOVES);
+  return {
+    islands,
+    switches: switchesOf(settings, request),
+    parallelism: settings.parallelism,
+    perIsland: request.perIsland ?? null,
+    rooms: [...rooms],
+    pending: moves.map(({ schema, no, from, to, bytes }) => ({
+      ...{ schema, shard: no, from: place.get(from)!, to: place.get(to)!, bytes },
+    })),
+    maxEvents: null,
+  };
+}
+
+/** Says what has to be put right before anything can be planned. */
+function refuseUnsound({ islands }: Layout): void {
+  const bare = islands.filter(({ installed }) => !installed).map(({ island }) => island);
+  if (bare.length > 0) {
+    const text = `The SQL API is not installed on ${bare.join(", ")}: run \`shardferry install\` first.`;
+    throw new ShardferryError("not_installed", text);
+  }
+  const places = new Map<number, { schema: string; on: IslandName[] }>();
+  for (const { island, shards } of islands) {
+    for (const { no, schema } of shards) {
+      const place = places.get(no) ?? { schema, on: [] };
+      place.on.push(island);
+      places.set(no, place);
+    }
+  }
+  // The global shard may well be on every island; it is never moved here.
+  const twice = [...places].filter(([no, { on }]) => no !== 0 && on.length > 1);
+  if (twice.length === 0) return;
+  const list = twice.map(([, { schema, on }]) => `${schema} on ${on.join(" and ")}`).join("; ");
+  throw new ShardferryError(
+    "refused",
+    `Shards are active on several islands: ${list}. Deactivate all but one.`,
+  );
+}
+
+function unitOf({ islands }: Layout): string {
+  const units = new Set(islands.flatMap(({ shards }) => shards.map(({ unit }) => unit)));
+  if (units.size <= 1) return [...units][0] ?? "B";
+  const list = [...units].map((unit) => `"${unit}"`).join(", ");
+  throw new UsageError(`--weight-sql answers weights of different units, which cannot be compared: ${list}.`);
+}

@@ -1,0 +1,247 @@
+import { WorkflowExecutionAlreadyStartedError } from "@temporalio/common";
+import {
+  ActivityFailure,
+  allHandlersFinished,
+  ApplicationFailure,
+  CancellationScope,
+  CancelledFailure,
+  condition,
+  continueAsNew,
+  getExternalWorkflowHandle,
+  isCancellation,
+  rootCause,
+  setHandler,
+  type SignalDefinition,
+  startChild,
+  workflowInfo,
+} from "@temporalio/workflow";
+
+import { waiting } from "./activities.ts";
+import {
+  abortSignal,
+  confirmSignal,
+  type MoveInput,
+  type MoveResult,
+  moveWorkflowId,
+  type RebalanceInput,
+  type RebalanceItem,
+  type RebalanceOutcome,
+  rebalanceProgressQuery,
+  REQUEST_MEMO,
+  type RunningItem,
+  skipLagSignal,
+  TASK_QUEUE,
+} from "./contract.ts";
+import type { move } from "./move.ts";
+import { Board } from "./rebalance-board.ts";
+import { type Movable, Schedule } from "./schedule.ts";
+
+/** A move on its way through the schedule, with the names of its islands. */
+interface Lane extends Movable {
+  readonly item: RebalanceItem;
+  /** When it has begun. */
+  startedAt: number;
+  /** The run that was started; empty until it has, and for a move of somebody else. */
+  runId: string;
+}
+
+/**
+ * Makes the moves of a plan, some at a time. A move that fails does not stop the others. Aborting starts no more
+ * moves, aborts those that run, and waits for their clean-up.
+ */
+export async function rebalance(input: RebalanceInput): Promise<RebalanceOutcome> {
+  return new Rebalance(input).run();
+}
+
+class Rebalance {
+  readonly #input: RebalanceInput;
+  readonly #board: Board;
+  readonly #schedule: Schedule<Lane>;
+  readonly #lanes = new Set<Lane>();
+  readonly #root = CancellationScope.current();
+  /** Children that the server has not said to have started. */
+  #starting = 0;
+  /** Set when a move has started or ended. */
+  #news = false;
+
+  constructor(input: RebalanceInput) {
+    this.#input = input;
+    this.#board = new Board(input);
+    const { pending, before, parallelism, perIsland, rooms } = input;
+    const running = (before?.running ?? []).map((item) => this.#lane(item, item.runId, item.startedAt));
+    this.#schedule = new Schedule(
+      pending.map((item) => this.#lane(item)),
+      running,
+      { parallelism, rooms, ...(perIsland === null ? {} : { perIsland }) },
+    );
+    setHandler(rebalanceProgressQuery, () => this.#board.progress);
+    setHandler(confirmSignal, () => this.#forward(confirmSignal, "confirmed"));
+    setHandler(skipLagSignal, () => this.#forward(skipLagSignal, "told not to wait for replication lag"));
+    setHandler(abortSignal, () => this.#root.cancel());
+    for (const lane of running) this.#begin(lane, () => this.#rejoin(lane));
+  }
+
+  async run(): Promise<RebalanceOutcome> {
+    const { islands, switches } = this.#input;
+    try {
+      while (await this.#advance());
+    } catch (error) {
+      if (!this.#root.consideredCancelled) throw error;
+      this.#board.phase = "aborting";
+      await CancellationScope.nonCancellable(() => condition(() => this.#lanes.size === 0));
+    }
+    const open = this.#lanes.size + this.#schedule.pending.length;
+    if (open > 0 && !this.#root.consideredCancelled) return this.#continue();
+    if (!this.#board.complete) {
+      this.#board.phase = "aborted";
+      throw new CancelledFailure(`aborted; ${this.#board.summary}`);
+    }
+    this.#board.phase = "done";
+    return { islands, activated: switches.activateOnDestination, ...this.#board.outcome };
+  }
+
+  /** Starts what may start, and waits for news; false when nothing is left, or the history is long enough. */
+  async #advance(): Promise<boolean> {
+    if (this.#isFull()) return false;
+    for (let lane; (lane = this.#schedule.take());) {
+      const next = lane;
+      this.#begin(next, () => this.#start(next));
+    }
+    if (this.#lanes.size === 0) return false;
+    await condition(() => this.#news);
+    this.#news = false;
+    return true;
+  }
+
+  /** True when the history has grown so long that the rest belongs into a new one. */
+  #isFull(): boolean {
+    const { historyLength, continueAsNewSuggested } = workflowInfo();
+    return continueAsNewSuggested || historyLength > (this.#input.maxEvents ?? Infinity);
+  }
+
+  /**
+   * Hands over to a new run. The running moves go on meanwhile: they are abandoned children, which the new run
+   * waits for. A child that has not started yet would be lost.
+   */
+  async #continue(): Promise<RebalanceOutcome> {
+    await condition(() => this.#starting === 0 && allHandlersFinished());
+    const running = [...this.#lanes].map(({ item, runId, startedAt }): RunningItem => ({
+      ...item,
+      runId,
+      startedAt,
+    }));
+    const pending = this.#schedule.pending.map(({ item }) => item);
+    return continueAsNew<typeof rebalance>({
+      ...this.#input,
+      pending,
+      before: { ...this.#board.state, running },
+    });
+  }
+
+  #begin(lane: Lane, work: () => Promise<MoveResult>): void {
+    this.#lanes.add(lane);
+    this.#board.begin(lane.item, lane.startedAt || Date.now());
+    lane.startedAt ||= Date.now();
+    void work()
+      .then(
+        (result) => this.#board.succeeded(lane.item, result),
+        (error: unknown) => this.#ended(lane, error),
+      )
+      .finally(() => {
+        this.#lanes.delete(lane);
+        this.#schedule.ended(lane);
+        this.#news = true;
+      });
+  }
+
+  #ended({ item }: Lane, error: unknown): void {
+    if (!wasAborted(error)) return this.#board.failed(item, rootCause(error) ?? String(error));
+    if (this.#root.consideredCancelled) return this.#board.aborted(item);
+    this.#board.failed(item, "it was aborted; the source is as it was");
+  }
+
+  /** Starts a move as a child, as if it had been started by itself; one that runs already is waited for. */
+  async #start(lane: Lane): Promise<MoveResult> {
+    const request = this.#requestOf(lane);
+    const workflowId = moveWorkflowId(request.schema);
+    this.#starting++;
+    try {
+      const child = await startChild<typeof move>("move", {
+        workflowId,
+        taskQueue: TASK_QUEUE,
+        args: [request],
+        memo: { [REQUEST_MEMO]: request },
+        workflowIdReusePolicy: "ALLOW_DUPLICATE",
+        cancellationType: "WAIT_CANCELLATION_COMPLETED",
+        // Whatever ends this workflow but an abort (a termination, a new run), a move is brought to its end.
+        parentClosePolicy: "ABANDON",
+      });
+      lane.runId = child.firstExecutionRunId;
+      this.#settle();
+      return await child.result();
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      this.#settle();
+      this.#board.tell(`${workflowId} runs already: waiting for its end`);
+      return waiting["join move"]({ workflowId, runId: null, request });
+    }
+  }
+
+  #settle(): void {
+    this.#starting--;
+    this.#news = true;
+  }
+
+  /** Waits for a move that the run before has started, and aborts it if this one is aborted. */
+  async #rejoin(lane: Lane): Promise<MoveResult> {
+    const request = this.#requestOf(lane);
+    const workflowId = moveWorkflowId(request.schema);
+    const { runId } = lane;
+    if (runId === "") return waiting["join move"]({ workflowId, runId: null, request });
+    return CancellationScope.nonCancellable(() => {
+      const abort = (): Promise<void> => getExternalWorkflowHandle(workflowId, runId).cancel();
+      // One that has ended in between cannot be cancelled; how it ended is told by the wait for it.
+      this.#root.cancelRequested.catch(abort).catch(() => undefined);
+      return waiting["join move"]({ workflowId, runId, request });
+    });
+  }
+
+  /** Passes a signal on to the moves that were started and still run. */
+  async #forward(signal: SignalDefinition, done: string): Promise<void> {
+    const own = [...this.#lanes].filter(({ runId }) => runId !== "");
+    await Promise.all(
+      own.map(async ({ item: { schema }, runId }) => {
+        try {
+          await getExternalWorkflowHandle(moveWorkflowId(schema), runId).signal(signal);
+          this.#board.tell(`${schema}: ${done}`);
+        } catch (error) {
+          this.#board.tell(`${schema}: could not be ${done}: ${rootCause(error)}`);
+        }
+      }),
+    );
+  }
+
+  #requestOf({ item: { schema, shard }, from, to }: Lane): MoveInput {
+    return { schema, shard, from, to, ...this.#input.switches };
+  }
+
+  #lane(item: RebalanceItem, runId = "", startedAt = 0): Lane {
+    const { islands } = this.#input;
+    const { schema, shard, from, to, bytes } = item;
+    return {
+      item: { schema, shard, from, to, bytes },
+      from: islands[from]!,
+      to: islands[to]!,
+      bytes,
+      runId,
+      startedAt,
+    };
+  }
+}
+
+/** True for the end of a child that was aborted, and for that of a move that was waited for by an activity. */
+const wasAborted = (error: unknown): boolean =>
+  isCancellation(error) ||
+  (error instanceof ActivityFailure &&
+    error.cause instanceof ApplicationFailure &&
+    error.cause.type === "aborted");
