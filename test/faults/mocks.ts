@@ -2,9 +2,13 @@ import { Context } from "@temporalio/activity";
 import { ApplicationFailure } from "@temporalio/common";
 import { NativeConnection, Worker } from "@temporalio/worker";
 
+import { joinMove } from "../../activities/join-move.ts";
+import { toFailure } from "../../src/temporal/failures.ts";
 import {
   type Activities,
+  type JoinInput,
   type MoveInput,
+  type MoveResult,
   type Plan,
   TASK_QUEUE,
   WAIT_QUEUE,
@@ -24,7 +28,8 @@ const PLAN: Plan = {
 
 const done = { text: "done" };
 const switched = { ...done, writeBlockedMs: 1, leftover: "sh0042old_20260101000000" };
-const RESULTS: { [Step in keyof Activities]: Awaited<ReturnType<Activities[Step]>> } = {
+type Mocked = Exclude<keyof Activities, "join move">;
+const RESULTS: { [Step in Mocked]: Awaited<ReturnType<Activities[Step]>> } = {
   preflight: PLAN,
   "create structure": { ...done, fingerprint: "f", replicasBehind: false },
   subscribe: done,
@@ -38,31 +43,37 @@ const RESULTS: { [Step in keyof Activities]: Awaited<ReturnType<Activities[Step]
   "clean up": done,
   "drop replication": done,
   "drop structure": done,
-  "join move": {
-    ...{ workflowId: "move-sh0042", runId: "r", schema: "sh0042", from: "a:5432/app", to: "b:5432/app" },
-    ...{ activated: true, leftover: null, rows: 1, bytes: 1, durationMs: 1, writeBlockedMs: 1 },
-  },
 };
+
+/** How each step behaves: always, or by the schema that it works on. */
+export type Behaviours = Partial<
+  Record<keyof Activities, Behaviour | ((schema: string) => Behaviour | undefined)>
+>;
 
 /** Runs workers whose steps do nothing but note that they ran, and answers the steps in their order. */
 export async function withMockedSteps(
   { address, namespace }: TestNamespace,
-  behaviours: Partial<Record<keyof Activities, Behaviour>>,
+  behaviours: Behaviours,
   use: () => Promise<void>,
 ): Promise<string[]> {
   const ran: string[] = [];
   const activities = Object.fromEntries(
     Object.entries(RESULTS).map(([step, result]) => [
       step,
-      async () => {
+      async (input: { request: MoveInput }) => {
         ran.push(step);
-        await behave(behaviours[step as keyof Activities], ran, step);
+        const how = behaviours[step as keyof Activities];
+        await behave(typeof how === "function" ? how(input.request.schema) : how, ran, step);
         return result;
       },
     ]),
   );
   const connection = await NativeConnection.connect({ address });
-  const common = { connection, namespace, activities, maxHeartbeatThrottleInterval: "100ms" } as const;
+  // This one looks at nothing but Temporal.
+  const join = (input: JoinInput): Promise<MoveResult> =>
+    joinMove(input).catch((error: unknown) => Promise.reject(toFailure(error, "join move", (text) => text)));
+  const all = { ...activities, "join move": join };
+  const common = { connection, namespace, activities: all, maxHeartbeatThrottleInterval: "100ms" } as const;
   const codePath = await bundleWorkflows();
   const workers = [
     await Worker.create({ ...common, taskQueue: TASK_QUEUE, workflowBundle: { codePath } }),

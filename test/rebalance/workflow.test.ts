@@ -1,0 +1,249 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+
+import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
+
+import { outcomeOfError } from "../../src/temporal/outcome.ts";
+import {
+  abortSignal,
+  type MoveInput,
+  type MoveSwitches,
+  moveWorkflowId,
+  REBALANCE_WORKFLOW_ID,
+  type RebalanceInput,
+  rebalanceProgressQuery,
+  REQUEST_MEMO,
+  TASK_QUEUE,
+} from "../../workflows/contract.ts";
+import type { move, rebalance } from "../../workflows/index.ts";
+import { type Behaviours, withMockedSteps } from "../faults/mocks.ts";
+import { createNamespace, type TestNamespace, waitFor } from "../support/index.ts";
+
+/** The workflow itself: the steps of the moves do nothing here, Temporal is real. */
+let place: TestNamespace;
+let connection: Connection;
+let client: Client;
+before(async () => {
+  place = await createNamespace();
+  connection = await Connection.connect({ address: place.address });
+  client = new Client({ connection, namespace: place.namespace });
+});
+after(() => connection.close());
+
+const SWITCHES: MoveSwitches = {
+  ...{ wait: false, validateFks: false, maxReplicationLagSec: 20, copyMethod: "auto" as const },
+  ...{ activateOnDestination: true, maxWriteBlockMs: 3000, deactivateSql: null },
+};
+const ISLANDS = ["a:5432/app", "b:5432/app", "c:5432/app"];
+
+/** How a step behaves, by the schema. */
+type Steps = Exclude<Behaviours["analyze"], undefined>;
+
+const schemaOf = (shard: number): string => `sh${String(shard).padStart(4, "0")}`;
+
+const inputOf = (shards: readonly number[], more: Partial<RebalanceInput> = {}): RebalanceInput => ({
+  islands: ISLANDS,
+  switches: SWITCHES,
+  parallelism: 4,
+  perIsland: null,
+  rooms: [],
+  pending: shards.map((shard) => ({
+    schema: schemaOf(shard),
+    shard,
+    from: 0,
+    to: 1 + (shard % 2),
+    bytes: shard,
+  })),
+  maxEvents: null,
+  ...more,
+});
+
+const range = (first: number, last: number): number[] =>
+  Array.from({ length: last - first + 1 }, (_, i) => first + i);
+
+const start = (input: RebalanceInput): Promise<WorkflowHandle<typeof rebalance>> =>
+  client.workflow.start<typeof rebalance>("rebalance", {
+    ...{ workflowId: REBALANCE_WORKFLOW_ID, taskQueue: TASK_QUEUE, args: [input] },
+  });
+
+const startMove = (shard: number, to: string): Promise<WorkflowHandle<typeof move>> => {
+  const request: MoveInput = { schema: schemaOf(shard), shard, from: ISLANDS[0]!, to, ...SWITCHES };
+  return client.workflow.start<typeof move>("move", {
+    ...{ workflowId: moveWorkflowId(request.schema), taskQueue: TASK_QUEUE, args: [request] },
+    memo: { [REQUEST_MEMO]: request },
+  });
+};
+
+const stateOf = async (shard: number): Promise<string> =>
+  (await client.workflow.getHandle(moveWorkflowId(schemaOf(shard))).describe()).status.name;
+
+/** Waits until a shard's move is in the step in which the mocked steps make it stay. */
+const stays = (shard: number): Promise<unknown> =>
+  waitFor(
+    async () => {
+      const { raw } = await client.workflow.getHandle(moveWorkflowId(schemaOf(shard))).describe();
+      return raw.pendingActivities?.some(({ activityType }) => activityType?.name === "analyze");
+    },
+    { what: `the move of ${shard} to stay` },
+  );
+
+const staying =
+  (...shards: number[]): Steps =>
+  (schema) =>
+    shards.map(schemaOf).includes(schema) ? "waits for its cancellation" : undefined;
+
+async function runsOf(workflowId: string): Promise<number> {
+  let runs = 0;
+  for await (const run of client.workflow.list({ query: `WorkflowId = '${workflowId}'` }))
+    if (run.runId) runs++;
+  return runs;
+}
+
+describe("the workflow rebalance", () => {
+  it("makes every move once and names those that fail; 10,000 moves need few histories of its own", async () => {
+    const analyze: Steps = (schema) => (schema === "sh0007" ? "fails for good" : undefined);
+    await withMockedSteps(place, { analyze }, async () => {
+      const handle = await start(inputOf(range(1, 60)));
+      const { done, failed, activated } = await handle.result();
+      assert.deepEqual(
+        done.map(({ shard }) => shard).sort((a, b) => a - b),
+        range(1, 60).filter((shard) => shard !== 7),
+      );
+      assert.deepEqual(failed, [
+        { schema: "sh0007", from: ISLANDS[0], to: ISLANDS[2], reason: "analyze failed" },
+      ]);
+      assert.equal(activated, true);
+      const { historyLength, historySize } = await handle.describe();
+      const [events, bytes] = [historyLength / 60, historySize! / 60];
+      console.log(`a move costs its rebalance ${events.toFixed(1)} events and ${Math.round(bytes)} bytes`);
+      // Three of the child, and at most two workflow tasks of three; 4,096 events make a new history.
+      assert.ok(events <= 9.5, `${events} events a move`);
+      assert.ok(
+        4096 * (bytes / events) < 25e6,
+        "a history is full by events, long before its limit of 50 MB",
+      );
+    });
+  });
+
+  it("continues as new when its history is long; moves that run go on, and none is lost or doubled", async () => {
+    const analyze: Steps = (schema) => (schema === "sh0120" ? "fails for good" : undefined);
+    await withMockedSteps(place, { analyze }, async () => {
+      const before = await runsOf(REBALANCE_WORKFLOW_ID);
+      const handle = await start(inputOf(range(101, 150), { maxEvents: 60 }));
+      const { done, failed } = await handle.result();
+      const made = [...done.map(({ schema }) => schema), ...failed.map(({ schema }) => schema)];
+      assert.deepEqual(made.sort(), range(101, 150).map(schemaOf));
+      assert.deepEqual(
+        failed.map(({ schema, reason }) => [schema, reason]),
+        [["sh0120", "analyze failed"]],
+      );
+      const runs = await waitFor(async () => ((await runsOf(REBALANCE_WORKFLOW_ID)) - before > 3 ? 1 : 0), {
+        what: "more than three runs",
+      });
+      assert.ok(runs);
+      for (const shard of range(101, 150)) assert.equal(await runsOf(moveWorkflowId(schemaOf(shard))), 1);
+      const { total, percent, failures } = await client.workflow
+        .getHandle(REBALANCE_WORKFLOW_ID)
+        .query(rebalanceProgressQuery);
+      assert.deepEqual([total, percent, failures.length], [50, 100, 1]);
+    });
+  });
+
+  it("aborts also the moves that a run before has started, and waits for their clean-up", async () => {
+    await withMockedSteps(place, { analyze: staying(201, 202) }, async () => {
+      const handle = await start(inputOf(range(201, 230), { maxEvents: 40, parallelism: 3 }));
+      const current = client.workflow.getHandle(REBALANCE_WORKFLOW_ID);
+      await waitFor(
+        async () =>
+          (await current.describe()).raw.pendingActivities?.some(
+            ({ activityType }) => activityType?.name === "join move",
+          ),
+        { what: "a second run that waits for a move of the first" },
+      );
+      await stays(201);
+      await stays(202);
+      await current.signal(abortSignal);
+      const outcome = await handle.result().then(
+        () => null,
+        (error: unknown) => outcomeOfError(error),
+      );
+      assert.equal(outcome?.kind, "aborted");
+      assert.match((outcome as { message: string }).message, /aborted; \d+ of 30 moves done/);
+      assert.deepEqual([await stateOf(201), await stateOf(202)], ["CANCELLED", "CANCELLED"]);
+    });
+  });
+
+  it("waits for a move that runs already to the same place, and does not abort it with itself", async () => {
+    await withMockedSteps(place, { analyze: staying(301) }, async () => {
+      const other = await startMove(301, ISLANDS[2]!);
+      await stays(301);
+      const handle = await start(inputOf([301, 302]));
+      const progress = await waitFor(
+        async () => {
+          const now = await handle.query(rebalanceProgressQuery);
+          const waits = now.events.some(({ text }) => /move-sh0301 runs already/.test(text));
+          return now.done === 1 && waits ? now : null;
+        },
+        { what: "the rebalance to wait" },
+      );
+      assert.deepEqual(
+        progress.running.map(({ schema }) => schema),
+        ["sh0301"],
+      );
+      await handle.signal(abortSignal);
+      await assert.rejects(handle.result());
+      assert.equal(await stateOf(301), "RUNNING");
+      await other.cancel();
+      await assert.rejects(other.result());
+    });
+  });
+
+  it("names a shard as failed that is being moved to another place", async () => {
+    await withMockedSteps(place, { analyze: staying(401) }, async () => {
+      const other = await startMove(401, ISLANDS[1]!);
+      const { done, failed } = await (await start(inputOf([401, 402]))).result();
+      assert.deepEqual(
+        done.map(({ schema }) => schema),
+        ["sh0402"],
+      );
+      assert.match(
+        failed[0]!.reason,
+        /move-sh0401, which runs since .*, moves the shard from a:5432\/app to b:5432\/app/,
+      );
+      await other.cancel();
+      await assert.rejects(other.result());
+    });
+  });
+
+  it("leaves its moves to themselves when it is terminated, and the next one waits for them", async () => {
+    let slow = true;
+    const analyze: Steps = (schema) =>
+      slow && schema === "sh0501" ? "waits for its cancellation" : undefined;
+    await withMockedSteps(place, { analyze }, async () => {
+      const first = await start(inputOf([501, 502]));
+      await stays(501);
+      await waitFor(async () => (await stateOf(502)) === "COMPLETED", { what: "the other move" });
+      await first.terminate("by mistake");
+      assert.equal(await stateOf(501), "RUNNING");
+      slow = false;
+      const second = await start(inputOf([501]));
+      await waitFor(async () => (await second.query(rebalanceProgressQuery)).events.length > 0, {
+        what: "it to wait",
+      });
+      await client.workflow.getHandle(moveWorkflowId("sh0501")).signal(abortSignal);
+      const { failed } = await second.result();
+      assert.match(failed[0]!.reason, /aborted; the source is as it was/);
+      assert.equal(await runsOf(moveWorkflowId("sh0501")), 1);
+    });
+  });
+
+  it("names a move that somebody aborts by itself, and goes on with the others", async () => {
+    await withMockedSteps(place, { analyze: staying(601) }, async () => {
+      const handle = await start(inputOf([601, 602, 603]));
+      await stays(601);
+      await client.workflow.getHandle(moveWorkflowId("sh0601")).signal(abortSignal);
+      const { done, failed } = await handle.result();
+      assert.deepEqual([done.length, failed[0]!.reason], [2, "it was aborted; the source is as it was"]);
+    });
+  });
+});
