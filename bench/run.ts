@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 
 import { type Major, MAJORS } from "../src/sandbox/index.ts";
 import { createBigShard } from "./data.ts";
+import { drifting } from "./drift.ts";
 import { layout } from "./layout.ts";
 import { load } from "./load.ts";
 import { rebalancing } from "./rebalance.ts";
@@ -31,6 +32,7 @@ const SUITES: Record<string, Suite> = {
   tables,
   rebalance: (stage, _rounds, say) => rebalancing(stage, say),
   layout: (stage, _rounds, say) => layout(stage, say),
+  drift: (stage, _rounds, say) => drifting(stage, say),
 };
 
 /** Those that need the large shard. */

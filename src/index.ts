@@ -16,6 +16,8 @@ export type { IslandChanges, MigrateMode, MigrateResult } from "../workflows/mig
 export type { Leftover, LeftoverKind } from "./cleanup/leftover.ts";
 export { loadSettings, type Settings, type SettingsSource } from "./config/settings.ts";
 export type { ShardRange } from "./config/values.ts";
+export type { Difference } from "./drift/compare.ts";
+export type { ComparedShard } from "./drift/read.ts";
 export { RefusedError, ShardferryError, UsageError } from "./errors.ts";
 export type { IslandLayout, Layout, ShardInfo, ShardStatistics } from "./layout/read.ts";
 export {
@@ -34,6 +36,7 @@ export {
 } from "./operations/cleanup.ts";
 export { copy, type CopyRequest } from "./operations/copy.ts";
 export { type Diagnosis, doctor, doctorMove, type DoctorRequest, type Finding } from "./operations/doctor.ts";
+export { type Drift, drift, type DriftGroup, type DriftRequest, type ShardFix } from "./operations/drift.ts";
 export { factor, type FactorChange, type FactorResult, type ShardSelection } from "./operations/factor.ts";
 export { install, type IslandInstallation } from "./operations/install.ts";
 export { list } from "./operations/list.ts";

@@ -46,6 +46,10 @@ export const ACTIONS: Readonly<Record<string, Entry>> = {
     summary: "change the schema of all shards, or of none",
     load: async () => (await import("./migrate.ts")).migrate,
   },
+  drift: {
+    summary: "compare the schemas of all shards, and show what differs as DDL",
+    load: async () => (await import("./drift.ts")).drift,
+  },
   doctor: {
     summary: "check islands, or a move, without touching anything",
     load: async () => (await import("./doctor.ts")).doctor,

@@ -91,6 +91,23 @@ export const shardNumbers = z.unknown().transform((value, context): [first: numb
   return ranges;
 });
 
+/** A range that is larger is a slip of the keyboard. */
+const MOST_SHARDS = 100_000;
+
+/** The same as a list: every number once. */
+export const shardList = shardNumbers.transform((ranges, context): number[] => {
+  const count = ranges.reduce((sum, [first, last]) => sum + Math.max(0, last - first + 1), 0);
+  // The problem of a range that makes no sense has been told already.
+  if (!(count <= MOST_SHARDS)) {
+    context.addIssue(`more than ${MOST_SHARDS} shards`);
+    return [];
+  }
+  const numbers = ranges.flatMap(([first, last]) =>
+    Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i),
+  );
+  return [...new Set(numbers)];
+});
+
 function show(value: unknown): string {
   const shown = typeof value === "string" ? value : JSON.stringify(value);
   return shown.length > 60 ? `${shown.slice(0, 60)}…` : shown;

@@ -1,0 +1,54 @@
+import { byMaking, compare, type Facts } from "./compare.ts";
+import type { Fact } from "./facts.ts";
+
+/**
+ * The DDL, neutral, that would bring a shard in line with the reference: first what undoes, then what makes. What no
+ * DDL can do stands as a comment; what loses rows has one before it.
+ */
+export function fixStatements(reference: Facts, here: Facts): string[] {
+  const { less, more, different } = compare(reference, here);
+  const undone = [...more];
+  const made: { fact: Fact; statements: readonly string[] }[] = less.map((fact) => ({
+    fact,
+    statements: [fact.ddl, ...(fact.then ?? [])],
+  }));
+  const again = new Set<string>();
+  for (const { wanted, here: found } of different) {
+    if (wanted.change === "recreate") {
+      undone.push(found);
+      again.add(wanted.id);
+      made.push({ fact: wanted, statements: [wanted.ddl] });
+      continue;
+    }
+    const statements =
+      wanted.change === "ddl" ? [wanted.ddl] : wanted.change === "never" ? null : wanted.change(found);
+    made.push({ fact: wanted, statements: statements ?? [impossible(wanted, found)] });
+  }
+  // What is built on something that is dropped and made again goes with it.
+  for (const fact of reference.values()) {
+    if (fact.included || !isWithin(fact, again, reference)) continue;
+    if (!made.some((one) => one.fact.id === fact.id)) made.push({ fact, statements: [fact.ddl] });
+  }
+  const drops = undone
+    .filter((fact) => fact.undo !== null && !isWithin(fact, again, here))
+    .sort((a, b) => byMaking(b, a))
+    .flatMap((fact) => (fact.losesData ? [`-- loses what is in ${fact.label}`, fact.undo!] : [fact.undo!]));
+  const makes = made.sort((a, b) => byMaking(a.fact, b.fact)).flatMap(({ statements }) => statements);
+  return [...drops, ...makes];
+}
+
+const impossible = (wanted: Fact, here: Fact): string =>
+  comment(`${wanted.label} cannot be changed by DDL.\nWanted: ${wanted.ddl}\nThere: ${here.ddl}`);
+
+const comment = (text: string): string =>
+  text
+    .split("\n")
+    .map((line) => `-- ${line.replace(/^-- /, "")}`)
+    .join("\n");
+
+/** Whether a fact goes with one of some others, however far up. */
+function isWithin({ within }: Fact, ids: ReadonlySet<string>, facts: Facts): boolean {
+  if (within === null) return false;
+  const parent = facts.get(within);
+  return ids.has(within) || (parent !== undefined && isWithin(parent, ids, facts));
+}

@@ -1,0 +1,175 @@
+import { createHash } from "node:crypto";
+
+import type { Settings } from "../config/settings.ts";
+import { canonicalizer } from "../drift/canonical.ts";
+import { compare, type Difference, differences, type Facts } from "../drift/compare.ts";
+import type { CatalogObject } from "../drift/facts.ts";
+import { factsOf } from "../drift/facts-of.ts";
+import { withoutMaintain } from "../drift/facts-of.ts";
+import { fixStatements } from "../drift/fix.ts";
+import { inShard } from "../drift/neutral.ts";
+import { type ComparedShard, type DigestedShard, readDigests, readObjects } from "../drift/read.ts";
+import { UsageError } from "../errors.ts";
+import { findSqlApi } from "../layout/api.ts";
+import { activeNumbers } from "../layout/places.ts";
+import type { ConnectedIsland } from "../postgres/discover.ts";
+import { onIslands } from "./islands.ts";
+
+export interface DriftRequest {
+  /** Numbers of the shards to compare; all active ones but shard 0 by default. */
+  shards?: readonly number[] | undefined;
+  /** Number of the shard that is right; the largest group by default. */
+  reference?: number | undefined;
+  /** Adds the DDL that would bring each shard in line. */
+  fixSql?: boolean | undefined;
+}
+
+/** Shards with the same schema. */
+export interface DriftGroup {
+  /** Names of the shards, by number. */
+  readonly shards: readonly string[];
+  readonly places: readonly ComparedShard[];
+  /** True for the group that the others are compared with. */
+  readonly reference: boolean;
+  /** What the group has other than the reference: empty for the reference itself. */
+  readonly differences: readonly Difference[];
+  /** Only where it was asked for. */
+  readonly fix?: readonly ShardFix[];
+}
+
+/** The DDL that would bring a shard in line with the reference. It is never run by Shardferry. */
+export interface ShardFix extends ComparedShard {
+  readonly statements: readonly string[];
+}
+
+export interface Drift {
+  /** The reference first, then by size. One group: there is no drift. */
+  readonly groups: readonly DriftGroup[];
+}
+
+interface Group {
+  shards: DigestedShard[];
+  facts: Facts;
+}
+
+/**
+ * Compares the schemas of all active shards, and tells what those have more, less or different that are unlike the
+ * majority, or unlike the reference. Only reads; a UsageError names shards that are not active.
+ */
+export async function drift(settings: Settings, request: DriftRequest = {}): Promise<Drift> {
+  return onIslands(settings, async (islands) => {
+    const wanted = request.shards ? new Set([...request.shards, ...reference(request)]) : null;
+    const found = (await Promise.all(islands.map((island) => digestsOf(island, wanted)))).flat();
+    // The reference may be shard 0, which is not among the others.
+    await refuseMissing(islands, found, [...(wanted ?? reference(request))]);
+    const groups = await group(islands, found);
+    const right = chooseReference(groups, request.reference);
+    return { groups: order(groups, right).map((one) => describe(one, right, request)) };
+  });
+}
+
+const reference = ({ reference: no }: DriftRequest): number[] => (no === undefined ? [] : [no]);
+
+async function digestsOf(
+  island: ConnectedIsland,
+  wanted: ReadonlySet<number> | null,
+): Promise<DigestedShard[]> {
+  const api = await findSqlApi(island.client);
+  return api ? readDigests(island, api, wanted) : [];
+}
+
+async function refuseMissing(
+  islands: readonly ConnectedIsland[],
+  found: readonly DigestedShard[],
+  wanted: readonly number[],
+): Promise<void> {
+  const numbers = new Set(found.map(({ no }) => no));
+  const missing = wanted.filter((no) => !numbers.has(no));
+  if (missing.length === 0) return;
+  const active = await activeNumbers(islands);
+  throw new UsageError(`No active shard ${missing.join(", ")} to compare. The active shards are: ${active}.`);
+}
+
+/** Groups by digest first, so that only one shard of each has to be read; then by what these have in common. */
+async function group(islands: readonly ConnectedIsland[], found: readonly DigestedShard[]): Promise<Group[]> {
+  const byDigest = new Map<string, DigestedShard[]>();
+  for (const shard of found) byDigest.set(shard.digest, [...(byDigest.get(shard.digest) ?? []), shard]);
+  const read = await readFacts(
+    islands,
+    [...byDigest.values()].map((shards) => shards[0]!),
+  );
+  const groups = new Map<string, Group>();
+  for (const shards of byDigest.values()) {
+    const facts = read.get(shards[0]!)!;
+    const known = groups.get(keyOf(facts));
+    if (known) known.shards.push(...shards);
+    else groups.set(keyOf(facts), { shards: [...shards], facts });
+  }
+  return [...groups.values()];
+}
+
+/** The same for schemas between which there is no difference. */
+function keyOf(facts: Facts): string {
+  const contents = [...facts.values()].map(({ id, content }) => JSON.stringify([id, content])).sort();
+  return createHash("sha256").update(contents.join("\n")).digest("base64");
+}
+
+async function readFacts(
+  islands: readonly ConnectedIsland[],
+  shards: readonly DigestedShard[],
+): Promise<Map<DigestedShard, Facts>> {
+  const majors = new Set(islands.map(({ serverVersion }) => Math.floor(serverVersion / 10_000)));
+  const canonical = majors.size > 1 ? await canonicalizer() : (text: string) => text;
+  // Before 17 there is no such privilege, so that nobody on one of both sides can have it.
+  const comparable =
+    Math.min(...majors) < 17 && Math.max(...majors) >= 17
+      ? withoutMaintain
+      : (object: CatalogObject) => object;
+  const facts = new Map<DigestedShard, Facts>();
+  await Promise.all(
+    islands.map(async (island) => {
+      const here = shards.filter((shard) => shard.island === island.name);
+      const objects = await readObjects(island, here);
+      for (const shard of here) {
+        const list = factsOf((objects.get(shard.oid) ?? []).map(comparable));
+        facts.set(
+          shard,
+          new Map([...list].map(([id, one]) => [id, { ...one, content: canonical(one.content) }])),
+        );
+      }
+    }),
+  );
+  return facts;
+}
+
+/** The group of the shard that is named; else the largest, and of equal ones that with the lowest number. */
+function chooseReference(groups: readonly Group[], no: number | undefined): Group | undefined {
+  if (no !== undefined) return groups.find(({ shards }) => shards.some((shard) => shard.no === no));
+  return bySize(groups)[0];
+}
+
+const lowest = ({ shards }: Group): number => shards.reduce((least, { no }) => Math.min(least, no), Infinity);
+
+const bySize = (groups: readonly Group[]): Group[] =>
+  [...groups].sort((a, b) => b.shards.length - a.shards.length || lowest(a) - lowest(b));
+
+const order = (groups: readonly Group[], right: Group | undefined): Group[] =>
+  right ? [right, ...bySize(groups).filter((one) => one !== right)] : [];
+
+function describe(one: Group, right: Group | undefined, { fixSql }: DriftRequest): DriftGroup {
+  const shards = [...one.shards].sort((a, b) => a.no - b.no);
+  const places = shards.map(({ no, schema, island }) => ({ no, schema, island }));
+  const isReference = one === right;
+  const statements = fixSql && right && !isReference ? fixStatements(right.facts, one.facts) : [];
+  return {
+    shards: places.map(({ schema }) => schema),
+    places,
+    reference: isReference,
+    differences: isReference || !right ? [] : differences(compare(right.facts, one.facts)),
+    ...(fixSql && {
+      fix: isReference
+        ? []
+        : places.map((place) => ({ ...place, statements: statements.map((text) => inShard(text, place)) })),
+    }),
+  };
+}

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { ident } from "../../src/postgres/quote.ts";
+import { createDatabase } from "../support/index.ts";
+import { createZoo } from "../support/zoo.ts";
+import { BASE, CHANGES } from "./changes.ts";
+import { createIsland, createShards, find, groupsOf, serverOf, shown } from "./support.ts";
+
+describe("drift", () => {
+  it("sees that two shards with every kind of object are the same, on PostgreSQL 14 and 18", async () => {
+    const [old, young] = [await createIsland(14), await createIsland(18)];
+    await createZoo(old, await createDatabase(await serverOf(14)));
+    await createZoo(young, await createDatabase(await serverOf(18)), {
+      schema: "sh0007",
+      shard: 7,
+      major: 14,
+    });
+    const found = await find([old, young]);
+    assert.deepEqual(groupsOf(found), ["sh0007 sh0042"], shown(found));
+  });
+
+  for (const version of [14, 18] as const) {
+    it(`names each change of one shard, and writes DDL that brings it in line, on PostgreSQL ${version}`, async () => {
+      const island = await createIsland(version);
+      const drifted = CHANGES.map((_, i) => i + 10);
+      await createShards(island, [1, 2, ...drifted], BASE);
+      assert.equal((await find([island])).groups.length, 1);
+      for (const [i, { sql }] of CHANGES.entries()) {
+        await island.withClient((client) => client.query(`SET search_path TO sh00${i + 10}; ${sql}`));
+      }
+
+      const found = await find([island], { fixSql: true, reference: 1 });
+      const [right, ...others] = found.groups;
+      assert.deepEqual(right!.shards, ["sh0001", "sh0002"], shown(found));
+      const byShard = new Map(
+        others.flatMap((group) => group.shards.map((shard) => [shard, group] as const)),
+      );
+      for (const [i, { sql, says }] of CHANGES.entries()) {
+        const group = byShard.get(`sh00${i + 10}`);
+        assert.ok(group, `not seen: ${sql}`);
+        const text = group.differences
+          .map(({ change, object, reference, here }) => `${change} ${object} | ${reference} | ${here}`)
+          .join("\n");
+        for (const words of [says].flat()) assert.ok(text.includes(words), `${sql} gave ${text}`);
+        assert.ok(!text.includes("sh00"), text);
+        const statements = group.fix!.find(({ schema }) => schema === `sh00${i + 10}`)!.statements;
+        for (const statement of statements) {
+          await island
+            .rows(statement)
+            .catch((error: Error) => assert.fail(`${sql} gave ${statement}: ${error.message}`));
+        }
+      }
+      // What no DDL can do is what is left.
+      const left = CHANGES.flatMap(({ fixed = true }, i) => (fixed ? [] : [`sh00${i + 10}`]));
+      const after = await find([island], { reference: 1 });
+      const still = after.groups.slice(1).flatMap(({ shards }) => shards);
+      assert.deepEqual(still.sort(), left, shown(after));
+    });
+  }
+
+  it("takes out the name of the own schema wherever it stands, also one that needs quotes", async () => {
+    const island = await createIsland(18, `o'S "%d`);
+    const naming = (name: string): string => `
+      CREATE FUNCTION size() RETURNS bigint LANGUAGE sql SET search_path TO ${ident(name)}, public
+        AS $$ SELECT count(*) FROM ${ident(name)}.users WHERE name <> '${name.replaceAll("'", "''")}' $$;
+      CREATE INDEX odd ON users (name) WHERE name <> '${name.replaceAll("'", "''")}'`;
+    for (const no of [1, 2, 11, 12]) await createShards(island, [no], BASE + naming(`o'S "${no}`));
+    const same = await find([island]);
+    assert.equal(same.groups.length, 1, shown(same));
+    await island.rows(`DROP FUNCTION "o'S ""11".size(); DROP INDEX "o'S ""11".odd`);
+    const found = await find([island], { fixSql: true });
+    assert.deepEqual(groupsOf(found), [[1, 2, 12].map((no) => `o'S "${no}`).join(" "), `o'S "11`]);
+    for (const statement of found.groups[1]!.fix![0]!.statements) await island.rows(statement);
+    assert.equal((await find([island])).groups.length, 1);
+  });
+});
