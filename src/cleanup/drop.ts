@@ -81,9 +81,8 @@ async function dropReplica(islands: Islands, client: ClientBase, name: string): 
 async function dropCopy(islands: Islands, client: ClientBase, leftover: Judged, tell: Tell): Promise<void> {
   const { island, name } = leftover;
   const patience = patienceFor(island, name, tell);
-  const { oid, comment } = leftover.row as SchemaRow;
   const ensureSame = async (): Promise<void> => {
-    if (!(await isSame(client, name, oid, comment))) throw new ChangedError(island, name);
+    if (!(await isSame(client, leftover))) throw new ChangedError(island, name);
   };
   await dropSchema(client, name, {
     island,
@@ -98,22 +97,16 @@ async function dropCopy(islands: Islands, client: ClientBase, leftover: Judged, 
 }
 
 /** Still the schema that was judged, and not active. */
-async function isSame(
-  client: ClientBase,
-  name: string,
-  oid: string,
-  comment: string | null,
-): Promise<boolean> {
+async function isSame(client: ClientBase, { name, row, api }: Judged): Promise<boolean> {
+  const { oid, comment } = row as SchemaRow;
+  const active = api ? `SELECT nspname FROM (${activeShardsSql(api)}) shard` : "NULL";
   const { rowCount } = await client.query(
     `SELECT FROM pg_namespace
-     WHERE oid = $1 AND nspname = $2 AND obj_description(oid, 'pg_namespace') IS NOT DISTINCT FROM $3`,
+     WHERE oid = $1 AND nspname = $2 AND obj_description(oid, 'pg_namespace') IS NOT DISTINCT FROM $3
+       AND (nspname IN (${active})) IS NOT TRUE`,
     [oid, name, comment],
   );
-  if (!rowCount) return false;
-  const api = await findSqlApi(client);
-  if (!api) return true;
-  const active = await client.query(`SELECT FROM (${activeShardsSql(api)}) shard WHERE nspname = $1`, [name]);
-  return !active.rowCount;
+  return rowCount === 1;
 }
 
 function patienceFor(island: IslandName, name: string, tell: Tell): Patience & { renew(): void } {

@@ -1,4 +1,5 @@
 import { moveWorkflowId } from "../../workflows/contract.ts";
+import type { SqlApi } from "../layout/api.ts";
 import { readCopyName, readMark, replicationNames, timeOf } from "../postgres/names.ts";
 import type { Catalog, ObjectRow, SchemaRow } from "./catalog.ts";
 import { Cluster } from "./cluster.ts";
@@ -6,7 +7,10 @@ import type { Leftover } from "./leftover.ts";
 import type { Owners, Run } from "./owners.ts";
 
 /** A leftover before its size is known. */
-export type Judged = Omit<Leftover, "bytes"> & { readonly row: SchemaRow | ObjectRow };
+export type Judged = Omit<Leftover, "bytes"> & {
+  readonly row: SchemaRow | ObjectRow;
+  readonly api: SqlApi | null;
+};
 
 interface Court {
   cluster: Cluster;
@@ -43,11 +47,11 @@ export function judge(catalogs: readonly Catalog[], owners: Owners): Judged[] {
   });
 }
 
-function judgeObject({ cluster, owners }: Court, { island }: Catalog, row: ObjectRow): Judged {
+function judgeObject({ cluster, owners }: Court, { island, api }: Catalog, row: ObjectRow): Judged {
   const { kind, name } = row;
   const run = owners.byName(name);
   return {
-    ...{ island, kind, name, row },
+    ...{ island, kind, name, row, api },
     schema: run?.schema ?? null,
     since: run?.startTime.toISOString() ?? null,
     workflowId: run?.workflowId ?? null,
@@ -70,7 +74,7 @@ const judgeSchema = (court: Court, catalog: Catalog, row: SchemaRow): Judged | n
   judgeCopy(court, catalog, row) ??
   judgeForeignCopy(court, catalog, row);
 
-function judgeHalfMade({ cluster, owners }: Court, { island }: Catalog, row: SchemaRow): Judged | null {
+function judgeHalfMade({ cluster, owners }: Court, { island, api }: Catalog, row: SchemaRow): Judged | null {
   const mark = readMark(row.comment);
   if (!mark) return null;
   const { name } = row;
@@ -83,12 +87,12 @@ function judgeHalfMade({ cluster, owners }: Court, { island }: Catalog, row: Sch
     kept ??= keptAsOnly(cluster, name, from);
   }
   const since = mark.begun ?? run?.startTime.toISOString() ?? null;
-  return { island, kind: "half-made copy", name, row, schema: name, since, workflowId, kept };
+  return { island, kind: "half-made copy", name, row, api, schema: name, since, workflowId, kept };
 }
 
 /** An old copy or a rehearsal of ours, by its name or by the book of switches. */
 function judgeCopy({ cluster, owners }: Court, catalog: Catalog, row: SchemaRow): Judged | null {
-  const { island, shards, departures } = catalog;
+  const { island, api, shards, departures } = catalog;
   const { name } = row;
   const departure = departures.byLeftover.get(name);
   const named = shards.has(name) ? null : readCopyName(name);
@@ -106,12 +110,12 @@ function judgeCopy({ cluster, owners }: Court, catalog: Catalog, row: SchemaRow)
   let kept = keptFor(made ? running : undefined, false, owners);
   const kind = departure || named?.kind === "old" ? "old copy" : "rehearsal";
   if (kind === "old copy" && !run?.completed) kept ??= keptAsOnly(cluster, schema, last?.peer);
-  return { island, kind, name, row, schema, since: at.toISOString(), workflowId, kept };
+  return { island, kind, name, row, api, schema, since: at.toISOString(), workflowId, kept };
 }
 
 /** What pg-microsharding leaves: `sh0042old20240131120000`, and `sh0042new` without a time. */
 function judgeForeignCopy({ cluster }: Court, catalog: Catalog, row: SchemaRow): Judged | null {
-  const { island, shards, departures } = catalog;
+  const { island, api, shards, departures } = catalog;
   const { name } = row;
   const [, base, digits] = /^(.+?)(?:old(\d{14})|new)$/s.exec(name) ?? [];
   const at = digits === undefined ? null : timeOf(digits);
@@ -120,7 +124,17 @@ function judgeForeignCopy({ cluster }: Court, catalog: Catalog, row: SchemaRow):
   const kind = at ? "old copy" : "rehearsal";
   const peer = departures.bySchema.get(base)?.peer;
   const kept = at ? keptAsOnly(cluster, base, peer) : null;
-  return { island, kind, name, row, schema: base, since: at?.toISOString() ?? null, workflowId: null, kept };
+  return {
+    island,
+    kind,
+    name,
+    row,
+    api,
+    schema: base,
+    since: at?.toISOString() ?? null,
+    workflowId: null,
+    kept,
+  };
 }
 
 /** Why a copy of a shard is left alone that is active nowhere. */

@@ -8,7 +8,8 @@ export async function askYesNo(ui: Ui, question: string): Promise<boolean | null
   const input = createInterface({ input: process.stdin, output: ui.progress, terminal: ui.interactive });
   try {
     return await new Promise<boolean | null>((resolve, reject) => {
-      input.once("close", () => resolve(null));
+      // Later than an answer that has no line end and comes with the end of the input.
+      input.once("close", () => setImmediate(resolve, null));
       input.once("SIGINT", () => reject(new AbortedError("nothing was done")));
       input.question(`${question} [y/N] `).then(
         (answer) => resolve(/^\s*y(es)?\s*$/i.test(answer)),

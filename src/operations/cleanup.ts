@@ -127,7 +127,7 @@ async function sizesOf(
 }
 
 function toLeftover(
-  { row, ...judged }: Judged,
+  { row, api: _api, ...judged }: Judged,
   sizes: Map<IslandName, Map<string, number>>,
   { olderThanMs }: LeftoverFilter,
 ): Leftover {

@@ -37,30 +37,39 @@ export interface DropOptions {
  * outside is built on it.
  */
 export async function dropSchema(client: ClientBase, schema: string, options: DropOptions): Promise<void> {
-  await refuseDependents(client, schema, null, options.island);
-  for (const [kind, command] of KINDS) {
-    for (;;) {
-      const { names, left } = await nextRelations(client, schema, kind);
-      if (left <= BATCH || names.length === 0) break;
-      await transaction(client, options, async () => {
-        await lockTables(client, schema, kind === "r" || kind === "p" ? names : []);
-        await refuseDependents(client, schema, names, options.island);
-        const list = names.map((name) => qualified(schema, name)).join(", ");
-        await client.query(`DROP ${command} IF EXISTS ${list} CASCADE`);
-      });
-      options.tell?.(left - names.length);
-    }
+  const small = (await nextRelations(client, schema, [])).left <= BATCH;
+  if (!small) {
+    await refuseDependents(client, schema, null, options.island);
+    for (const [kind, command] of KINDS) await dropRelations(client, schema, kind, command, options);
   }
   await transaction(client, options, async () => {
-    const [tables, roots] = [
-      await nextRelations(client, schema, "r"),
-      await nextRelations(client, schema, "p"),
-    ];
-    await lockTables(client, schema, [...tables.names, ...roots.names]);
+    const { names } = await nextRelations(client, schema, ["r", "p"]);
+    await lockTables(client, schema, names);
     await refuseDependents(client, schema, null, options.island);
     await client.query(`DROP SCHEMA IF EXISTS ${ident(schema)} CASCADE`);
   });
   options.tell?.(0);
+}
+
+/** Drops the relations of a kind, until there are few enough of all kinds to be dropped at once. */
+async function dropRelations(
+  client: ClientBase,
+  schema: string,
+  kind: string,
+  command: string,
+  options: DropOptions,
+): Promise<void> {
+  for (;;) {
+    const { names, left } = await nextRelations(client, schema, [kind]);
+    if (left <= BATCH || names.length === 0) return;
+    await transaction(client, options, async () => {
+      if (command === "TABLE") await lockTables(client, schema, names);
+      await refuseDependents(client, schema, names, options.island);
+      const list = names.map((name) => qualified(schema, name)).join(", ");
+      await client.query(`DROP ${command} IF EXISTS ${list} CASCADE`);
+    });
+    options.tell?.(left - names.length);
+  }
 }
 
 function transaction(client: ClientBase, options: DropOptions, work: () => Promise<void>): Promise<void> {
@@ -71,20 +80,21 @@ function transaction(client: ClientBase, options: DropOptions, work: () => Promi
   return withLocks(client, checked, options.patience, options.lend);
 }
 
-/** Some relations of a kind, and how many there are of all kinds. */
+/** Some relations of some kinds, and how many there are of all kinds. */
 async function nextRelations(
   client: ClientBase,
   schema: string,
-  kind: string,
+  kinds: readonly string[],
 ): Promise<{ names: string[]; left: number }> {
   const { rows } = await client.query<{ names: string[]; left: string }>(
     `WITH relation AS (
        SELECT relname::text AS name, relkind FROM pg_class
-       WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+       WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
+         AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
      )
      SELECT (SELECT count(*) FROM relation) AS left,
-       ARRAY(SELECT name FROM relation WHERE relkind = $2 ORDER BY name LIMIT ${BATCH}) AS names`,
-    [schema, kind],
+       ARRAY(SELECT name FROM relation WHERE relkind = ANY ($2) ORDER BY name LIMIT ${BATCH}) AS names`,
+    [schema, kinds],
   );
   return { names: rows[0]!.names, left: Number(rows[0]!.left) };
 }

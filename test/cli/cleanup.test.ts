@@ -75,7 +75,7 @@ describe("cleanup", { timeout: 180_000 }, () => {
     assert.match(stdout, new RegExp(`dropped old copy ${OLD}.*Dropped 1 leftover, \\d+\\.?\\d* kB\\.`, "s"));
     await leave();
     const piped = start(["cleanup"], islands);
-    piped.child.stdin!.end("yes\n");
+    piped.child.stdin!.end("yes");
     assert.equal((await piped.ended()).status, 0);
     assert.deepEqual(await schemas(islands.b), []);
   });
