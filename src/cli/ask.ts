@@ -8,13 +8,12 @@ export async function askYesNo(ui: Ui, question: string): Promise<boolean | null
   const input = createInterface({ input: process.stdin, output: ui.progress, terminal: ui.interactive });
   try {
     return await new Promise<boolean | null>((resolve, reject) => {
-      // Later than an answer that has no line end and comes with the end of the input.
-      input.once("close", () => setImmediate(resolve, null));
+      const answered = (answer: string): void => resolve(/^\s*y(es)?\s*$/i.test(answer));
+      input.once("close", () => resolve(null));
       input.once("SIGINT", () => reject(new AbortedError("nothing was done")));
-      input.question(`${question} [y/N] `).then(
-        (answer) => resolve(/^\s*y(es)?\s*$/i.test(answer)),
-        () => resolve(null),
-      );
+      // An answer that has no line end comes with the end of the input, and only to this event.
+      input.once("line", answered);
+      input.question(`${question} [y/N] `).then(answered, () => resolve(null));
     });
   } finally {
     input.close();
