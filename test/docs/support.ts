@@ -58,13 +58,13 @@ export function section({ text, path }: Document, heading: string): string {
   return end < 0 ? rest : rest.slice(0, end);
 }
 
-/** Splits a command line of a shell into its words; what comes after a comment sign or a pipe is left out. */
+/** Splits a command line of a shell into its words; what comes after a comment sign, a pipe or a redirection is left out. */
 export function words(line: string): string[] {
   const found: string[] = [];
   for (const [, single, double, plain] of line.matchAll(
     /\s*(?:((?:[^\s'"]*'[^']*')+)|((?:[^\s'"]*"[^"]*")+)|(\S+))/g,
   )) {
-    if (plain && /^[#|&;]/.test(plain)) break;
+    if (plain && /^[#|&;>]/.test(plain)) break;
     found.push((single ?? double ?? plain!).replace(/['"]/g, ""));
   }
   return found;
