@@ -8,7 +8,7 @@ import { type Deps, Step } from "./context.ts";
 import { createStructure } from "./create-structure.ts";
 import { finishCopy } from "./finish-copy.ts";
 import { joinMove } from "./join-move.ts";
-import { keepingLeases } from "./leases.ts";
+import { keepingLeases, renewLeases } from "./leases.ts";
 import { lockAndSwitch, settleSwitch } from "./lock-and-switch.ts";
 import { changeEachShard } from "./migrate/change-each.ts";
 import { leaseShards, releaseShards } from "./migrate/lease-shards.ts";
@@ -41,6 +41,7 @@ export function createActivities(deps: Deps): Activities & MigrateActivities {
     "settle switch": (input) => settleSwitch(step(input), input),
     "finish copy": (input) => finishCopy(step(input)),
     "clean up": (input) => cleanUp(step(input), input),
+    "keep lease": (input) => renewLeases(step(input), input.request.from),
     "drop replication": (input) => undoReplication(step(input)),
     "drop structure": (input) => dropStructure(step(input)),
     "join move": (input) => joinMove(input),

@@ -20,9 +20,9 @@ export interface Lease {
 }
 
 /** Seconds for which a lease counts where nobody can be asked whether its workflow still runs. */
-const LEASE_SECONDS = 600;
+const LEASE_SECONDS = 3600;
 /** A lease is renewed several times within its time. */
-const RENEW_MS = 120_000;
+const RENEW_MS = 600_000;
 
 /** Takes the leases of those shards of an island that are free, and answers those that are in the way of the others. */
 export async function takeLeases(
@@ -119,6 +119,16 @@ export async function leasingLib(client: ClientBase): Promise<string | null> {
   return rows[0]!.leasing ? lib : null;
 }
 
+/** Renews the leases that the run holds on an island. */
+export async function renewLeases(attempt: Attempt, island: IslandName): Promise<void> {
+  await attempt.deps.islands.withClient(island, async (client) => {
+    const lib = await leasingLib(client);
+    if (lib === null) return;
+    const sql = `SELECT ${qualified(lib, "microsharding_leases_renew_")}($1, $2)`;
+    await client.query(sql, [attempt.runId, LEASE_SECONDS]);
+  });
+}
+
 /**
  * Runs a step and renews the run's leases on some islands meanwhile. An island that does not answer is asked again the
  * next time; should a lease be lost for all that, the comparison of the catalogs under the lock is what remains.
@@ -128,14 +138,9 @@ export async function keepingLeases<T>(
   islands: readonly IslandName[],
   run: () => Promise<T>,
 ): Promise<T> {
-  const renew = async (island: IslandName): Promise<void> =>
-    attempt.deps.islands.withClient(island, async (client) => {
-      const lib = await leasingLib(client);
-      if (lib === null) return;
-      const sql = `SELECT ${qualified(lib, "microsharding_leases_renew_")}($1, $2)`;
-      await client.query(sql, [attempt.runId, LEASE_SECONDS]);
-    });
-  const renewing = setInterval(() => void Promise.allSettled(islands.map(renew)), RENEW_MS);
+  const renew = (): Promise<unknown> =>
+    Promise.allSettled(islands.map((island) => renewLeases(attempt, island)));
+  const renewing = setInterval(() => void renew(), RENEW_MS);
   try {
     return await run();
   } finally {

@@ -14,6 +14,7 @@ import { createBigShard } from "./data.ts";
 import { drifting } from "./drift.ts";
 import { layout } from "./layout.ts";
 import { load } from "./load.ts";
+import { migrating } from "./migrate.ts";
 import { rebalancing } from "./rebalance.ts";
 import { describeMachine, render, type Section, writeDocument } from "./report.ts";
 import { closeStage, openStage, sql, type Stage } from "./stage.ts";
@@ -33,6 +34,7 @@ const SUITES: Record<string, Suite> = {
   rebalance: (stage, _rounds, say) => rebalancing(stage, say),
   layout: (stage, _rounds, say) => layout(stage, say),
   drift: (stage, _rounds, say) => drifting(stage, say),
+  migrate: migrating,
 };
 
 /** Those that need the large shard. */

@@ -383,6 +383,8 @@ export interface Activities {
   /** The end of a copy and of a rehearsal: sequences and triggers as on the source, nothing switched. */
   "finish copy"(input: StepInput): Promise<SwitchReport>;
   "clean up"(input: CleanUpInput): Promise<StepReport>;
+  /** Renews the shard's lease in a long pause. */
+  "keep lease"(input: StepInput): Promise<void>;
   "drop replication"(input: StepInput): Promise<StepReport>;
   "drop structure"(input: StepInput): Promise<StepReport>;
   /** Waits for the end of a move that is no child of the waiting run; rejects when it failed or is another one. */

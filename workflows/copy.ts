@@ -14,6 +14,7 @@ export async function copy(input: CopyInput): Promise<CopyResult> {
     if (input.wait) {
       await steering.confirmation(
         "confirmation to end the replication (confirm): you may now stop the writes on the source and reroute them",
+        () => quick["keep lease"](replica.step),
       );
     }
     steering.enter("lock and switch");

@@ -34,7 +34,9 @@ export async function move(input: MoveInput): Promise<MoveResult> {
   const { step, rows, bytes, switched } = await orUndo(steering, async (undo) => {
     const replica = await replicate("move", replicationOf(input), shard, steering, undo);
     if (input.wait) {
-      await steering.confirmation("confirmation to switch (confirm)");
+      await steering.confirmation("confirmation to switch (confirm)", () =>
+        quick["keep lease"](replica.step),
+      );
       // The pause may have taken days.
       await waitForLag(replica.step, steering, true);
     }

@@ -27,6 +27,9 @@ const isFatal = (error: unknown): boolean =>
   error.cause instanceof ApplicationFailure &&
   error.cause.nonRetryable === true;
 
+/** A third of a lease's time; some eight hundred events a day. */
+const KEEP_LEASE_EVERY = "20 minutes";
+
 /** Events that the query keeps; a move has about thirty, one that retries for a day must not grow for ever. */
 const MAX_EVENTS = 300;
 
@@ -101,11 +104,15 @@ export class Steering {
     this.#describe();
   }
 
-  /** Pauses until `confirm`. A confirmation that came earlier counts: a script may send it at once. */
-  async confirmation(waitingFor: string): Promise<void> {
+  /**
+   * Pauses until `confirm`. A confirmation that came earlier counts: a script may send it at once.
+   *
+   * @param keepLease called at times, while no step is at work that would renew the shard's lease.
+   */
+  async confirmation(waitingFor: string, keepLease: () => Promise<void>): Promise<void> {
     this.enter("wait for confirmation");
     this.phase("paused", waitingFor);
-    await condition(() => this.#confirmed);
+    while (!(await condition(() => this.#confirmed, KEEP_LEASE_EVERY))) await keepLease();
     this.phase("running");
     this.tell({ text: "confirmed" });
   }

@@ -116,12 +116,16 @@ function tooManyLocks(
   // Who says how many shards a transaction may have knows better than an estimate.
   if (batch !== null) return [];
   const each = locksPerShard(statements);
-  return involved.flatMap(({ island, lockRoom }) => {
-    const shards = todo.find((one) => one.island === island)!.schemas.length;
+  const servers = new Set(involved.map(({ server }) => server));
+  return [...servers].flatMap((server) => {
+    const islands = involved.filter((one) => one.server === server);
+    const { lockRoom } = islands[0]!;
+    const names = islands.map(({ island }) => island);
+    const shards = todo.reduce((sum, one) => sum + (names.includes(one.island) ? one.schemas.length : 0), 0);
     if (shards * each <= lockRoom) return [];
-    const fits = Math.max(1, Math.floor(lockRoom / each / 2));
+    const fits = Math.max(1, Math.floor(lockRoom / each / names.length / 2));
     return [
-      `${shards} shards on ${island} need about ${shards * each} locks in one transaction, and the server has room for ${lockRoom}: raise max_locks_per_transaction and restart it, or give --batch=${fits}, with which ${fits} shards an island are changed at a time, all of these or none`,
+      `${shards} shards on ${names.join(" and ")} need about ${shards * each} locks at once, and the server has room for ${lockRoom}: raise max_locks_per_transaction and restart it, or give --batch=${fits}, with which ${fits} shards of each island are changed at a time, all of these or none`,
     ];
   });
 }

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import type { Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import type { IslandName } from "../../workflows/contract.ts";
 import type { Settings } from "../config/settings.ts";
@@ -69,6 +70,7 @@ export async function allocate(
         `${created.island} is no primary any more; nothing was activated.`,
       );
     const api = await requireSqlApi(island.client, island.name);
+    await awaitMigrations(island, api, request, hooks);
     return callRange(island, api, "microsharding_ensure_active", first, last);
   });
   hooks.say(`${created.island}: active ${activated.join(", ")}`);
@@ -92,6 +94,34 @@ async function callRange(
     [touched.rows.map(({ oid }) => oid)],
   );
   return rows.map(({ schema }) => schema);
+}
+
+const LOOK_EVERY_MS = 500;
+
+/** A shard that is being migrated is not activated before that has ended; a lease that is not renewed any more expires. */
+async function awaitMigrations(
+  { client, name }: ConnectedIsland,
+  api: SqlApi,
+  { first, last }: ShardRange,
+  { say }: AllocateHooks,
+): Promise<void> {
+  // Installations of an older tool have no leases.
+  const { rowCount } = await client.query("SELECT WHERE to_regclass($1) IS NOT NULL", [
+    apiCall(api, "microsharding_leases_"),
+  ]);
+  if (rowCount === 0) return;
+  for (let told = ""; ; await sleep(LOOK_EVERY_MS)) {
+    const { rows } = await client.query<{ holders: string | null }>(
+      `SELECT string_agg(DISTINCT workflow_id, ', ') AS holders FROM ${apiCall(api, "microsharding_leases_")}
+       WHERE kind = 'schema change' AND expires_at > clock_timestamp()
+         AND schema_name IN (SELECT ${apiCall(api, "microsharding_schema_name_(n)")} FROM generate_series($1::int, $2::int) n)`,
+      [first, last],
+    );
+    const { holders } = rows[0]!;
+    if (holders === null) return;
+    if (holders !== told) say(`${name}: waiting for ${holders} to end before shards are activated`);
+    told = holders;
+  }
 }
 
 async function refuseActiveElsewhere(

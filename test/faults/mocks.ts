@@ -41,6 +41,7 @@ const RESULTS: { [Step in Mocked]: Awaited<ReturnType<Activities[Step]>> } = {
   "settle switch": null,
   "finish copy": switched,
   "clean up": done,
+  "keep lease": undefined,
   "drop replication": done,
   "drop structure": done,
 };

@@ -1,3 +1,4 @@
-import { POINTS, testKills } from "./kill.ts";
+import { POINTS, testFrozen, testKills } from "./kill.ts";
 
 testKills(POINTS);
+testFrozen();

@@ -1,9 +1,4 @@
-import { testKills } from "./kill.ts";
+import { testKills, testTerminated } from "./kill.ts";
 
-testKills([
-  "after execute",
-  "after prepare 2",
-  "after prepare everywhere",
-  "after commit 2",
-  "after release shards",
-]);
+testKills(["after prepare 2", "after commit 2"]);
+testTerminated();

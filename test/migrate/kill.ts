@@ -55,7 +55,17 @@ export function testKills(points: readonly string[]): void {
       });
     }
 
-    it("and frozen while another one takes over changes nothing when it wakes", async () => {
+    it("leaves what others have prepared to them", async () => {
+      for (const island of world.islands) await island.rows(`COMMIT PREPARED '${FOREIGN} ${island.name}'`);
+    });
+  });
+}
+
+/** Defines the test of a worker that is frozen: it takes nearly a minute, since Temporal goes on giving it tasks. */
+export function testFrozen(): void {
+  describe("a worker of a migration", { timeout: 300_000 }, () => {
+    it("frozen while another one takes over changes nothing when it wakes", async () => {
+      const world = await createMigrateWorld();
       const frozen = await world.startWorker("before prepare 1", "stop");
       const handle = await world.start("frozen", "ALTER TABLE ledger ADD COLUMN frozen int");
       await frozen.reached("before prepare 1");
@@ -64,12 +74,18 @@ export function testKills(points: readonly string[]): void {
       frozen.signal("SIGCONT");
       const again = await world.start("awake", "ALTER TABLE ledger ADD COLUMN awake int");
       await resultOf(again);
-      assert.equal(await world.expectAllOrNone("frozen", "frozen", [FOREIGN]), "all");
-      assert.equal(await world.expectAllOrNone("awake", "awake", [FOREIGN]), "all");
+      assert.equal(await world.expectAllOrNone("frozen", "frozen"), "all");
+      assert.equal(await world.expectAllOrNone("awake", "awake"), "all");
       await world.endWorkers();
     });
+  });
+}
 
-    it("whose workflow was terminated leaves what the next run of the same migration ends", async () => {
+/** Defines the test of a workflow that was terminated between the votes and the decision. */
+export function testTerminated(): void {
+  describe("a migration", { timeout: 300_000 }, () => {
+    it("whose workflow was terminated leaves what its next run ends", async () => {
+      const world = await createMigrateWorld();
       const point = "after prepare everywhere";
       const worker = await world.startWorker(point);
       const sql = "ALTER TABLE ledger ADD COLUMN terminated int";
@@ -83,11 +99,7 @@ export function testKills(points: readonly string[]): void {
       assert.notEqual(left.length, 0);
       await world.startWorker();
       await resultOf(await world.start("terminated", sql));
-      assert.equal(await world.expectAllOrNone("terminated", "terminated", [FOREIGN]), "all");
-    });
-
-    it("leaves what others have prepared to them", async () => {
-      for (const island of world.islands) await island.rows(`COMMIT PREPARED '${FOREIGN} ${island.name}'`);
+      assert.equal(await world.expectAllOrNone("terminated", "terminated"), "all");
     });
   });
 }

@@ -1,0 +1,3 @@
+import { testServerCrashes } from "./servers.ts";
+
+testServerCrashes(["after execute", "after commit 1"]);
