@@ -32,7 +32,7 @@ class DebugViewsBusyError extends ShardferryError {
  */
 export async function cleanUp(step: Step, input: CleanUpInput): Promise<StepReport> {
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
-  const report = await dropReplication(step, input.leftover ?? step.schema);
+  const report = await dropReplication(step);
   const failures: string[] = [];
   if (step.input.kind === "move" && input.leftover) {
     const sides = [

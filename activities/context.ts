@@ -91,9 +91,18 @@ export class Step extends Attempt {
     );
   }
 
-  /** Ends what an earlier attempt of this workflow left running on an island. */
-  async endOrphans(island: IslandName): Promise<void> {
-    await this.endSessions(island, this.names.slot);
+  /** Ends what an earlier attempt of this workflow, or the run of the given name, left running on an island. */
+  async endOrphans(island: IslandName, name = this.names.slot): Promise<void> {
+    await this.endSessions(island, name);
+  }
+
+  /** Reads from an island something that takes seconds where a shard has thousands of tables. */
+  async reading<T>(island: IslandName, read: () => Promise<T>): Promise<T> {
+    const look = async (client: ClientBase): Promise<StepProgress> => {
+      await client.query("SELECT");
+      return { note: `reads the catalogs of ${island}` };
+    };
+    return this.watched(island, look, read);
   }
 
   /**
@@ -112,9 +121,10 @@ export class Step extends Attempt {
         await client.query("SELECT pg_cancel_backend(pid) FROM unnest($1::int[]) pid", [[...backends]]);
       else this.beat(await look(client));
     };
+    const over = once(finished.signal, "abort");
     const watching = (async () => {
       while (!finished.signal.aborted) {
-        await Promise.race([delay(POLL_MS), once(finished.signal, "abort")]);
+        await Promise.race([delay(POLL_MS), over]);
         // A look that fails (the server restarts) is no heartbeat, and the next one may work again.
         if (!finished.signal.aborted)
           await this.deps.islands.withClient(island, lookOnce).catch(() => undefined);

@@ -3,11 +3,12 @@ import type { ClientBase } from "pg";
 import { ShardferryError } from "../src/errors.ts";
 import { cachedDump, dumpSchema, type SchemaDump } from "../src/postgres/dump.ts";
 import { schemaFingerprint } from "../src/postgres/fingerprint.ts";
+import { restoreIdentitySql } from "../src/postgres/identities.ts";
 import { markOf } from "../src/postgres/names.ts";
 import { inWordsOf } from "../src/postgres/older-server.ts";
-import { ident, literal } from "../src/postgres/quote.ts";
+import { ident, literal, qualified } from "../src/postgres/quote.ts";
 import { keyStatements, type Statement } from "../src/postgres/statements.ts";
-import type { StepProgress, StructureReport } from "../workflows/contract.ts";
+import type { StructureReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { makeRoom } from "./half-made-copy.ts";
 import { leaseShard } from "./leases.ts";
@@ -49,12 +50,17 @@ export async function createStructure(step: Step): Promise<StructureReport> {
   const keys = step.input.plan.copyMethod === "tablesync" ? keyStatements(dump.postData) : [];
   const preData = await inWordsOf(step.input.plan.destination.serverMajor, dump.preData);
   const statements = [...preData.filter((statement) => !isSchemaItself(statement)), ...keys];
+  const identities = step.input.plan.identityOverrides.flatMap(({ table, was }) =>
+    was === "i" ? [] : [restoreIdentitySql(qualified(schema, table), was)],
+  );
   await step.session(step.to, {}, async (client) => {
     await step.ensureCurrent();
-    await makeRoom(step, client);
     await dropEarlierRuns(step);
+    await makeRoom(step, client);
     await createSchema(client, step, dump.preData);
     await runInBatches(client, statements, step);
+    // The source's own, also where a move that was terminated has left another there.
+    if (identities.length > 0) await client.query(identities.join(";\n"));
   });
   await flushDestination(step);
   return {
@@ -69,14 +75,8 @@ export async function createStructure(step: Step): Promise<StructureReport> {
 export function structureOf(step: Step, fingerprint = step.input.fingerprint): Promise<SchemaDump> {
   const { islands } = step.deps;
   const { serverMajor } = step.input.plan.source;
-  const alive = async (client: ClientBase): Promise<StepProgress> => {
-    await client.query("SELECT");
-    return { note: `pg_dump reads the catalogs of ${step.from}` };
-  };
   return cachedDump(step.runId, fingerprint, () =>
-    step.watched(step.from, alive, () =>
-      dumpSchema(islands.dsn(step.from), step.schema, serverMajor, step.signal),
-    ),
+    step.reading(step.from, () => dumpSchema(islands.dsn(step.from), step.schema, serverMajor, step.signal)),
   );
 }
 

@@ -42,7 +42,7 @@ export async function finishCopy(step: Step): Promise<SwitchReport> {
       return;
     }
     leftover = name && name.free;
-    const facts = await readFacts(source, step.schema);
+    const facts = await step.reading(step.from, () => readFacts(source, step.schema));
     if (!comment?.endsWith(IN_STEP)) {
       const fingerprint = await schemaFingerprint(source, step.schema);
       if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
@@ -51,7 +51,7 @@ export async function finishCopy(step: Step): Promise<SwitchReport> {
       const inStep = literal(`${comment}${IN_STEP}`);
       await destination.query(`COMMENT ON SCHEMA ${ident(step.schema)} IS ${inStep}`);
     }
-    await dropReplication(step, step.schema);
+    await dropReplication(step);
     const values = await readSequenceValues(source, step.schema, facts.sequences);
     await destination.query("BEGIN");
     await copyLocked(step, facts, source, destination, step.schema);

@@ -82,7 +82,7 @@ async function withPlan<T>(
       // Awaited below; when something else fails first, this must not count as unhandled.
       current.catch(() => undefined);
       const { workflowId, runId, schema } = step;
-      const facts = await readFacts(source, schema);
+      const facts = await step.reading(step.from, () => readFacts(source, schema));
       const leftover = await findCopyName(source, schema, "old", step.scheduledAt);
       const sourceLib = await libSchemaOf(source, step.from);
       const destinationLib = await libSchemaOf(destination, step.to);
@@ -92,8 +92,10 @@ async function withPlan<T>(
       ].reduce((a, b) => (a > b ? a : b));
       await Promise.all([ensureDurable(source), ensureDurable(destination)]);
       // Plans the statements of the locked part once, so that the lock does not wait for a planner.
-      await schemaFingerprint(source, schema);
-      await readSequenceValues(source, schema, facts.sequences);
+      await step.reading(step.from, async () => {
+        await schemaFingerprint(source, schema);
+        await readSequenceValues(source, schema, facts.sequences);
+      });
       if ((await current).cancelled) await step.awaitCancellation();
       const entry = { schema, shard: input.move.shard, workflowId, runId, epoch: String(epoch + 1n) };
       const { maxWriteBlockMs } = input.move;
@@ -124,7 +126,9 @@ async function withPlan<T>(
 /** Brings the destination close before the lock: what is left under it is a matter of milliseconds. */
 async function catchUp(plan: SwitchPlan): Promise<void> {
   const { step } = plan;
-  const fingerprint = await schemaFingerprint(plan.sourceObserver, step.schema);
+  const fingerprint = await step.reading(step.from, () =>
+    schemaFingerprint(plan.sourceObserver, step.schema),
+  );
   if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
   const trouble = new ReplicationTrouble(step);
   for (;;) {

@@ -2,9 +2,12 @@ import { Context } from "@temporalio/activity";
 
 import { RefusedError, ShardferryError } from "../src/errors.ts";
 import { toConninfo } from "../src/postgres/dsn.ts";
+import { type OverriddenTable, overriddenTables } from "../src/postgres/identities.ts";
 import type { Islands } from "../src/postgres/islands.ts";
+import { namesBegin } from "../src/postgres/names.ts";
 import { readTables, type Table } from "../src/postgres/tables.ts";
 import type { Plan, ReplicationInput } from "../workflows/contract.ts";
+import { Attempt, type Deps } from "./attempt.ts";
 import { type Check, type CheckContext, readServer, type Server } from "./checks/context.ts";
 import { outsideObjects, roles, tablespaces } from "./checks/dependencies.ts";
 import { crossSchemaLinks } from "./checks/links.ts";
@@ -23,7 +26,6 @@ import {
 import { activation, largeObjects, lockedCopies, moneyFormat, needsLockedCopy } from "./checks/shard.ts";
 import { olderServerUnderstands } from "./checks/trial.ts";
 import { warnings } from "./checks/warnings.ts";
-import type { Deps } from "./context.ts";
 
 /** What preflight is asked about; the same for `doctor`. */
 export interface PreflightInput {
@@ -41,8 +43,12 @@ const DIRECT_COPY_BYTES = 1 << 30;
 /** Finds every reason to refuse before anything is created, and decides how the rows are copied. */
 export async function preflight(deps: Deps, input: PreflightInput): Promise<Plan> {
   const context = Context.current();
+  const attempt = new Attempt(deps);
   const { workflowId } = context.info.workflowExecution!;
-  const { problems, plan } = await inspect(deps.islands, input, workflowId, () => context.heartbeat());
+  const { problems, plan } = await inspect(deps.islands, input, workflowId, {
+    checked: () => context.heartbeat(),
+    isOver: (runId) => attempt.isOver(runId),
+  });
   if (problems.length > 0) throw new RefusedError(problems);
   return plan!;
 }
@@ -50,13 +56,16 @@ export async function preflight(deps: Deps, input: PreflightInput): Promise<Plan
 /**
  * Runs every check and answers all problems together; the plan is there when there are none.
  *
- * @param checked called after each check that came to its end.
+ * `checked` is called after each check that came to its end; `isOver` tells of a run of the workflow whether it has ended.
  */
 export async function inspect(
   islands: Islands,
   input: PreflightInput,
   workflowId: string,
-  checked: () => void = () => undefined,
+  {
+    checked = () => undefined,
+    isOver: over = () => Promise.resolve(false),
+  }: { checked?: () => void; isOver?: CheckContext["isOver"] } = {},
 ): Promise<{ problems: string[]; plan: Plan | null }> {
   const { from, to, schema } = input.request;
   return islands.withClient(from, (source) =>
@@ -65,7 +74,10 @@ export async function inspect(
         readServer(source, from),
         readServer(destination, to),
       ]);
-      const tables = await readTables(source, schema);
+      const tables = asBeforeEarlierRuns(
+        await readTables(source, schema),
+        await overriddenTables(source, namesBegin(workflowId, schema)),
+      );
       const base = {
         ...input,
         workflowId,
@@ -76,6 +88,7 @@ export async function inspect(
         to: toServer,
         tables,
         alive: checked,
+        isOver: over,
       };
       const fatal = await runChecks([different, schemas, versions], base, checked);
       // Without the schema, or on one and the same database, the other checks have nothing to look at.
@@ -85,6 +98,15 @@ export async function inspect(
       return { problems, plan: await planOf(base, fromServer, toServer) };
     }),
   );
+}
+
+/** A run of this move that was terminated may have left tables at REPLICA IDENTITY FULL. */
+function asBeforeEarlierRuns(tables: Table[], overridden: readonly OverriddenTable[]): Table[] {
+  const former = new Map(overridden.map(({ oid, was }) => [oid, was]));
+  return tables.map((table) => {
+    const was = former.get(table.oid);
+    return was === undefined ? table : { ...table, replicaIdentity: was, hasIdentity: false };
+  });
 }
 
 function checksOf({ islands, request }: CheckContext): Check[] {

@@ -1,6 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { toConninfo } from "../src/postgres/dsn.ts";
+import { recordSql } from "../src/postgres/identities.ts";
 import { withLockRetry } from "../src/postgres/locks.ts";
 import { qualified } from "../src/postgres/quote.ts";
 import { ensureSlot, ensureSubscription, publicationSql } from "../src/postgres/replication.ts";
@@ -24,7 +25,7 @@ export async function subscribe(step: Step): Promise<StepReport> {
   const done = [
     await step.session(step.from, {}, async (client) => {
       await step.ensureCurrent();
-      await setIdentities(step, client);
+      await setIdentities(step, client, tables);
       return publish(step, client, tables);
     }),
   ];
@@ -42,9 +43,25 @@ export async function publishedTables(step: Step): Promise<Table[]> {
   return tables.filter((table) => table.kind === "r" && !locked.has(table.name));
 }
 
-/** Must come before the publication: publishing a table without identity fails the application's updates. */
-async function setIdentities(step: Step, client: ClientBase): Promise<void> {
-  for (const { table } of step.input.plan.identityOverrides) {
+/**
+ * Must come before the tables are published, since publishing one without identity fails the application's updates;
+ * and after it is recorded what the identities were.
+ */
+async function setIdentities(step: Step, client: ClientBase, tables: readonly Table[]): Promise<void> {
+  const overrides = step.input.plan.identityOverrides;
+  if (overrides.length === 0) return;
+  const { rowCount } = await client.query("SELECT FROM pg_publication WHERE pubname = $1", [
+    step.names.publication,
+  ]);
+  if (!rowCount) {
+    const oids = new Map(tables.map(({ name, oid }) => [name, oid]));
+    const known = overrides.flatMap(({ table, was }) => {
+      const oid = oids.get(table);
+      return oid === undefined || was === "i" ? [] : [{ oid, was }];
+    });
+    await client.query(recordSql(step.names.publication, known));
+  }
+  for (const { table } of overrides) {
     const full = `ALTER TABLE ONLY ${qualified(step.schema, table)} REPLICA IDENTITY FULL`;
     await withLockRetry(client, full, step, (use) => step.onSource(use));
   }

@@ -38,7 +38,9 @@ export class ReplicationTrouble {
     await ensureSlotLives(step);
     if (performance.now() - this.#lookedAt < EVERY_MS) return this.#reason;
     this.#lookedAt = performance.now();
-    const fingerprint = await step.onSource((client) => schemaFingerprint(client, step.schema));
+    const fingerprint = await step.reading(step.from, () =>
+      step.onSource((client) => schemaFingerprint(client, step.schema)),
+    );
     if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
     this.#reason = await this.#applyTrouble();
     return this.#reason;

@@ -3,8 +3,8 @@ import type { ClientBase } from "pg";
 import { ShardferryError } from "../src/errors.ts";
 import { dropCachedDump } from "../src/postgres/dump.ts";
 import { withLockRetry } from "../src/postgres/locks.ts";
-import { namesBegin } from "../src/postgres/names.ts";
-import { ident, qualified } from "../src/postgres/quote.ts";
+import { namesBegin, replicationNames, runOfMark } from "../src/postgres/names.ts";
+import { ident } from "../src/postgres/quote.ts";
 import {
   disableSubscription,
   dropPublication,
@@ -12,7 +12,9 @@ import {
   dropSubscription,
   idlePublishers,
   idleSubscriptions,
+  type RunLocked,
 } from "../src/postgres/replication.ts";
+import { readSchema } from "../src/postgres/tables.ts";
 import type { StepReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { dropOwnCopy } from "./half-made-copy.ts";
@@ -33,7 +35,7 @@ class AlreadySwitchedError extends ShardferryError {
 export async function undoReplication(step: Step): Promise<StepReport> {
   await step.endOrphans(step.from);
   await ensureNotLeft(step);
-  return dropReplication(step, step.schema);
+  return dropReplication(step);
 }
 
 /** To be asked after the sessions of a switch are ended: until then one of them may be about to commit. */
@@ -42,20 +44,19 @@ async function ensureNotLeft(step: Step): Promise<void> {
 }
 
 /**
- * Drops subscription, slot and publication, and restores the replica identities of the source's tables,
+ * Drops subscription, slot and publication, and with it restores the replica identities of the source's tables,
  * which may stand in a renamed schema by now. The source is freed first and also when the destination is
  * away, since a slot left behind fills its disk; the subscription goes last, because from it the slots
  * that its tablesync workers may have left are known.
  */
-export async function dropReplication(step: Step, sourceSchema: string): Promise<StepReport> {
+export async function dropReplication(step: Step): Promise<StepReport> {
   const { names } = step;
   const disabled = await settled(
     step.onDestination((client) => disableSubscription(client, names.subscription)),
   );
   await step.onSource(async (client) => {
     await dropSlots(client, names.slot, disabled.ok ? disabled.value : null);
-    await dropPublication(client, names.publication);
-    await restoreIdentities(client, step, sourceSchema);
+    await dropPublication(client, names.publication, lockedRunner(step, client));
   });
   if (!disabled.ok) throw disabled.error;
   await step.onDestination((client) => dropSubscription(client, names.subscription));
@@ -77,12 +78,14 @@ export async function dropStructure(step: Step): Promise<StepReport> {
 
 /**
  * Drops what runs of this workflow that were terminated have left under names of their own: a slot that
- * nobody reads fills the source's disk. What is at work is left alone.
+ * nobody reads fills the source's disk. What is at work is left alone, unless Temporal knows its run to be over.
  */
 export async function dropEarlierRuns(step: Step): Promise<void> {
   const begin = namesBegin(step.workflowId, step.schema);
+  const over = await step.onDestination((client) => runThatIsOver(client, step));
+  if (over !== null) await Promise.all([step.endOrphans(step.from, over), step.endOrphans(step.to, over)]);
   const patterns = await step.onDestination(async (client) => {
-    const names = await idleSubscriptions(client, begin, step.names.subscription);
+    const names = await idleSubscriptions(client, begin, step.names.subscription, over);
     const found: string[] = [];
     for (const name of names) {
       const pattern = await disableSubscription(client, name);
@@ -92,29 +95,26 @@ export async function dropEarlierRuns(step: Step): Promise<void> {
     return found;
   });
   await step.onSource(async (client) => {
-    const { slots, publications } = await idlePublishers(client, begin, step.names.slot);
+    const { slots, publications } = await idlePublishers(client, begin, step.names.slot, over);
     for (const pattern of patterns) await dropSlots(client, "", pattern);
     for (const slot of slots) await dropSlots(client, slot, null);
-    for (const publication of publications) await dropPublication(client, publication);
+    for (const publication of publications)
+      await dropPublication(client, publication, lockedRunner(step, client));
   });
 }
 
-/** Gives the tables without a key the replica identity back that they had before the move. */
-async function restoreIdentities(client: ClientBase, step: Step, schema: string): Promise<void> {
-  const WORDS = { d: "DEFAULT", n: "NOTHING" } as const;
-  for (const { table, was } of step.input.plan.identityOverrides) {
-    const name = qualified(schema, table);
-    const { rows } = await client.query<{ now: string }>(
-      // Where somebody else publishes it, the table without key must keep it: else its updates fail.
-      `SELECT relreplident AS now FROM pg_class WHERE oid = to_regclass($1)
-         AND oid NOT IN (SELECT prrelid FROM pg_publication_rel)`,
-      [name],
-    );
-    if (rows[0]?.now !== "f" || was === "i") continue;
-    const restore = `ALTER TABLE ONLY ${name} REPLICA IDENTITY ${WORDS[was]}`;
-    await withLockRetry(client, restore, step, (use) => step.onSource(use));
-  }
+/** What the run that made the half-made copy on the destination calls its objects, if Temporal knows it to be over. */
+async function runThatIsOver(client: ClientBase, step: Step): Promise<string | null> {
+  const { comment } = await readSchema(client, step.schema);
+  const run = runOfMark(comment, step.workflowId);
+  if (run === null || run === step.runId || !(await step.isOver(run))) return null;
+  return replicationNames(step.workflowId, run, step.schema).slot;
 }
+
+const lockedRunner =
+  (step: Step, client: ClientBase): RunLocked =>
+  (sql) =>
+    withLockRetry(client, sql, step, (use) => step.onSource(use));
 
 type Settled<T> = { ok: true; value: T } | { ok: false; error: unknown };
 

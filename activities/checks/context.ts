@@ -19,6 +19,8 @@ export interface CheckContext {
   tables: Table[];
   /** To be called from time to time by a check that takes seconds, after something was seen to work. */
   alive: () => void;
+  /** True when Temporal knows a run of this workflow, and that it has ended. */
+  isOver: (runId: string) => Promise<boolean>;
 }
 
 /** One side, with the facts that several checks need. */

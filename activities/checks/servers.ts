@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { ClientBase } from "pg";
 
 import { findPgDump } from "../../src/postgres/binaries.ts";
-import { namesBegin, runOfMark } from "../../src/postgres/names.ts";
+import { namesBegin, replicationNames, runOfMark } from "../../src/postgres/names.ts";
 import { runWithConninfo } from "../../src/postgres/replication.ts";
 import { readSchema } from "../../src/postgres/tables.ts";
 import type { Check, Server } from "./context.ts";
@@ -164,21 +164,33 @@ export const schemas: Check = async ({ source, destination, request, from, to, w
 };
 
 /** Somebody else's replication under our names: the same move, started in another Temporal namespace. */
-export const foreignReplication: Check = async ({ source, destination, request, workflowId, from, to }) => {
+export const foreignReplication: Check = async ({
+  source,
+  destination,
+  request,
+  workflowId,
+  from,
+  to,
+  isOver,
+}) => {
   const begin = namesBegin(workflowId, request.schema);
+  // What a run of ours that was terminated has left is dropped before anything is created.
+  const run = runOfMark((await readSchema(destination, request.schema)).comment, workflowId);
+  const over =
+    run !== null && (await isOver(run)) ? replicationNames(workflowId, run, request.schema).slot : "";
   const busy = async (client: ClientBase, sql: string): Promise<boolean> =>
-    (await client.query(sql, [begin])).rowCount !== 0;
+    (await client.query(sql, [begin, over])).rowCount !== 0;
   const taken = [
     [
       from,
       source,
-      `SELECT FROM pg_replication_slots WHERE starts_with(slot_name, $1) AND active AND database = current_database()`,
+      `SELECT FROM pg_replication_slots WHERE starts_with(slot_name, $1) AND slot_name <> $2 AND active AND database = current_database()`,
     ],
     [
       to,
       destination,
       `SELECT FROM pg_stat_subscription JOIN pg_subscription s ON s.oid = subid JOIN pg_database d ON d.oid = s.subdbid
-       WHERE starts_with(s.subname, $1) AND pid IS NOT NULL AND d.datname = current_database()`,
+       WHERE starts_with(s.subname, $1) AND s.subname <> $2 AND pid IS NOT NULL AND d.datname = current_database()`,
     ],
   ] as const satisfies readonly (readonly [Server, ClientBase, string])[];
   const problems: string[] = [];

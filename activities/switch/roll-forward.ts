@@ -51,7 +51,7 @@ async function arrive(
   source: pg.Client,
   destination: pg.Client,
 ): Promise<void> {
-  const facts = await readFacts(source, left.leftover);
+  const facts = await step.reading(step.from, () => readFacts(source, left.leftover));
   await waitForPosition(step, left, destination);
   const lib = await libSchemaOf(destination, step.to);
   const { schema, workflowId, runId } = step;

@@ -4,6 +4,7 @@ import { findLibSchema, isCurrent } from "../install.ts";
 import { activeShardsSql, findSqlApi } from "../layout/api.ts";
 import { findPgDump } from "../postgres/binaries.ts";
 import type { ConnectedIsland } from "../postgres/discover.ts";
+import { overriddenTables, restoreIdentitySql } from "../postgres/identities.ts";
 import { MARK_PREFIX, OBJECT_PREFIX } from "../postgres/names.ts";
 import type { Finding } from "./doctor.ts";
 
@@ -104,6 +105,13 @@ async function checkLeftovers({ client }: ConnectedIsland, say: Say): Promise<vo
     say(
       "warning",
       `replication slot ${name} is not in use and keeps WAL: \`shardferry cleanup\` drops it, if its move does not run any more`,
+    );
+  }
+  for (const { name, was, publication } of await overriddenTables(client, OBJECT_PREFIX)) {
+    say(
+      "warning",
+      `table ${name} has REPLICA IDENTITY FULL for the move of publication ${publication}: if that move does not run any more ` +
+        `(shardferry status), DROP PUBLICATION ${publication}; ${restoreIdentitySql(name, was)}`,
     );
   }
   const halves = await client.query<{ name: string }>(

@@ -26,8 +26,10 @@ export interface SessionOptions {
   replication?: boolean;
 }
 
-/** The name of an island is not in the settings of this process. */
+/** The name of an island is not in the settings of this process; another worker may know it, or be started. */
 export class UnknownIslandError extends ShardferryError {
+  override readonly retryable = true;
+
   constructor(name: IslandName, known: readonly IslandName[]) {
     super(
       "unknown_island",

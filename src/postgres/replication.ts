@@ -1,19 +1,26 @@
+import { setTimeout as delay } from "node:timers/promises";
+
 import type { ClientBase } from "pg";
 
+import { overriddenTables, restoreIdentitySql } from "./identities.ts";
+import { withLockRetry } from "./locks.ts";
 import { ident, literal, qualified } from "./quote.ts";
 import type { Table } from "./tables.ts";
 
-/** The statement that publishes the given tables, each by itself (ONLY); null when the publication is there. */
+/** The statement that publishes the given tables, each by itself (ONLY); null when they are published. */
 export async function publicationSql(
   client: ClientBase,
   name: string,
   schema: string,
   tables: readonly Table[],
 ): Promise<string | null> {
-  const { rowCount } = await client.query("SELECT FROM pg_publication WHERE pubname = $1", [name]);
-  if (rowCount) return null;
+  const { rows } = await client.query<{ filled: boolean }>(
+    `SELECT EXISTS (SELECT FROM pg_publication_rel WHERE prpubid = p.oid) AS filled FROM pg_publication p WHERE pubname = $1`,
+    [name],
+  );
   const list = tables.map((table) => `ONLY ${qualified(schema, table.name)}`).join(", ");
-  return `CREATE PUBLICATION ${ident(name)}${list && ` FOR TABLE ${list}`}`;
+  if (!rows[0]) return `CREATE PUBLICATION ${ident(name)}${list && ` FOR TABLE ${list}`}`;
+  return rows[0].filled || list === "" ? null : `ALTER PUBLICATION ${ident(name)} ADD TABLE ${list}`;
 }
 
 /**
@@ -129,27 +136,37 @@ export async function disableSubscription(client: ClientBase, name: string): Pro
   return rows[0].syncSlots;
 }
 
-/** The subscriptions of this database whose names begin so and that no worker works for; without `own`. */
-export async function idleSubscriptions(client: ClientBase, begin: string, own: string): Promise<string[]> {
+/** The subscriptions of this database whose names begin so: `over`, and those that no worker works for; without `own`. */
+export async function idleSubscriptions(
+  client: ClientBase,
+  begin: string,
+  own: string,
+  over: string | null,
+): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT subname AS name FROM pg_subscription
      WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
        AND starts_with(subname, $1) AND subname <> $2
-       AND NOT EXISTS (SELECT FROM pg_stat_subscription s WHERE s.subid = pg_subscription.oid AND s.pid IS NOT NULL)`,
-    [begin, own],
+       AND (subname = $3
+         OR NOT EXISTS (SELECT FROM pg_stat_subscription s WHERE s.subid = pg_subscription.oid AND s.pid IS NOT NULL))`,
+    [begin, own, over],
   );
   return rows.map((row) => row.name);
 }
 
-/** The slots of this database whose names begin so and that nobody reads, and their publications; without `own`. */
+/**
+ * The slots of this database whose names begin so, and their publications: `over`, and those that nobody reads;
+ * without `own`.
+ */
 export async function idlePublishers(
   client: ClientBase,
   begin: string,
   own: string,
+  over: string | null,
 ): Promise<{ slots: string[]; publications: string[] }> {
   const { rows } = await client.query<{ slots: string[]; publications: string[] }>(
     `WITH slot AS (
-       SELECT slot_name AS name, active FROM pg_replication_slots
+       SELECT slot_name AS name, active AND slot_name IS DISTINCT FROM $3 AS active FROM pg_replication_slots
        WHERE database = current_database() AND starts_with(slot_name, $1) AND slot_name <> $2
      )
      SELECT
@@ -157,7 +174,7 @@ export async function idlePublishers(
        ARRAY(SELECT pubname::text FROM pg_publication
              WHERE starts_with(pubname, $1) AND pubname <> $2
                AND pubname NOT IN (SELECT name FROM slot WHERE active)) AS publications`,
-    [begin, own],
+    [begin, own, over],
   );
   return rows[0]!;
 }
@@ -167,8 +184,29 @@ export async function dropSubscription(client: ClientBase, name: string): Promis
   await client.query(`DROP SUBSCRIPTION IF EXISTS ${ident(name)}`);
 }
 
-/** Drops the publication, if it is there. */
-export async function dropPublication(client: ClientBase, name: string): Promise<void> {
+/** Runs a statement that needs a lock on live tables. */
+export type RunLocked = (sql: string) => Promise<void>;
+
+/**
+ * Drops the publication, if it is there, and gives its tables the replica identity back that they had before: after
+ * they are published no more, since without identity their updates would fail, and before the record of it goes.
+ */
+export async function dropPublication(
+  client: ClientBase,
+  name: string,
+  runLocked: RunLocked = (sql) => withLockRetry(client, sql, { pause: delay, beat: () => undefined }, null),
+): Promise<void> {
+  const overridden = (await overriddenTables(client, name)).filter(({ publication }) => publication === name);
+  for (const { oid, name: table, was } of overridden) {
+    const { rows } = await client.query<{ own: boolean; others: boolean }>(
+      `SELECT bool_or(p.pubname = $2) AS own, bool_or(p.pubname <> $2) AS others
+       FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = $1`,
+      [oid, name],
+    );
+    if (rows[0]!.own) await runLocked(`ALTER PUBLICATION ${ident(name)} DROP TABLE ONLY ${table}`);
+    // Where somebody else publishes it, the table without key must keep it: else its updates fail.
+    if (!rows[0]!.others) await runLocked(restoreIdentitySql(table, was));
+  }
   await client.query(`DROP PUBLICATION IF EXISTS ${ident(name)}`);
 }
 

@@ -26,6 +26,8 @@ const NEVER_GIVE_UP = new Set([
   "release shards",
 ]);
 
+const UNKNOWN_ISLAND_RETRY = "500ms";
+
 /** Turns whatever an activity threw into the failure that the history keeps: typed, redacted, with its island. */
 export function toFailure(error: unknown, activity: string, redact: (text: string) => string): Error {
   if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
@@ -35,12 +37,14 @@ export function toFailure(error: unknown, activity: string, redact: (text: strin
     message: redact(describe(error)),
     type: typeOf(error),
     nonRetryable: !retryable,
+    // Another worker may take the very next attempt, and will sooner or later.
+    ...(error instanceof UnknownIslandError ? { nextRetryDelay: UNKNOWN_ISLAND_RETRY } : {}),
   });
 }
 
 /** True for an error after which the same step may well succeed. */
 export function isRetryable(error: unknown, activity = ""): boolean {
-  if (error instanceof UnknownIslandError) return !["preflight", "lease shards"].includes(activity);
+  if (error instanceof UnknownIslandError) return activity !== "lease shards";
   if (error instanceof ShardferryError) return error.retryable;
   if (!(error instanceof Error)) return false;
   const { code } = error as { code?: unknown };
