@@ -1,10 +1,14 @@
-import { bytesOfLsn, type Lag, LagClock, readStanding, type Standing } from "../src/postgres/lag.ts";
+import {
+  type Lag,
+  LagClock,
+  reachedBySubscription,
+  readStanding,
+  type Standing,
+  SUBSCRIPTION,
+} from "../src/postgres/lag.ts";
 import type { IslandName, ReplicaLag, StepReport } from "../workflows/contract.ts";
 import { POLL_MS, type Step } from "./context.ts";
 import { ReplicationTrouble } from "./trouble.ts";
-
-/** Name under which the move's own subscription stands among the replicas. */
-const SUBSCRIPTION = "subscription";
 
 type Follower = ReplicaLag & Lag;
 
@@ -21,7 +25,9 @@ export async function waitForLag(step: Step, subscription: boolean): Promise<Ste
     const [from, to] = await standings(step);
     const followers = [...followersOf(step.from, source, from), ...followersOf(step.to, destination, to)];
     if (subscription) {
-      const lag = source.lagOf(await reachedBySubscription(step));
+      const lag = source.lagOf(
+        await step.onDestination((client) => reachedBySubscription(client, step.names.subscription)),
+      );
       followers.push({ island: step.to, replica: SUBSCRIPTION, ...lag });
     }
     const behind = followers.filter((lag) => !lag.known || lag.seconds > limit);
@@ -57,17 +63,4 @@ function describe(followers: readonly Follower[], limit: number): string {
   const worst = Math.max(0, ...followers.map(({ seconds }) => seconds));
   const of = replicas === 0 ? "no physical replicas; the subscription" : `${replicas} physical replicas`;
   return `${of} at most ${worst.toFixed(1)} s behind (limit ${limit} s)`;
-}
-
-/** The position of the source up to which the subscription's apply worker has applied everything. */
-async function reachedBySubscription(step: Step): Promise<bigint | null> {
-  const { rows } = await step.onDestination((client) =>
-    client.query<{ lsn: string | null }>(
-      `SELECT max(latest_end_lsn) AS lsn FROM pg_stat_subscription
-       WHERE subname = $1 AND relid IS NULL AND pid IS NOT NULL`,
-      [step.names.subscription],
-    ),
-  );
-  const lsn = rows[0]?.lsn;
-  return lsn ? bytesOfLsn(lsn) : null;
 }

@@ -39,6 +39,7 @@ export { type Diagnosis, doctor, doctorMove, type DoctorRequest, type Finding } 
 export { type Drift, drift, type DriftGroup, type DriftRequest, type ShardFix } from "./operations/drift.ts";
 export { factor, type FactorChange, type FactorResult, type ShardSelection } from "./operations/factor.ts";
 export { install, type IslandInstallation } from "./operations/install.ts";
+export { type LagRequest, type ObservedLag, watchLag } from "./operations/lag.ts";
 export { list } from "./operations/list.ts";
 export { migrate, type MigrateRequest, type MigrationPlan, planMigration } from "./operations/migrate.ts";
 export { move, type MoveRequest } from "./operations/move.ts";

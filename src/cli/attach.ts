@@ -7,7 +7,10 @@ import { runWorkflow } from "./run-workflow.ts";
 
 export const attach: Action = {
   define(command) {
-    withDsns(command).argument("[workflow-id]", "what to watch; needed only where several run");
+    withDsns(command).argument(
+      "[workflow-id]",
+      "what to watch, or what has ended; needed only where several run",
+    );
     withExample(command, "shardferry attach move-sh0042");
   },
 
@@ -20,7 +23,12 @@ export const attach: Action = {
       async (open) => {
         const session = await open();
         const watch = await attachTo(session.temporal, args[0]);
-        if (session.temporal.target.embedded && loaded.dsns.length === 0 && !session.hasEmbeddedWorker) {
+        if (
+          watch.endedAt === null &&
+          session.temporal.target.embedded &&
+          loaded.dsns.length === 0 &&
+          !session.hasEmbeddedWorker
+        ) {
           throw new UsageError("Nobody works this off: give --dsns (or DSNS), so that this command can.");
         }
         if (loaded.dsns.length > 0) session.work(loaded.dsns);

@@ -1,4 +1,5 @@
 import { REBALANCE_WORKFLOW_ID } from "../../workflows/contract.ts";
+import { watchLag } from "../operations/lag.ts";
 import type { Session } from "../operations/session.ts";
 import type { SteeringSignal, Watch } from "../operations/watch.ts";
 import { redact } from "../postgres/dsn.ts";
@@ -48,13 +49,19 @@ class Follower<T> {
     this.#view =
       watch.workflowId === REBALANCE_WORKFLOW_ID
         ? new RebalanceView(session.temporal, ownWorker, (line) => this.#hide(line))
-        : new MoveView(ownWorker);
+        : new MoveView(
+            ownWorker,
+            ui.interactive && !watch.endedAt
+              ? (progress, stop) => watchLag(session.dsns, { ...progress, runId: watch.runId }, stop)
+              : null,
+          );
     this.#screen = ui.interactive ? new Screen(ui.progress) : null;
   }
 
   async run(): Promise<Outcome<T>> {
-    const { workflowId, attached } = this.#watch;
-    this.#line({ at: new Date(), text: `${attached ? "attached to" : "started"} ${workflowId}`, sql: [] });
+    const { workflowId, attached, endedAt } = this.#watch;
+    if (endedAt) this.#say(`${workflowId} has ended already, at ${endedAt.toISOString()}`);
+    else this.#say(`${attached ? "attached to" : "started"} ${workflowId}`);
     const stopListening = listen(this.#ui.interactive, {
       interrupt: () => this.#interrupt(),
       goOn: () => this.#goOn(),
@@ -139,11 +146,11 @@ class Follower<T> {
   async #detach(): Promise<Outcome<T>> {
     const { workflowId } = this.#watch;
     if (this.#watch.ended) return this.#watch.outcome();
-    await this.#session.detach(workflowId);
-    throw new DetachedError(
-      `Left ${workflowId} (${this.#why}); it goes on. \`shardferry attach ${workflowId}\` shows it again`,
-      this.#hungUp,
-    );
+    const goesOn = await this.#session.detach(workflowId);
+    const how = goesOn
+      ? `it goes on. \`shardferry attach ${workflowId}\` shows it again`
+      : `the embedded Temporal server is being stopped. The same command line, or \`shardferry attach ${workflowId}\`, goes on with it`;
+    throw new DetachedError(`Left ${workflowId} (${this.#why}); ${how}`, this.#hungUp);
   }
 
   #say(text: string): void {

@@ -16,10 +16,10 @@ function steering(name: string, signal: SteeringSignal, done: string): Action {
     async run({ ui, args, settings }) {
       const loaded = await settings();
       const { Session: Opened } = await import("../operations/session.ts");
-      const { attach } = await import("../operations/steer.ts");
+      const { attachRunning } = await import("../operations/steer.ts");
       const session = await Opened.open(loaded, (line) => ui.say(line));
       try {
-        const watch = await attach(session.temporal, args[0]);
+        const watch = await attachRunning(session.temporal, args[0]);
         await watch.signal(signal);
         await workOffIfNobodyDoes(ui, session, loaded, watch, signal);
         const { workflowId } = watch;

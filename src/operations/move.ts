@@ -11,7 +11,7 @@ import { activeNumbers, findShard, type Places } from "../layout/places.ts";
 import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/discover.ts";
 import { dsnsOf } from "./islands.ts";
 import { opened, type Opening } from "./session.ts";
-import { attachIfSame, findRunning, start } from "./start.ts";
+import { attachIfSame, differencesOf, findLast, type Running, start, watchRunning } from "./start.ts";
 import type { Watch } from "./watch.ts";
 
 /** What a move is asked for; what is missing has the default of the command line. */
@@ -30,7 +30,10 @@ export interface MoveRequest {
 
 export const DEFAULT_MAX_WRITE_BLOCK_MS = 3000;
 
-/** Starts a move, or attaches to the one that runs for the same request. What is wrong is said before it starts. */
+/**
+ * Starts a move, or attaches to the one that runs for the same request, or shows the one that has done it. What is
+ * wrong is said before it starts.
+ */
 export async function move(
   opening: Opening,
   settings: Settings,
@@ -45,17 +48,24 @@ export async function move(
     const { temporal } = session;
     const workflowId = moveWorkflowId(places.schema);
 
-    const running = await findRunning(temporal, workflowId);
-    if (running) {
+    const last = await findLast(temporal, workflowId);
+    if (last?.endedAt === null) {
       // In the middle of its switch a shard may be active nowhere, or already on the destination.
-      const from = given?.name ?? (running.request as Partial<MoveInput>).from ?? "";
+      const from = given?.name ?? fromOf(last);
       const watch = attachIfSame<MoveResult>(
         temporal,
-        running,
+        last,
         moveInput(settings, request, places.schema, from, to.name),
       );
       session.work(dsns);
       return watch;
+    }
+    // Who lost the terminal asks again, and it may be over by then.
+    const done = last?.completed && places.active.length === 1 && places.active[0]!.name === to.name;
+    const asked = done && moveInput(settings, request, places.schema, given?.name ?? fromOf(last), to.name);
+    if (asked && differencesOf(last, asked).length === 0) {
+      session.work(dsns);
+      return watchRunning<MoveResult>(temporal, last);
     }
     const from = await sourceOf(islands, request.shard, places, given, to);
     session.work(dsns);
@@ -67,6 +77,8 @@ export async function move(
     );
   });
 }
+
+const fromOf = ({ request }: Running): IslandName => (request as Partial<MoveInput>).from ?? "";
 
 function moveInput(
   settings: Settings,

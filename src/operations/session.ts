@@ -8,7 +8,7 @@ import type { IslandName } from "../../workflows/contract.ts";
 import type { Settings } from "../config/settings.ts";
 import { type Dsn, toUrl } from "../postgres/dsn.ts";
 import { connectClient, existingTarget, resolveTarget, type Temporal } from "../temporal/connection.ts";
-import { embeddedWorkers, hasDatabase, registerWorker } from "../temporal/state-folder.ts";
+import { embeddedWorkers, hasDatabase, isStopping, registerWorker } from "../temporal/state-folder.ts";
 
 /** Called with lines for the operator: what was started, what is missing. */
 export type Say = (line: string) => void;
@@ -52,6 +52,11 @@ export class Session {
   /** False where there never was a Temporal server, so that nothing can be running. */
   static async mayFind(settings: Settings): Promise<boolean> {
     return hasDatabase(settings.env) || (await existingTarget(settings.env)) !== null;
+  }
+
+  /** The databases that the work is about, as far as this command was told of them. */
+  get dsns(): readonly Dsn[] {
+    return this.#dsns;
   }
 
   /** True when this process or another one of this user works off the tasks of the embedded server. */
@@ -107,10 +112,14 @@ export class Session {
     return (await this.#working).failed;
   }
 
-  /** Leaves a workflow to a process in the background, so that this one can end. */
-  async detach(workflowId: string): Promise<void> {
+  /**
+   * Leaves a workflow to a process in the background, so that this one can end. Answers false when nobody is to go on
+   * with it for now, because the embedded server is being stopped.
+   */
+  async detach(workflowId: string): Promise<boolean> {
     const folder = this.temporal.target.embedded?.folder;
-    if (!folder || !this.#working) return;
+    if (!folder || !this.#working) return true;
+    if (isStopping(folder)) return false;
     const log = openSync(join(folder, "background.log"), "a", 0o600);
     const child = spawn(
       process.execPath,
@@ -127,9 +136,10 @@ export class Session {
     child.unref();
     const deadline = Date.now() + HAND_OVER_MS;
     while (child.exitCode === null && Date.now() < deadline) {
-      if (embeddedWorkers(folder).some(({ pid }) => pid === child.pid)) return;
+      if (embeddedWorkers(folder).some(({ pid }) => pid === child.pid)) return true;
       await sleep(20);
     }
+    return true;
   }
 
   /** Stops the worker of this process, after its running steps, and closes the connection. */

@@ -2,7 +2,7 @@ import { REBALANCE_WORKFLOW_ID } from "../../workflows/contract.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import type { Temporal } from "../temporal/connection.ts";
 import { type Snapshot, takeSnapshot } from "../temporal/snapshot.ts";
-import { findRunning, type Running, watchRunning } from "./start.ts";
+import { findLast, findRunning, type Running, watchRunning } from "./start.ts";
 import type { Watch } from "./watch.ts";
 
 /** The workflows that an operator sees and steers. */
@@ -21,8 +21,14 @@ export async function status(temporal: Temporal, workflowId?: string): Promise<S
   return snapshots.filter(({ running }) => running).sort((a, b) => (a.workflowId < b.workflowId ? -1 : 1));
 }
 
-/** Watches a workflow that runs already; without an id the only one that runs. */
+/** Watches a workflow that runs, or shows what became of one that has ended; without an id the only one that runs. */
 export async function attach(temporal: Temporal, workflowId?: string): Promise<Watch<unknown>> {
+  const last = workflowId === undefined ? null : await findLast(temporal, workflowId);
+  return last ? watchRunning(temporal, last) : attachRunning(temporal, workflowId);
+}
+
+/** Watches a workflow that runs, to steer it; without an id the only one. */
+export async function attachRunning(temporal: Temporal, workflowId?: string): Promise<Watch<unknown>> {
   return watchRunning(temporal, await requireRunning(temporal, workflowId ?? (await onlyRunning(temporal))));
 }
 

@@ -18,6 +18,8 @@ export class Watch<T> {
   readonly runId: string;
   /** True when it ran already. */
   readonly attached: boolean;
+  /** When it had ended, if that was before this watch began. */
+  readonly endedAt: Date | null;
   readonly #temporal: Temporal;
   readonly #handle: WorkflowHandle;
   readonly #read: (raw: unknown, runId: string) => T;
@@ -31,6 +33,7 @@ export class Watch<T> {
     runId: string,
     attached: boolean,
     read: (raw: unknown, runId: string) => T,
+    endedAt: Date | null = null,
   ) {
     this.#temporal = temporal;
     this.#read = read;
@@ -38,6 +41,7 @@ export class Watch<T> {
     this.workflowId = handle.workflowId;
     this.runId = runId;
     this.attached = attached;
+    this.endedAt = endedAt;
     this.#outcome = this.#await();
     // Whoever asks for the outcome gets the error; until then it must not end the process.
     this.#outcome.catch(() => undefined).finally(() => (this.#ended = true));

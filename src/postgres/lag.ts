@@ -34,11 +34,31 @@ export async function readStanding(client: ClientBase): Promise<Standing> {
   return { position: bytesOfLsn(rows[0]!.position), replicas };
 }
 
+/** The position of the source up to which a subscription's apply worker has applied everything; null while none works. */
+export async function reachedBySubscription(
+  client: ClientBase,
+  subscription: string,
+): Promise<bigint | null> {
+  const { rows } = await client.query<{ lsn: string | null }>(
+    `SELECT max(latest_end_lsn) AS lsn FROM pg_stat_subscription
+     WHERE subname = $1 AND relid IS NULL AND pid IS NOT NULL`,
+    [subscription],
+  );
+  const lsn = rows[0]?.lsn;
+  return lsn ? bytesOfLsn(lsn) : null;
+}
+
+/** Name under which a move's own subscription stands among the replicas. */
+export const SUBSCRIPTION = "subscription";
+
 /** How far a follower is behind: exactly, or at least as far as it has been watched. */
 export interface Lag {
   seconds: number;
   known: boolean;
 }
+
+/** Looks that are remembered; of the older half every second one is forgotten then. */
+const MAX_LOOKS = 2000;
 
 /**
  * Tells how long ago an island stood where a follower stands now, by remembering where the island stood at
@@ -46,11 +66,13 @@ export interface Lag {
  * replay, so that one that is stuck looks like one in step.
  */
 export class LagClock {
-  readonly #looks: { at: number; position: bigint }[] = [];
+  #looks: { at: number; position: bigint }[] = [];
 
   /** Remembers a position of the island. */
   note(position: bigint, at = Date.now()): void {
     this.#looks.push({ at, position });
+    if (this.#looks.length > MAX_LOOKS)
+      this.#looks = this.#looks.filter((_, i) => i % 2 === 0 || i > MAX_LOOKS / 2);
   }
 
   /** Until a follower has passed the first position that was noted, nobody knows how far behind it is. */

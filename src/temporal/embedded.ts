@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, openSync, readFileSync, statSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,7 +8,14 @@ import { ShardferryError } from "../errors.ts";
 import { temporalBinary } from "./binary.ts";
 import { withLockFile } from "./lock-file.ts";
 import { endProcess, isAlive, type ProcessId, processId } from "./processes.ts";
-import { databaseFile, embeddedWorkers, readJson, stateFolder, writeJson } from "./state-folder.ts";
+import {
+  databaseFile,
+  embeddedWorkers,
+  markStopping,
+  readJson,
+  stateFolder,
+  writeJson,
+} from "./state-folder.ts";
 
 const HOST = "127.0.0.1";
 const START_TIMEOUT_MS = 30_000;
@@ -68,14 +75,19 @@ export async function ensureServer(
 /** Stops the workers of the embedded server and the server itself; answers what was stopped. */
 export async function stopServer(env: NodeJS.ProcessEnv): Promise<{ workers: number; server: boolean }> {
   const folder = stateFolder(env);
-  const workers = embeddedWorkers(folder).filter(({ pid }) => pid !== process.pid);
-  await Promise.all(workers.map((worker) => endProcess(worker, WORKER_STOP_TIMEOUT_MS)));
-  const server = await withLockFile(join(folder, "start.lock"), async () => {
-    const running = runningServer(env);
-    if (running) await endProcess(running, STOP_TIMEOUT_MS);
-    return running !== null;
-  });
-  return { workers: workers.length, server };
+  const done = markStopping(folder);
+  try {
+    const workers = embeddedWorkers(folder).filter(({ pid }) => pid !== process.pid);
+    await Promise.all(workers.map((worker) => endProcess(worker, WORKER_STOP_TIMEOUT_MS)));
+    const server = await withLockFile(join(folder, "start.lock"), async () => {
+      const running = runningServer(env);
+      if (running) await endProcess(running, STOP_TIMEOUT_MS);
+      return running !== null;
+    });
+    return { workers: workers.length, server };
+  } finally {
+    done();
+  }
 }
 
 async function start(
@@ -119,14 +131,18 @@ function launch(
   env: NodeJS.ProcessEnv,
 ): EmbeddedServer {
   const log = openSync(logFile(folder), "a", 0o600);
+  if (existsSync(databaseFile(folder))) chmodSync(databaseFile(folder), 0o600);
   const args = ["server", "start-dev", "--ip", HOST, "--port", String(port), "--ui-port", String(uiPort)];
   args.push("--db-filename", databaseFile(folder), "--log-level", "error", "--ui-disable-news-fetch");
+  // The database has the requests of all workflows in it: nobody else's to read.
+  const umask = process.umask(0o077);
   const child = spawn(binary, args, {
     detached: true,
     stdio: ["ignore", log, log],
     cwd: folder,
     env: serverEnvironment(env),
   });
+  process.umask(umask);
   closeSync(log);
   child.on("error", () => undefined);
   child.unref();

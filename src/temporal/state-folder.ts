@@ -35,6 +35,20 @@ export function writeJson(path: string, value: unknown): void {
   renameSync(draft, path);
 }
 
+const stoppingFile = (folder: string): string => join(folder, "stopping.json");
+
+/** Notes that this process stops the embedded server, so that nobody starts it again; the returned function ends that. */
+export function markStopping(folder: string): () => void {
+  writeJson(stoppingFile(folder), processId(process.pid)!);
+  return () => rmSync(stoppingFile(folder), { force: true });
+}
+
+/** True while some process stops the embedded server. */
+export function isStopping(folder: string): boolean {
+  const process = readJson<ProcessId>(stoppingFile(folder));
+  return process !== null && isAlive(process);
+}
+
 /** A process that works off the tasks of the embedded server. */
 export interface EmbeddedWorker extends ProcessId {
   /** Serves until it is stopped; the other kind ends with the command that it belongs to. */

@@ -53,6 +53,19 @@ describe("move, with the embedded Temporal server", () => {
     await expectNoLeftovers(islands.b);
   });
 
+  it("shows what has become of a move to whom asks again after its end, by the same command or by attach", async () => {
+    for (const args of [moveArgs(1), ["attach", "move-sh0001"]]) {
+      const { stdout, stderr, status } = await run(args, islands);
+      assert.deepEqual([status, stderr], [0, ""]);
+      assert.match(stdout, /Z move-sh0001 has ended already, at \d{4}-/);
+      assert.match(stdout, /Z lock and switch: switched: "sh0001" is active on/);
+      assert.match(stdout, /Moved sh0001 from|"leftover": "sh0001old_/);
+    }
+    const other = await run(moveArgs(1, "--validate-fks"), islands);
+    assert.equal(other.status, 1);
+    assert.match(other.stderr, /Shard 1 \(sh0001\) is already active on/);
+  });
+
   it("prints one JSON document, with progress on stderr, and logs to a file that only the user can read", async () => {
     const { stdout, stderr, status } = await run([...moveArgs(2), "--json"], islands);
     assert.equal(status, 0);

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
+import stringWidth from "string-width";
+
 import { expectNoLeftovers, waitFor } from "../support/index.ts";
 import {
   activeShards,
@@ -48,6 +50,10 @@ describe("move in a terminal", () => {
       assert.match(screen(command), new RegExp(step));
     }
     assert.match(screen(command), /✔.*tablesync.*copied 1000 rows/);
+    await waitFor(() => /replication lag: .*subscription of 127\.0\.0\.1/.test(screen(command)), {
+      what: "the lag of the subscription",
+    });
+    for (const line of screen(command).split("\r\n")) assert.ok(stringWidth(line) <= 160, line);
     command.press("s");
     command.press("S");
     const { status, stdout } = await command.ended();

@@ -1,16 +1,17 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 
 import { startTemporal, type TemporalServer } from "../../src/sandbox/index.ts";
 import { startOf } from "../../src/temporal/processes.ts";
+import { embeddedWorkers } from "../../src/temporal/state-folder.ts";
 import { waitFor } from "../support/index.ts";
 import { activeShards, createIslands, type Islands, run, start, stateFolder } from "./support.ts";
 
 let islands: Islands;
 before(async () => {
-  islands = await createIslands([1, 2, 3, 4, 5]);
+  islands = await createIslands([1, 2, 3, 4, 5, 6]);
 });
 
 const moveArgs = (shard: number): string[] => [
@@ -131,6 +132,30 @@ describe("the embedded Temporal server", () => {
     assert.match(stdout, /Stopped 1 workers and the embedded Temporal server/);
     assert.equal(startOf(pid), null);
     assert.match((await run(["down"], islands)).stdout, /No embedded Temporal server runs/);
+  });
+
+  it("is not started again by a move that down has stopped, which goes on with the next command", async () => {
+    const stopped = start([...moveArgs(6), "--wait"], islands);
+    await stopped.prints(/waiting for confirmation/);
+    const { pid } = state();
+    assert.equal((await run(["down"], islands)).status, 0);
+    const { stderr } = await stopped.ended();
+    assert.match(stderr, /the embedded Temporal server is being stopped/);
+    assert.deepEqual([state().pid, startOf(pid)], [pid, null]);
+    assert.deepEqual(embeddedWorkers(stateFolder), []);
+
+    const again = start([...moveArgs(6), "--wait"], islands);
+    await again.prints(/attached to move-sh0006/);
+    await again.prints(/waiting for confirmation/);
+    assert.equal((await run(["confirm"], islands)).status, 0);
+    assert.equal((await again.ended()).status, 0);
+    await run(["down"], islands);
+  });
+
+  it("keeps its database for its user alone", async () => {
+    const files = readdirSync(stateFolder).filter((name) => name.startsWith("temporal."));
+    assert.ok(files.includes("temporal.db"));
+    for (const name of files) assert.equal(statSync(join(stateFolder, name)).mode & 0o077, 0, name);
   });
 
   it("runs in the foreground with dev, until ^C", async () => {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { watchLag } from "../../src/operations/lag.ts";
+import { parseDsn } from "../../src/postgres/dsn.ts";
 import { type PostgresServer, startPostgres, startReplica } from "../../src/sandbox/index.ts";
-import { type Progress, progressQuery } from "../../workflows/contract.ts";
+import { moveWorkflowId, type Progress, progressQuery } from "../../workflows/contract.ts";
 import { testIslands, waitFor } from "../support/index.ts";
 import { createWorld, resultOf, waitingFor, type World } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
@@ -20,6 +22,19 @@ const pause = (replica: PostgresServer): Promise<unknown> =>
 const resume = (replica: PostgresServer): Promise<unknown> =>
   replica.withClient((client) => client.query("SELECT pg_wal_replay_resume()"));
 
+/** What the live view shows of the replica, once it is more than a second behind. */
+async function lagOfReplica(world: World, runId: string): Promise<number> {
+  const stop = new AbortController();
+  const { schema, from, to } = world.input();
+  const dsns = [world.a, world.b].map(({ dsn }) => parseDsn(dsn));
+  const request = { workflowId: moveWorkflowId(schema), runId, schema, from, to };
+  for await (const lags of watchLag(dsns, request, stop.signal)) {
+    const lag = lags.find(({ replica }) => replica.startsWith("replica-of-a"));
+    if ((lag?.seconds ?? 0) > 1) return lag!.seconds;
+  }
+  return 0;
+}
+
 describe("a physical replica that does not replay", { timeout: 300_000 }, () => {
   for (const copyMethod of ["direct", "tablesync"] as const) {
     it(`keeps a move from copying (${copyMethod}) until it has caught up, and the move says so`, async () => {
@@ -32,6 +47,7 @@ describe("a physical replica that does not replay", { timeout: 300_000 }, () => 
       const reason = await waitFor(() => waitingFor(handle), { what: "the move to say that it waits" });
       assert.match(reason, /replication lag of at most 1 s: replica-of-a/);
       assert.deepEqual(await world.b.rows("SELECT FROM sh0042.large"), []);
+      assert.ok((await lagOfReplica(world, (await handle.describe()).runId)) > 1);
       await resume(replica);
       const { leftover } = await resultOf(handle);
       await expectSound(ledger);

@@ -1,20 +1,31 @@
+import type { Progress } from "../../../workflows/contract.ts";
+import type { ObservedLag } from "../../operations/lag.ts";
 import type { SteeringSignal } from "../../operations/watch.ts";
 import type { Snapshot } from "../../temporal/snapshot.ts";
 import { render } from "./render.ts";
 import { type Line, Story } from "./story.ts";
 import type { Frame, View } from "./view.ts";
 
+/** Looks again and again, until it is told to stop, how far replicas are behind. */
+type WatchLag = (progress: Progress, stop: AbortSignal) => AsyncIterable<readonly ObservedLag[]>;
+
 /** The view of a move or copy. */
 export class MoveView implements View {
   readonly #story: Story;
+  readonly #watchLag: WatchLag | null;
+  readonly #closed = new AbortController();
   #snapshot: Snapshot | null = null;
+  #lags: readonly ObservedLag[] | null = null;
 
-  constructor(ownWorker: () => boolean) {
+  /** `watchLag` asks the islands themselves: between two steps, and in a pause, nobody else would tell. */
+  constructor(ownWorker: () => boolean, watchLag: WatchLag | null) {
     this.#story = new Story(ownWorker);
+    this.#watchLag = watchLag;
   }
 
   take(snapshot: Snapshot): Line[] {
     this.#snapshot = snapshot;
+    if (this.#lags === null && snapshot.progress?.schema) void this.#followLag(snapshot.progress);
     return this.#story.tell(snapshot);
   }
 
@@ -25,7 +36,8 @@ export class MoveView implements View {
   draw({ colors, ...frame }: Frame): string[] {
     const snapshot = this.#snapshot;
     if (!snapshot) return [];
-    return render({ ...frame, snapshot, idleQueue: this.#story.idleQueue(snapshot) }, colors);
+    const lags = this.#lags ?? [];
+    return render({ ...frame, snapshot, lags, idleQueue: this.#story.idleQueue(snapshot) }, colors);
   }
 
   goOn(): SteeringSignal | null {
@@ -35,6 +47,12 @@ export class MoveView implements View {
   }
 
   close(): void {
-    // It keeps nothing open.
+    this.#closed.abort();
+  }
+
+  async #followLag(progress: Progress): Promise<void> {
+    this.#lags = [];
+    if (!this.#watchLag) return;
+    for await (const lags of this.#watchLag(progress, this.#closed.signal)) this.#lags = lags;
   }
 }

@@ -1,4 +1,5 @@
 import type { MovePhase, Progress, ProgressEvent, StepName } from "../../../workflows/contract.ts";
+import type { ObservedLag } from "../../operations/lag.ts";
 import type { Snapshot } from "../../temporal/snapshot.ts";
 import type { Ui } from "../ui.ts";
 import { duration } from "../units.ts";
@@ -7,6 +8,8 @@ import { idleText, numbersOf, waitOf } from "./story.ts";
 /** What the live view shows besides the snapshot. */
 export interface Frame {
   readonly snapshot: Snapshot;
+  /** What was seen on the islands; empty where this command knows them only by the workflow's words. */
+  readonly lags: readonly ObservedLag[];
   /** The queue whose tasks nobody takes. */
   readonly idleQueue: string | null;
   readonly logFile: string;
@@ -28,7 +31,7 @@ const ENDED: Partial<Record<MovePhase, Mark>> = {
   aborted: ["↩", "yellow"],
 };
 
-/** Draws the live view of a move or copy as lines; those that do not fit in width are cut off by the terminal. */
+/** Draws the live view of a move or copy as lines, of whatever width. */
 export function render(frame: Frame, colors: Ui["colors"]): string[] {
   const { snapshot, rows } = frame;
   const { progress } = snapshot;
@@ -45,7 +48,7 @@ export function render(frame: Frame, colors: Ui["colors"]): string[] {
   for (const { step, failure, attempt } of snapshot.activities) {
     if (failure) lines.push(colors.red(`  ${step}: attempt ${attempt - 1} failed: ${firstLine(failure)}`));
   }
-  lines.push(...lagLines(snapshot, colors), footer(frame, colors));
+  lines.push(...lagLines(frame, colors), footer(frame, colors));
   return lines.slice(0, Math.max(rows - 1, 3));
 }
 
@@ -95,11 +98,15 @@ function durationOf(step: StepName, events: readonly ProgressEvent[], startedAt:
   );
 }
 
-function lagLines({ activities }: Snapshot, colors: Ui["colors"]): string[] {
-  const lags = activities.flatMap(({ details }) => details?.lags ?? []);
+function lagLines({ snapshot, lags: observed }: Frame, colors: Ui["colors"]): string[] {
+  if (!snapshot.running) return [];
+  const told = snapshot.activities.flatMap(({ details }) => details?.lags ?? []);
+  const lags: readonly ObservedLag[] =
+    observed.length > 0 ? observed : told.map((lag) => ({ ...lag, known: true }));
   if (lags.length === 0) return [];
   const shown = lags.map(
-    ({ island, replica, seconds }) => `${replica} of ${island} ${duration(1000 * seconds)}`,
+    ({ island, replica, seconds, known }) =>
+      `${replica} of ${island} ${known ? "" : "more than "}${duration(1000 * seconds)}`,
   );
   return [colors.dim(`  replication lag: ${shown.join(", ")}`)];
 }

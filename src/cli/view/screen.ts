@@ -1,4 +1,6 @@
-/** Clips long lines instead of wrapping them, so that the number of lines drawn is the number of rows taken. */
+import { clip } from "./clip.ts";
+
+/** A terminal made narrower while a block is drawn: the number of lines drawn has to be the number of rows taken. */
 const NO_WRAP = "\x1b[?7l";
 const WRAP = "\x1b[?7h";
 
@@ -16,7 +18,8 @@ export class Screen {
   }
 
   draw(lines: readonly string[]): void {
-    this.#stream.write(`${this.#erase()}${NO_WRAP}${lines.join("\n")}\n${WRAP}`);
+    const clipped = lines.map((line) => clip(line, this.#stream.columns || 80));
+    this.#stream.write(`${this.#erase()}${NO_WRAP}${clipped.join("\n")}\n${WRAP}`);
     this.#drawn = lines.length;
   }
 

@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type { IslandName, ReplicaLag } from "../../workflows/contract.ts";
+import type { Dsn } from "../postgres/dsn.ts";
+import { Islands } from "../postgres/islands.ts";
+import { LagClock, reachedBySubscription, readStanding, SUBSCRIPTION } from "../postgres/lag.ts";
+import { replicationNames } from "../postgres/names.ts";
+
+/** The move or copy whose replication is watched; the ids are those of its `Watch`. */
+export interface LagRequest {
+  workflowId: string;
+  runId: string;
+  schema: string;
+  from: IslandName;
+  to: IslandName;
+}
+
+/** How far a replica, or the subscription, is behind. */
+export interface ObservedLag extends ReplicaLag {
+  /** False until it has passed a position that was seen: it is as far behind as it has been watched, or further. */
+  known: boolean;
+}
+
+const LOOK_EVERY_MS = 1000;
+
+/**
+ * Looks every second, until `stop`, how far every physical replica of both islands and the subscription between them
+ * are behind. What cannot be looked at just then, because a server is away, is left out.
+ */
+export async function* watchLag(
+  dsns: readonly Dsn[],
+  { workflowId, runId, schema, from, to }: LagRequest,
+  stop: AbortSignal,
+): AsyncGenerator<ObservedLag[]> {
+  const islands = new Islands(dsns);
+  const { subscription } = replicationNames(workflowId, runId, schema);
+  const source = new LagClock();
+  const replicasOf = async (island: IslandName, clock: LagClock): Promise<ObservedLag[]> => {
+    const { position, replicas } = await islands.withClient(island, readStanding);
+    clock.note(position);
+    return replicas.map(({ name, reached }) => ({ island, replica: name, ...clock.lagOf(reached) }));
+  };
+  const ofSubscription = async (): Promise<ObservedLag[]> => {
+    const reached = await islands.withClient(to, (client) => reachedBySubscription(client, subscription));
+    return reached === null ? [] : [{ island: to, replica: SUBSCRIPTION, ...source.lagOf(reached) }];
+  };
+  const destination = new LagClock();
+  try {
+    while (!stop.aborted) {
+      const looks = await Promise.allSettled([
+        replicasOf(from, source),
+        replicasOf(to, destination),
+        ofSubscription(),
+      ]);
+      yield looks.flatMap((look) => (look.status === "fulfilled" ? look.value : []));
+      await sleep(LOOK_EVERY_MS, undefined, { signal: stop }).catch(() => undefined);
+    }
+  } finally {
+    await islands.close();
+  }
+}
