@@ -1,8 +1,10 @@
 import type pg from "pg";
 import type { ClientBase } from "pg";
 
+import { undoDefaultPrivileges } from "../src/postgres/default-privileges.ts";
+import { inWordsOf } from "../src/postgres/older-server.ts";
 import { ident, qualified } from "../src/postgres/quote.ts";
-import type { Statement } from "../src/postgres/statements.ts";
+import { grants, type Statement } from "../src/postgres/statements.ts";
 import { readTables } from "../src/postgres/tables.ts";
 import type { StepProgress, StepReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
@@ -25,7 +27,7 @@ const BATCH = 200;
  */
 export async function buildIndexes(step: Step): Promise<StepReport> {
   await step.endOrphans(step.to);
-  const { postData } = await structureOf(step);
+  const { preData, postData } = await structureOf(step);
   const { tables, relations } = await step.onDestination(async (client) => {
     await dropInvalidIndexes(client, step.schema);
     return {
@@ -43,6 +45,7 @@ export async function buildIndexes(step: Step): Promise<StepReport> {
   const rest = postData.filter((statement) => !indexes.includes(statement));
   await runRest(
     step,
+    preData,
     rest,
     tables.filter((table) => table.kind === "p").map((table) => table.name),
   );
@@ -159,14 +162,16 @@ async function indexProgress(
  */
 async function runRest(
   step: Step,
+  preData: readonly Statement[],
   rest: readonly Statement[],
   partitioned: readonly string[],
 ): Promise<void> {
   const statements = withTriggersDisabled(step.schema, rest);
+  const { serverMajor } = step.input.plan.destination;
   const canDefer = (statement: Statement): boolean =>
     statement.constraint === "foreign" &&
     !statement.unvalidated &&
-    (step.input.plan.destination.serverMajor >= 18 || !partitioned.includes(statement.relation ?? ""));
+    (serverMajor >= 18 || !partitioned.includes(statement.relation ?? ""));
   await step.watched(
     step.to,
     () => Promise.resolve({ note: "foreign keys, triggers, policies and the rest" }),
@@ -174,16 +179,25 @@ async function runRest(
       buildSession(step, async (client) => {
         onBackend(client);
         await client.query("SET search_path = ''; SET check_function_bodies = off");
-        for (let start = 0; start < statements.length; start += BATCH) {
-          step.throwIfCancelled();
-          const present = await existingObjects(client, step.schema);
-          const batch = statements
-            .slice(start, start + BATCH)
-            .filter((statement) => !statement.creates || !present.has(keyOf(statement)));
-          await client.query(
-            oneByOne(batch.map((statement) => (canDefer(statement) ? notValid(statement) : statement))),
-          );
+        const run = async (section: readonly Statement[]): Promise<void> => {
+          for (let start = 0; start < section.length; start += BATCH) {
+            step.throwIfCancelled();
+            const present = await existingObjects(client, step.schema);
+            const batch = section
+              .slice(start, start + BATCH)
+              .filter((statement) => !statement.creates || !present.has(keyOf(statement)));
+            await client.query(
+              oneByOne(batch.map((statement) => (canDefer(statement) ? notValid(statement) : statement))),
+            );
+          }
+        };
+        await run(statements.filter((statement) => !grants(statement)));
+        // Views and functions that rely on a key are created here; what is granted, is granted anew then.
+        if (statements.some(({ creates, node }) => creates === "relation" || node === "CreateFunctionStmt")) {
+          await undoDefaultPrivileges(client, step.schema);
+          await run((await inWordsOf(serverMajor, preData)).filter(grants));
         }
+        await run(statements.filter(grants));
         if (step.input.request.validateFks) await validate(client, step, rest.filter(canDefer));
       }),
   );

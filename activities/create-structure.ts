@@ -1,13 +1,14 @@
 import type { ClientBase } from "pg";
 
 import { ShardferryError } from "../src/errors.ts";
+import { undoDefaultPrivileges } from "../src/postgres/default-privileges.ts";
 import { cachedDump, dumpSchema, type SchemaDump } from "../src/postgres/dump.ts";
 import { schemaFingerprint } from "../src/postgres/fingerprint.ts";
 import { restoreIdentitySql } from "../src/postgres/identities.ts";
 import { markOf } from "../src/postgres/names.ts";
 import { inWordsOf } from "../src/postgres/older-server.ts";
 import { ident, literal, qualified } from "../src/postgres/quote.ts";
-import { keyStatements, type Statement } from "../src/postgres/statements.ts";
+import { grants, keyStatements, type Statement } from "../src/postgres/statements.ts";
 import type { StructureReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { makeRoom } from "./half-made-copy.ts";
@@ -58,7 +59,13 @@ export async function createStructure(step: Step): Promise<StructureReport> {
     await dropEarlierRuns(step);
     await makeRoom(step, client);
     await createSchema(client, step, dump.preData);
-    await runInBatches(client, statements, step);
+    await runInBatches(
+      client,
+      statements.filter((statement) => !grants(statement)),
+      step,
+    );
+    await undoDefaultPrivileges(client, schema);
+    await runInBatches(client, statements.filter(grants), step);
     // The source's own, also where a move that was terminated has left another there.
     if (identities.length > 0) await client.query(identities.join(";\n"));
   });

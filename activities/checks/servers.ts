@@ -6,19 +6,26 @@ import { findPgDump } from "../../src/postgres/binaries.ts";
 import { namesBegin, replicationNames, runOfMark } from "../../src/postgres/names.ts";
 import { runWithConninfo } from "../../src/postgres/replication.ts";
 import { readSchema } from "../../src/postgres/tables.ts";
-import type { Check, Server } from "./context.ts";
+import type { Check, CheckContext, Server } from "./context.ts";
 
 const OLDEST = 14;
 const NEWEST = 18;
 
-/** Version, recovery and role of both servers, and a pg_dump that is new enough for the source. */
+/** What a check of one side alone needs, so that `doctor` can ask it of every island. */
+type SourceContext = Pick<CheckContext, "source" | "from">;
+type DestinationContext = Pick<CheckContext, "destination" | "to">;
+
+/** Version and recovery of a server. */
+export const versionProblems = ({ name, identity, version, inRecovery }: Server): string[] => [
+  ...(identity.serverMajor < OLDEST || identity.serverMajor > NEWEST
+    ? [`${name} runs PostgreSQL ${version}; versions ${OLDEST} to ${NEWEST} are supported`]
+    : []),
+  ...(inRecovery ? [`${name} is a physical replica (in recovery): give the primary`] : []),
+];
+
+/** Version and recovery of both servers, and a pg_dump that is new enough for the source. */
 export const versions: Check = async ({ from, to }) => {
-  const problems = [from, to].flatMap(({ name, identity, version, inRecovery }) => [
-    ...(identity.serverMajor < OLDEST || identity.serverMajor > NEWEST
-      ? [`${name} runs PostgreSQL ${version}; versions ${OLDEST} to ${NEWEST} are supported`]
-      : []),
-    ...(inRecovery ? [`${name} is a physical replica (in recovery): give the primary`] : []),
-  ]);
+  const problems = [from, to].flatMap(versionProblems);
   await findPgDump(from.identity.serverMajor).catch((error: Error) => problems.push(error.message));
   return problems;
 };
@@ -45,7 +52,7 @@ export const encodings: Check = ({ from, to }) =>
   );
 
 /** Logical decoding, a free slot and a free walsender on the source; tablesync takes one more of each. */
-export const sourceCapacity: Check = async ({ source, from }) => {
+export const sourceCapacity = async ({ source, from }: SourceContext): Promise<string[]> => {
   const problems: string[] = [];
   if (from.settings["wal_level"] !== "logical") {
     problems.push(
@@ -73,7 +80,7 @@ export const sourceCapacity: Check = async ({ source, from }) => {
 };
 
 /** A free apply worker on the destination: without one a subscription just waits, and says nothing. */
-export const destinationCapacity: Check = async ({ destination, to }) => {
+export const destinationCapacity = async ({ destination, to }: DestinationContext): Promise<string[]> => {
   const problems: string[] = [];
   const { rows } = await destination.query<{
     workers: string;
@@ -137,7 +144,7 @@ export const subscriberReachesPublisher = (conninfo: string): Check => {
 };
 
 /** A transaction that was prepared and forgotten keeps a slot from being created: minutes old is forgotten. */
-export const preparedTransactions: Check = async ({ source, from }) => {
+export const preparedTransactions = async ({ source, from }: SourceContext): Promise<string[]> => {
   const { rows } = await source.query<{ gid: string; owner: string; database: string; age: number }>(
     `SELECT gid, owner, database, extract(epoch FROM clock_timestamp() - prepared)::int AS age
      FROM pg_prepared_xacts WHERE prepared < clock_timestamp() - interval '1 minute' ORDER BY prepared`,

@@ -1,7 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 
+import { undoDefaultPrivileges } from "../../src/postgres/default-privileges.ts";
 import { dumpSchema, type SchemaDump } from "../../src/postgres/dump.ts";
 import { inWordsOf } from "../../src/postgres/older-server.ts";
+import { grants, type Statement } from "../../src/postgres/statements.ts";
 import { readSchema } from "../../src/postgres/tables.ts";
 import { POLL_MS } from "../context.ts";
 import { placed } from "../direct-copy.ts";
@@ -24,11 +26,17 @@ export const olderServerUnderstands: Check = async (context) => {
   let sql = "";
   try {
     await destination.query("BEGIN; SET LOCAL search_path = ''; SET LOCAL check_function_bodies = off");
-    for (const statement of [...(await inWordsOf(to.identity.serverMajor, preData)), ...postData]) {
-      sql = statement.sql;
-      await destination.query(placed(statement));
-      context.alive();
-    }
+    const run = async (statements: readonly Statement[]): Promise<void> => {
+      for (const statement of statements) {
+        sql = statement.sql;
+        await destination.query(placed(statement));
+        context.alive();
+      }
+    };
+    const all = await inWordsOf(to.identity.serverMajor, preData);
+    await run(all.filter((statement) => !grants(statement)));
+    await undoDefaultPrivileges(destination, request.schema);
+    await run([...all.filter(grants), ...postData]);
     return [];
   } catch (error) {
     const { code = "", message } = error as { code?: string; message: string };

@@ -47,7 +47,7 @@ function render({ checked, findings }: Diagnosis, colors: Ui["colors"]): string 
   if (findings.length === 0) return `${colors.green("✔")} checked ${checked}: nothing to change`;
   const lines = findings.map(({ island, severity, text: what }) => {
     const mark = severity === "problem" ? colors.red("✘") : colors.yellow("!");
-    return `${mark} ${island ? `${island}: ` : ""}${what}`;
+    return `${mark} ${island && !what.includes(island) ? `${island}: ` : ""}${what}`;
   });
   return [`checked ${checked}`, ...lines].join("\n");
 }

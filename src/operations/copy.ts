@@ -9,8 +9,17 @@ import type { Settings } from "../config/settings.ts";
 import { UsageError } from "../errors.ts";
 import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/discover.ts";
 import { dsnsOf } from "./islands.ts";
-import { opened, type Opening } from "./session.ts";
-import { attachIfSame, BusyError, findRunning, start } from "./start.ts";
+import { opened, type Opening, type Session } from "./session.ts";
+import {
+  attachIfSame,
+  BusyError,
+  differencesOf,
+  findLast,
+  findRunning,
+  type Running,
+  start,
+  watchRunning,
+} from "./start.ts";
 import type { Watch } from "./watch.ts";
 
 /** What a copy is asked for. */
@@ -24,7 +33,7 @@ export interface CopyRequest {
   copyMethod?: CopyMethod | undefined;
 }
 
-/** Starts a copy, or attaches to the one that runs for the same request. */
+/** Starts a copy, or attaches to the one that runs for the same request, or shows the one that has done it. */
 export async function copy(
   opening: Opening,
   settings: Settings,
@@ -47,29 +56,46 @@ export async function copy(
       maxReplicationLagSec: settings.maxReplicationLagSec,
       copyMethod: request.copyMethod ?? "auto",
     };
-    const [running, moving] = await Promise.all([
-      findRunning(session.temporal, workflowId),
+    const [last, moving] = await Promise.all([
+      findLast(session.temporal, workflowId),
       findRunning(session.temporal, moveWorkflowId(schema)),
     ]);
     if (moving) throw new BusyError(moving, [`it moves ${schema}`]);
-    if (!running) await requireSchema(from, schema);
-    const watch = running
-      ? attachIfSame<CopyResult>(session.temporal, running, input)
-      : await start<CopyResult>(session.temporal, "copy", workflowId, input);
+    const watch = await beginOrAttach(session, from, to, last, input, workflowId);
     session.work(dsns);
     return watch;
   });
 }
 
-async function requireSchema({ client, name }: ConnectedIsland, schema: string): Promise<void> {
+async function beginOrAttach(
+  { temporal }: Session,
+  from: ConnectedIsland,
+  to: ConnectedIsland,
+  last: Running | null,
+  input: CopyInput,
+  workflowId: string,
+): Promise<Watch<CopyResult>> {
+  if (last?.endedAt === null) return attachIfSame<CopyResult>(temporal, last, input);
+  // Who lost the terminal asks again, and it may be over by then.
+  const same = last?.completed && differencesOf(last, input).length === 0;
+  if (same && (await schemasOf(to)).includes(input.schema)) return watchRunning<CopyResult>(temporal, last);
+  await requireSchema(from, input.schema);
+  return start<CopyResult>(temporal, "copy", workflowId, input);
+}
+
+async function schemasOf({ client }: ConnectedIsland): Promise<string[]> {
   const { rows } = await client.query<{ schemas: string[] }>(
     `SELECT array_agg(nspname::text ORDER BY nspname) AS schemas FROM pg_namespace
      WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'`,
   );
-  const schemas = rows[0]?.schemas ?? [];
+  return rows[0]?.schemas ?? [];
+}
+
+async function requireSchema(island: ConnectedIsland, schema: string): Promise<void> {
+  const schemas = await schemasOf(island);
   if (schemas.includes(schema)) return;
   const shown = schemas.slice(0, 20).join(", ") + (schemas.length > 20 ? ", …" : "");
   throw new UsageError(
-    `There is no schema "${schema}" on ${name}. The schemas there are: ${shown || "none"}.`,
+    `There is no schema "${schema}" on ${island.name}. The schemas there are: ${shown || "none"}.`,
   );
 }

@@ -1,4 +1,10 @@
 import { readServer } from "../../activities/checks/context.ts";
+import {
+  destinationCapacity,
+  preparedTransactions,
+  sourceCapacity,
+  versionProblems,
+} from "../../activities/checks/servers.ts";
 import { messageOf } from "../errors.ts";
 import { findLibSchema, isCurrent } from "../install.ts";
 import { activeShardsSql, findSqlApi } from "../layout/api.ts";
@@ -8,9 +14,6 @@ import { overriddenTables, restoreIdentitySql } from "../postgres/identities.ts"
 import { MARK_PREFIX, OBJECT_PREFIX } from "../postgres/names.ts";
 import type { Finding } from "./doctor.ts";
 
-const OLDEST = 14;
-const NEWEST = 18;
-
 type Say = (severity: Finding["severity"], text: string) => void;
 
 /** Looks for everything on one island that would keep shards from being moved to it or away from it. */
@@ -18,71 +21,29 @@ export async function examineIsland(island: ConnectedIsland): Promise<Finding[]>
   const findings: Finding[] = [];
   const say: Say = (severity, text) => findings.push({ island: island.name, severity, text });
   await checkServer(island, say);
-  await checkRoom(island, say);
   await checkApi(island, say);
   await checkLeftovers(island, say);
   return findings;
 }
 
+/** What preflight checks of a source, and of a destination. */
 async function checkServer({ client, name }: ConnectedIsland, say: Say): Promise<void> {
-  const { identity, version, settings, role, replicationRole } = await readServer(client, name);
-  if (identity.serverMajor < OLDEST || identity.serverMajor > NEWEST) {
-    say("problem", `PostgreSQL ${version}: versions ${OLDEST} to ${NEWEST} are supported`);
-  }
-  if (settings["wal_level"] !== "logical") {
-    say("problem", `wal_level is ${settings["wal_level"]}: set wal_level = logical and restart the server`);
-  }
-  if (!replicationRole)
-    say("problem", `role ${role} may not use replication: ALTER ROLE ${role} REPLICATION`);
-  const { rows } = await client.query<{ allowed: boolean; prepared: string }>(
-    `SELECT current_setting('max_prepared_transactions') AS prepared,
-       coalesce((SELECT pg_has_role(oid, 'MEMBER') FROM pg_roles WHERE rolname = 'pg_create_subscription'), false) AS allowed`,
+  const server = await readServer(client, name);
+  const problems = [
+    ...versionProblems(server),
+    ...(await sourceCapacity({ source: client, from: server })),
+    ...(await preparedTransactions({ source: client, from: server })),
+    ...(await destinationCapacity({ destination: client, to: server })),
+  ];
+  for (const problem of problems) say("problem", problem);
+  await findPgDump(server.identity.serverMajor).catch((error: unknown) => say("problem", messageOf(error)));
+  const { rows } = await client.query<{ prepared: string }>(
+    "SELECT current_setting('max_prepared_transactions') AS prepared",
   );
-  if (!identity.superuser && !rows[0]!.allowed) {
-    const remedy =
-      identity.serverMajor >= 16
-        ? `GRANT pg_create_subscription TO ${role}`
-        : "a superuser is needed before PostgreSQL 16";
-    say("problem", `role ${role} may not create subscriptions: ${remedy}`);
-  }
   if (rows[0]!.prepared === "0") {
     say(
       "warning",
       "max_prepared_transactions is 0: `shardferry migrate` needs more, and a restart of the server",
-    );
-  }
-  await findPgDump(identity.serverMajor).catch((error: unknown) => say("problem", messageOf(error)));
-}
-
-/** Slots and workers that one more move needs. */
-async function checkRoom({ client }: ConnectedIsland, say: Say): Promise<void> {
-  const { rows } = await client.query<{ setting: string; used: string; room: string }>(
-    `SELECT name AS setting, used, setting AS room
-     FROM pg_settings
-     JOIN (VALUES
-       ('max_replication_slots', (SELECT count(*) FROM pg_replication_slots)),
-       ('max_wal_senders', (SELECT count(*) FROM pg_stat_replication)),
-       ('max_logical_replication_workers',
-         (SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'logical replication %worker')),
-       ('max_worker_processes', (SELECT count(*) FROM pg_stat_activity
-         WHERE backend_type LIKE 'logical replication %' OR backend_type = 'parallel worker'))
-     ) AS busy(name, used) USING (name)
-     WHERE used >= setting::int`,
-  );
-  for (const { setting, used, room } of rows) {
-    say(
-      "problem",
-      `no room for one more move: ${used} of ${room} in use; raise ${setting} and restart the server`,
-    );
-  }
-  const old = await client.query<{ gid: string; database: string; age: string }>(
-    `SELECT gid, database, date_trunc('second', clock_timestamp() - prepared)::text AS age
-     FROM pg_prepared_xacts WHERE prepared < clock_timestamp() - interval '1 minute'`,
-  );
-  for (const { gid, database, age } of old.rows) {
-    say(
-      "problem",
-      `prepared transaction '${gid}' in database ${database} is ${age} old and keeps slots from being created: COMMIT PREPARED or ROLLBACK PREPARED it`,
     );
   }
 }

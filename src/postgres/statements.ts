@@ -53,6 +53,9 @@ export function keyStatements(postData: readonly Statement[]): Statement[] {
   );
 }
 
+/** True for a statement about the privileges of an object that others have created. */
+export const grants = (statement: Statement): boolean => statement.node === "GrantStmt";
+
 type Node = Record<string, unknown>;
 
 /** Splits a dump into statements with PostgreSQL's own grammar, so that no quoting can fool it. */

@@ -197,6 +197,14 @@ describe("copy", () => {
     assert.match(stdout, /Copied Odd name from .*: 10 rows/);
     const [row] = await islands.b.rows<{ count: string }>(`SELECT count(*) FROM "Odd name".t`);
     assert.equal(row!.count, "10");
+
+    // Who lost the terminal asks again.
+    assert.match((await run(args, islands)).stdout, /has ended already[^]*Copied Odd name from .*: 10 rows/);
+    await islands.b.rows(`DROP SCHEMA "Odd name" CASCADE`);
+    assert.match(
+      (await run(args, islands)).stdout,
+      /started copy-Odd name[^]*Copied Odd name from .*: 10 rows/,
+    );
   });
 
   it("with --wait says that writes may be stopped and rerouted, and ends when it is confirmed", async () => {

@@ -58,6 +58,15 @@ const SETTINGS = [
   },
 ];
 
+/** What the destination gives to and takes from all that is created there, and must not from what arrives. */
+const DEFAULT_PRIVILEGES = `
+  ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO zoo_reader, PUBLIC;
+  ALTER DEFAULT PRIVILEGES REVOKE INSERT ON TABLES FROM CURRENT_USER;
+  ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO zoo_reader WITH GRANT OPTION;
+  ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+  ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM PUBLIC;
+  ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO PUBLIC`;
+
 /** Creates a shard that has every kind of object, active on the first database, and what it needs outside on both. */
 export async function createZoo(
   from: TestDatabase,
@@ -70,6 +79,7 @@ export async function createZoo(
 ): Promise<void> {
   await prepareForZoo(from, SETTINGS[0]);
   await prepareForZoo(to, SETTINGS[1]);
+  await to.rows(DEFAULT_PRIVILEGES);
   await makeZoo(from, schema, major);
   if (shard !== null) await from.rows("SELECT microsharding.microsharding_ensure_active($1)", [shard]);
 }
