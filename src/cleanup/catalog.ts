@@ -73,12 +73,16 @@ const MAX_SHARD = 2_147_483_647;
 export async function readCatalog({ name, client }: ConnectedIsland): Promise<Catalog> {
   const api = await findSqlApi(client);
   const schemas = await client.query<SchemaRow>(
-    `SELECT n.oid::text, n.nspname::text AS name, obj_description(n.oid, 'pg_namespace') AS comment,
-       (SELECT min(s.subname::text) FROM pg_subscription s
-        JOIN pg_subscription_rel r ON r.srsubid = s.oid JOIN pg_class c ON c.oid = r.srrelid
-        WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND c.relnamespace = n.oid) AS subscription
+    `SELECT n.oid::text, n.nspname::text AS name, obj_description(n.oid, 'pg_namespace') AS comment, w.subscription
      FROM pg_namespace n
+     LEFT JOIN (
+       SELECT c.relnamespace, min(s.subname::text) AS subscription
+       FROM pg_subscription s
+       JOIN pg_subscription_rel r ON r.srsubid = s.oid
+       JOIN pg_class c ON c.oid = r.srrelid
+       WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+       GROUP BY 1
+     ) w ON w.relnamespace = n.oid
      WHERE n.nspname ~ $1 OR starts_with(obj_description(n.oid, 'pg_namespace'), $2)
      ORDER BY n.nspname`,
     [COPY_NAME, MARK_PREFIX],

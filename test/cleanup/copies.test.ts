@@ -145,6 +145,25 @@ describe("cleanup of copies", { concurrency: 2, timeout: 120_000 }, () => {
     assert.equal((await a.rows("SELECT FROM pg_class WHERE relname = 'u'")).length, 0);
   });
 
+  it("leaves a copy alone that somebody's subscription fills", async () => {
+    const [a, b] = await createIslands();
+    await createCopies(a, "sh0042new");
+    await b.rows("CREATE SCHEMA sh0042new; CREATE TABLE sh0042new.t (generate_series int PRIMARY KEY)");
+    await b.rows("CREATE PUBLICATION filling FOR TABLE sh0042new.t");
+    const name = `filling_${a.name}`;
+    await a.rows(
+      `CREATE SUBSCRIPTION ${name} CONNECTION '${b.dsn}' PUBLICATION filling WITH (copy_data = false)`,
+    );
+    const found = await findLeftovers(await settingsOf([a, b]), null);
+    assert.deepEqual(
+      found.map(({ island, kept }) => [island, kept]),
+      [
+        [islandOf(a), `subscription ${name} writes into it`],
+        [islandOf(b), null],
+      ],
+    );
+  });
+
   it("gives up on a copy that is in use, says so, and goes on with the others", async () => {
     const [a, b] = await createIslands();
     await createCopies(a, "sh0042old_20240131120000", "sh0042old_20240131120001");
