@@ -115,6 +115,7 @@ function unpreparable(node: string, tree: Node): string | null {
 const RELATION_OF: Record<string, (tree: Node) => unknown> = {
   CreateStmt: (tree) => tree["relation"],
   CreateTableAsStmt: (tree) => (tree["into"] as Node | undefined)?.["rel"],
+  SelectStmt: (tree) => (tree["intoClause"] as Node | undefined)?.["rel"],
   ViewStmt: (tree) => tree["view"],
   CreateSeqStmt: (tree) => tree["sequence"],
 };

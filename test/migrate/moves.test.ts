@@ -42,7 +42,7 @@ describe("a move and a migration of the same shard", { timeout: 300_000 }, () =>
     await world.startWorker();
   });
 
-  it("the migration waits for the move, says so, and then changes the shard where it is now", async () => {
+  it("the migration waits for the move, says so, and then changes the shard where it is now (P56)", async () => {
     const ledgers = await world.startLedgers();
     const moving = await startMove(world, 1, true);
     await waitFor(async () => (await moving.query<Progress>(progressQuery)).phase === "paused", {
@@ -62,7 +62,7 @@ describe("a move and a migration of the same shard", { timeout: 300_000 }, () =>
     assert.equal((await world.remembering("behind")).filter((schema) => schema === "sh0001").length, 1);
   });
 
-  it("the move waits for the migration, says so, and takes the change along", async () => {
+  it("the move waits for the migration, says so, and takes the change along (P1)", async () => {
     const [a] = world.islands;
     await a!.withClient(async (holder) => {
       await holder.query(`BEGIN; INSERT INTO ${schemaOf(3)}.ledger (op) VALUES ('holder')`);

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { excerpt } from "../../src/migrations/excerpt.ts";
+import { migrationHash, parseMigration } from "../../src/migrations/parse.ts";
+import type { MigrateMode } from "../../workflows/migration.ts";
+
+const parse = (sql: string, mode: MigrateMode = "all"): Promise<string[]> =>
+  parseMigration(sql, "m.sql", mode).then((statements) => statements.map((one) => one.sql));
+
+/** Statements that cannot be in one transaction over several servers, and whether they can be run one shard at a time. */
+const REFUSED: [sql: string, says: RegExp, each: boolean][] = [
+  ["CREATE INDEX CONCURRENTLY i ON t (a)", /CREATE INDEX CONCURRENTLY.*--mode=each/, true],
+  ["DROP INDEX CONCURRENTLY i", /DROP INDEX CONCURRENTLY/, true],
+  ["REINDEX TABLE CONCURRENTLY t", /REINDEX CONCURRENTLY/, true],
+  ["REINDEX (CONCURRENTLY) TABLE t", /REINDEX CONCURRENTLY/, true],
+  ["VACUUM t", /VACUUM/, true],
+  ["ALTER TABLE t DETACH PARTITION p CONCURRENTLY", /DETACH PARTITION CONCURRENTLY/, true],
+  ["CREATE TEMP TABLE t (a int)", /temporary/, true],
+  ["CREATE TEMP VIEW v AS SELECT 1", /temporary/, true],
+  ["SELECT 1 AS a INTO TEMP t", /temporary/, true],
+  ["NOTIFY x", /NOTIFY/, true],
+  ["DECLARE c CURSOR WITH HOLD FOR SELECT 1", /cursor/, true],
+  ["START TRANSACTION", /is a transaction by itself/, false],
+  ["SAVEPOINT a", /is a transaction by itself/, false],
+  ["PREPARE TRANSACTION 'x'", /is a transaction by itself/, false],
+  ["SET search_path TO x", /leave out SET search_path/, false],
+  ["SET LOCAL search_path = x", /leave out SET search_path/, false],
+  ["RESET search_path", /leave out SET search_path/, false],
+  ["SELECT pg_catalog.set_config('Search_Path', 'x', true)", /set_config/, false],
+  ["SET lock_timeout = 0", /relies on lock timeout/, false],
+  ["RESET ALL", /settings of the session/, false],
+  ["SET ROLE x", /relies on role/, false],
+  ["DISCARD ALL", /DISCARD/, false],
+  ["ALTER SYSTEM SET work_mem = '1MB'", /about the server/, false],
+  ["CREATE DATABASE x", /about the server/, false],
+  ["CREATE ROLE x PASSWORD 'secret'", /password must not get into the history/, false],
+  ["COPY t FROM STDIN", /use INSERT/, false],
+];
+
+describe("the SQL of a migration", () => {
+  for (const [sql, says, each] of REFUSED) {
+    it(`${sql} is refused before anything runs (P57)`, async () => {
+      await assert.rejects(parse(`SELECT 1;\n${sql}`), (error: Error) => {
+        assert.match(error.message, says);
+        assert.match(error.message, /m\.sql:2\n/);
+        assert.doesNotMatch(error.message.split("\n")[0]!, /secret/);
+        return true;
+      });
+      if (each) assert.equal((await parse(sql, "each")).length, 1);
+      else await assert.rejects(parse(sql, "each"), says);
+    });
+  }
+
+  it("is split by PostgreSQL's own grammar, comments and dollar quotes included", async () => {
+    const body = "DO $x$ BEGIN PERFORM 1; -- ;\nEND $x$";
+    const sql = `-- first; comment\n${body};\n\n/* a /* nested */ one */ ALTER TABLE t ADD a int -- last\n;;`;
+    assert.deepEqual(await parse(sql), [body, "ALTER TABLE t ADD a int -- last"]);
+  });
+
+  it("keeps what may be in a transaction although its name is like that of what may not", async () => {
+    const sql =
+      "ANALYZE t; REINDEX TABLE t; CREATE INDEX i ON t (a); SET work_mem = '1MB'; CREATE UNLOGGED TABLE u ();";
+    assert.equal((await parse(sql)).length, 5);
+  });
+
+  it("has a place for every statement, counted in characters and not in bytes", async () => {
+    const text = "SELECT 'äöü€😀';\n\tSELECT 2;";
+    const [, second] = await parseMigration(text, "m.sql", "all");
+    assert.equal(excerpt("m.sql", text, second!.start), "m.sql:2\n  \tSELECT 2;\n  \t^");
+  });
+
+  it("is the same with other line ends", () => {
+    assert.equal(migrationHash("a\r\nb"), migrationHash("a\nb"));
+    assert.notEqual(migrationHash("a b"), migrationHash("a\nb"));
+  });
+});
