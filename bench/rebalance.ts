@@ -8,7 +8,7 @@ import { createShards, DATABASE, settle, type Stage } from "./stage.ts";
 const SHARDS = 300;
 const FIRST = 20_000;
 const THIRD = "app3";
-const PARALLELISMS = [3, 8, 16];
+const PARALLELISMS = [8, 3];
 
 /** Tables as new shards have them, without a row. */
 const emptyTables = (schema: string): string =>

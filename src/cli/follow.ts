@@ -48,7 +48,7 @@ class Follower<T> {
     const ownWorker = (): boolean => session.works;
     this.#view =
       watch.workflowId === REBALANCE_WORKFLOW_ID
-        ? new RebalanceView(session.temporal, ownWorker, (line) => this.#hide(line))
+        ? new RebalanceView(session.temporal, ownWorker, ui.interactive, (line) => this.#hide(line))
         : new MoveView(
             ownWorker,
             ui.interactive && !watch.endedAt

@@ -1,3 +1,4 @@
+import { rebalanceProgress } from "../operations/rebalance-moves.ts";
 import type { Snapshot } from "../temporal/snapshot.ts";
 import { type Action, withExample } from "./action.ts";
 import { plainTable } from "./table.ts";
@@ -55,8 +56,19 @@ function toRow(snapshot: Snapshot) {
     to: request["to"] ?? null,
     schema: request["schema"] ?? null,
     elapsedMs: progress ? Date.now() - progress.startedAt : null,
-    note: running?.details ? numbersOf(running.details) : "",
+    note: noteOf(snapshot),
     attempt: running?.attempt ?? null,
     lastFailure: running?.failure ?? null,
   };
+}
+
+/** The numbers of the running step; of a rebalance, those of its moves. */
+function noteOf(snapshot: Snapshot): string {
+  const rebalance = rebalanceProgress(snapshot);
+  if (rebalance) {
+    const failed = rebalance.failed > 0 ? `, ${rebalance.failed} failed` : "";
+    return `${rebalance.done} of ${rebalance.total} moves done${failed}, ${rebalance.running.length} running`;
+  }
+  const [running] = snapshot.activities;
+  return running?.details ? numbersOf(running.details) : "";
 }

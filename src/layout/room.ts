@@ -46,7 +46,8 @@ export async function readRooms(islands: readonly ConnectedIsland[], tablesync: 
   rows.forEach(({ server, leaving, arriving, tablesync: each }, i) => {
     const { name } = islands[i]!;
     const known = rooms.get(server);
-    const share = (free: number): number => Math.max(0, Math.floor(free / (tablesync ? each : 1)));
+    // One is left free: what ends still counts for a moment, and somebody may move a shard by hand meanwhile.
+    const share = (free: number): number => Math.max(0, Math.floor((free - 1) / (tablesync ? each : 1)));
     rooms.set(server, {
       islands: [...(known?.islands ?? []), name],
       leaving: share(leaving),

@@ -8,6 +8,12 @@ import { renderRebalance } from "./render-rebalance.ts";
 import { type Line, Story } from "./story.ts";
 import type { Frame, View } from "./view.ts";
 
+/**
+ * Milliseconds between two looks at the single moves. A look queries each of them, which is work for Temporal and the
+ * worker that the moves themselves could use; where nobody watches, it only has to tell of waits and failures.
+ */
+const LOOK_EVERY_MS = { interactive: 1000, otherwise: 3000 };
+
 /** What is told of one move while it runs. */
 interface Told {
   story: Story;
@@ -28,9 +34,17 @@ export class RebalanceView implements View {
   #toldUntil = { at: 0, texts: new Set<string>() };
   #snapshot: Snapshot | null = null;
   #moves: readonly Snapshot[] = [];
+  #lookedAt = 0;
+  readonly #lookEveryMs: number;
 
   /** `hide` takes passwords out of what goes to the log files. */
-  constructor(temporal: Temporal, ownWorker: () => boolean, hide: (line: Line) => Line) {
+  constructor(
+    temporal: Temporal,
+    ownWorker: () => boolean,
+    interactive: boolean,
+    hide: (line: Line) => Line,
+  ) {
+    this.#lookEveryMs = interactive ? LOOK_EVERY_MS.interactive : LOOK_EVERY_MS.otherwise;
     this.#temporal = temporal;
     this.#ownWorker = ownWorker;
     this.#hide = hide;
@@ -39,14 +53,19 @@ export class RebalanceView implements View {
 
   async take(snapshot: Snapshot): Promise<Line[]> {
     const progress = rebalanceProgress(snapshot);
-    const moves = progress ? await movesOf(this.#temporal, progress) : [];
     this.#snapshot = snapshot;
-    this.#moves = moves;
     const lines = this.#story.tellTroubles(snapshot);
     if (!progress) return lines;
     lines.push(...this.#newEvents(progress));
-    for (const move of moves) lines.push(...(await this.#ofMove(move)));
-    await this.#endLogs(progress);
+    for (const { workflowId, schema } of progress.running) await this.#openLog(workflowId, schema);
+    if (Date.now() - this.#lookedAt >= this.#lookEveryMs) {
+      this.#moves = await movesOf(this.#temporal, progress);
+      this.#lookedAt = Date.now();
+      for (const move of this.#moves) lines.push(...this.#ofMove(move));
+    }
+    const running = new Set(progress.running.map(({ workflowId }) => workflowId));
+    this.#moves = this.#moves.filter(({ workflowId }) => running.has(workflowId));
+    await this.#endLogs(running);
     return lines.sort((a, b) => a.at.getTime() - b.at.getTime());
   }
 
@@ -95,24 +114,27 @@ export class RebalanceView implements View {
     return true;
   }
 
+  async #openLog(workflowId: string, schema: string): Promise<void> {
+    if (this.#told.has(workflowId)) return;
+    this.#told.set(workflowId, {
+      story: new Story(this.#ownWorker),
+      log: await LogFile.open(schema),
+    });
+  }
+
   /** Writes what is new to the move's own log file; answers what concerns whoever watches all of them. */
-  async #ofMove(move: Snapshot): Promise<Line[]> {
-    const schema = move.progress?.schema ?? move.workflowId;
-    let told = this.#told.get(move.workflowId);
-    if (!told) {
-      told = { story: new Story(this.#ownWorker), log: await LogFile.open(schema) };
-      this.#told.set(move.workflowId, told);
-    }
+  #ofMove(move: Snapshot): Line[] {
+    const told = this.#told.get(move.workflowId);
+    if (!told) return [];
     const troubles = told.story.tellTroubles(move);
-    const all = [...told.story.tellEvents(move), ...troubles];
-    for (const line of all) told.log.write(this.#hide(line));
+    for (const line of [...told.story.tellEvents(move), ...troubles]) told.log.write(this.#hide(line));
+    const schema = move.progress?.schema ?? move.workflowId;
     return troubles.map((line) => ({ ...line, text: `${schema}: ${line.text}` }));
   }
 
   /** Moves that are over get the end of their story into their log files. */
-  async #endLogs({ running }: RebalanceProgress): Promise<void> {
-    const ids = new Set(running.map(({ workflowId }) => workflowId));
-    const over = [...this.#told].filter(([workflowId]) => !ids.has(workflowId));
+  async #endLogs(running: ReadonlySet<string>): Promise<void> {
+    const over = [...this.#told].filter(([workflowId]) => !running.has(workflowId));
     await Promise.all(
       over.map(async ([workflowId, { story, log }]) => {
         this.#told.delete(workflowId);
