@@ -135,7 +135,7 @@ function limitAt(schema: string, sequence: Sequence, limit: bigint, restart: boo
 }
 
 /** Locks a sequence, whose nextval() no table lock stops: the owner that it has already changes nothing. */
-export const lockSequence = (schema: string, { name, owner }: Sequence): string =>
+export const lockSequence = (schema: string, { name, owner }: Pick<Sequence, "name" | "owner">): string =>
   `ALTER SEQUENCE ${qualified(schema, name)} OWNER TO ${ident(owner)}`;
 
 const smaller = (a: bigint, b: bigint): bigint => (a < b ? a : b);

@@ -50,6 +50,10 @@ export const ACTIONS: Readonly<Record<string, Entry>> = {
     summary: "compare the schemas of all shards, and show what differs as DDL",
     load: async () => (await import("./drift.ts")).drift,
   },
+  sequences: {
+    summary: "give the sequences of shards values that no other shard has",
+    load: async () => (await import("./sequences.ts")).sequences,
+  },
   doctor: {
     summary: "check islands, or a move, without touching anything",
     load: async () => (await import("./doctor.ts")).doctor,

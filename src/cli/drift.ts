@@ -23,7 +23,7 @@ export const drift: Action = {
     withExample(
       command,
       "shardferry drift --dsns=host1,host2",
-      "shardferry drift --shards=1-99 --reference=1 --fix-sql > fix.sql",
+      "shardferry drift --shards=1-99 --reference=1 --fix-sql",
     );
   },
 

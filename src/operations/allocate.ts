@@ -8,10 +8,14 @@ import type { ShardRange } from "../config/values.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import { activeShardsSql, apiCall, findSqlApi, requireSqlApi, type SqlApi } from "../layout/api.ts";
 import type { ConnectedIsland } from "../postgres/discover.ts";
+import type { SequenceMode } from "../sequences/own-values.ts";
 import { onIslands } from "./islands.ts";
+import { type AssignedSequence, assignShards, sequencesOf } from "./sequences.ts";
 
 export interface AllocateRequest extends ShardRange {
   activate: boolean;
+  /** Gives the sequences of the shards values of their own before the shards are activated. */
+  sequences?: SequenceMode | undefined;
 }
 
 export interface AllocateResult {
@@ -20,6 +24,8 @@ export interface AllocateResult {
   created: string[];
   /** Schemas that are active now. */
   activated: string[];
+  /** With `sequences` only. */
+  sequences?: AssignedSequence[];
 }
 
 /** What the caller sees of an allocation, and where the shell command writes. */
@@ -59,10 +65,11 @@ export async function allocate(
   // For `shardferry migrate` as the command: the new shards are not active yet, and no others are meant.
   const env = { ...settings.env, SHARDFERRY_SHARDS: `${first}-${last}` };
   await runShell(migrateCmd, env, hooks.commandOutput);
-  if (!activate) return { island: created.island, created: created.schemas, activated: [] };
+  if (!activate && !request.sequences)
+    return { island: created.island, created: created.schemas, activated: [] };
 
   // A new session: the command may have run for hours, and firewalls forget idle connections.
-  const activated = await onIslands(settings, async (islands) => {
+  return onIslands(settings, async (islands) => {
     const island = islands.find(({ name }) => name === created.island);
     if (!island)
       throw new ShardferryError(
@@ -71,10 +78,27 @@ export async function allocate(
       );
     const api = await requireSqlApi(island.client, island.name);
     await awaitMigrations(island, api, request, hooks);
-    return callRange(island, api, "microsharding_ensure_active", first, last);
+    const sequences = request.sequences && (await assignRange(island, api, request, request.sequences));
+    const activated = activate
+      ? await callRange(island, api, "microsharding_ensure_active", first, last)
+      : [];
+    if (activate) hooks.say(`${created.island}: active ${activated.join(", ")}`);
+    return { island: created.island, created: created.schemas, activated, ...(sequences && { sequences }) };
   });
-  hooks.say(`${created.island}: active ${activated.join(", ")}`);
-  return { island: created.island, created: created.schemas, activated };
+}
+
+/** Nobody uses new shards yet; those of the range that are in use already keep out of all values used in them. */
+async function assignRange(
+  island: ConnectedIsland,
+  api: SqlApi,
+  { first, last }: ShardRange,
+  mode: SequenceMode,
+): Promise<AssignedSequence[]> {
+  const { rows } = await island.client.query<{ no: number; schema: string }>(
+    `SELECT n AS no, ${apiCall(api, "microsharding_schema_name_(n)")} AS schema FROM generate_series($1::int, $2::int) n`,
+    [first, last],
+  );
+  return assignShards(mode, await sequencesOf(island, rows));
 }
 
 async function callRange(

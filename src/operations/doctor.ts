@@ -5,6 +5,7 @@ import { ShardferryError } from "../errors.ts";
 import { findShard } from "../layout/places.ts";
 import { resolveIsland, withIslands } from "../postgres/discover.ts";
 import { Islands } from "../postgres/islands.ts";
+import { collidingSequences } from "./collisions.ts";
 import { doublyActive, examineIsland } from "./examine.ts";
 import { dsnsOf, onIslands } from "./islands.ts";
 
@@ -37,7 +38,14 @@ export async function doctor(settings: Settings): Promise<Diagnosis> {
   return onIslands(settings, async (islands) => {
     const findings = await Promise.all(islands.map(examineIsland));
     const checked = islands.map(({ name }) => name).join(", ");
-    return { checked, findings: [...findings.flat(), ...(await doublyActive(islands))] };
+    return {
+      checked,
+      findings: [
+        ...findings.flat(),
+        ...(await doublyActive(islands)),
+        ...(await collidingSequences(islands)),
+      ],
+    };
   });
 }
 

@@ -12,6 +12,7 @@ describe("doctor", () => {
   let unfit: PostgresServer;
   before(async () => {
     islands = await createIslands([1, 2]);
+    await run(["sequences", "assign", "--mode=interleave"], islands);
     unfit = await startPostgres({ settings: { wal_level: "replica", max_replication_slots: "1" } });
     await unfit.withClient(async (client) => {
       await client.query("CREATE ROLE plain LOGIN PASSWORD 'plain-secret'");

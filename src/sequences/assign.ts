@@ -1,0 +1,124 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type { ClientBase } from "pg";
+
+import { lockSequence } from "../../activities/switch/sequences.ts";
+import { RefusedError, ShardferryError } from "../errors.ts";
+import { qualified } from "../postgres/quote.ts";
+import { firstBeyond, lastShard, ownNumbers, type SequenceMode, type SequenceNumbers } from "./own-values.ts";
+import { lastUsed, readState, type ShardSequence } from "./read.ts";
+
+/** A sequence that is to get values of its own. */
+export interface Assignment {
+  readonly sequence: ShardSequence;
+  readonly numbers: SequenceNumbers;
+}
+
+/** Works out the numbers of each sequence; all that have no room are named in one RefusedError. */
+export function planAssignments(
+  mode: SequenceMode,
+  shards: readonly { readonly no: number; readonly sequences: readonly ShardSequence[] }[],
+): Assignment[] {
+  const problems: string[] = [];
+  const planned = shards.flatMap(({ no, sequences }) =>
+    sequences.flatMap((sequence) => {
+      const { schema, name, width } = sequence;
+      const numbers = ownNumbers(mode, no, width, sequence.numbers.increment < 0n);
+      if (numbers) return [{ sequence, numbers }];
+      const last = lastShard(mode, width);
+      problems.push(
+        last === null
+          ? `${schema}.${name}: a smallint has too few values for all shards; make it and its column integer or bigint`
+          : `${schema}.${name}: mode ${mode} has room for the shards 0 to ${last} in a type of ${width} bytes; ` +
+              "use bigint for sequence and column, or the other mode",
+      );
+      return [];
+    }),
+  );
+  if (problems.length > 0) throw new RefusedError(problems);
+  return planned;
+}
+
+/** True when a sequence has these numbers already. */
+export const hasNumbers = ({ sequence: { numbers: now }, numbers }: Assignment): boolean =>
+  now.increment === numbers.increment &&
+  now.min === numbers.min &&
+  now.max === numbers.max &&
+  now.start === numbers.start;
+
+const LOCK_TIMEOUT_MS = 500;
+const PATIENCE_MS = 30_000;
+
+/**
+ * Gives a sequence its own values, beyond all that are used. Whoever has called nextval() holds a lock on the sequence
+ * until the end of his transaction; with ours, no value is under way that is not seen. Others wait for the moment that
+ * it takes. Nothing is changed where it is right already.
+ * @param beyond a value that is taken elsewhere
+ * @returns the next value, and whether anything was changed
+ */
+export async function assignSequence(
+  client: ClientBase,
+  assignment: Assignment,
+  beyond: bigint | null,
+): Promise<{ next: bigint; changed: boolean }> {
+  const { sequence } = assignment;
+  // Where a table has to be read, it is not read under the lock: such ids did not come from the sequence.
+  const slow = await lastUsed(
+    client,
+    sequence,
+    assignment.numbers,
+    sequence.columns.filter(({ indexed }) => !indexed),
+  );
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    await client.query(`BEGIN; SET LOCAL lock_timeout TO '${LOCK_TIMEOUT_MS}ms'`);
+    try {
+      await client.query(lockSequence(sequence.schema, sequence));
+      const result = await assignLocked(client, assignment, [beyond, slow]);
+      await client.query("COMMIT");
+      return result;
+    } catch (error) {
+      await client.query("ROLLBACK");
+      const { code } = error as { code?: string };
+      if ((code !== "55P03" && code !== "40P01") || Date.now() > deadline) throw error;
+      // Whoever queues behind our lock request goes first.
+      await sleep(50 + Math.random() * 200);
+    }
+  }
+}
+
+async function assignLocked(
+  client: ClientBase,
+  assignment: Assignment,
+  others: readonly (bigint | null)[],
+): Promise<{ next: bigint; changed: boolean }> {
+  const { sequence, numbers } = assignment;
+  const { increment, min, max, start } = numbers;
+  const used = await lastUsed(
+    client,
+    sequence,
+    numbers,
+    sequence.columns.filter(({ indexed }) => indexed),
+  );
+  const state = await readState(client, sequence);
+  const next = state.called ? state.value + increment : state.value;
+  const isBeyond = used === null || (increment > 0n ? next > used : next < used);
+  if (hasNumbers(assignment) && (next - start) % increment === 0n && next >= min && next <= max && isBeyond) {
+    return { next, changed: false };
+  }
+  const taken = [...others, used].filter((one) => one !== null && one >= min && one <= max) as bigint[];
+  const last = taken.reduce<bigint | null>(
+    (far, one) => (far === null || (increment > 0n ? one > far : one < far) ? one : far),
+    null,
+  );
+  const first = firstBeyond(numbers, last);
+  if (first === null) {
+    const text = `${sequence.schema}.${sequence.name} has no values left beyond ${last}; nothing was changed in it`;
+    throw new ShardferryError("sequences", text);
+  }
+  await client.query(
+    `ALTER SEQUENCE ${qualified(sequence.schema, sequence.name)} INCREMENT BY ${increment} MINVALUE ${min} MAXVALUE ${max} ` +
+      `START WITH ${start} RESTART WITH ${first}`,
+  );
+  return { next: first, changed: true };
+}

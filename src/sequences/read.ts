@@ -1,0 +1,123 @@
+import type { ClientBase } from "pg";
+
+import { ident, qualified } from "../postgres/quote.ts";
+import { highest, type SequenceNumbers } from "./own-values.ts";
+
+const TYPES: Readonly<Record<number, string>> = { 2: "int2", 4: "int4", 8: "int8" };
+
+/** A column that gets its values from a sequence. */
+export interface FedColumn {
+  readonly table: string;
+  readonly column: string;
+  /** Bytes of its type, where that is an integer type; null for numeric, which holds every value. */
+  readonly width: number | null;
+  /** True when its largest value is found without reading the table. */
+  readonly indexed: boolean;
+}
+
+/** A sequence of a shard, with what it feeds. */
+export interface ShardSequence {
+  readonly schema: string;
+  readonly name: string;
+  readonly owner: string;
+  readonly numbers: SequenceNumbers;
+  readonly cycle: boolean;
+  /** Bytes of the narrowest type that its values have to fit into. */
+  readonly width: number;
+  readonly columns: readonly FedColumn[];
+}
+
+interface Row extends Omit<ShardSequence, "numbers" | "width"> {
+  increment: string;
+  min: string;
+  max: string;
+  start: string;
+  bytes: number;
+}
+
+/** Reads the sequences of some schemas, in order. */
+export async function readSequences(
+  client: ClientBase,
+  schemas: readonly string[],
+): Promise<ShardSequence[]> {
+  const { rows } = await client.query<Row>(SEQUENCES_SQL, [schemas]);
+  return rows.map(({ increment, min, max, start, bytes, ...row }) => ({
+    ...row,
+    numbers: { increment: BigInt(increment), min: BigInt(min), max: BigInt(max), start: BigInt(start) },
+    width: Math.min(bytes, ...row.columns.map(({ width }) => width ?? bytes)),
+  }));
+}
+
+/** Columns are found by ownership (serial, identity) and by defaults that name the sequence. */
+const SEQUENCES_SQL = `
+  SELECT n.nspname AS schema, c.relname AS name, pg_get_userbyid(c.relowner) AS owner, s.seqcycle AS cycle,
+    s.seqincrement AS increment, s.seqmin AS min, s.seqmax AS max, s.seqstart AS start, y.typlen AS bytes,
+    COALESCE((
+      SELECT json_agg(json_build_object('table', t.relname, 'column', a.attname,
+        'width', CASE WHEN b.typname = 'numeric' THEN NULL ELSE b.typlen END,
+        'indexed', EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indkey[0] = a.attnum AND i.indisvalid
+          AND i.indpred IS NULL)) ORDER BY t.relname, a.attname)
+      FROM (
+        SELECT refobjid AS relation, refobjsubid AS number FROM pg_depend
+        WHERE classid = 'pg_class'::regclass AND objid = c.oid AND refclassid = 'pg_class'::regclass
+          AND deptype IN ('a', 'i') AND refobjsubid > 0
+        UNION
+        SELECT d.adrelid, d.adnum FROM pg_depend x JOIN pg_attrdef d ON d.oid = x.objid
+        WHERE x.classid = 'pg_attrdef'::regclass AND x.refclassid = 'pg_class'::regclass AND x.refobjid = c.oid
+      ) AS fed
+      JOIN pg_class t ON t.oid = fed.relation AND t.relnamespace = c.relnamespace
+      JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = fed.number
+      JOIN pg_type own ON own.oid = a.atttypid
+      JOIN pg_type b ON b.oid = COALESCE(NULLIF(own.typbasetype, 0), own.oid)
+      WHERE b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
+    ), '[]') AS columns
+  FROM pg_namespace n
+  JOIN pg_class c ON c.relnamespace = n.oid
+  JOIN pg_sequence s ON s.seqrelid = c.oid
+  JOIN pg_type y ON y.oid = s.seqtypid
+  WHERE n.nspname = ANY ($1::text[])
+  ORDER BY n.nspname, c.relname`;
+
+/** Where a sequence is. */
+export interface SequenceState {
+  readonly value: bigint;
+  readonly called: boolean;
+}
+
+/** Reads where a sequence is. */
+export async function readState(client: ClientBase, { schema, name }: ShardSequence): Promise<SequenceState> {
+  const { rows } = await client.query<{ value: string; called: boolean }>(
+    `SELECT last_value AS value, is_called AS called FROM ${qualified(schema, name)}`,
+  );
+  return { value: BigInt(rows[0]!.value), called: rows[0]!.called };
+}
+
+/**
+ * The last value, within bounds, that was handed out or stands in a column; null when there is none. `last` is the
+ * largest of a sequence that counts up, and the smallest of one that counts down.
+ */
+export async function lastUsed(
+  client: ClientBase,
+  sequence: ShardSequence,
+  { min, max, increment }: SequenceNumbers,
+  columns: readonly FedColumn[] = sequence.columns,
+): Promise<bigint | null> {
+  const { value, called } = await readState(client, sequence);
+  const inside = (one: bigint): boolean => one >= min && one <= max;
+  const used = called && inside(value) ? [value] : [];
+  for (const { table, column, width } of columns) {
+    // Of the column's own type, so that an index serves.
+    const type = TYPES[width ?? 0] ?? "numeric";
+    const limit = width === null ? max : highest(width);
+    const { rows } = await client.query<{ value: string | null }>(
+      `SELECT trunc(${increment > 0n ? "max" : "min"}(${ident(column)})::numeric)::text AS value
+       FROM ${qualified(sequence.schema, table)} WHERE ${ident(column)} BETWEEN $1::${type} AND $2::${type}`,
+      [String(min < -limit ? -limit : min), String(max > limit ? limit : max)],
+    );
+    if (rows[0]!.value !== null) used.push(BigInt(rows[0]!.value));
+  }
+  return used.reduce<bigint | null>(
+    (last, one) => (last === null || (increment > 0n ? one > last : one < last) ? one : last),
+    null,
+  );
+}
