@@ -51,8 +51,8 @@ export {
 } from "./operations/rebalance.ts";
 export { movesOf, rebalanceProgress } from "./operations/rebalance-moves.ts";
 export type { RebalanceResult } from "./operations/rebalance-result.ts";
-export { type Opening, Session } from "./operations/session.ts";
 export { type AssignedSequence, assignSequences, type SequencesRequest } from "./operations/sequences.ts";
+export { type Opening, Session } from "./operations/session.ts";
 export { attach, status } from "./operations/steer.ts";
 export type { SteeringSignal, Watch } from "./operations/watch.ts";
 export { serve, type ServingWorker } from "./operations/worker.ts";
