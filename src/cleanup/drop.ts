@@ -8,7 +8,7 @@ import { activeShardsSql, findSqlApi } from "../layout/api.ts";
 import { refreshDebugViews } from "../postgres/debug-views.ts";
 import { dropSchema } from "../postgres/drop-schema.ts";
 import type { Islands } from "../postgres/islands.ts";
-import { limited, type Patience } from "../postgres/locks.ts";
+import { type Lend, limited, type Patience, withLockRetry } from "../postgres/locks.ts";
 import { qualified } from "../postgres/quote.ts";
 import {
   disableSubscription,
@@ -63,7 +63,12 @@ export async function dropLeftover(islands: Islands, leftover: Judged, tell: Tel
   const { island, kind, name } = leftover;
   await islands.withClient(island, async (client) => {
     if (kind === "slot") return dropSlots(client, name, null);
-    if (kind === "publication") return dropPublication(client, name);
+    if (kind === "publication") {
+      // It keeps what the replica identities of its tables were, and gives them back.
+      const patience = patienceFor(island, name, tell);
+      const lend: Lend = (use) => islands.withClient(island, use);
+      return dropPublication(client, name, (sql) => withLockRetry(client, sql, patience, lend));
+    }
     if (kind === "subscription") return dropReplica(islands, client, name);
     return dropCopy(islands, client, leftover, tell);
   });

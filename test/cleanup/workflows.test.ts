@@ -8,7 +8,8 @@ import { expectNoLeftovers, listLeftovers, waitFor } from "../support/index.ts";
 import { activePlaces, createShard, createWorld, resultOf, type World } from "../support/world.ts";
 import { schemasOf, settingsOf } from "./support.ts";
 
-const SHARD = "CREATE TABLE sh0042.t (id int PRIMARY KEY); INSERT INTO sh0042.t VALUES (1)";
+const SHARD = `CREATE TABLE sh0042.t (id int PRIMARY KEY); INSERT INTO sh0042.t VALUES (1);
+  CREATE TABLE sh0042.keyless (n int)`;
 
 /** Settings of the world's islands and Temporal, and a session. */
 async function openSession({ a, b, temporal }: World, namespace = temporal.namespace) {
@@ -45,6 +46,9 @@ describe("cleanup after workflows", { concurrency: 2, timeout: 240_000 }, () => 
     for (const { kept, name } of await findLeftovers(settings, null))
       assert.match(kept!, /at work, and there is no Temporal to ask/, name);
 
+    const identity = (): Promise<unknown> =>
+      a.rows("SELECT relreplident FROM pg_class WHERE oid = 'sh0042.keyless'::regclass");
+    assert.deepEqual(await identity(), [{ relreplident: "f" }]);
     await handle.terminate();
     const dead = await findLeftovers(settings, session);
     assert.deepEqual(
@@ -55,6 +59,7 @@ describe("cleanup after workflows", { concurrency: 2, timeout: 240_000 }, () => 
     const { dropped, failed } = await cleanup(settings, session, dead);
     assert.deepEqual([dropped.length, failed], [4, []]);
     await expectNoLeftovers(a, b);
+    assert.deepEqual(await identity(), [{ relreplident: "d" }]);
     assert.deepEqual([await schemasOf(a), await schemasOf(b)], [["sh0042"], []]);
     assert.deepEqual(await activePlaces("sh0042", a, b), [a.name]);
     const { leftover } = await resultOf(await world.startMove());
