@@ -34,6 +34,10 @@
 \ir ./functions/microsharding_migrations_create_.sql
 \ir ./functions/microsharding_migrations_applied_.sql
 
+\ir ./functions/microsharding_tenant_shard.sql
+\ir ./functions/microsharding_tenants_ensure_.sql
+\ir ./functions/microsharding_tenant_assign_.sql
+
 \ir ./functions/microsharding_island_.sql
 \ir ./functions/microsharding_debug_list_.sql
 \ir ./views/microsharding_debug_catalog_.sql

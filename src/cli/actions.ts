@@ -54,6 +54,10 @@ export const ACTIONS: Readonly<Record<string, Entry>> = {
     summary: "give the sequences of shards values that no other shard has",
     load: async () => (await import("./sequences.ts")).sequences,
   },
+  tenant: {
+    summary: "assign tenants to shards, list them, pin huge ones",
+    load: async () => (await import("./tenant.ts")).tenant,
+  },
   doctor: {
     summary: "check islands, or a move, without touching anything",
     load: async () => (await import("./doctor.ts")).doctor,

@@ -1,0 +1,63 @@
+import { Argument } from "commander";
+import * as z from "zod";
+
+import { wholeNumber } from "../config/values.ts";
+import { ShardferryError, UsageError } from "../errors.ts";
+import type { Tenant } from "../operations/tenants.ts";
+import { type Action, withDsns, withExample } from "./action.ts";
+import { plainTable } from "./table.ts";
+import type { Ui } from "./ui.ts";
+
+const options = z.object({ shard: wholeNumber(1, 2_147_483_647).optional() });
+
+export const tenant: Action = {
+  define(command) {
+    command
+      .addArgument(new Argument("<what>", "what to do").choices(["assign", "list", "show", "pin"]))
+      .argument("[tenant...]", "names of tenants");
+    withDsns(command)
+      .option("--shard <n>", "assign or pin to this shard; the lightest one that is free by default")
+      .option("--weight-sql <query>", "run once in each shard; its first column is the weight (WEIGHT_SQL)");
+    withExample(
+      command,
+      "shardferry tenant assign acme globex",
+      "shardferry tenant pin initech",
+      "shardferry tenant list",
+    );
+  },
+
+  async run({ ui, args, request }) {
+    const [what = "", ...tenants] = args;
+    const { settings, request: given } = await request(options);
+    if ((tenants.length === 0) !== (what === "list")) {
+      throw new UsageError(
+        what === "list" ? "tenant list takes no names." : `tenant ${what}: give names of tenants.`,
+      );
+    }
+    const { assignTenants, listTenants } = await import("../operations/tenants.ts");
+    const found =
+      what === "list"
+        ? await listTenants(settings)
+        : what === "show"
+          ? await listTenants(settings, tenants)
+          : await assignTenants(settings, { tenants, shard: given.shard, pin: what === "pin" });
+    const unknown = tenants.filter((name) => !found.some((one) => one.tenant === name));
+    if (unknown.length > 0)
+      throw new ShardferryError("unknown_tenant", `No such tenant: ${unknown.join(", ")}.`);
+    ui.result({ tenants: found }, () => render(found, ui.colors));
+  },
+};
+
+const render = (tenants: readonly Tenant[], colors: Ui["colors"]): string =>
+  tenants.length === 0
+    ? "There are no tenants."
+    : plainTable(
+        ["Tenant", "Shard", "Island", ""],
+        tenants.map((one) => [
+          one.tenant,
+          one.schema ?? String(one.shard),
+          one.island ?? "-",
+          one.pinned ? "pinned" : "",
+        ]),
+        colors,
+      );

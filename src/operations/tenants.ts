@@ -1,0 +1,127 @@
+import type { IslandName } from "../../workflows/contract.ts";
+import type { Settings } from "../config/settings.ts";
+import { messageOf, ShardferryError, UsageError } from "../errors.ts";
+import { apiCall, requireSqlApi, type SqlApi } from "../layout/api.ts";
+import { findShard } from "../layout/places.ts";
+import { readLayout, type ShardInfo } from "../layout/read.ts";
+import type { ConnectedIsland } from "../postgres/discover.ts";
+import { qualified } from "../postgres/quote.ts";
+import { onIslands } from "./islands.ts";
+
+/** Where a tenant is. */
+export interface Tenant {
+  readonly tenant: string;
+  /** Number of the shard. */
+  readonly shard: number;
+  /** True when the shard takes no other tenant. */
+  readonly pinned: boolean;
+  /** Null where the shard is active on no island. */
+  readonly island: IslandName | null;
+  readonly schema: string | null;
+}
+
+/** The global shard, in which the lookup table is. */
+interface Global {
+  readonly island: ConnectedIsland;
+  readonly api: SqlApi;
+  readonly schema: string;
+}
+
+const TABLE = "microsharding_tenants_";
+
+async function findGlobal(islands: readonly ConnectedIsland[]): Promise<Global> {
+  const { schema, active } = await findShard(islands, 0);
+  const island = active[0];
+  if (!island) {
+    const text =
+      `The lookup table of tenants is in the global shard, and ${schema} is active on no island: ` +
+      "`shardferry allocate --shard=0 --activate=yes` creates it.";
+    throw new ShardferryError("no_global_shard", text);
+  }
+  return { island, schema, api: await requireSqlApi(island.client, island.name) };
+}
+
+/**
+ * Assigns tenants to shards: each to the lightest that is not pinned (weights as `list`), of equally light ones to that
+ * with the fewest tenants. Known tenants stay where they are. With `shard` they are to be in that one.
+ */
+export async function assignTenants(
+  settings: Settings,
+  { tenants, shard, pin = false }: { tenants: readonly string[]; shard?: number | undefined; pin?: boolean },
+): Promise<Tenant[]> {
+  return onIslands(settings, async (islands) => {
+    const global = await findGlobal(islands);
+    const { islands: places } = await readLayout(islands, { weightSql: settings.weightSql });
+    const shards = places.flatMap((place) => place.shards).filter(({ no }) => no > 0);
+    if (shard !== undefined && !shards.some(({ no }) => no === shard)) {
+      throw new UsageError(`No active shard ${shard} that tenants can be assigned to.`);
+    }
+    await global.island.client.query(`SELECT ${apiCall(global.api, "microsharding_tenants_ensure_()")}`);
+    for (const tenant of tenants) {
+      const candidates = shard === undefined ? await byWeight(global, shards) : [shard];
+      await assignOne(global, tenant, candidates, pin);
+    }
+    const found = await readTenants(global, islands, tenants);
+    const elsewhere = found.find((one) => shard !== undefined && one.shard !== shard);
+    if (elsewhere) {
+      const text = `Tenant ${elsewhere.tenant} is in shard ${elsewhere.shard} already, and its rows stay where they are.`;
+      throw new ShardferryError("tenant", text);
+    }
+    return found;
+  });
+}
+
+/** The lightest first, of equally light ones that with the fewest tenants. */
+async function byWeight(global: Global, shards: readonly ShardInfo[]): Promise<number[]> {
+  const { rows } = await global.island.client.query<{ shard: number; count: number }>(
+    `SELECT shard, count(*)::int AS count FROM ${qualified(global.schema, TABLE)} GROUP BY 1`,
+  );
+  const counts = new Map(rows.map(({ shard, count }) => [shard, count]));
+  return [...shards]
+    .sort((a, b) => a.weight - b.weight || (counts.get(a.no) ?? 0) - (counts.get(b.no) ?? 0) || a.no - b.no)
+    .map(({ no }) => no);
+}
+
+async function assignOne(
+  { island, api }: Global,
+  tenant: string,
+  candidates: readonly number[],
+  pin: boolean,
+): Promise<void> {
+  const call = apiCall(api, "microsharding_tenant_assign_($1::text, $2::int[], $3::boolean)");
+  try {
+    await island.client.query(`SELECT ${call}`, [tenant, candidates, pin]);
+  } catch (cause) {
+    throw new ShardferryError(
+      "tenant",
+      `Cannot assign tenant ${tenant} on ${island.name}: ${messageOf(cause)}`,
+      { cause },
+    );
+  }
+}
+
+/** Lists tenants, all or those that are named, by name. */
+export async function listTenants(settings: Settings, tenants?: readonly string[]): Promise<Tenant[]> {
+  return onIslands(settings, async (islands) => readTenants(await findGlobal(islands), islands, tenants));
+}
+
+async function readTenants(
+  { island, schema }: Global,
+  islands: readonly ConnectedIsland[],
+  names?: readonly string[],
+): Promise<Tenant[]> {
+  const table = qualified(schema, TABLE);
+  const there = await island.client.query("SELECT FROM pg_class WHERE oid = to_regclass($1)", [table]);
+  if (there.rowCount === 0) return [];
+  const { rows } = await island.client.query<Pick<Tenant, "tenant" | "shard" | "pinned">>(
+    `SELECT tenant, shard, pinned FROM ${table} WHERE $1::text[] IS NULL OR tenant = ANY ($1) ORDER BY tenant`,
+    [names ?? null],
+  );
+  const { islands: layout } = await readLayout(islands);
+  const places = new Map(
+    layout.flatMap((place) =>
+      place.shards.map((one) => [one.no, { island: place.island, schema: one.schema }] as const),
+    ),
+  );
+  return rows.map((row) => ({ ...row, ...(places.get(row.shard) ?? { island: null, schema: null }) }));
+}

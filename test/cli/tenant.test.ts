@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+
+import type { Tenant } from "../../src/operations/tenants.ts";
+import { createIslands, createShard, type Islands, run, runJson } from "./support.ts";
+
+describe("tenant", () => {
+  let islands: Islands;
+  const tenants = async (...args: string[]): Promise<Tenant[]> =>
+    (await runJson<{ tenants: Tenant[] }>(["tenant", ...args], islands)).tenants;
+  before(async () => {
+    islands = await createIslands([1, 2]);
+    await createShard(islands.b, 3);
+  });
+
+  it("needs the global shard, and says how to make it", async () => {
+    const { stderr, status } = await run(["tenant", "list"], islands);
+    assert.equal(status, 1);
+    assert.match(stderr, /sh0000 is active on no island: `shardferry allocate --shard=0/);
+    await islands.a.rows(
+      "SELECT microsharding.microsharding_ensure_exist(0), microsharding.microsharding_ensure_active(0)",
+    );
+    assert.deepEqual(await tenants("list"), []);
+  });
+
+  it("assign gives each tenant the lightest shard, once and for all", async () => {
+    await islands.a.rows("INSERT INTO sh0001.users (name) SELECT 'more' FROM generate_series(1, 5000)");
+    const [acme] = await tenants("assign", "acme");
+    assert.deepEqual([acme!.shard, acme!.pinned], [2, false]);
+    assert.deepEqual(
+      (await tenants("assign", "acme", "globex")).map(({ shard }) => shard),
+      [2, 3],
+    );
+    assert.deepEqual(
+      await islands.a.rows("SELECT microsharding.microsharding_tenant_shard('acme') AS shard"),
+      [{ shard: 2 }],
+    );
+    assert.deepEqual(
+      await islands.a.rows("SELECT microsharding.microsharding_tenant_shard('nobody') AS shard"),
+      [{ shard: null }],
+    );
+    await assert.rejects(islands.b.rows("SELECT microsharding.microsharding_tenant_shard('acme')"), {
+      code: "42P01",
+    });
+  });
+
+  it("assign at the same time gives one answer", async () => {
+    const answers = await Promise.all(Array.from({ length: 4 }, () => tenants("assign", "hooli")));
+    assert.equal(new Set(answers.map(([one]) => one!.shard)).size, 1);
+  });
+
+  it("pin takes a shard without others, and no tenant comes to it afterwards", async () => {
+    const shared = await run(["tenant", "pin", "acme", "globex", "hooli"], islands);
+    assert.equal(shared.status, 1);
+    assert.match(shared.stderr, /shares shard \d with 1 others/);
+    const [initech] = await tenants("pin", "initech");
+    assert.deepEqual([initech!.shard, initech!.pinned], [1, true]);
+    const refused = await run(["tenant", "assign", "late", "--shard=1"], islands);
+    assert.match(refused.stderr, /no shard is free for tenant late/);
+    assert.equal((await tenants("show", "initech"))[0]!.pinned, true);
+    assert.match((await run(["tenant", "show", "late"], islands)).stderr, /No such tenant: late/);
+  });
+});
