@@ -18,36 +18,53 @@ const BATCH = 20;
 /** Column that marks where the answer of the next shard begins. */
 const MARK = "shardferry_weight_of";
 
+/** A query that the operator gave to be run in each shard. */
+export interface ShardQuery {
+  readonly sql: string;
+  /** The option that it came by, for errors. */
+  readonly option: string;
+}
+
 /** Runs a query once for each shard, with that shard as the search path, and reads weights from the answers. */
 export async function customWeights(
   client: ClientBase,
   schemas: readonly string[],
   sql: string,
 ): Promise<{ name: string | null; weights: Map<string, Weight> }> {
-  const weights = new Map<string, Weight>();
-  const query = sql.trim().replace(/;+$/, "");
-  let name: string | null = null;
+  const found = await askShards(client, schemas, { sql, option: "--weight-sql" });
+  const weights = new Map([...found].map(([schema, answer]) => [schema, toWeight(answer)] as const));
+  const name = [...found.values()].find(({ fields }) => fields.length > 0)?.fields[0]?.name ?? null;
+  // "?column?" is PostgreSQL's word for a column that was given no name.
+  return { name: name?.startsWith("?") ? null : name, weights };
+}
+
+/** Runs a query once for each shard, with that shard as the search path; rows are arrays. It can only read. */
+export async function askShards(
+  client: ClientBase,
+  schemas: readonly string[],
+  { sql, option }: ShardQuery,
+): Promise<Map<string, QueryResult>> {
+  const found = new Map<string, QueryResult>();
+  const query = { sql: sql.trim().replace(/;+$/, ""), option };
   // Who lists or plans does not expect to change anything.
   await client.query("SET default_transaction_read_only TO on");
   for (let i = 0; i < schemas.length; i += BATCH) {
-    for (const [schema, answer] of await ask(client, schemas.slice(i, i + BATCH), query)) {
-      name ??= answer.fields[0]?.name ?? null;
-      weights.set(schema, toWeight(answer));
-    }
+    for (const [schema, answer] of await ask(client, schemas.slice(i, i + BATCH), query))
+      found.set(schema, answer);
   }
   await client.query("RESET search_path; RESET default_transaction_read_only");
-  // "?column?" is PostgreSQL's word for a column that was given no name.
-  return { name: name?.startsWith("?") ? null : name, weights };
+  return found;
 }
 
 async function ask(
   client: ClientBase,
   batch: readonly string[],
-  query: string,
+  query: ShardQuery,
 ): Promise<Map<string, QueryResult>> {
   const text = batch
     .map(
-      (schema) => `SET search_path TO ${ident(schema)};\nSELECT ${literal(schema)} AS ${MARK};\n${query}\n;`,
+      (schema) =>
+        `SET search_path TO ${ident(schema)};\nSELECT ${literal(schema)} AS ${MARK};\n${query.sql}\n;`,
     )
     .join("\n");
   try {
@@ -56,11 +73,10 @@ async function ask(
   } catch (cause) {
     // One by one, to find the shard that it fails in.
     if (batch.length > 1) for (const schema of batch) await ask(client, [schema], query);
-    throw new ShardferryError(
-      "weight_sql",
-      `--weight-sql failed in shard ${batch[0]!}: ${messageOf(cause)}`,
-      { cause },
-    );
+    const code = query.option.replace(/^--/, "").replaceAll("-", "_");
+    throw new ShardferryError(code, `${query.option} failed in shard ${batch[0]!}: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }
 
@@ -77,12 +93,18 @@ function answers(results: readonly QueryResult[]): Map<string, QueryResult> {
 
 function toWeight({ fields, rows }: QueryResult): Weight {
   const row = (rows[0] ?? []) as unknown[];
-  const [, number, unit] = /^\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(.*?)\s*$/is.exec(show(row[0])) ?? [];
   const other = fields.slice(1).map((field, i) => [field.name, show(row[i + 1])] as const);
-  return { weight: Number(number ?? 0), unit: unit ?? "", other: Object.fromEntries(other) };
+  return { ...parseQuantity(row[0]), other: Object.fromEntries(other) };
 }
 
-function show(value: unknown): string {
+/** Reads a number with an optional unit, such as `12.5 MB`; 0 for anything else. */
+export function parseQuantity(value: unknown): Pick<Weight, "weight" | "unit"> {
+  const [, number, unit] = /^\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(.*?)\s*$/is.exec(show(value)) ?? [];
+  return { weight: Number(number ?? 0), unit: unit ?? "" };
+}
+
+/** An answer as text. */
+export function show(value: unknown): string {
   if (value === null || value === undefined) return "";
   return typeof value === "string" ? value : JSON.stringify(value);
 }

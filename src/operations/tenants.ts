@@ -4,6 +4,7 @@ import { messageOf, ShardferryError, UsageError } from "../errors.ts";
 import { apiCall, requireSqlApi, type SqlApi } from "../layout/api.ts";
 import { findShard } from "../layout/places.ts";
 import { readLayout, type ShardInfo } from "../layout/read.ts";
+import { askShards, parseQuantity, show } from "../layout/weights.ts";
 import type { ConnectedIsland } from "../postgres/discover.ts";
 import { qualified } from "../postgres/quote.ts";
 import { onIslands } from "./islands.ts";
@@ -18,6 +19,9 @@ export interface Tenant {
   /** Null where the shard is active on no island. */
   readonly island: IslandName | null;
   readonly schema: string | null;
+  /** What `--size-sql` answers for it, and in which unit; without that query neither is there. */
+  readonly size?: number;
+  readonly unit?: string;
 }
 
 /** The global shard, in which the lookup table is. */
@@ -100,9 +104,44 @@ async function assignOne(
   }
 }
 
-/** Lists tenants, all or those that are named, by name. */
-export async function listTenants(settings: Settings, tenants?: readonly string[]): Promise<Tenant[]> {
-  return onIslands(settings, async (islands) => readTenants(await findGlobal(islands), islands, tenants));
+/**
+ * Lists tenants, all or those that are named: by name, or with `sizeSql` the largest first. That query is run once in
+ * each shard that has tenants, with the shard as search path; its rows are names of tenants and their sizes.
+ */
+export async function listTenants(
+  settings: Settings,
+  { tenants, sizeSql }: { tenants?: readonly string[] | undefined; sizeSql?: string | undefined } = {},
+): Promise<Tenant[]> {
+  return onIslands(settings, async (islands) => {
+    const found = await readTenants(await findGlobal(islands), islands, tenants);
+    return sizeSql === undefined ? found : withSizes(found, islands, sizeSql);
+  });
+}
+
+async function withSizes(
+  tenants: readonly Tenant[],
+  islands: readonly ConnectedIsland[],
+  sql: string,
+): Promise<Tenant[]> {
+  const sizes = new Map<string, Pick<Tenant, "size" | "unit">>();
+  await Promise.all(
+    islands.map(async ({ name, client }) => {
+      const own = tenants.filter(({ island }) => island === name);
+      const schemas = [...new Set(own.map(({ schema }) => schema!))];
+      for (const [schema, { rows }] of await askShards(client, schemas, { sql, option: "--size-sql" })) {
+        for (const [tenant, size] of rows as unknown[][]) {
+          const { weight, unit } = parseQuantity(size);
+          sizes.set(JSON.stringify([schema, show(tenant)]), { size: weight, unit });
+        }
+      }
+    }),
+  );
+  return tenants
+    .map((one) => ({
+      ...one,
+      ...(sizes.get(JSON.stringify([one.schema, one.tenant])) ?? { size: 0, unit: "" }),
+    }))
+    .sort((a, b) => b.size! - a.size!);
 }
 
 async function readTenants(

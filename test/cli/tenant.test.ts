@@ -60,4 +60,22 @@ describe("tenant", () => {
     assert.equal((await tenants("show", "initech"))[0]!.pinned, true);
     assert.match((await run(["tenant", "show", "late"], islands)).stderr, /No such tenant: late/);
   });
+
+  it("list shows the size of each tenant by a query that is run in its shard, the largest first", async () => {
+    await islands.b.rows("INSERT INTO sh0003.users (name) SELECT 'globex' FROM generate_series(1, 7)");
+    await islands.a.rows("INSERT INTO sh0002.users (name) SELECT 'globex' FROM generate_series(1, 9)");
+    const sized = await tenants(
+      "list",
+      "--size-sql=SELECT name, count(*) || ' users' FROM users GROUP BY name",
+    );
+    const { tenant, shard, size, unit } = sized[0]!;
+    assert.deepEqual({ tenant, shard, size, unit }, { tenant: "globex", shard: 3, size: 7, unit: "users" });
+    assert.deepEqual(
+      sized.map((one) => one.size),
+      [7, 0, 0, 0],
+    );
+    const wrong = await run(["tenant", "list", "--size-sql=DELETE FROM users"], islands);
+    assert.equal(wrong.status, 1);
+    assert.match(wrong.stderr, /--size-sql failed in shard sh000\d: .*read-only/);
+  });
 });
