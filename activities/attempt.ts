@@ -80,6 +80,19 @@ export class Attempt {
     this.#context.heartbeat(progress);
   }
 
+  /**
+   * Beats while something runs whose own time-outs bound it, each longer than a heartbeat may take: the connection to
+   * an island that does not answer takes 10 s to fail.
+   */
+  async beating<T>(note: string, run: () => Promise<T>): Promise<T> {
+    const timer = setInterval(() => this.beat({ note }), POLL_MS);
+    try {
+      return await run();
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
   /** Waits; rejects at once when cancelled. */
   async pause(ms: number): Promise<void> {
     await delay(ms, undefined, { signal: this.signal }).catch((error: unknown) => {

@@ -58,16 +58,23 @@ export async function cleanUp(step: Step, input: CleanUpInput): Promise<StepRepo
 async function deactivate(step: Step, input: CleanUpInput): Promise<string[]> {
   const { deactivateSql, leftover } = input;
   if (!deactivateSql || !leftover) return [];
-  await step.onSource(async (client) => {
+  let done = "";
+  const alive = async (client: ClientBase): Promise<StepProgress> => {
+    await client.query("SELECT");
+    return { note: `deactivate-sql${done}` };
+  };
+  // In a session of its own: it may take hours, and who takes over has to find and end it.
+  const run = async (client: ClientBase): Promise<void> => {
     for (const table of await readTables(client, leftover)) {
       const name = literal(qualified(leftover, table.name));
       await client.query(deactivateSql.replaceAll("$1", () => name)).catch((cause: Error) => {
         if (isRetryable(cause)) throw cause;
         throw new Error(`--deactivate-sql for table "${table.name}": ${cause.message}`, { cause });
       });
-      step.beat({ note: `deactivate-sql: ${table.name}` });
+      done = `: done with ${table.name}`;
     }
-  });
+  };
+  await step.watched(step.from, alive, () => step.session(step.from, {}, run));
   return [];
 }
 

@@ -4,7 +4,7 @@ import { RefusedError, ShardferryError } from "../src/errors.ts";
 import { toConninfo } from "../src/postgres/dsn.ts";
 import { type OverriddenTable, overriddenTables } from "../src/postgres/identities.ts";
 import type { Islands } from "../src/postgres/islands.ts";
-import { namesBegin } from "../src/postgres/names.ts";
+import { OBJECT_PREFIX } from "../src/postgres/names.ts";
 import { readTables, type Table } from "../src/postgres/tables.ts";
 import type { Plan, ReplicationInput } from "../workflows/contract.ts";
 import { Attempt, type Deps } from "./attempt.ts";
@@ -76,7 +76,7 @@ export async function inspect(
       ]);
       const tables = asBeforeEarlierRuns(
         await readTables(source, schema),
-        await overriddenTables(source, namesBegin(workflowId, schema)),
+        await overriddenTables(source, OBJECT_PREFIX),
       );
       const base = {
         ...input,

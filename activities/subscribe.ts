@@ -77,8 +77,9 @@ async function publish(step: Step, client: ClientBase, tables: readonly Table[])
 /** Slot creation waits for every transaction that is open on the source's server: says for which. */
 async function createSlot(step: Step): Promise<string | null> {
   return step.session(step.from, {}, (session) =>
-    step.watched(step.from, oldestTransaction, (onBackend) => {
+    step.watched(step.from, oldestTransaction, async (onBackend) => {
       onBackend(session);
+      await step.ensureCurrent();
       return ensureSlot(session, step.names.slot);
     }),
   );

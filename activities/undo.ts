@@ -84,22 +84,22 @@ export async function dropEarlierRuns(step: Step): Promise<void> {
   const begin = namesBegin(step.workflowId, step.schema);
   const over = await step.onDestination((client) => runThatIsOver(client, step));
   if (over !== null) await Promise.all([step.endOrphans(step.from, over), step.endOrphans(step.to, over)]);
-  const patterns = await step.onDestination(async (client) => {
-    const names = await idleSubscriptions(client, begin, step.names.subscription, over);
-    const found: string[] = [];
-    for (const name of names) {
-      const pattern = await disableSubscription(client, name);
-      if (pattern !== null) found.push(pattern);
-      await dropSubscription(client, name);
-    }
+  const dead = await step.onDestination(async (client) => {
+    const found = new Map<string, string | null>();
+    for (const name of await idleSubscriptions(client, begin, step.names.subscription, over))
+      found.set(name, await disableSubscription(client, name));
     return found;
   });
   await step.onSource(async (client) => {
     const { slots, publications } = await idlePublishers(client, begin, step.names.slot, over);
-    for (const pattern of patterns) await dropSlots(client, "", pattern);
+    for (const pattern of dead.values()) await dropSlots(client, "", pattern);
     for (const slot of slots) await dropSlots(client, slot, null);
     for (const publication of publications)
       await dropPublication(client, publication, lockedRunner(step, client));
+  });
+  // Last: from them the slots of their tablesync workers are known.
+  await step.onDestination(async (client) => {
+    for (const name of dead.keys()) await dropSubscription(client, name);
   });
 }
 

@@ -85,6 +85,7 @@ class Rebalance {
     const { islands, switches } = this.#input;
     try {
       while (await this.#advance());
+      if (this.#lanes.size + this.#schedule.pending.length > 0) await this.#quiet();
     } catch (error) {
       if (!this.#root.consideredCancelled) throw error;
       this.#board.phase = "aborting";
@@ -119,12 +120,16 @@ class Rebalance {
     return continueAsNewSuggested || historyLength > (this.#input.maxEvents ?? Infinity);
   }
 
+  /** Waits until no child is about to start, and no signal is on its way to one. */
+  async #quiet(): Promise<void> {
+    await condition(() => this.#starting === 0 && allHandlersFinished());
+  }
+
   /**
    * Hands over to a new run. The running moves go on meanwhile: they are abandoned children, which the new run
    * waits for. A child that has not started yet would be lost.
    */
-  async #continue(): Promise<RebalanceOutcome> {
-    await condition(() => this.#starting === 0 && allHandlersFinished());
+  #continue(): Promise<RebalanceOutcome> {
     const running = [...this.#lanes].map(({ item, runId, startedAt }): RunningItem => ({
       ...item,
       runId,

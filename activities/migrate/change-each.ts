@@ -101,23 +101,28 @@ async function changeShard({ attempt, input, statements }: Work, place: Place): 
   for (const [i, statement] of statements.entries()) {
     if (i < (had?.statements ?? 0)) continue;
     place.statement = statement;
+    const note = async (): Promise<void> => {
+      await attempt.deps.fault(`after statement ${i + 1}`);
+      await client.query(
+        `UPDATE ${book} SET statements = $2, complete = $3, applied_at = clock_timestamp() WHERE name = $1`,
+        [name, i + 1, i + 1 === statements.length],
+      );
+    };
     await attempt.deps.fault(`before statement ${i + 1}`);
-    await runStatement(attempt, input, place, statement);
-    await attempt.deps.fault(`after statement ${i + 1}`);
-    await client.query(
-      `UPDATE ${book} SET statements = $2, complete = $3, applied_at = clock_timestamp() WHERE name = $1`,
-      [name, i + 1, i + 1 === statements.length],
-    );
+    await runStatement(attempt, input, place, { statement, note });
   }
   place.statement = null;
 }
 
-/** Runs a statement; one that may block the application gives up its wait for a lock soon, and tries again. */
+/**
+ * Runs a statement and notes it: in one transaction, unless it cannot be in any. One that may block the application
+ * gives up its wait for a lock soon, and tries again.
+ */
 async function runStatement(
   attempt: Attempt,
   { migration }: ChangeInput,
   place: Place,
-  statement: MigrationStatement,
+  { statement, note }: { statement: MigrationStatement; note: () => Promise<void> },
 ): Promise<void> {
   const { client, schema } = place;
   const deadline = Date.now() + 1000 * migration.deadlineSec;
@@ -125,10 +130,15 @@ async function runStatement(
   for (let tries = 0; ; tries++) {
     if (statement.concurrentIndex !== null) await dropInvalid(client, schema, statement.concurrentIndex);
     try {
+      if (!statement.concurrent) await client.query("BEGIN");
       await client.query(statement.sql);
+      await note();
+      if (!statement.concurrent) await client.query("COMMIT");
       place.blockers = "";
       return;
     } catch (error) {
+      // On a connection that is gone there is nothing to roll back, and the error to tell is the first.
+      if (!statement.concurrent) await client.query("ROLLBACK").catch(() => undefined);
       if (!/^(55P03|40P01)$/.test((error as { code?: string }).code ?? "")) throw error;
       const blockers = place.blockers || `locks on tables of ${schema}`;
       if (Date.now() > deadline) throw new MigrationLockedError(migration.deadlineSec, blockers, error);

@@ -2,6 +2,8 @@ import type { ClientBase } from "pg";
 
 import { messageOf } from "../../src/errors.ts";
 import { requireSqlApi } from "../../src/layout/api.ts";
+import { refreshDebugViews } from "../../src/postgres/debug-views.ts";
+import { limited } from "../../src/postgres/locks.ts";
 import { qualified } from "../../src/postgres/quote.ts";
 import { isRetryable } from "../../src/temporal/failures.ts";
 import type { IslandName } from "../../workflows/contract.ts";
@@ -26,6 +28,9 @@ export async function createViews(client: ClientBase, lib: string): Promise<void
   );
 }
 
+/** Milliseconds for which the end of a migration waits for those who read a debug view. */
+const VIEWS_PATIENCE_MS = 10_000;
+
 /** Brings debug views over several islands up to date after the commit; answers what failed for good. */
 export async function refreshViews(attempt: Attempt, islands: readonly IslandName[]): Promise<string[]> {
   const failures = await Promise.all(
@@ -33,11 +38,18 @@ export async function refreshViews(attempt: Attempt, islands: readonly IslandNam
       attempt.deps.islands
         .withClient(island, async (client) => {
           const { schema } = await requireSqlApi(client, island);
-          if (await readsOtherIslands(client))
-            await client.query(`SELECT ${qualified(schema, "microsharding_debug_views_refresh_")}()`);
+          if (!(await readsOtherIslands(client))) return [];
+          const patience = limited(
+            attempt,
+            VIEWS_PATIENCE_MS,
+            (reason) => new Error(`they are in use: ${reason}`),
+          );
+          return refreshDebugViews(client, schema, patience, (use) =>
+            attempt.deps.islands.withClient(island, use),
+          );
         })
         .then(
-          () => [],
+          (warnings) => warnings.map((warning) => `debug views of ${island}: ${warning}`),
           (error: unknown) => {
             if (isRetryable(error) && attempt.number === 1) throw error;
             return [`debug views of ${island}: ${messageOf(error)}`];

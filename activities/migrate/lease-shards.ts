@@ -53,6 +53,8 @@ interface Leased {
 /** Takes all leases. The shards are looked for again afterwards: one may have moved before its lease was taken. */
 async function leaseAll(attempt: Attempt, input: MigrateInput): Promise<Leased> {
   for (;;) {
+    // The leases are the run's: an attempt that was frozen must not give away those of the one that replaced it.
+    if ((await attempt.ensureCurrent()).cancelled) await attempt.awaitCancellation();
     const choice = chooseShards(await lookEverywhere(attempt, input.islands), input.shards);
     const waitingFor = await leaseChosen(attempt, choice);
     if (waitingFor === "") {
@@ -142,12 +144,18 @@ export async function releaseShards(
   attempt: Attempt,
   { islands, refreshViews: refresh }: { islands: IslandName[]; refreshViews: boolean },
 ): Promise<StepReport> {
-  const failures = refresh ? await refreshViews(attempt, islands) : [];
+  return attempt.beating("giving the shards back", async () => {
+    const failures = refresh ? await refreshViews(attempt, islands) : [];
+    await giveBack(attempt, islands, failures);
+    return { text: ["moves may begin again", ...failures.map((failure) => `FAILED: ${failure}`)].join("; ") };
+  });
+}
+
+async function giveBack(attempt: Attempt, islands: readonly IslandName[], failures: string[]): Promise<void> {
   for (const island of islands) {
     await releaseEverywhere(attempt, [island]).catch((error: unknown) => {
       if (!(error instanceof UnknownIslandError) && attempt.number < RELEASE_ATTEMPTS) throw error;
       failures.push(`leases on ${island}: ${messageOf(error)}`);
     });
   }
-  return { text: ["moves may begin again", ...failures.map((failure) => `FAILED: ${failure}`)].join("; ") };
 }

@@ -29,7 +29,7 @@ export async function prepareEverywhere(attempt: Attempt, input: ChangeInput): P
   const deadline = Date.now() + 1000 * migration.deadlineSec;
   let lastSeen = "locks on tables of the shards";
   for (let tries = 0; ; tries++) {
-    await rollBackEverywhere(attempt, names);
+    await rollBackEverywhere(attempt, names, attempt.number);
     const wanted = names.map(
       (island) => [island, { settings: LOCK_SESSION, applicationName: sessionName(attempt.runId) }] as const,
     );
@@ -46,7 +46,7 @@ export async function prepareEverywhere(attempt: Attempt, input: ChangeInput): P
       if (!mayTryAgain(error)) throw failureOf(error, input);
       if (blockers.size > 0) lastSeen = describe(blockers);
       if (Date.now() > deadline) {
-        await rollBackEverywhere(attempt, names);
+        await rollBackEverywhere(attempt, names, attempt.number);
         throw new MigrationLockedError(migration.deadlineSec, lastSeen, error);
       }
       attempt.beat({ waitingFor: lastSeen, note: `try ${tries + 1} was rolled back` });

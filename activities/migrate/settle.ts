@@ -4,7 +4,14 @@ import { ShardferryError } from "../../src/errors.ts";
 import { requireSqlApi } from "../../src/layout/api.ts";
 import { readApplied } from "../../src/migrations/check.ts";
 import type { IslandFacts } from "../../src/migrations/look.ts";
-import { gidsOfRun, gidsOfWorkflow, ofGid, sessionName, transactionKey } from "../../src/migrations/names.ts";
+import {
+  attemptOfGid,
+  gidsOfRun,
+  gidsOfWorkflow,
+  ofGid,
+  sessionName,
+  transactionKey,
+} from "../../src/migrations/names.ts";
 import { literal } from "../../src/postgres/quote.ts";
 import type { IslandName, StepReport } from "../../workflows/contract.ts";
 import type {
@@ -68,27 +75,39 @@ async function commit(
   await attempt.deps.fault(`after commit ${i + 1}`);
 }
 
-/** Rolls back whatever this run has prepared, after its sessions are ended: one may be about to prepare. */
+/**
+ * Rolls back whatever this run has prepared, after its sessions are ended: one may be about to prepare.
+ *
+ * @param newest the last attempt whose work is rolled back. An attempt that was frozen must not touch that of the one
+ * which has replaced it: the decision to commit may stand already.
+ */
 export async function rollBackEverywhere(
   attempt: Attempt,
   islands: readonly IslandName[],
+  newest = Infinity,
 ): Promise<StepReport> {
   await everywhere(islands, async (island) => {
     await attempt.endSessions(island, sessionName(attempt.runId));
     await attempt.deps.islands.withClient(island, async (client) => {
       for (const gid of await preparedBeginning(client, gidsOfRun(attempt.workflowId, attempt.runId)))
-        await end(client, "ROLLBACK", gid);
+        if (attemptOfGid(gid) <= newest) await end(client, "ROLLBACK", gid);
     });
     attempt.beat({ note: `rolled back on ${island}` });
   });
   return { text: `rolled back on ${islands.length} islands` };
 }
 
-/** Does something on all islands at once, to its end on those that answer, and throws the first error afterwards. */
+/**
+ * Does something on all islands at once, to its end on those that answer, and throws an error afterwards. A lost
+ * transaction is told last: it ends the step for good, and no other may stay prepared for that.
+ */
 async function everywhere<T>(items: readonly T[], run: (item: T, i: number) => Promise<void>): Promise<void> {
   const outcomes = await Promise.allSettled(items.map(run));
-  const failed = outcomes.find((outcome) => outcome.status === "rejected");
-  if (failed) throw failed.reason;
+  const errors = outcomes.flatMap((outcome) =>
+    outcome.status === "rejected" ? [outcome.reason as Error] : [],
+  );
+  const error = errors.find((one) => !(one instanceof PreparedLostError)) ?? errors[0];
+  if (error) throw error;
 }
 
 /**

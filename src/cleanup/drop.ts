@@ -77,10 +77,11 @@ export async function dropLeftover(islands: Islands, leftover: Judged, tell: Tel
 /** The slots that its tablesync workers may have left are on another island, and named after it. */
 async function dropReplica(islands: Islands, client: ClientBase, name: string): Promise<void> {
   const slots = await disableSubscription(client, name);
-  await dropSubscription(client, name);
   if (slots === null) return;
   for (const other of islands.names())
     await islands.withClient(other, (there) => dropSlots(there, "", slots));
+  // Last: from it the slots are known.
+  await dropSubscription(client, name);
 }
 
 async function dropCopy(islands: Islands, client: ClientBase, leftover: Judged, tell: Tell): Promise<void> {

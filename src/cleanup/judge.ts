@@ -50,12 +50,16 @@ export function judge(catalogs: readonly Catalog[], owners: Owners): Judged[] {
 function judgeObject({ cluster, owners }: Court, { island, api }: Catalog, row: ObjectRow): Judged {
   const { kind, name } = row;
   const run = owners.byName(name);
+  const unfinished =
+    run && cluster.hasLeft(run.schema, run.runId) && !cluster.isActive(run.schema)
+      ? `the switch of ${run.workflowId} is not finished, and the last writes may be on their way through it`
+      : null;
   return {
     ...{ island, kind, name, row, api },
     schema: run?.schema ?? null,
     since: run?.startTime.toISOString() ?? null,
     workflowId: run?.workflowId ?? null,
-    kept: keptFor(run, cluster.isAtWork(name), owners),
+    kept: keptFor(run, cluster.isAtWork(name), owners) ?? unfinished,
   };
 }
 

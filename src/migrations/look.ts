@@ -1,6 +1,6 @@
 import type { ClientBase } from "pg";
 
-import type { IslandName } from "../../workflows/contract.ts";
+import { type IslandName, moveWorkflowId } from "../../workflows/contract.ts";
 import type { ShardNumbers } from "../../workflows/migration.ts";
 import { UsageError } from "../errors.ts";
 import { isCurrent } from "../install.ts";
@@ -101,6 +101,9 @@ export interface Choice {
   moving: (Replicated & { island: IslandName })[];
 }
 
+/** What the ids of moves begin with; a copy's schema need not be a shard, and does not change its place. */
+const MOVES = moveWorkflowId("");
+
 /**
  * Chooses the shards: all active ones, or those of some numbers, be they active or not: new ones are not yet. A shard
  * in the middle of its switch is active nowhere, and must not be passed over: it is known by its move's lease.
@@ -114,7 +117,10 @@ export function chooseShards(facts: readonly IslandFacts[], numbers: ShardNumber
   const moving = facts.flatMap(({ island, replicated, shards }) =>
     replicated
       .filter(
-        ({ schema }) => !active.has(schema) && !shards.some((s) => s.schema === schema && !wanted(s.no)),
+        ({ schema, workflowId }) =>
+          workflowId.startsWith(MOVES) &&
+          !active.has(schema) &&
+          !shards.some((s) => s.schema === schema && !wanted(s.no)),
       )
       .map((lease) => ({ island, ...lease })),
   );

@@ -33,5 +33,8 @@ export function ofGid(gid: string, workflowId: string): { runId: string; key: st
   return { runId, key: `${runId}:${round}` };
 }
 
+/** The attempt that has prepared a transaction. */
+export const attemptOfGid = (gid: string): number => Number(gid.split(":").at(-2));
+
 /** The name under which the sessions of a run are found and ended by a later attempt; 63 bytes at most. */
 export const sessionName = (runId: string): string => `shardferry_migrate_${runId}`;

@@ -11,6 +11,7 @@ const NEVER_IN_A_TRANSACTION: Record<string, string> = {
   CreateTableSpaceStmt: "CREATE TABLESPACE",
   DropTableSpaceStmt: "DROP TABLESPACE",
   CreateSubscriptionStmt: "CREATE SUBSCRIPTION",
+  AlterSubscriptionStmt: "ALTER SUBSCRIPTION",
   DropSubscriptionStmt: "DROP SUBSCRIPTION",
 };
 
