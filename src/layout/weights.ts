@@ -21,8 +21,9 @@ const MARK = "shardferry_weight_of";
 /** A query that the operator gave to be run in each shard. */
 export interface ShardQuery {
   readonly sql: string;
-  /** The option that it came by, for errors. */
+  /** The option that it came by, and the code of its errors. */
   readonly option: string;
+  readonly code: string;
 }
 
 /** Runs a query once for each shard, with that shard as the search path, and reads weights from the answers. */
@@ -31,7 +32,7 @@ export async function customWeights(
   schemas: readonly string[],
   sql: string,
 ): Promise<{ name: string | null; weights: Map<string, Weight> }> {
-  const found = await askShards(client, schemas, { sql, option: "--weight-sql" });
+  const found = await askShards(client, schemas, { sql, option: "--weight-sql", code: "weight_sql" });
   const weights = new Map([...found].map(([schema, answer]) => [schema, toWeight(answer)] as const));
   const name = [...found.values()].find(({ fields }) => fields.length > 0)?.fields[0]?.name ?? null;
   // "?column?" is PostgreSQL's word for a column that was given no name.
@@ -42,10 +43,10 @@ export async function customWeights(
 export async function askShards(
   client: ClientBase,
   schemas: readonly string[],
-  { sql, option }: ShardQuery,
+  { sql, option, code }: ShardQuery,
 ): Promise<Map<string, QueryResult>> {
   const found = new Map<string, QueryResult>();
-  const query = { sql: sql.trim().replace(/;+$/, ""), option };
+  const query = { sql: sql.trim().replace(/;+$/, ""), option, code };
   // Who lists or plans does not expect to change anything.
   await client.query("SET default_transaction_read_only TO on");
   for (let i = 0; i < schemas.length; i += BATCH) {
@@ -73,10 +74,8 @@ async function ask(
   } catch (cause) {
     // One by one, to find the shard that it fails in.
     if (batch.length > 1) for (const schema of batch) await ask(client, [schema], query);
-    const code = query.option.replace(/^--/, "").replaceAll("-", "_");
-    throw new ShardferryError(code, `${query.option} failed in shard ${batch[0]!}: ${messageOf(cause)}`, {
-      cause,
-    });
+    const text = `${query.option} failed in shard ${batch[0]!}: ${messageOf(cause)}`;
+    throw new ShardferryError(query.code, text, { cause });
   }
 }
 

@@ -128,7 +128,11 @@ async function withSizes(
     islands.map(async ({ name, client }) => {
       const own = tenants.filter(({ island }) => island === name);
       const schemas = [...new Set(own.map(({ schema }) => schema!))];
-      for (const [schema, { rows }] of await askShards(client, schemas, { sql, option: "--size-sql" })) {
+      for (const [schema, { rows }] of await askShards(client, schemas, {
+        sql,
+        option: "--size-sql",
+        code: "size_sql",
+      })) {
         for (const [tenant, size] of rows as unknown[][]) {
           const { weight, unit } = parseQuantity(size);
           sizes.set(JSON.stringify([schema, show(tenant)]), { size: weight, unit });
