@@ -114,6 +114,10 @@ for (const side of ["source", "destination"] as const) {
     copying.catch(() => undefined);
     await database.rows("SELECT pg_terminate_backend($1)", [pid]);
     await assert.rejects(copying, /terminat/);
+    // The query would sleep on, and whoever drops its table or creates a slot on that server would wait for it.
+    await source.rows(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(CASE%' AND pid <> pg_backend_pid()",
+    );
   });
 }
 
