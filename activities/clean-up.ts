@@ -7,8 +7,8 @@ import { type Lend, limited } from "../src/postgres/locks.ts";
 import { literal, qualified } from "../src/postgres/quote.ts";
 import { readTables } from "../src/postgres/tables.ts";
 import { isRetryable } from "../src/temporal/failures.ts";
-import type { CleanUpInput, IslandName, StepProgress, StepReport } from "../workflows/contract.ts";
-import type { Step } from "./context.ts";
+import type { CleanUpInput, IslandName, StepReport } from "../workflows/contract.ts";
+import { alive, type Step } from "./context.ts";
 import { releaseShard } from "./leases.ts";
 import { libSchemaOf } from "./switch/facts.ts";
 import { dropReplication } from "./undo.ts";
@@ -59,10 +59,6 @@ async function deactivate(step: Step, input: CleanUpInput): Promise<string[]> {
   const { deactivateSql, leftover } = input;
   if (!deactivateSql || !leftover) return [];
   let done = "";
-  const alive = async (client: ClientBase): Promise<StepProgress> => {
-    await client.query("SELECT");
-    return { note: `deactivate-sql${done}` };
-  };
   // In a session of its own: it may take hours, and who takes over has to find and end it.
   const run = async (client: ClientBase): Promise<void> => {
     for (const table of await readTables(client, leftover)) {
@@ -74,7 +70,8 @@ async function deactivate(step: Step, input: CleanUpInput): Promise<string[]> {
       done = `: done with ${table.name}`;
     }
   };
-  await step.watched(step.from, alive, () => step.session(step.from, {}, run));
+  const look = alive(() => `deactivate-sql${done}`);
+  await step.watched(step.from, look, () => step.session(step.from, {}, run));
   return [];
 }
 
@@ -83,13 +80,10 @@ async function deactivate(step: Step, input: CleanUpInput): Promise<string[]> {
  * those of the destination, too; rows of the old copy they never show.
  */
 async function refreshViews(step: Step, island: IslandName, lend: Lend): Promise<string[]> {
-  const alive = async (client: ClientBase): Promise<StepProgress> => {
-    await client.query("SELECT");
-    return { note: `bringing the debug views of ${island} up to date` };
-  };
+  const look = alive(() => `bringing the debug views of ${island} up to date`);
   const busy = (waitingFor: string): Error => new DebugViewsBusyError(island, waitingFor);
   // An island that its foreign servers cannot reach keeps it waiting for longer than a heartbeat may take.
-  return step.watched(island, alive, () =>
+  return step.watched(island, look, () =>
     step.session(island, {}, async (client) => {
       const lib = await libSchemaOf(client, island);
       const warnings = await refreshDebugViews(client, lib, limited(step, VIEWS_PATIENCE_MS, busy), lend);

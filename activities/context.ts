@@ -98,11 +98,11 @@ export class Step extends Attempt {
 
   /** Reads from an island something that takes seconds where a shard has thousands of tables. */
   async reading<T>(island: IslandName, read: () => Promise<T>): Promise<T> {
-    const look = async (client: ClientBase): Promise<StepProgress> => {
-      await client.query("SELECT");
-      return { note: `reads the catalogs of ${island}` };
-    };
-    return this.watched(island, look, read);
+    return this.watched(
+      island,
+      alive(() => `reads the catalogs of ${island}`),
+      read,
+    );
   }
 
   /**
@@ -141,3 +141,11 @@ export class Step extends Attempt {
     }
   }
 }
+
+/** A look for `watched` at something of which no more can be seen than that its server answers. */
+export const alive =
+  (note: () => string) =>
+  async (client: ClientBase): Promise<StepProgress> => {
+    await client.query("SELECT");
+    return { note: note() };
+  };

@@ -1,12 +1,10 @@
 import type pg from "pg";
-import type { ClientBase } from "pg";
 
 import { schemaFingerprint } from "../../src/postgres/fingerprint.ts";
 import { blockersDuring, describeBlockers, LOCK_TIMEOUT_MS } from "../../src/postgres/locks.ts";
 import { qualified } from "../../src/postgres/quote.ts";
 import { readSchema } from "../../src/postgres/tables.ts";
-import type { StepProgress } from "../../workflows/contract.ts";
-import type { Step } from "../context.ts";
+import { alive, type Step } from "../context.ts";
 import { SchemaChangedError } from "../create-structure.ts";
 import { copyRows, TEXT_FORMAT } from "../direct-copy.ts";
 import { flushedPosition, waitUntilApplied } from "./catch-up.ts";
@@ -246,10 +244,7 @@ export async function copyLocked(
   for (const table of facts.tables.filter(({ name, kind }) => kind === "r" && wanted.has(name))) {
     const names = { from: qualified(sourceSchema, table.name), to: qualified(step.schema, table.name) };
     const counters = { bytes: 0, tuples: 0 };
-    const look = async (client: ClientBase): Promise<StepProgress> => {
-      await client.query("SELECT");
-      return { note: `copies table "${table.name}" under the lock: ${counters.tuples} rows` };
-    };
+    const look = alive(() => `copies table "${table.name}" under the lock: ${counters.tuples} rows`);
     await step.watched(step.to, look, () => copyRows(source, destination, names, table, false, counters));
   }
   await destination.query("SET LOCAL session_replication_role = origin");
