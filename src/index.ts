@@ -2,17 +2,9 @@
  * Shardferry as a library: what the command line does, as functions. Settings come first (`loadSettings`); what runs
  * for long is a `Watch`, which is begun in a `Session` and goes on when this process ends.
  */
-export type {
-  CopyResult,
-  FailedMove,
-  IslandName,
-  MoveResult,
-  Progress,
-  RebalanceProgress,
-  RunningMove,
-  StepProgress,
-} from "../workflows/contract.ts";
+export type { CopyResult, IslandName, MoveResult, Progress, StepProgress } from "../workflows/contract.ts";
 export type { IslandChanges, MigrateMode, MigrateResult } from "../workflows/migration.ts";
+export type { FailedMove, RebalanceProgress, RunningMove } from "../workflows/rebalancing.ts";
 export type { Leftover, LeftoverKind } from "./cleanup/leftover.ts";
 export { loadSettings, type Settings, type SettingsSource } from "./config/settings.ts";
 export type { ShardRange } from "./config/values.ts";

@@ -1,6 +1,7 @@
 /**
  * The contract between the CLI, the workflows and the activities: every type, signal, query, id and
- * task queue. It is free of Node, pg and zod, so that it can be imported from everywhere.
+ * task queue; what only a migration or a rebalance has stands beside it, in migration.ts and rebalancing.ts.
+ * It is free of Node, pg and zod, so that it can be imported from everywhere.
  *
  * Glossary
  * - island: one PostgreSQL primary database, known by its short name `host[:port]/db`.
@@ -155,130 +156,8 @@ export const skipLagSignal = defineSignal("skipLag");
 export const abortSignal = defineSignal("abort");
 export const progressQuery = defineQuery<Progress>("progress");
 
-/** A server's room for moves, by its settings; the islands are its databases. */
-export interface Room {
-  islands: readonly IslandName[];
-  /** Moves at a time that may leave: slots and walsenders. */
-  leaving: number;
-  /** Moves at a time that may arrive: logical replication workers and origins. */
-  arriving: number;
-}
-
-/** What all moves of a rebalance have in common. */
-export type MoveSwitches = Omit<MoveInput, "schema" | "shard" | "from" | "to">;
-
-/**
- * A move as a rebalance keeps it: ten thousand of them must fit into one payload (2 MB), so islands are places in
- * a list of names, and what every move shares is said once.
- */
-export interface RebalanceItem {
-  schema: string;
-  shard: number;
-  from: number;
-  to: number;
-  bytes: number;
-}
-
-/** A move that was made. */
-export interface DoneItem extends RebalanceItem {
-  runId: string;
-  rows: number;
-  /** Bytes that were copied; `bytes` is what was planned with. */
-  copied: number;
-  durationMs: number;
-  writeBlockedMs: number;
-}
-
-export interface RebalanceInput {
-  islands: IslandName[];
-  switches: MoveSwitches;
-  /** Moves at a time in all. */
-  parallelism: number;
-  /** Moves at a time that one island is an end of; null leaves it to the balance. */
-  perIsland: number | null;
-  rooms: Room[];
-  pending: RebalanceItem[];
-  /** Events of the history after which the workflow continues as new; null leaves it to Temporal. */
-  maxEvents: number | null;
-  /** What the run before hands on when the workflow continues as new. */
-  before?: RebalanceState;
-}
-
-/** A move that has begun. */
-export interface RunningItem extends RebalanceItem {
-  runId: string;
-  startedAt: number;
-}
-
-/** What a rebalance has done so far, and what runs. */
-export interface RebalanceState {
-  startedAt: number;
-  running: RunningItem[];
-  done: DoneItem[];
-  failed: FailedMove[];
-  events: RebalanceEvent[];
-}
-
-/** The workflow's own result; `RebalanceResult` is what it is turned into for people and programs. */
-export interface RebalanceOutcome {
-  islands: IslandName[];
-  activated: boolean;
-  done: DoneItem[];
-  failed: FailedMove[];
-}
-
-/** A move of a rebalance that did not come about, and why. */
-export interface FailedMove {
-  schema: string;
-  from: IslandName;
-  to: IslandName;
-  reason: string;
-}
-
-/** One line of a rebalance's story. `at` is milliseconds since the epoch. */
-export interface RebalanceEvent {
-  at: number;
-  text: string;
-}
-
-/** A move of a rebalance that is under way. */
-export interface RunningMove {
-  workflowId: string;
-  schema: string;
-  from: IslandName;
-  to: IslandName;
-  bytes: number;
-  startedAt: number;
-}
-
-/** Answer of the query `progress` of a rebalance. */
-export interface RebalanceProgress {
-  workflowId: string;
-  phase: MovePhase;
-  /** Always "moves": a rebalance has no other step. */
-  step: string;
-  /** Share of the work that is done, 0-100, by bytes and a fixed part for each move. */
-  percent: number;
-  startedAt: number;
-  waitingFor: string | null;
-  events: RebalanceEvent[];
-  /** Numbers of moves. */
-  total: number;
-  done: number;
-  failed: number;
-  /** Bytes of all moves, and of those that are done. */
-  bytes: number;
-  bytesDone: number;
-  running: RunningMove[];
-  /** The last hundred failures. */
-  failures: FailedMove[];
-}
-
-export const rebalanceProgressQuery = defineQuery<RebalanceProgress>("progress");
-
 export const moveWorkflowId = (schema: string): string => `move-${schema}`;
 export const copyWorkflowId = (schema: string, to: IslandName): string => `copy-${schema}-to-${to}`;
-export const REBALANCE_WORKFLOW_ID = "rebalance";
 export const migrateWorkflowId = (name: string): string => `migrate-${name}`;
 
 /** Memo key under which a workflow keeps its input, so that a second start can tell "same" from "different". */

@@ -1,18 +1,16 @@
 import { setCurrentDetails, workflowInfo } from "@temporalio/workflow";
 
+import { type MovePhase, type MoveResult, moveWorkflowId } from "./contract.ts";
 import {
   type DoneItem,
   type FailedMove,
-  type MovePhase,
-  type MoveResult,
-  moveWorkflowId,
   type RebalanceEvent,
   type RebalanceInput,
   type RebalanceItem,
   type RebalanceOutcome,
   type RebalanceProgress,
   type RebalanceState,
-} from "./contract.ts";
+} from "./rebalancing.ts";
 import { effortOf } from "./schedule.ts";
 
 /** Events and failures that the query answers; all failures are in the result. */

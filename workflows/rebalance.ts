@@ -23,17 +23,19 @@ import {
   type MoveInput,
   type MoveResult,
   moveWorkflowId,
-  type RebalanceInput,
-  type RebalanceItem,
-  type RebalanceOutcome,
-  rebalanceProgressQuery,
   REQUEST_MEMO,
-  type RunningItem,
   skipLagSignal,
   TASK_QUEUE,
 } from "./contract.ts";
 import type { move } from "./move.ts";
 import { Board } from "./rebalance-board.ts";
+import {
+  type RebalanceInput,
+  type RebalanceItem,
+  type RebalanceOutcome,
+  rebalanceProgressQuery,
+  type RunningItem,
+} from "./rebalancing.ts";
 import { type Movable, Schedule } from "./schedule.ts";
 
 /** A move on its way through the schedule, with the names of its islands. */

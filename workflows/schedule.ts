@@ -6,7 +6,8 @@
  * and, of those, the one on the island with most work left: list scheduling by the critical resource, which
  * keeps the busiest island from being left for last.
  */
-import type { IslandName, Room } from "./contract.ts";
+import type { IslandName } from "./contract.ts";
+import type { Room } from "./rebalancing.ts";
 
 /** What the order of moves depends on. */
 export interface Movable {

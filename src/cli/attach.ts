@@ -1,4 +1,4 @@
-import { REBALANCE_WORKFLOW_ID } from "../../workflows/contract.ts";
+import { REBALANCE_WORKFLOW_ID } from "../../workflows/rebalancing.ts";
 import { EXIT, UsageError } from "../errors.ts";
 import type { RebalanceResult } from "../operations/rebalance-result.ts";
 import { type Action, withDsns, withExample } from "./action.ts";

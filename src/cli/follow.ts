@@ -1,4 +1,4 @@
-import { REBALANCE_WORKFLOW_ID } from "../../workflows/contract.ts";
+import { REBALANCE_WORKFLOW_ID } from "../../workflows/rebalancing.ts";
 import { watchLag } from "../operations/lag.ts";
 import type { Session } from "../operations/session.ts";
 import type { SteeringSignal, Watch } from "../operations/watch.ts";

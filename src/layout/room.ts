@@ -1,6 +1,6 @@
 import type { ClientBase } from "pg";
 
-import type { Room } from "../../workflows/contract.ts";
+import type { Room } from "../../workflows/rebalancing.ts";
 import type { ConnectedIsland } from "../postgres/discover.ts";
 
 /** Settings that say how many of something there may be. */

@@ -1,4 +1,4 @@
-import type { RebalanceProgress } from "../../workflows/contract.ts";
+import type { RebalanceProgress } from "../../workflows/rebalancing.ts";
 import type { Temporal } from "../temporal/connection.ts";
 import { type Snapshot, takeSnapshot } from "../temporal/snapshot.ts";
 

@@ -1,10 +1,9 @@
+import { type MoveResult, moveWorkflowId } from "../../workflows/contract.ts";
 import {
   type FailedMove,
-  type MoveResult,
-  moveWorkflowId,
   REBALANCE_WORKFLOW_ID,
   type RebalanceOutcome,
-} from "../../workflows/contract.ts";
+} from "../../workflows/rebalancing.ts";
 
 /** What a rebalance has done. */
 export interface RebalanceResult {

@@ -1,11 +1,10 @@
+import { type CopyMethod, type IslandName } from "../../workflows/contract.ts";
 import {
-  type CopyMethod,
-  type IslandName,
   type MoveSwitches,
   REBALANCE_WORKFLOW_ID,
   type RebalanceInput,
   type Room,
-} from "../../workflows/contract.ts";
+} from "../../workflows/rebalancing.ts";
 import type { Settings } from "../config/settings.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import { type Layout, readLayout, type ShardInfo } from "../layout/read.ts";

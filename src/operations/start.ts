@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 
 import type { WorkflowHandle } from "@temporalio/client";
 
-import { type RebalanceOutcome, REQUEST_MEMO, TASK_QUEUE } from "../../workflows/contract.ts";
+import { REQUEST_MEMO, TASK_QUEUE } from "../../workflows/contract.ts";
+import { type RebalanceOutcome } from "../../workflows/rebalancing.ts";
 import { ShardferryError } from "../errors.ts";
 import type { Temporal } from "../temporal/connection.ts";
 import { readOutcome } from "./rebalance-result.ts";

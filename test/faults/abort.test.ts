@@ -6,7 +6,7 @@ import type { WorkflowHandle } from "@temporalio/client";
 import { type MoveInput, type Progress, progressQuery } from "../../workflows/contract.ts";
 import { waitFor } from "../support/index.ts";
 import type { WorkerProcess } from "../support/worker.ts";
-import { createWorld, resultOf, waitingFor, type World } from "../support/world.ts";
+import { cancelRequested, createWorld, resultOf, waitingFor, type World } from "../support/world.ts";
 import { catalogsOf } from "./catalogs.ts";
 import { contentBefore, expectMoved, expectSound, expectUntouched, LARGE, loadedShard } from "./shard.ts";
 import { busy, copying, indexing } from "./steps.ts";
@@ -50,7 +50,13 @@ async function abortAt(
   if (inside) await waitFor(() => inside(world, handle), { what: abort.when, every: 5, timeout: 60_000 });
   if (abort.by === "abort") await handle.signal("abort");
   else await handle.cancel();
-  if (hold) worker.goOn();
+  if (hold) await goOnWhenAsked(worker, handle);
+}
+
+/** Lets the worker go on once the step itself was told: until then the abort is only on its way to it. */
+async function goOnWhenAsked(worker: WorkerProcess, handle: WorkflowHandle): Promise<void> {
+  await waitFor(() => cancelRequested(handle), { what: "the abort to reach the step" });
+  worker.goOn();
 }
 
 describe("a move that is aborted", { concurrency: 2, timeout: 600_000 }, () => {
@@ -101,7 +107,7 @@ describe("a move that is aborted", { concurrency: 2, timeout: 600_000 }, () => {
       const handle = await world.startMove();
       await worker.reached(point);
       await handle.signal("abort");
-      worker.goOn();
+      await goOnWhenAsked(worker, handle);
       const { activated, leftover } = await resultOf(handle);
       assert.equal(activated, true);
       assert.equal((await handle.describe()).status.name, "COMPLETED");

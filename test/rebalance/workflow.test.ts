@@ -7,15 +7,17 @@ import { outcomeOfError } from "../../src/temporal/outcome.ts";
 import {
   abortSignal,
   type MoveInput,
-  type MoveSwitches,
   moveWorkflowId,
-  REBALANCE_WORKFLOW_ID,
-  type RebalanceInput,
-  rebalanceProgressQuery,
   REQUEST_MEMO,
   TASK_QUEUE,
 } from "../../workflows/contract.ts";
 import type { move, rebalance } from "../../workflows/index.ts";
+import {
+  type MoveSwitches,
+  REBALANCE_WORKFLOW_ID,
+  type RebalanceInput,
+  rebalanceProgressQuery,
+} from "../../workflows/rebalancing.ts";
 import { type Behaviours, withMockedSteps } from "../faults/mocks.ts";
 import { createNamespace, type TestNamespace, waitFor } from "../support/index.ts";
 

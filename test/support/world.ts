@@ -19,6 +19,9 @@ import { testIslands, type TestServer } from "./servers.ts";
 import { createNamespace, type TestNamespace } from "./temporal.ts";
 import { type WorkerOptions, WorkerProcess } from "./worker.ts";
 
+/** PENDING_ACTIVITY_STATE_CANCEL_REQUESTED of Temporal's API. */
+const PENDING_CANCEL = 3;
+
 export interface WorldOptions {
   /** The islands' servers; the shared ones by default. */
   servers?: { a: TestServer; b: TestServer };
@@ -170,4 +173,10 @@ export async function waitingFor(handle: WorkflowHandle): Promise<string | undef
     if (details?.waitingFor) return details.waitingFor;
   }
   return undefined;
+}
+
+/** True once Temporal has asked the step that is under way to end. */
+export async function cancelRequested(handle: WorkflowHandle): Promise<boolean> {
+  const { raw } = await handle.describe();
+  return (raw.pendingActivities ?? []).some(({ state }) => Number(state) === PENDING_CANCEL);
 }

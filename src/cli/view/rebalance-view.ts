@@ -1,4 +1,4 @@
-import type { RebalanceProgress } from "../../../workflows/contract.ts";
+import type { RebalanceProgress } from "../../../workflows/rebalancing.ts";
 import { lookAt, movesOf, rebalanceProgress } from "../../operations/rebalance-moves.ts";
 import type { SteeringSignal } from "../../operations/watch.ts";
 import type { Temporal } from "../../temporal/connection.ts";

@@ -1,4 +1,5 @@
-import { type RebalanceProgress, STEPS } from "../../../workflows/contract.ts";
+import { STEPS } from "../../../workflows/contract.ts";
+import { type RebalanceProgress } from "../../../workflows/rebalancing.ts";
 import { rebalanceProgress } from "../../operations/rebalance-moves.ts";
 import type { Snapshot } from "../../temporal/snapshot.ts";
 import { bytes, duration } from "../units.ts";
