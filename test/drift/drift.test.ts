@@ -20,6 +20,18 @@ describe("drift", () => {
     assert.deepEqual(groupsOf(found), ["sh0007 sh0042"], shown(found));
   });
 
+  it("sees what no DDL can make on servers of different versions, too", async () => {
+    const islands = [await createIsland(14), await createIsland(18)] as const;
+    const aggregate = (initial: string): string =>
+      `CREATE AGGREGATE total(integer) (SFUNC = int4pl, STYPE = integer, INITCOND = '${initial}')`;
+    await createShards(islands[0], [1, 2], `CREATE TABLE pair (a integer, b integer); ${aggregate("0")}`);
+    await createShards(islands[1], [3], `CREATE TABLE pair (a integer, b integer); ${aggregate("0")}`);
+    await createShards(islands[1], [4], `CREATE TABLE pair (b integer, a integer); ${aggregate("0")}`);
+    await createShards(islands[1], [5], `CREATE TABLE pair (a integer, b integer); ${aggregate("7")}`);
+    const found = await find(islands);
+    assert.deepEqual(groupsOf(found), ["sh0001 sh0002 sh0003", "sh0004", "sh0005"], shown(found));
+  });
+
   for (const version of [14, 18] as const) {
     it(`names each change of one shard, and writes DDL that brings it in line, on PostgreSQL ${version}`, async () => {
       const island = await createIsland(version);
