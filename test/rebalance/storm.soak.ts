@@ -1,6 +1,16 @@
 import { it } from "node:test";
 
-import { rebalanceInStorm } from "./storm.ts";
+import { Storm } from "./storm.ts";
 
-it("a rebalance survives an island that is away for 20 s in the middle, beside worker and Temporal", () =>
-  rebalanceInStorm({ islandAwayMs: 20_000 }));
+it("60 shards under writers all move, but for one that cannot, though everything goes down once, one after the other", async () => {
+  const storm = await Storm.begin();
+  await storm.arrived(6);
+  await storm.loseWorker();
+  await storm.arrived(14);
+  await storm.loseTemporal();
+  await storm.arrived(22);
+  await storm.loseIsland(3, 20_000);
+  await storm.arrived(34);
+  await storm.loseIsland(0, 20_000);
+  await storm.end();
+});

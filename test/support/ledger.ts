@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import pg from "pg";
+import type pg from "pg";
 
 import { ident, qualified } from "../../src/postgres/quote.ts";
+import { Sessions } from "./sessions.ts";
 
 /** SQLSTATE after which Ent Framework looks again where the shard is, and retries. */
 const UNDEFINED_TABLE = "42P01";
+/** Sixty ledgers must not take all the CPU to look for shards whose island is away. */
+const LONGEST_PAUSE_MS = 32;
 
 export interface LedgerOptions {
   islands: readonly string[];
@@ -18,6 +21,8 @@ export interface LedgerOptions {
   /** Schema of the SQL API. */
   lib?: string;
   table?: string;
+  /** Sessions that it shares with other ledgers; by default it has its own. */
+  sessions?: Sessions | null;
 }
 
 export interface LedgerResult {
@@ -40,6 +45,7 @@ export interface LedgerResult {
  */
 export class Ledger {
   readonly #options: Required<LedgerOptions>;
+  readonly #sessions: Sessions;
   readonly #acknowledged = new Map<string, number>();
   readonly #failures: string[] = [];
   #rediscoveries = 0;
@@ -52,7 +58,12 @@ export class Ledger {
   readonly #finished = new Set<number>();
 
   constructor(options: LedgerOptions) {
-    this.#options = { writers: 4, rate: 200, lib: "microsharding", table: "ledger", ...options };
+    this.#options = {
+      ...{ writers: 4, rate: 200, lib: "microsharding", table: "ledger", sessions: null },
+      ...options,
+    };
+    const { sessions, writers } = this.#options;
+    this.#sessions = sessions ?? new Sessions("ledger", writers);
   }
 
   /** The table that the writers need, in any schema. */
@@ -100,6 +111,7 @@ export class Ledger {
     this.#running = false;
     await this.#work;
     const rows = await this.#rowsNow();
+    if (!this.#options.sessions) await this.#sessions.close();
     const lost = [...this.#acknowledged].filter(
       ([op, touched]) => (rows.get(op)?.touched ?? -1) < touched,
     ).length;
@@ -117,11 +129,10 @@ export class Ledger {
   }
 
   async #rowsNow(): Promise<Map<string, { touched: number; count: number }>> {
-    const { client } = await this.#discover(new Map());
-    const { rows } = await client.query<{ op: string; touched: number; count: string }>(
+    const place = await this.#discover();
+    const { rows } = await place.query<{ op: string; touched: number; count: string }>(
       `SELECT op, max(touched) AS touched, count(*) FROM ${this.#table()} GROUP BY op`,
     );
-    await client.end();
     return new Map(rows.map((row) => [row.op, { touched: row.touched, count: Number(row.count) }]));
   }
 
@@ -131,8 +142,7 @@ export class Ledger {
 
   async #write(writer: number): Promise<void> {
     const { writers, rate } = this.#options;
-    const connections = new Map<string, pg.Client>();
-    let place: pg.Client | undefined;
+    let place: pg.Pool | undefined;
     const period = (1000 * writers) / rate;
     let last: string | undefined;
     for (let next = Date.now() + (period * writer) / writers; this.#running; next += period) {
@@ -140,26 +150,25 @@ export class Ledger {
       next = Math.max(next, Date.now() - 5 * period);
       const no = this.#next++;
       const op = `${writer}-${no}`;
-      place = await this.#until(connections, place, (client) => this.#insert(client, op));
+      place = await this.#until(place, (at) => this.#insert(at, op));
       this.#ack(op, 0);
       this.#finished.add(no);
       if (last && this.#running) {
         const target = last;
-        place = await this.#until(connections, place, (client) => this.#touch(client, target));
+        place = await this.#until(place, (at) => this.#touch(at, target));
         this.#ack(target, 1);
       }
       last = op;
     }
-    for (const client of connections.values()) await client.end();
   }
 
-  async #insert(client: pg.Client, op: string): Promise<void> {
+  async #insert(place: pg.Pool, op: string): Promise<void> {
     // A retry after a lost answer must not count as a second write: that is the application's part.
-    await client.query(`INSERT INTO ${this.#table()} (op) VALUES ($1) ON CONFLICT (op) DO NOTHING`, [op]);
+    await place.query(`INSERT INTO ${this.#table()} (op) VALUES ($1) ON CONFLICT (op) DO NOTHING`, [op]);
   }
 
-  async #touch(client: pg.Client, op: string): Promise<void> {
-    const { rowCount } = await client.query(`UPDATE ${this.#table()} SET touched = 1 WHERE op = $1`, [op]);
+  async #touch(place: pg.Pool, op: string): Promise<void> {
+    const { rowCount } = await place.query(`UPDATE ${this.#table()} SET touched = 1 WHERE op = $1`, [op]);
     if (rowCount !== 1) this.#failures.push(`acknowledged write ${op} is not to be found`);
   }
 
@@ -171,22 +180,17 @@ export class Ledger {
   }
 
   /** Runs one operation, looking for the shard again as long as it is not where it was thought to be. */
-  async #until(
-    connections: Map<string, pg.Client>,
-    place: pg.Client | undefined,
-    operation: (client: pg.Client) => Promise<void>,
-  ): Promise<pg.Client> {
+  async #until(place: pg.Pool | undefined, operation: (place: pg.Pool) => Promise<void>): Promise<pg.Pool> {
     for (;;) {
-      const client = place ?? (await this.#discover(connections)).client;
+      place ??= await this.#discover();
       try {
-        await operation(client);
-        return client;
+        await operation(place);
+        return place;
       } catch (error) {
         place = undefined;
         const { code, message } = error as { code?: string; message: string };
         if (code === UNDEFINED_TABLE) this.#rediscoveries++;
-        else if (isConnectionError(error)) this.#forget(connections, client);
-        else {
+        else if (!isConnectionError(error)) {
           this.#failures.push(`${code ?? ""} ${message}`);
           await sleep(50);
         }
@@ -194,40 +198,25 @@ export class Ledger {
     }
   }
 
-  #forget(connections: Map<string, pg.Client>, client: pg.Client): void {
-    for (const [dsn, known] of connections) if (known === client) connections.delete(dsn);
-    client.end().catch(() => undefined);
-  }
-
   /** Asks every island which shards are active there, until one answers that ours is. */
-  async #discover(connections: Map<string, pg.Client>): Promise<{ client: pg.Client }> {
+  async #discover(): Promise<pg.Pool> {
     const { islands, lib, schema } = this.#options;
-    for (;;) {
+    for (let pause = 1; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
       for (const dsn of islands) {
+        const place = this.#sessions.to(dsn);
         try {
-          const client = connections.get(dsn) ?? (await this.#connect(connections, dsn));
-          const { rows } = await client.query<{ active: boolean }>(
+          const { rows } = await place.query<{ active: boolean }>(
             `SELECT $1 = ANY (SELECT nspname FROM unnest(${ident(lib)}.microsharding_list_active_shards()) s
                JOIN pg_namespace n ON n.oid = s) AS active`,
             [schema],
           );
-          if (rows[0]!.active) return { client };
+          if (rows[0]!.active) return place;
         } catch (error) {
-          const known = connections.get(dsn);
-          if (known) this.#forget(connections, known);
           if (!isConnectionError(error) && (error as { code?: string }).code !== "3F000") throw error;
         }
       }
-      await sleep(1);
+      await sleep(pause);
     }
-  }
-
-  async #connect(connections: Map<string, pg.Client>, dsn: string): Promise<pg.Client> {
-    const client = new pg.Client({ connectionString: dsn, application_name: "ledger" });
-    client.on("error", () => undefined);
-    await client.connect();
-    connections.set(dsn, client);
-    return client;
   }
 }
 

@@ -1,0 +1,30 @@
+import pg from "pg";
+
+/** Sessions to some databases, opened as they are wanted; several writers may share them. */
+export class Sessions {
+  readonly #pools = new Map<string, pg.Pool>();
+  readonly #name: string;
+  readonly #most: number;
+
+  /** @param most sessions at a time to each database. */
+  constructor(applicationName: string, most: number) {
+    this.#name = applicationName;
+    this.#most = most;
+  }
+
+  to(dsn: string): pg.Pool {
+    const known = this.#pools.get(dsn);
+    if (known) return known;
+    const pool = new pg.Pool({
+      ...{ connectionString: dsn, application_name: this.#name, max: this.#most, idleTimeoutMillis: 0 },
+    });
+    // A session whose server goes down is replaced at its next use.
+    pool.on("error", () => undefined);
+    this.#pools.set(dsn, pool);
+    return pool;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#pools.values()].map((pool) => pool.end()));
+  }
+}
