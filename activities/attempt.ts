@@ -11,6 +11,7 @@ import {
 
 import { messageOf, ShardferryError } from "../src/errors.ts";
 import type { Islands } from "../src/postgres/islands.ts";
+import type { Lend } from "../src/postgres/locks.ts";
 import type { IslandName, StepProgress } from "../workflows/contract.ts";
 
 /** What the activities are given by the worker. */
@@ -143,6 +144,11 @@ export class Attempt {
       this.beat({ note: "aborting" });
       await this.pause(POLL_MS);
     }
+  }
+
+  /** Lends sessions on an island for looks, also while this attempt holds another one there. */
+  lend(island: IslandName): Lend {
+    return (use) => this.deps.islands.withLook(island, use);
   }
 
   /**

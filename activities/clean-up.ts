@@ -1,9 +1,8 @@
 import type { ClientBase } from "pg";
 
-import { messageOf, ShardferryError } from "../src/errors.ts";
+import { messageOf } from "../src/errors.ts";
 import { refreshDebugViews } from "../src/postgres/debug-views.ts";
 import { dropCachedDump } from "../src/postgres/dump.ts";
-import { type Lend, limited } from "../src/postgres/locks.ts";
 import { literal, qualified } from "../src/postgres/quote.ts";
 import { readTables } from "../src/postgres/tables.ts";
 import { isRetryable } from "../src/temporal/failures.ts";
@@ -12,19 +11,6 @@ import { alive, type Step } from "./context.ts";
 import { releaseShard } from "./leases.ts";
 import { libSchemaOf } from "./switch/facts.ts";
 import { dropReplication } from "./undo.ts";
-
-/** Milliseconds for which the end of a move waits for those who read a debug view. */
-const VIEWS_PATIENCE_MS = 10_000;
-
-/** Somebody reads a debug view for long; the move is done all the same. */
-class DebugViewsBusyError extends ShardferryError {
-  constructor(island: IslandName, waitingFor: string) {
-    super(
-      "debug_views_busy",
-      `the debug views of ${island} lack this move, since they are in use (${waitingFor}): microsharding_migration_after() or "shardferry cleanup" brings them up to date`,
-    );
-  }
-}
 
 /**
  * What remains after the switch: the replication goes, debug views are made true, the operator's SQL runs.
@@ -37,8 +23,8 @@ export async function cleanUp(step: Step, input: CleanUpInput): Promise<StepRepo
   if (step.input.kind === "move" && input.leftover) {
     const sides = [
       () => deactivate(step, input),
-      () => refreshViews(step, step.from, (use) => step.onSource(use)),
-      () => refreshViews(step, step.to, (use) => step.onDestination(use)),
+      () => refreshViews(step, step.from),
+      () => refreshViews(step, step.to),
     ];
     for (const side of sides) {
       try {
@@ -79,14 +65,17 @@ async function deactivate(step: Step, input: CleanUpInput): Promise<string[]> {
  * Islands without debug views stay without. Until this is done, the views of the source lack the shard's rows, and
  * those of the destination, too; rows of the old copy they never show.
  */
-async function refreshViews(step: Step, island: IslandName, lend: Lend): Promise<string[]> {
+async function refreshViews(step: Step, island: IslandName): Promise<string[]> {
   const look = alive(() => `bringing the debug views of ${island} up to date`);
-  const busy = (waitingFor: string): Error => new DebugViewsBusyError(island, waitingFor);
   // An island that its foreign servers cannot reach keeps it waiting for longer than a heartbeat may take.
   return step.watched(island, look, () =>
     step.session(island, {}, async (client) => {
       const lib = await libSchemaOf(client, island);
-      const warnings = await refreshDebugViews(client, lib, limited(step, VIEWS_PATIENCE_MS, busy), lend);
+      const warnings = await refreshDebugViews(client, lib, {
+        island,
+        patience: step,
+        lend: step.lend(island),
+      });
       return warnings.map((warning) => `${island}: ${warning}`);
     }),
   );

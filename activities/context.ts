@@ -127,7 +127,7 @@ export class Step extends Attempt {
         await Promise.race([delay(POLL_MS), over]);
         // A look that fails (the server restarts) is no heartbeat, and the next one may work again.
         if (!finished.signal.aborted)
-          await this.deps.islands.withClient(island, lookOnce).catch(() => undefined);
+          await this.deps.islands.withLook(island, lookOnce).catch(() => undefined);
       }
     })();
     try {

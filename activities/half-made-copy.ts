@@ -61,7 +61,7 @@ const drop = (step: Step, client: ClientBase): Promise<void> =>
   dropSchema(client, step.schema, {
     island: step.to,
     patience: step,
-    lend: (use) => step.onDestination(use),
+    lend: step.lend(step.to),
     tell: (left) =>
       step.beat({ note: `dropping the half-made copy: ${left} tables, views and sequences left` }),
   });

@@ -68,36 +68,31 @@ export async function inspect(
   }: { checked?: () => void; isOver?: CheckContext["isOver"] } = {},
 ): Promise<{ problems: string[]; plan: Plan | null }> {
   const { from, to, schema } = input.request;
-  return islands.withClient(from, (source) =>
-    islands.withClient(to, async (destination) => {
-      const [fromServer, toServer] = await Promise.all([
-        readServer(source, from),
-        readServer(destination, to),
-      ]);
-      const tables = asBeforeEarlierRuns(
-        await readTables(source, schema),
-        await overriddenTables(source, OBJECT_PREFIX),
-      );
-      const base = {
-        ...input,
-        workflowId,
-        islands,
-        source,
-        destination,
-        from: fromServer,
-        to: toServer,
-        tables,
-        alive: checked,
-        isOver: over,
-      };
-      const fatal = await runChecks([different, schemas, versions], base, checked);
-      // Without the schema, or on one and the same database, the other checks have nothing to look at.
-      if (fatal.length > 0) return { problems: fatal, plan: null };
-      const problems = await runChecks(checksOf(base), base, checked);
-      if (problems.length > 0) return { problems, plan: null };
-      return { problems, plan: await planOf(base, fromServer, toServer) };
-    }),
-  );
+  return islands.withBoth(from, to, async (source, destination) => {
+    const [fromServer, toServer] = await Promise.all([readServer(source, from), readServer(destination, to)]);
+    const tables = asBeforeEarlierRuns(
+      await readTables(source, schema),
+      await overriddenTables(source, OBJECT_PREFIX),
+    );
+    const base = {
+      ...input,
+      workflowId,
+      islands,
+      source,
+      destination,
+      from: fromServer,
+      to: toServer,
+      tables,
+      alive: checked,
+      isOver: over,
+    };
+    const fatal = await runChecks([different, schemas, versions], base, checked);
+    // Without the schema, or on one and the same database, the other checks have nothing to look at.
+    if (fatal.length > 0) return { problems: fatal, plan: null };
+    const problems = await runChecks(checksOf(base), base, checked);
+    if (problems.length > 0) return { problems, plan: null };
+    return { problems, plan: await planOf(base, fromServer, toServer) };
+  });
 }
 
 /** A run of this move that was terminated may have left tables at REPLICA IDENTITY FULL. */

@@ -63,14 +63,14 @@ async function setIdentities(step: Step, client: ClientBase, tables: readonly Ta
   }
   for (const { table } of overrides) {
     const full = `ALTER TABLE ONLY ${qualified(step.schema, table)} REPLICA IDENTITY FULL`;
-    await withLockRetry(client, full, step, (use) => step.onSource(use));
+    await withLockRetry(client, full, step, step.lend(step.from));
   }
 }
 
 /** Needs a lock on each table that lets writers through, but no vacuum and no DDL. */
 async function publish(step: Step, client: ClientBase, tables: readonly Table[]): Promise<string | null> {
   const sql = await publicationSql(client, step.names.publication, step.schema, tables);
-  if (sql) await withLockRetry(client, sql, step, (use) => step.onSource(use));
+  if (sql) await withLockRetry(client, sql, step, step.lend(step.from));
   return sql;
 }
 

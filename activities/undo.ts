@@ -114,7 +114,7 @@ async function runThatIsOver(client: ClientBase, step: Step): Promise<string | n
 const lockedRunner =
   (step: Step, client: ClientBase): RunLocked =>
   (sql) =>
-    withLockRetry(client, sql, step, (use) => step.onSource(use));
+    withLockRetry(client, sql, step, step.lend(step.from));
 
 type Settled<T> = { ok: true; value: T } | { ok: false; error: unknown };
 

@@ -18,7 +18,7 @@
  * - epoch: how many times a shard has been switched; it only grows.
  * - rebalance: the moves that make the weights of the islands even, as children of one workflow.
  * - decommissioned island: one that a rebalance empties.
- * - room: how many moves at a time a server has free slots and workers for.
+ * - room: how many moves at a time a server has free slots, workers and connections for.
  */
 import { defineQuery, defineSignal } from "@temporalio/workflow";
 

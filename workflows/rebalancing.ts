@@ -8,9 +8,9 @@ export const REBALANCE_WORKFLOW_ID = "rebalance";
 /** A server's room for moves, by its settings; the islands are its databases. */
 export interface Room {
   islands: readonly IslandName[];
-  /** Moves at a time that may leave: slots and walsenders. */
+  /** Moves at a time that may leave: slots, walsenders and connections. */
   leaving: number;
-  /** Moves at a time that may arrive: logical replication workers and origins. */
+  /** Moves at a time that may arrive: logical replication workers, origins and connections. */
   arriving: number;
 }
 

@@ -174,7 +174,7 @@ async function watch(work: Work, place: Place, over: AbortSignal): Promise<void>
   };
   while (!over.aborted) {
     // A look that fails (the server restarts) is no heartbeat, and the next one may work again.
-    await attempt.deps.islands.withClient(place.island, look).catch(() => undefined);
+    await attempt.deps.islands.withLook(place.island, look).catch(() => undefined);
     await delay(POLL_MS / 5, undefined, { signal: over }).catch(() => undefined);
   }
 }

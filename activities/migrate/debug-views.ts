@@ -3,7 +3,6 @@ import type { ClientBase } from "pg";
 import { messageOf } from "../../src/errors.ts";
 import { requireSqlApi } from "../../src/layout/api.ts";
 import { refreshDebugViews } from "../../src/postgres/debug-views.ts";
-import { limited } from "../../src/postgres/locks.ts";
 import { qualified } from "../../src/postgres/quote.ts";
 import { isRetryable } from "../../src/temporal/failures.ts";
 import type { IslandName } from "../../workflows/contract.ts";
@@ -28,9 +27,6 @@ export async function createViews(client: ClientBase, lib: string): Promise<void
   );
 }
 
-/** Milliseconds for which the end of a migration waits for those who read a debug view. */
-const VIEWS_PATIENCE_MS = 10_000;
-
 /** Brings debug views over several islands up to date after the commit; answers what failed for good. */
 export async function refreshViews(attempt: Attempt, islands: readonly IslandName[]): Promise<string[]> {
   const failures = await Promise.all(
@@ -39,14 +35,8 @@ export async function refreshViews(attempt: Attempt, islands: readonly IslandNam
         .withClient(island, async (client) => {
           const { schema } = await requireSqlApi(client, island);
           if (!(await readsOtherIslands(client))) return [];
-          const patience = limited(
-            attempt,
-            VIEWS_PATIENCE_MS,
-            (reason) => new Error(`they are in use: ${reason}`),
-          );
-          return refreshDebugViews(client, schema, patience, (use) =>
-            attempt.deps.islands.withClient(island, use),
-          );
+          const lend = attempt.lend(island);
+          return refreshDebugViews(client, schema, { island, patience: attempt, lend });
         })
         .then(
           (warnings) => warnings.map((warning) => `debug views of ${island}: ${warning}`),

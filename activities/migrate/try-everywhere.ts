@@ -164,7 +164,7 @@ async function watch(
   };
   while (!over.aborted) {
     // A look that fails (the server restarts) is no heartbeat, and the next one may work again.
-    await attempt.deps.islands.withClient(island, look).catch(() => undefined);
+    await attempt.deps.islands.withLook(island, look).catch(() => undefined);
     await delay(LOOK_MS, undefined, { signal: over }).catch(() => undefined);
   }
 }

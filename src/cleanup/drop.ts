@@ -50,10 +50,11 @@ export async function freeFromDebugViews(islands: Islands, island: IslandName, t
     const refresh = `${qualified(api.schema, "microsharding_debug_views_refresh_")}()`;
     const there = await client.query("SELECT WHERE to_regprocedure($1) IS NOT NULL", [refresh]);
     if (!there.rowCount) return;
-    const patience = patienceFor(island, "the debug views", tell);
-    const warnings = await refreshDebugViews(client, api.schema, patience, (use) =>
-      islands.withClient(island, use),
-    );
+    const warnings = await refreshDebugViews(client, api.schema, {
+      island,
+      patience: waiting(island, "the debug views", tell),
+      lend: (use) => islands.withLook(island, use),
+    });
     for (const warning of warnings) tell(`${island}: ${warning}`);
   });
 }
@@ -66,7 +67,7 @@ export async function dropLeftover(islands: Islands, leftover: Judged, tell: Tel
     if (kind === "publication") {
       // It keeps what the replica identities of its tables were, and gives them back.
       const patience = patienceFor(island, name, tell);
-      const lend: Lend = (use) => islands.withClient(island, use);
+      const lend: Lend = (use) => islands.withLook(island, use);
       return dropPublication(client, name, (sql) => withLockRetry(client, sql, patience, lend));
     }
     if (kind === "subscription") return dropReplica(islands, client, name);
@@ -93,7 +94,7 @@ async function dropCopy(islands: Islands, client: ClientBase, leftover: Judged, 
   await dropSchema(client, name, {
     island,
     patience,
-    lend: (use) => islands.withClient(island, use),
+    lend: (use) => islands.withLook(island, use),
     ensureSame,
     tell: (left) => {
       patience.renew();
@@ -116,9 +117,14 @@ async function isSame(client: ClientBase, { name, row, api }: Judged): Promise<b
 }
 
 function patienceFor(island: IslandName, name: string, tell: Tell): Patience & { renew(): void } {
-  const waiting: Patience = {
-    pause: (ms) => sleep(ms),
-    beat: ({ waitingFor }) => tell(`${island}: ${name}: waiting for ${waitingFor}`),
-  };
-  return limited(waiting, PATIENCE_MS, (waitingFor) => new InUseError(island, name, waitingFor));
+  return limited(
+    waiting(island, name, tell),
+    PATIENCE_MS,
+    (waitingFor) => new InUseError(island, name, waitingFor),
+  );
 }
+
+const waiting = (island: IslandName, name: string, tell: Tell): Patience => ({
+  pause: (ms) => sleep(ms),
+  beat: ({ waitingFor }) => tell(`${island}: ${name}: waiting for ${waitingFor}`),
+});

@@ -7,16 +7,25 @@ import type { ConnectedIsland } from "../postgres/discover.ts";
 const setting = (name: string): string =>
   `(SELECT setting::int FROM pg_settings WHERE pg_settings.name = '${name}')`;
 
+/** Sessions that a move has at most on each of its islands: four lanes that copy or build indexes, and a pooled one. */
+const SESSIONS_OF_A_MOVE = 5;
+
 /**
- * The free slots, walsenders, workers and origins of a server, and what tells it from another one. Parallel workers
+ * The free slots, walsenders, workers, origins and connections of a server, and what tells it from another one. Parallel workers
  * come and go, so they do not count. Since PostgreSQL 18 origins have a setting of their own.
  */
 const ROOM_SQL = `
+  WITH connection AS (
+    SELECT (${setting("max_connections")} - ${setting("superuser_reserved_connections")}
+      - coalesce(${setting("reserved_connections")}, 0)
+      - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')) / ${SESSIONS_OF_A_MOVE} AS moves
+  )
   SELECT concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
       extract(epoch FROM pg_postmaster_start_time())) AS server,
     least(
       ${setting("max_replication_slots")} - (SELECT count(*) FROM pg_replication_slots),
-      ${setting("max_wal_senders")} - (SELECT count(*) FROM pg_stat_replication)
+      ${setting("max_wal_senders")} - (SELECT count(*) FROM pg_stat_replication),
+      connection.moves
     )::int AS leaving,
     least(
       ${setting("max_logical_replication_workers")} - (SELECT count(*) FROM pg_stat_activity
@@ -24,9 +33,11 @@ const ROOM_SQL = `
       ${setting("max_worker_processes")} - (SELECT count(*) FROM pg_stat_activity
         WHERE backend_type LIKE 'logical replication %'),
       coalesce(${setting("max_active_replication_origins")}, ${setting("max_replication_slots")})
-        - (SELECT count(*) FROM pg_replication_origin)
+        - (SELECT count(*) FROM pg_replication_origin),
+      connection.moves
     )::int AS arriving,
-    1 + ${setting("max_sync_workers_per_subscription")} AS tablesync`;
+    1 + ${setting("max_sync_workers_per_subscription")} AS tablesync
+  FROM connection`;
 
 interface RoomRow {
   server: string;

@@ -39,6 +39,14 @@ export class UnknownIslandError extends ShardferryError {
   }
 }
 
+/**
+ * Sessions to an island that are lent at a time. A worker has no more short steps at once, so none waits for one that
+ * itself waits for a lock.
+ */
+const POOLED = 100;
+/** Sessions for looks, which take milliseconds. */
+const LOOKING = 10;
+
 const failedOn = new WeakMap<Error, IslandName>();
 
 /** Remembers on which island an error arose: node-postgres does not say. */
@@ -54,10 +62,15 @@ export const islandOf = (error: unknown): IslandName | undefined =>
 /** Turns island names into connections: the only place where names meet credentials. */
 export class Islands {
   readonly #dsns: ReadonlyMap<IslandName, Dsn>;
-  readonly #pools = new Map<IslandName, pg.Pool>();
+  readonly #lent: Pools;
+  readonly #looking: Pools;
 
-  constructor(dsns: readonly Dsn[]) {
+  /** @param most sessions of each kind at a time to an island. */
+  constructor(dsns: readonly Dsn[], most = { pooled: POOLED, looking: LOOKING }) {
     this.#dsns = new Map(dsns.map((dsn) => [dsn.name, dsn]));
+    const config = (name: IslandName): pg.ClientConfig => this.#config(name, {});
+    this.#lent = new Pools(config, most.pooled);
+    this.#looking = new Pools(config, most.looking);
   }
 
   /** The names of all islands. */
@@ -77,9 +90,32 @@ export class Islands {
    * which it failed is closed, since nobody knows what state it is in.
    */
   async withClient<T>(name: IslandName, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const client = await this.#pool(name)
-      .connect()
-      .catch((error: Error) => Promise.reject(onIsland(name, error)));
+    return this.#lend(this.#lent, name, use);
+  }
+
+  /**
+   * Lends a session for a short look to somebody who may hold another one: from a pool of its own, whose sessions
+   * nobody keeps while waiting for anything, so that those who wait can never wait for each other.
+   */
+  async withLook<T>(name: IslandName, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    return this.#lend(this.#looking, name, use);
+  }
+
+  /**
+   * Lends a session on each of two islands: in one order whatever the direction, so that moves to and fro never wait
+   * for each other.
+   */
+  async withBoth<T>(
+    first: IslandName,
+    second: IslandName,
+    use: (first: pg.PoolClient, second: pg.PoolClient) => Promise<T>,
+  ): Promise<T> {
+    if (first > second) return this.withBoth(second, first, (two, one) => use(one, two));
+    return this.withClient(first, (one) => this.withClient(second, (two) => use(one, two)));
+  }
+
+  async #lend<T>(pools: Pools, name: IslandName, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const client = await pools.connect(name).catch((error: Error) => Promise.reject(onIsland(name, error)));
     let failure: Error | undefined;
     // Without a listener, a server that goes down while the session is idle would end this process.
     const onError = (error: Error): void => void (failure = error);
@@ -128,20 +164,7 @@ export class Islands {
 
   /** Closes all pooled sessions. */
   async close(): Promise<void> {
-    const pools = [...this.#pools.values()];
-    this.#pools.clear();
-    await Promise.all(pools.map((pool) => pool.end()));
-  }
-
-  #pool(name: IslandName): pg.Pool {
-    let pool = this.#pools.get(name);
-    if (!pool) {
-      pool = new pg.Pool({ ...this.#config(name, {}), max: 20, idleTimeoutMillis: 10_000 });
-      // An idle session that dies is replaced at the next use.
-      pool.on("error", () => undefined);
-      this.#pools.set(name, pool);
-    }
-    return pool;
+    await Promise.all([this.#lent.close(), this.#looking.close()]);
   }
 
   #config(name: IslandName, options: SessionOptions): pg.ClientConfig {
@@ -157,5 +180,34 @@ export class Islands {
       options: [dsn.params["options"], ...flags, options.pgOptions].filter(Boolean).join(" "),
       ...(options.replication ? { replication: "database" } : {}),
     };
+  }
+}
+
+/** Pools of sessions of one kind, one to each island. */
+class Pools {
+  readonly #config: (name: IslandName) => pg.ClientConfig;
+  readonly #most: number;
+  readonly #pools = new Map<IslandName, pg.Pool>();
+
+  constructor(config: (name: IslandName) => pg.ClientConfig, most: number) {
+    this.#config = config;
+    this.#most = most;
+  }
+
+  async connect(name: IslandName): Promise<pg.PoolClient> {
+    let pool = this.#pools.get(name);
+    if (!pool) {
+      pool = new pg.Pool({ ...this.#config(name), max: this.#most, idleTimeoutMillis: 10_000 });
+      // An idle session that dies is replaced at the next use.
+      pool.on("error", () => undefined);
+      this.#pools.set(name, pool);
+    }
+    return pool.connect();
+  }
+
+  async close(): Promise<void> {
+    const pools = [...this.#pools.values()];
+    this.#pools.clear();
+    await Promise.all(pools.map((pool) => pool.end()));
   }
 }

@@ -127,7 +127,7 @@ describe("the debug views", { concurrency: 2, timeout: 120_000 }, () => {
       const handle = await world.startMove();
       await resultOf(handle);
       const { events } = await handle.query<Progress>(progressQuery);
-      assert.match(events.at(-1)!.text, /debug views of .* lack this move.*SELECT FROM public\.users/);
+      assert.match(events.at(-1)!.text, /debug views of .* are not up to date.*SELECT FROM public\.users/);
       assert.deepEqual(await shown(a), ["sh0007 7"]);
       assert.deepEqual(await shown(b), ["sh0009 9", "sh0042 42"]);
     });

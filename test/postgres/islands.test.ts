@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+
+import type { ClientBase } from "pg";
+
+import { parseDsn } from "../../src/postgres/dsn.ts";
+import { Islands } from "../../src/postgres/islands.ts";
+import { createDatabase, type TestDatabase, testIslands } from "../support/index.ts";
+
+let databases: TestDatabase[];
+before(async () => {
+  const { a, b } = await testIslands();
+  databases = await Promise.all([createDatabase(a), createDatabase(b)]);
+});
+
+const ADDRESS = "SELECT inet_server_port() AS port";
+
+describe("Islands, with more of us than sessions", () => {
+  it("lets those who hold a session of two islands, to and fro, look beside it, and all come to their end", async () => {
+    const dsns = databases.map(({ dsn }) => parseDsn(dsn));
+    const islands = new Islands(dsns, { pooled: 2, looking: 1 });
+    const [here, there] = dsns.map(({ name }) => name) as [string, string];
+    const ports = databases.map(({ server }) => server.port);
+    let holding = 0;
+    let most = 0;
+    const portOf = async (client: ClientBase): Promise<number> =>
+      (await client.query<{ port: number }>(ADDRESS)).rows[0]!.port;
+    const work = (from: string, to: string): Promise<number[]> =>
+      islands.withBoth(from, to, async (source, destination) => {
+        most = Math.max(most, ++holding);
+        const look = await islands.withLook(from, portOf);
+        const seen = [await portOf(source), await portOf(destination), look];
+        holding--;
+        return seen;
+      });
+    const all = Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? work(here, there) : work(there, here)));
+    const seen = await Promise.all(all);
+    seen.forEach((of, i) => {
+      const [first, second] = i % 2 === 0 ? ports : ports.toReversed();
+      assert.deepEqual(of, [first, second, first]);
+    });
+    assert.equal(most, 2);
+    await islands.close();
+  });
+});
