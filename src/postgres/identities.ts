@@ -23,6 +23,41 @@ export const restoreIdentitySql = (name: string, was: FormerIdentity): string =>
 
 const RECORD = "shardferry: replica identities before the move: ";
 
+/** The record of publication `p`, as JSON; `{}` for one that has none. */
+const RECORD_SQL = `CASE WHEN starts_with(obj_description(p.oid, 'pg_publication'), ${literal(RECORD)})
+  THEN substr(obj_description(p.oid, 'pg_publication'), ${RECORD.length + 1})::json ELSE '{}' END`;
+
+/** True where a table is published by others than one publication, or is about to be and recorded by them. */
+const neededByOthersSql = (oid: string, publication: string): string =>
+  `EXISTS (
+     SELECT FROM pg_publication p
+     WHERE p.pubname <> ${literal(publication)}
+       AND (EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = ${literal(oid)})
+         OR (${RECORD_SQL}) ->> ${literal(oid)} IS NOT NULL))`;
+
+/** Looks who publishes a table that a publication has set to FULL: itself, and others. */
+export async function publishersOf(
+  client: ClientBase,
+  { oid, publication }: OverriddenTable,
+): Promise<{ own: boolean; others: boolean }> {
+  const { rows } = await client.query<{ own: boolean; others: boolean }>(
+    `SELECT ${neededByOthersSql(oid, publication)} AS others,
+       EXISTS (SELECT FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+               WHERE r.prrelid = $1 AND p.pubname = $2) AS own`,
+    [oid, publication],
+  );
+  return rows[0]!;
+}
+
+/**
+ * The statements that give a table its former replica identity back, unless others need it. They look under the lock:
+ * whoever begins meanwhile has written its record, or sets the identity after us.
+ */
+export const restoreUnlessNeededSql = ({ oid, name, was, publication }: OverriddenTable): string => {
+  const restore = `IF NOT ${neededByOthersSql(oid, publication)} THEN ${restoreIdentitySql(name, was)}; END IF;`;
+  return `LOCK TABLE ONLY ${name} IN ACCESS EXCLUSIVE MODE; DO ${literal(`BEGIN ${restore} END`)}`;
+};
+
 /**
  * Creates a publication without tables whose comment records, by OID, what the replica identities were that the
  * move is about to change. Whoever drops the publication knows from it what to restore, also when the move was
@@ -41,14 +76,12 @@ export async function overriddenTables(client: ClientBase, publications: string)
   const { rows } = await client.query<OverriddenTable>(
     `SELECT r.key AS oid, format('%I.%I', n.nspname, c.relname) AS name, r.value AS was, p.pubname AS publication
      FROM pg_publication p
-     CROSS JOIN LATERAL (SELECT obj_description(p.oid, 'pg_publication') AS comment) d
-     CROSS JOIN LATERAL json_each_text(
-       CASE WHEN starts_with(d.comment, $2) THEN substr(d.comment, length($2) + 1)::json ELSE '{}' END) r
+     CROSS JOIN LATERAL json_each_text(${RECORD_SQL}) r
      JOIN pg_class c ON c.oid = r.key::oid AND c.relreplident = 'f'
      JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE starts_with(p.pubname, $1) AND r.value IN ('d', 'n')
      ORDER BY 2`,
-    [publications, RECORD],
+    [publications],
   );
   return rows;
 }

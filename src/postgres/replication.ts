@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import type { ClientBase } from "pg";
 
-import { overriddenTables, restoreIdentitySql } from "./identities.ts";
+import { overriddenTables, publishersOf, restoreUnlessNeededSql } from "./identities.ts";
 import { withLockRetry } from "./locks.ts";
 import { ident, literal, qualified } from "./quote.ts";
 import type { Table } from "./tables.ts";
@@ -197,15 +197,11 @@ export async function dropPublication(
   runLocked: RunLocked = (sql) => withLockRetry(client, sql, { pause: delay, beat: () => undefined }, null),
 ): Promise<void> {
   const overridden = (await overriddenTables(client, name)).filter(({ publication }) => publication === name);
-  for (const { oid, name: table, was } of overridden) {
-    const { rows } = await client.query<{ own: boolean; others: boolean }>(
-      `SELECT bool_or(p.pubname = $2) AS own, bool_or(p.pubname <> $2) AS others
-       FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = $1`,
-      [oid, name],
-    );
-    if (rows[0]!.own) await runLocked(`ALTER PUBLICATION ${ident(name)} DROP TABLE ONLY ${table}`);
+  for (const table of overridden) {
+    const { own, others } = await publishersOf(client, table);
+    if (own) await runLocked(`ALTER PUBLICATION ${ident(name)} DROP TABLE ONLY ${table.name}`);
     // Where somebody else publishes it, the table without key must keep it: else its updates fail.
-    if (!rows[0]!.others) await runLocked(restoreIdentitySql(table, was));
+    if (!others) await runLocked(restoreUnlessNeededSql(table));
   }
   await client.query(`DROP PUBLICATION IF EXISTS ${ident(name)}`);
 }

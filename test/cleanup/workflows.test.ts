@@ -125,4 +125,34 @@ describe("cleanup after workflows", { concurrency: 2, timeout: 240_000 }, () => 
     assert.ok((await listLeftovers(b)).length > 0);
     await session.close();
   });
+
+  it("leaves both sides of a switch alone whose worker died between its two commits, and a worker finishes it", async () => {
+    const world = await createWorld();
+    const { a, b } = world;
+    await createShard(a, 42, SHARD);
+    const worker = await world.startWorker({ fault: "after commit source" });
+    const handle = await world.startMove();
+    await worker.reached("after commit source");
+    await worker.gone();
+    assert.deepEqual(await activePlaces("sh0042", a, b), []);
+    const { settings, session } = await openSession(world);
+    const schemas = [await schemasOf(a), await schemasOf(b)];
+    // Also for who cannot ask Temporal, or asks another one: nothing tells then that the move still runs.
+    const elsewhere = await openSession(world, "default");
+    for (const asking of [session, null, elsewhere.session]) {
+      const found = await findLeftovers(settings, asking);
+      const copies = found.filter(({ kind }) => /copy/.test(kind));
+      assert.equal(copies.length, 2);
+      for (const { kept } of copies) assert.ok(kept !== null);
+      await cleanup(settings, asking, copies);
+      assert.deepEqual([await schemasOf(a), await schemasOf(b)], schemas);
+    }
+    await world.startWorker();
+    const { leftover } = await resultOf(handle);
+    assert.deepEqual(await activePlaces("sh0042", a, b), [b.name]);
+    assert.deepEqual(await b.rows("SELECT id FROM sh0042.t"), [{ id: 1 }]);
+    const [old, ...more] = await findLeftovers(settings, session);
+    assert.deepEqual([more, old!.name, old!.kept], [[], leftover, null]);
+    await Promise.all([session.close(), elsewhere.session.close()]);
+  });
 });

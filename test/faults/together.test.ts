@@ -4,8 +4,8 @@ import { describe, it } from "node:test";
 import { WorkflowExecutionAlreadyStartedError } from "@temporalio/client";
 
 import { parseDsn } from "../../src/postgres/dsn.ts";
-import { type Progress, progressQuery } from "../../workflows/contract.ts";
-import { expectNoLeftovers, waitFor } from "../support/index.ts";
+import { abortSignal, confirmSignal, type Progress, progressQuery } from "../../workflows/contract.ts";
+import { createDatabase, expectNoLeftovers, waitFor } from "../support/index.ts";
 import { Ledger } from "../support/ledger.ts";
 import { activePlaces, createShard, createWorld, resultOf } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
@@ -82,5 +82,37 @@ describe("moves at the same time", { concurrency: 2, timeout: 600_000 }, () => {
       assert.deepEqual(await activePlaces(schema, a, b), [goal.name]);
     }
     await expectNoLeftovers(a, b);
+  });
+
+  it("of a table without key, a copy and a move, leave it an identity until the last of them has ended", async () => {
+    const world = await createWorld();
+    const { a, b } = world;
+    const c = await createDatabase(b.server);
+    await createShard(a, 42, "CREATE TABLE sh0042.keyless (n int); INSERT INTO sh0042.keyless VALUES (1)");
+    await world.startWorker({ dsns: [a.dsn, b.dsn, c.dsn] });
+    const copying = await world.startCopy({ to: parseDsn(c.dsn).name, wait: true });
+    const moving = await world.startMove({ wait: true });
+    for (const handle of [copying, moving]) {
+      await waitFor(async () => (await handle.query<Progress>(progressQuery)).phase === "paused", {
+        what: "the pause",
+        timeout: 60_000,
+      });
+    }
+    const identity = async (): Promise<string | undefined> => {
+      const [row] = await a.rows<{ is: string }>(
+        "SELECT relreplident AS is FROM pg_class WHERE oid = 'sh0042.keyless'::regclass",
+      );
+      return row?.is;
+    };
+    assert.equal(await identity(), "f");
+    await moving.signal(abortSignal);
+    await assert.rejects(resultOf(moving));
+    assert.equal(await identity(), "f");
+    await a.rows("UPDATE sh0042.keyless SET n = 2");
+    await copying.signal(confirmSignal);
+    await resultOf(copying);
+    assert.equal(await identity(), "d");
+    assert.deepEqual(await c.rows("SELECT n FROM sh0042.keyless"), [{ n: 2 }]);
+    await expectNoLeftovers(a, b, c);
   });
 });
