@@ -22,8 +22,8 @@ interface Work {
   statements: readonly MigrationStatement[];
   total: number;
   done: number;
-  /** True when an island has failed: the others end after the shard that they are at. */
-  failed: boolean;
+  /** Set when an island has failed: the others end after the shard that they are at, and count, too. */
+  failure: (() => unknown) | null;
 }
 
 /** One island at work: its session, its place in the migration, and who blocks it. */
@@ -44,9 +44,10 @@ export async function changeEachShard(attempt: Attempt, input: ChangeInput): Pro
   const { migration, islands } = input;
   const statements = await parseMigration(migration.sql, migration.source, "each");
   const total = islands.reduce((sum, { schemas }) => sum + schemas.length, 0);
-  const work: Work = { attempt, input, statements, total, done: 0, failed: false };
+  const work: Work = { attempt, input, statements, total, done: 0, failure: null };
   const outcomes = await Promise.allSettled(islands.map((shards) => changeIsland(work, shards)));
   attempt.throwIfCancelled();
+  if (work.failure) throw work.failure();
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
   if (failed) throw failed.reason;
   return { text: `changed ${total} shards on ${islands.length} islands, one at a time` };
@@ -69,15 +70,13 @@ async function changeIsland(work: Work, { island, schemas }: IslandShards): Prom
     try {
       for (const schema of schemas) {
         attempt.throwIfCancelled();
-        if (work.failed) return;
+        if (work.failure) return;
         place.schema = schema;
         await changeShard(work, place);
         work.done++;
       }
     } catch (error) {
-      work.failed = true;
-      attempt.throwIfCancelled();
-      throw failureOf(error, work, place);
+      work.failure ??= () => failureOf(error, work, place);
     } finally {
       over.abort();
       await watching;

@@ -43,7 +43,7 @@ export async function prepareEverywhere(attempt: Attempt, input: ChangeInput): P
       });
     } catch (error) {
       attempt.throwIfCancelled();
-      if (!mayTryAgain(error)) throw failureOf(error, input);
+      if (!mayTryAgain(error)) throw failureOf(error, input, attempt);
       if (blockers.size > 0) lastSeen = describe(blockers);
       if (Date.now() > deadline) {
         await rollBackEverywhere(attempt, names, attempt.number);
@@ -63,12 +63,16 @@ function mayTryAgain(error: unknown): boolean {
 const describe = (blockers: ReadonlyMap<string, string>): string =>
   [...blockers].map(([island, text]) => `${text} on ${island}`).join("; ");
 
-/** Connections that break heal by themselves; what else fails in a statement would fail again. */
-function failureOf(error: unknown, { migration, round }: ChangeInput): unknown {
+/**
+ * Connections that break heal by themselves, unless it is a statement that breaks them again and again; what else
+ * fails in a statement would fail again.
+ */
+function failureOf(error: unknown, { migration, round }: ChangeInput, attempt: Attempt): unknown {
   if (!(error instanceof StatementError)) return error;
   const { code } = error.cause as { code?: string };
   // Class 53, lack of resources, is retried elsewhere; here it is too many locks or prepared transactions.
-  if (isRetryable(error.cause) && !code?.startsWith("53")) return error.cause;
+  const inTime = Date.now() < attempt.scheduledAt.getTime() + 1000 * migration.deadlineSec;
+  if (isRetryable(error.cause) && !code?.startsWith("53") && inTime) return error.cause;
   const outcome =
     round === 0
       ? "Everything was rolled back, on all islands."

@@ -129,9 +129,10 @@ export async function settleEarlierRuns(
     ),
   );
   for (const { island, gid } of left.flat()) {
-    const { runId, key } = ofGid(gid, attempt.workflowId);
-    if (runId === attempt.runId || (await attempt.stateOf(attempt.workflowId, runId)) !== "over") continue;
-    const committed = await wasCommitted(attempt, input.name, key, facts);
+    const ours = ofGid(gid, attempt.workflowId);
+    if (ours === null || ours.runId === attempt.runId) continue;
+    if ((await attempt.stateOf(attempt.workflowId, ours.runId)) !== "over") continue;
+    const committed = await wasCommitted(attempt, input.name, ours.key, facts);
     await islands.withClient(island, (client) => end(client, committed ? "COMMIT" : "ROLLBACK", gid));
   }
 }

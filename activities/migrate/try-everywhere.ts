@@ -40,7 +40,7 @@ const ALIVE_MS = 500;
 /** Thrown in the islands that stop because another one has failed. */
 class StoppedError extends Error {}
 
-/** Runs everything everywhere, then prepares everywhere; or, for a rehearsal, rolls back. */
+/** Runs everything everywhere, then prepares everywhere; a rehearsal rolls that back. */
 export async function tryEverywhere(open: OpenTransactions): Promise<PreparedReport> {
   const { attempt, input, clients } = open;
   const stop = new AbortController();
@@ -59,10 +59,10 @@ export async function tryEverywhere(open: OpenTransactions): Promise<PreparedRep
     const lockedAt = await allExecuted(running, clients);
     await attempt.deps.fault("after execute");
     attempt.throwIfCancelled();
-    if (input.migration.dryRun) return await rollBack(open, lockedAt);
     // Whoever has been replaced meanwhile must not prepare what nobody will end.
     await attempt.ensureCurrent();
-    return await prepare(open, lockedAt);
+    const report = await prepare(open, lockedAt);
+    return input.migration.dryRun ? await rollBack(open, report) : report;
   } finally {
     over.abort();
     await Promise.all(watching);
@@ -192,16 +192,18 @@ async function prepare(open: OpenTransactions, lockedAt: number): Promise<Prepar
   };
 }
 
+/** Only PREPARE itself refuses some of what a function may have done: a rehearsal has to come as far. */
 async function rollBack(
-  { input, clients, statements }: OpenTransactions,
-  lockedAt: number,
+  { input, clients }: OpenTransactions,
+  report: PreparedReport,
 ): Promise<PreparedReport> {
-  await Promise.all(clients.map((client) => client.query("ROLLBACK")));
+  await Promise.all(
+    report.prepared.map(({ gid }, i) => clients[i]!.query(`ROLLBACK PREPARED ${literal(gid)}`)),
+  );
   return {
+    ...report,
     text: `ran without an error in ${countOf(input)}, and was rolled back`,
     prepared: [],
-    lockedAt,
-    sql: statements.map(({ sql }) => shortened(sql)),
   };
 }
 

@@ -9,7 +9,7 @@ import { askYesNo } from "./ask.ts";
 import { AbortedError } from "./exit.ts";
 import { runWorkflow } from "./run-workflow.ts";
 import type { Ui } from "./ui.ts";
-import { count, duration } from "./units.ts";
+import { count, duration, plural } from "./units.ts";
 
 const mode = z.enum(["all", "each"], { error: "must be all or each" });
 
@@ -116,7 +116,7 @@ function describe({
 function summary({ name, applied, skipped, islands, dryRun, durationMs, lockedMs }: MigrateResult): string {
   const had = skipped > 0 ? ` ${count(skipped)} shards have had it before.` : "";
   if (dryRun)
-    return `"${name}" ran in ${count(applied)} shards on ${islands.length} islands without an error, and was rolled back.${had}`;
+    return `"${name}" ran in ${plural(applied, "shard")} on ${plural(islands.length, "island")} without an error, and was rolled back.${had}`;
   const locked = lockedMs > 0 ? `; tables were locked for at most ${Math.ceil(lockedMs)} ms` : "";
-  return `"${name}" is in ${count(applied)} more shards on ${islands.length} islands, in ${duration(durationMs)}${locked}.${had}`;
+  return `"${name}" is in ${count(applied)} more shards on ${plural(islands.length, "island")}, in ${duration(durationMs)}${locked}.${had}`;
 }

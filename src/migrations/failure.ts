@@ -26,6 +26,13 @@ interface DatabaseError extends Error {
 /** SQLSTATEs of names that are not found: of relations, columns' types, functions, operator classes, schemas. */
 const NOT_FOUND = new Set(["42P01", "42704", "42883", "3F000"]);
 
+const NOT_FOUND_HINT =
+  "search_path is the shard alone; what is in another schema needs its name, as in public.citext";
+
+/** Roles are in no schema. */
+const isNotFound = ({ code, message }: DatabaseError): boolean =>
+  code !== undefined && NOT_FOUND.has(code) && !message.startsWith("role ");
+
 /** A statement failed, which it would do again. */
 export class MigrationFailedError extends ShardferryError {
   constructor(migration: MigrateInput, place: FailurePlace, cause: unknown, outcome: string) {
@@ -55,10 +62,11 @@ export function describeFailure(migration: MigrateInput, place: FailurePlace, ca
     detail && `detail: ${detail}`,
     where && `where: ${where}`,
     hint && `hint: ${hint}`,
-    code !== undefined &&
-      NOT_FOUND.has(code) &&
-      schema !== null &&
-      `hint: search_path is the shard alone; what is in another schema needs its name, as in public.citext`,
+    schema !== null && isNotFound(cause as DatabaseError) && `hint: ${NOT_FOUND_HINT}`,
+    schema !== null &&
+      migration.shards === null &&
+      /\D0+$/.test(schema) &&
+      `hint: ${schema} is the global shard, which is changed, too, unless --shards names the others`,
   ];
   return lines.filter(Boolean).join("\n");
 }

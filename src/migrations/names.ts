@@ -27,10 +27,13 @@ export function gidOf(
 /** By this a shard remembers which transaction brought a migration. */
 export const transactionKey = (runId: string, round: number): string => `${runId}:${round}`;
 
-/** The transaction of a gid, as the shards remember it, with its run. */
-export function ofGid(gid: string, workflowId: string): { runId: string; key: string } {
-  const [runId = "", round = ""] = gid.slice(gidsOfWorkflow(workflowId).length).split(":");
-  return { runId, key: `${runId}:${round}` };
+/** Run, round, attempt, place: whatever else begins like ours is somebody else's. */
+const OWN_GID = /^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}):(\d+):\d+:[0-9a-f]{8}$/;
+
+/** The transaction of a gid, as the shards remember it, with its run; null where gidOf has not made it. */
+export function ofGid(gid: string, workflowId: string): { runId: string; key: string } | null {
+  const [, runId, round] = OWN_GID.exec(gid.slice(gidsOfWorkflow(workflowId).length)) ?? [];
+  return runId === undefined ? null : { runId, key: `${runId}:${round}` };
 }
 
 /** The attempt that has prepared a transaction. */

@@ -95,6 +95,37 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
     assert.equal(await world.expectAllOrNone("sixth", "sixth"), "none");
   });
 
+  it("as a rehearsal finds what only PREPARE TRANSACTION refuses", async () => {
+    const handle = await world.start("snapshot", "SELECT pg_export_snapshot()", { dryRun: true });
+    const error = await resultOf(handle).then(String, String);
+    assert.match(error, /cannot PREPARE a transaction that has exported snapshots/);
+    await world.expectAllOrNone("snapshot", "snapshot");
+  });
+
+  it("gives up at its deadline when a statement breaks its own connection each time", async () => {
+    const sql = "SELECT 1;\nSELECT pg_terminate_backend(pg_backend_pid());";
+    const error = await resultOf(await world.start("broken", sql, { deadlineSec: 1 })).then(String, String);
+    assert.match(error, /shard sh00\d\d: terminating connection due to administrator command/);
+    assert.match(error, /broken\.sql:2\n {2}SELECT pg_terminate_backend/);
+    assert.equal(await world.expectAllOrNone("broken", "broken"), "none");
+  });
+
+  it("leaves alone a prepared transaction whose name only begins like its own", async () => {
+    const [a] = world.islands;
+    const gid = "shardferry:migrate-foreign:another";
+    await a!.rows(
+      `BEGIN; INSERT INTO ${schemaOf(1)}.ledger (op) VALUES ('foreign'); PREPARE TRANSACTION '${gid}'`,
+    );
+    try {
+      // In shards that it does not lock.
+      const sql = "CREATE TABLE foreigner ()";
+      assert.equal((await resultOf(await world.start("foreign", sql))).applied, 24);
+      assert.equal((await a!.rows("SELECT FROM pg_prepared_xacts")).length, 1);
+    } finally {
+      await a!.rows(`ROLLBACK PREPARED '${gid}'`);
+    }
+  });
+
   it("is aborted while it waits for a lock, and leaves nothing", async () => {
     const [a] = world.islands;
     await a!.withClient(async (holder) => {

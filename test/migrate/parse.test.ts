@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { excerpt } from "../../src/migrations/excerpt.ts";
+import { describeFailure } from "../../src/migrations/failure.ts";
 import { migrationHash, parseMigration } from "../../src/migrations/parse.ts";
-import type { MigrateMode } from "../../workflows/migration.ts";
+import type { MigrateInput, MigrateMode } from "../../workflows/migration.ts";
 
 const parse = (sql: string, mode: MigrateMode = "all"): Promise<string[]> =>
   parseMigration(sql, "m.sql", mode).then((statements) => statements.map((one) => one.sql));
@@ -73,5 +74,24 @@ describe("the SQL of a migration", () => {
   it("is the same with other line ends", () => {
     assert.equal(migrationHash("a\r\nb"), migrationHash("a\nb"));
     assert.notEqual(migrationHash("a b"), migrationHash("a\nb"));
+  });
+
+  it("that fails in the global shard, which nobody named, says so", () => {
+    const migration = { source: "x.sql", sql: "SELECT", shards: null } as MigrateInput;
+    const failing = (schema: string, shards: MigrateInput["shards"], message: string): string => {
+      const place = { island: "a/b", schema, statement: null, offset: 0 };
+      return describeFailure(
+        { ...migration, shards },
+        place,
+        Object.assign(new Error(message), { code: "42704" }),
+      );
+    };
+    assert.match(
+      failing("sh0000", null, "x"),
+      /sh0000 is the global shard.*unless --shards names the others/,
+    );
+    assert.doesNotMatch(failing("sh0010", null, "x"), /global/);
+    assert.doesNotMatch(failing("sh0000", [[0, 3]], "x"), /global/);
+    assert.doesNotMatch(failing("sh0010", null, 'role "x" does not exist'), /search_path/);
   });
 });
