@@ -13,10 +13,11 @@ interface Placed {
 
 /** Names that are shown; the rest is counted. */
 const SHOWN = 5;
-/** Ids of one shard that are looked for in another one. */
+/** Ids of one shard that are looked for in the others. */
 const SAMPLE = 1000;
-/** Pairs of shards that are looked into for each sequence. */
-const PAIRS = 20;
+/** Shards with ids that are looked into for each column, and all that are asked for some. */
+const LOOKED_INTO = 20;
+const ASKED = 100;
 
 /** Sequences of the same name that hand out the same values in several shards, and ids that several have already. */
 export async function collidingSequences(islands: readonly ConnectedIsland[]): Promise<Finding[]> {
@@ -32,9 +33,12 @@ export async function collidingSequences(islands: readonly ConnectedIsland[]): P
     const names = new Set(
       colliding(placed.map(({ sequence }) => reachOf(sequence.schema, sequence.numbers))),
     );
-    if (names.size === 0) continue;
-    const same = await idsInCommon(placed.filter(({ sequence }) => names.has(sequence.schema)));
-    findings.push({ island: null, severity: "warning", text: describe(name, [...names], same) });
+    const same = await idsInCommon(
+      names.size === 0 ? placed : placed.filter(({ sequence }) => names.has(sequence.schema)),
+    );
+    if (names.size > 0)
+      findings.push({ island: null, severity: "warning", text: describe(name, [...names], same) });
+    else if (same !== null) findings.push({ island: null, severity: "warning", text: describeOld(same) });
   }
   return findings;
 }
@@ -48,33 +52,44 @@ function describe(name: string, schemas: readonly string[], same: string | null)
   );
 }
 
-/** An id that two shards have, in words; looked for in samples of neighbouring shards only. */
+/** Rows from before the sequences had values of their own. */
+const describeOld = (same: string): string =>
+  `ids collide: ${same}. New ids no longer do; where old ones have to be unique, too, change those rows`;
+
+/** An id that two shards have, in words; looked for in samples. */
 async function idsInCommon(placed: readonly Placed[]): Promise<string | null> {
-  for (let i = 1; i < Math.min(placed.length, PAIRS + 1); i++) {
-    const [one, other] = [placed[i - 1]!, placed[i]!];
+  const columns = new Map<string, { table: string; column: string; places: Placed[] }>();
+  for (const one of placed) {
     for (const { table, column, indexed } of one.sequence.columns) {
-      const there = other.sequence.columns.find((each) => each.table === table && each.column === column);
-      if (!indexed || !there?.indexed) continue;
-      const ids = await idsOf(one, table, column, null);
-      const common = await idsOf(other, table, column, ids);
-      if (common.length > 0) {
-        return `${table}.${column} = ${common[0]} is in ${one.sequence.schema} and ${other.sequence.schema}`;
-      }
+      if (!indexed) continue;
+      const key = JSON.stringify([table, column]);
+      const known = columns.get(key) ?? { table, column, places: [] };
+      known.places.push(one);
+      columns.set(key, known);
     }
+  }
+  for (const { table, column, places } of columns.values()) {
+    const found = await idInCommon(table, column, places.slice(0, ASKED));
+    if (found !== null) return found;
   }
   return null;
 }
 
-async function idsOf(
-  { shard, sequence }: Placed,
-  table: string,
-  column: string,
-  among: string[] | null,
-): Promise<string[]> {
-  const { rows } = await shard.island.client.query<{ id: string }>(
-    `SELECT ${ident(column)}::text AS id FROM ${qualified(sequence.schema, table)}
-     WHERE ${among ? `${ident(column)} = ANY ($1)` : `${ident(column)} IS NOT NULL`} ORDER BY ${ident(column)} LIMIT ${SAMPLE}`,
-    among ? [among] : [],
-  );
-  return rows.map(({ id }) => id);
+async function idInCommon(table: string, column: string, places: readonly Placed[]): Promise<string | null> {
+  const seen = new Map<string, string>();
+  let lookedInto = 0;
+  for (const { shard, sequence } of places) {
+    const [from, id] = [qualified(sequence.schema, table), ident(column)];
+    const { rows } = await shard.island.client.query<{ known: boolean; id: string }>(
+      `(SELECT true AS known, ${id}::text AS id FROM ${from} WHERE ${id} = ANY ($1) LIMIT 1)
+       UNION ALL (SELECT false, ${id}::text FROM ${from} WHERE ${id} IS NOT NULL ORDER BY ${id} LIMIT ${SAMPLE})`,
+      [[...seen.keys()]],
+    );
+    const common = rows.find(({ known }) => known)?.id;
+    if (common !== undefined)
+      return `${table}.${column} = ${common} is in ${seen.get(common)} and ${sequence.schema}`;
+    for (const row of rows) seen.set(row.id, sequence.schema);
+    if (rows.length > 0 && ++lookedInto === LOOKED_INTO) break;
+  }
+  return null;
 }

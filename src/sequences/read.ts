@@ -92,6 +92,13 @@ export async function readState(client: ClientBase, { schema, name }: ShardSeque
   return { value: BigInt(rows[0]!.value), called: rows[0]!.called };
 }
 
+/** The value before the next one; null where nobody has called or set the sequence, nor told it where to begin. */
+function reachedBy({ numbers }: ShardSequence, { value, called }: SequenceState): bigint | null {
+  if (called) return value;
+  const untouched = numbers.increment > 0n ? numbers.min : numbers.max;
+  return value === untouched ? null : value - numbers.increment;
+}
+
 /**
  * The last value, within bounds, that was handed out or stands in a column; null when there is none. `last` is the
  * largest of a sequence that counts up, and the smallest of one that counts down.
@@ -102,9 +109,9 @@ export async function lastUsed(
   { min, max, increment }: SequenceNumbers,
   columns: readonly FedColumn[] = sequence.columns,
 ): Promise<bigint | null> {
-  const { value, called } = await readState(client, sequence);
+  const reached = reachedBy(sequence, await readState(client, sequence));
   const inside = (one: bigint): boolean => one >= min && one <= max;
-  const used = called && inside(value) ? [value] : [];
+  const used = reached !== null && inside(reached) ? [reached] : [];
   for (const { table, column, width } of columns) {
     // Of the column's own type, so that an index serves.
     const type = TYPES[width ?? 0] ?? "numeric";

@@ -68,7 +68,36 @@ describe("sequences", () => {
     }
     assert.ok(ids.slice(-20).every((id) => Number(id) % 10_000 === 1));
     const { findings } = await runJson<Diagnosis>(["doctor"], islands);
-    assert.ok(!findings.some(({ text }) => text.includes("users_id_seq")));
+    const told = findings.map(({ text }) => text).join("\n");
+    assert.doesNotMatch(told, /users_id_seq/);
+    assert.match(told, /ids collide: users.id = 1 is in sh0001 and sh0002. New ids no longer do/);
+  });
+
+  it("go on from where they were set to begin, and collisions are found beyond empty shards", async () => {
+    const { a, b } = await createIslands();
+    for (const [shard, island] of [
+      [1, a],
+      [2, a],
+      [3, b],
+    ] as const) {
+      await createShard(island, shard);
+      await island.rows(
+        `CREATE SEQUENCE sh000${shard}.ticket; CREATE TABLE sh000${shard}.note (id bigserial PRIMARY KEY)`,
+      );
+    }
+    await a.rows("ALTER SEQUENCE sh0001.ticket RESTART WITH 50000; INSERT INTO sh0001.note VALUES (7), (8)");
+    await b.rows("SELECT setval('sh0003.ticket', 90000, false); INSERT INTO sh0003.note VALUES (8)");
+    const env = { DSNS: `${a.dsn},${b.dsn}` };
+    const told = async (): Promise<string> =>
+      (await runJson<Diagnosis>(["doctor"], { env })).findings.map(({ text }) => text).join("\n");
+    assert.match(await told(), /ids collide already: note.id = 8 is in sh0001 and sh0003/);
+    const { sequences } = await runJson<{ sequences: AssignedSequence[] }>(
+      ["sequences", "assign", "--mode=interleave"],
+      { env },
+    );
+    for (const { sequence, next } of sequences)
+      if (sequence === "ticket") assert.ok(Number(next) >= 90_000, next);
+    assert.match(await told(), /ids collide: note.id = 8 is in sh0001 and sh0003/);
   });
 
   it("that have values of their own are left alone by the next run", async () => {
