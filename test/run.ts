@@ -13,6 +13,8 @@ import { parseArgs } from "node:util";
 import { closeSandbox, sweep, temporaryFolder } from "../src/sandbox/index.ts";
 import { describeShared, SERVERS_VARIABLE, startShared } from "./support/servers.ts";
 import { endStrays, RUN_VARIABLE } from "./support/strays.ts";
+import { bundleWorker, WORKER_VARIABLE } from "./support/worker-bundle.ts";
+import { bundleWorkflows } from "./support/workflow-bundle.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MINUTE = 60_000;
@@ -44,6 +46,9 @@ async function main(): Promise<void> {
   process.env["SHARDFERRY_STATE_DIR"] = stateFolder;
   process.env[RUN_VARIABLE] = String(process.pid);
   process.env[SERVERS_VARIABLE] = describeShared(await startShared());
+  // What many files need is made once.
+  process.env[WORKER_VARIABLE] = await bundleWorker();
+  await bundleWorkflows();
   const counts = await runFiles(kind, files, values["test-name-pattern"]);
   counts.failed += await stopEverything();
   rmSync(stateFolder, { recursive: true, force: true });

@@ -35,7 +35,7 @@ const shardSql = (rows: number): string => `
 /** Creates shard 42 on the first island and starts writers that find it wherever it is. */
 export async function loadedShard(
   world: World,
-  { rows = 1000, rate = 100 }: { rows?: number; rate?: number } = {},
+  { rows = 1000, rate = 50 }: { rows?: number; rate?: number } = {},
 ): Promise<Ledger> {
   await createShard(world.a, 42, shardSql(rows));
   const ledger = new Ledger({ islands: [world.a.dsn, world.b.dsn], shard: 42, schema: "sh0042", rate });

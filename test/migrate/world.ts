@@ -56,8 +56,7 @@ export class MigrateWorld {
   }
 
   async endWorkers(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.kill()));
-    this.#workers.length = 0;
+    await Promise.all(this.#workers.splice(0).map((worker) => worker.release()));
   }
 
   async start(

@@ -19,7 +19,7 @@ const RECORD_INDEX_BUILDS = `
 /** One world for all shards of this file, moved under their own numbers. */
 let world: World;
 before(async () => {
-  world = await createWorld();
+  world = await createWorld({ forFile: true });
   await world.b.rows(RECORD_INDEX_BUILDS);
   await world.startWorker({ env: { PGOPTIONS: "-c maintenance_work_mem=77MB" } });
 });

@@ -132,7 +132,7 @@ describe("preflight refuses, before anything is created,", () => {
   let world: World;
   const role = `refused_${process.pid}_${Date.now()}`;
   before(async () => {
-    world = await createWorld();
+    world = await createWorld({ forFile: true });
     await world.startWorker();
     for (const database of [world.a, world.b]) await database.rows("CREATE SCHEMA other");
     await world.a.rows(`CREATE ROLE ${role}`);

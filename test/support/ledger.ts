@@ -1,3 +1,4 @@
+import { after } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type pg from "pg";
@@ -38,6 +39,12 @@ export interface LedgerResult {
   /** Times that the shard was looked for again. */
   rediscoveries: number;
 }
+
+const running = new Set<Ledger>();
+// A test that failed has not stopped its writers; they would keep the process of the test file at work.
+after(() => {
+  for (const ledger of running) ledger.halt();
+});
 
 /**
  * The oracle of every move under load: writers that find the shard as an application does, insert and
@@ -98,17 +105,24 @@ export class Ledger {
   /** Begins to write; resolves when the first write was acknowledged. */
   async start(): Promise<void> {
     const { writers } = this.#options;
+    running.add(this);
     this.#lastAck = Date.now();
     this.#work = Promise.all(Array.from({ length: writers }, (_, i) => this.#write(i)));
     this.#work.catch(() => undefined);
-    while (this.#acknowledged.size === 0 && this.#failures.length === 0) await sleep(5);
+    while (this.#acknowledged.size === 0 && this.#failures.length === 0 && this.#running) await sleep(5);
     this.#longestGap = 0;
     this.#lastAck = Date.now();
   }
 
+  /** Lets the writers end after what they are at. */
+  halt(): void {
+    running.delete(this);
+    this.#running = false;
+  }
+
   /** Stops the writers and compares what was acknowledged with what is there. */
   async stop(): Promise<LedgerResult> {
-    this.#running = false;
+    this.halt();
     await this.#work;
     const rows = await this.#rowsNow();
     if (!this.#options.sessions) await this.#sessions.close();

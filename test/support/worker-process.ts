@@ -1,40 +1,50 @@
 /**
- * A worker in a process of its own, which tests kill. At the fault point that the environment names it
- * does, once, what the environment says: dies of SIGKILL, freezes with SIGSTOP, or holds until told to go on.
+ * A worker in a process of its own, which tests kill. At the fault point that it is told it does, once, what it
+ * is told: dies of SIGKILL, freezes with SIGSTOP, or holds until it may go on. One that was stopped can be
+ * started as another one.
  */
-import { once } from "node:events";
-import { existsSync, writeFileSync } from "node:fs";
+import { EventEmitter, once } from "node:events";
 
 import { parseDsn } from "../../src/postgres/dsn.ts";
-import { startWorker } from "../../src/temporal/worker.ts";
-import { bundleWorkflows } from "./workflow-bundle.ts";
+import { type RunningWorker, startWorker } from "../../src/temporal/worker.ts";
+import type { Order } from "./worker.ts";
 
-const { TEST_ADDRESS, TEST_NAMESPACE, TEST_DSNS, TEST_FAULT, TEST_FAULT_MODE, TEST_FAULT_FILE, PGOPTIONS } =
-  process.env;
-
-/** What the worker tells its parent: that it is ready, or at which fault point it is. */
+/** What the worker tells its parent: that it is ready or stopped, or at which fault point it is. */
 const tell = (message: string): Promise<void> =>
   new Promise((resolve) => process.send!(message, () => resolve()));
 
-async function fault(point: string): Promise<void> {
-  if (point !== TEST_FAULT || existsSync(TEST_FAULT_FILE!)) return;
-  writeFileSync(TEST_FAULT_FILE!, point);
-  await tell(point);
-  if (TEST_FAULT_MODE === "hold") await once(process, "message");
-  else if (TEST_FAULT_MODE !== "tell")
-    process.kill(process.pid, TEST_FAULT_MODE === "stop" ? "SIGSTOP" : "SIGKILL");
+let worker: RunningWorker | undefined;
+const resumed = new EventEmitter();
+
+async function start({ address, namespace, dsns, fault, mode, workflows }: Order): Promise<void> {
+  let happened = false;
+  worker = await startWorker({
+    connectionOptions: { address },
+    namespace,
+    settings: { pgOptions: process.env["PGOPTIONS"] },
+    dsns: dsns.map((dsn) => parseDsn(dsn)),
+    workflowBundle: { codePath: workflows },
+    fault: async (point) => {
+      if (point !== fault || happened) return;
+      happened = true;
+      const goOn = once(resumed, "go on");
+      await tell(point);
+      if (mode === "hold") await goOn;
+      else if (mode !== "tell") process.kill(process.pid, mode === "stop" ? "SIGSTOP" : "SIGKILL");
+    },
+  });
+  await tell("ready");
+  await worker.failed;
 }
 
-const worker = await startWorker({
-  connectionOptions: { address: TEST_ADDRESS! },
-  namespace: TEST_NAMESPACE!,
-  settings: { pgOptions: PGOPTIONS },
-  dsns: TEST_DSNS!.split(",").map((dsn) => parseDsn(dsn)),
-  workflowBundle: { codePath: await bundleWorkflows() },
-  fault,
+async function stop(): Promise<void> {
+  await worker?.stop();
+  await tell("stopped");
+}
+
+process.on("message", (message: Order | "go on" | "stop") => {
+  if (message === "go on") resumed.emit("go on");
+  else void (message === "stop" ? stop() : start(message));
 });
-process.once("SIGTERM", () => void worker.stop().then(() => process.exit(0)));
 // Without its parent it has nobody to end it.
 process.once("disconnect", () => process.exit(1));
-await tell("ready");
-await worker.failed;

@@ -1,11 +1,16 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { after } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
-const SCRIPT = fileURLToPath(new URL("./worker-process.ts", import.meta.url));
+import { waitFor } from "./wait.ts";
+import { bundleWorker } from "./worker-bundle.ts";
+import { bundleWorkflows } from "./workflow-bundle.ts";
+
+/** Milliseconds in which a worker has to start, or to come to its fault point. */
+const HEAR_MS = 120_000;
+/** Milliseconds that a worker gets to stop at the end of a test. */
+const STOP_MS = 3000;
 
 /** What a worker does at its fault point: dies of SIGKILL, freezes (SIGSTOP), waits for `goOn`, or only tells. */
 export type FaultMode = "kill" | "stop" | "hold" | "tell";
@@ -20,41 +25,60 @@ export interface WorkerOptions {
   env?: Record<string, string>;
 }
 
+/** What a process is told to be: a worker, and what it does at its fault point. */
+export interface Order extends Omit<WorkerOptions, "env"> {
+  /** The file of the bundled workflows. */
+  workflows: string;
+}
+
+const processes = new Set<ChildProcess>();
+/** Processes that wait to be another worker: to load the code is most of the work of a worker's start. */
+const idle: ChildProcess[] = [];
+after(async () => {
+  for (const child of processes) child.kill("SIGKILL");
+  await Promise.all([...processes].map((child) => once(child, "close")));
+});
+
+async function newProcess(env: Record<string, string> = {}): Promise<ChildProcess> {
+  const child = fork(await bundleWorker(), {
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    env: { ...process.env, ...env },
+    execArgv: ["--enable-source-maps"],
+  });
+  processes.add(child);
+  child.once("close", () => {
+    processes.delete(child);
+    if (idle.includes(child)) idle.splice(idle.indexOf(child), 1);
+  });
+  for (const stream of [child.stdout!, child.stderr!]) stream.pipe(process.stderr, { end: false });
+  return child;
+}
+
 /** A worker in a process of its own. */
 export class WorkerProcess {
   /** What it wrote to stdout and stderr. */
   output = "";
   readonly #child: ChildProcess;
   readonly #told = new Set<string>();
+  readonly #note = (message: unknown): unknown => this.#told.add(message as string);
+  readonly #collect = (chunk: Buffer): void => void (this.output += chunk.toString());
 
-  private constructor(child: ChildProcess) {
+  private constructor(
+    child: ChildProcess,
+    /** Not one with an environment of its own. */
+    readonly reusable: boolean,
+  ) {
     this.#child = child;
-    child.on("message", (message) => this.#told.add(message as string));
-    for (const stream of [child.stdout!, child.stderr!]) {
-      stream.on("data", (chunk: Buffer) => {
-        this.output += chunk.toString();
-        process.stderr.write(chunk);
-      });
-    }
+    child.on("message", this.#note);
+    for (const stream of [child.stdout!, child.stderr!]) stream.on("data", this.#collect);
   }
 
   /** Starts a worker and waits until it takes tasks. */
-  static async start({ address, namespace, dsns, fault, mode, env }: WorkerOptions): Promise<WorkerProcess> {
-    const child = fork(SCRIPT, {
-      stdio: ["ignore", "pipe", "pipe", "ipc"],
-      env: {
-        ...process.env,
-        ...env,
-        TEST_ADDRESS: address,
-        TEST_NAMESPACE: namespace,
-        TEST_DSNS: dsns.join(","),
-        TEST_FAULT: fault ?? "",
-        TEST_FAULT_MODE: mode ?? "kill",
-        TEST_FAULT_FILE: join(tmpdir(), `shardferry-fault-${randomBytes(6).toString("hex")}`),
-      },
-      execArgv: ["--import", "tsx"],
-    });
-    const worker = new WorkerProcess(child);
+  static async start({ env, ...options }: WorkerOptions): Promise<WorkerProcess> {
+    const order: Order = { ...options, workflows: await bundleWorkflows() };
+    const child = (env ? undefined : idle.pop()) ?? (await newProcess(env));
+    const worker = new WorkerProcess(child, env === undefined);
+    child.send(order);
     await worker.#hear("ready");
     return worker;
   }
@@ -87,15 +111,26 @@ export class WorkerProcess {
     await this.gone();
   }
 
+  /** Stops the worker, so that its process can be another one; one that does not stop is killed. */
+  async release(): Promise<void> {
+    if (!this.running) return;
+    if (!this.reusable) return this.kill();
+    this.#child.send("stop");
+    const stopped = this.#hear("stopped").then(() => true);
+    if (!(await Promise.race([stopped, sleep(STOP_MS, false, { ref: false })]))) return this.kill();
+    this.#child.off("message", this.#note);
+    for (const stream of [this.#child.stdout!, this.#child.stderr!]) stream.off("data", this.#collect);
+    idle.push(this.#child);
+  }
+
   /** Resolves when the process is gone, by whatever means. */
   async gone(): Promise<void> {
     if (this.running) await once(this.#child, "exit");
   }
 
   async #hear(message: string): Promise<void> {
-    while (!this.#told.has(message)) {
-      if (!this.running) throw new Error(`The worker ended before it told "${message}":\n${this.output}`);
-      await Promise.race([once(this.#child, "message"), once(this.#child, "exit")]);
-    }
+    const heard = (): boolean => this.#told.has(message);
+    await waitFor(() => heard() || !this.running, { what: `a worker to be ${message}`, timeout: HEAR_MS });
+    if (!heard()) throw new Error(`The worker ended before it was ${message}:\n${this.output}`);
   }
 }

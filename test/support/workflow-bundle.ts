@@ -4,8 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { bundleWorkflowCode, DefaultLogger } from "@temporalio/worker";
-
 const WORKFLOWS = fileURLToPath(new URL("../../workflows", import.meta.url));
 
 /** Bundles the workflows once for all workers of a run (it takes seconds), and answers the file. */
@@ -14,6 +12,8 @@ export async function bundleWorkflows(): Promise<string> {
   const hash = createHash("sha256").update(sources.join("\0")).digest("hex").slice(0, 16);
   const path = join(tmpdir(), `shardferry-workflows-${hash}.js`);
   if (existsSync(path)) return path;
+  // Takes half a second to load, and most have the bundle by now.
+  const { bundleWorkflowCode, DefaultLogger } = await import("@temporalio/worker");
   const workflowsPath = join(WORKFLOWS, "index.ts");
   const { code } = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("ERROR") });
   writeFileSync(`${path}.${process.pid}`, code);

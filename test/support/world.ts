@@ -29,6 +29,8 @@ export interface WorldOptions {
   islands?: { a: TestDatabase; b: TestDatabase };
   /** Where the workflows run; a namespace of the shared server by default. */
   temporal?: TestNamespace;
+  /** For all tests of the file, not only for the one that makes it: for worlds that are made in `before`. */
+  forFile?: boolean;
 }
 
 /** Two databases with the SQL API on two servers, a Temporal namespace, and workers as wanted. */
@@ -40,9 +42,10 @@ export class World {
     readonly b: TestDatabase,
     readonly temporal: TestNamespace,
     readonly client: Client,
+    readonly connection: Connection,
   ) {}
 
-  /** Starts a worker that ends with the test file. */
+  /** Starts a worker that ends with this world. */
   async startWorker(
     options: Pick<WorkerOptions, "fault" | "mode" | "env"> & { dsns?: string[] } = {},
   ): Promise<WorkerProcess> {
@@ -55,8 +58,11 @@ export class World {
     return worker;
   }
 
-  async endWorkers(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.kill()));
+  /** Stops the workers and closes the connection to Temporal. */
+  async end(): Promise<void> {
+    worlds.delete(this);
+    await Promise.all(this.#workers.map((worker) => worker.release()));
+    await this.connection.close();
   }
 
   /** The input of a move of shard 42 from a to b. */
@@ -99,21 +105,21 @@ export class World {
   }
 }
 
-const worlds: { world: World; connection: Connection }[] = [];
+const worlds = new Set<World>();
 after(async () => {
-  for (const { world, connection } of worlds) {
-    await world.endWorkers();
-    await connection.close();
-  }
+  for (const world of worlds) await world.end();
 });
 
-/** Makes a world; everything in it ends with the test file. */
-export async function createWorld({ servers, islands, temporal }: WorldOptions = {}): Promise<World> {
+/** Makes a world, which ends with the test that makes it; its databases are dropped at the end of the file. */
+export async function createWorld(options: WorldOptions = {}): Promise<World> {
+  const { servers, islands, temporal, forFile } = options;
   const { a, b } = islands ?? (await createIslands(servers ?? (await testIslands())));
   const place = temporal ?? (await createNamespace());
   const connection = await Connection.connect({ address: place.address });
-  const world = new World(a, b, place, new Client({ connection, namespace: place.namespace }));
-  worlds.push({ world, connection });
+  const world = new World(a, b, place, new Client({ connection, namespace: place.namespace }), connection);
+  worlds.add(world);
+  // A hook of the test that runs.
+  if (!forFile) after(() => world.end());
   return world;
 }
 
