@@ -40,11 +40,12 @@ export function constraintFacts({ kind, parent, name, made, data }: CatalogObjec
 
 /** Facts of an index that is no constraint's. */
 export function indexFacts({ parent, name, made, data }: CatalogObject): Fact[] {
-  const { definition, valid } = data as { definition: string; valid: boolean };
+  const { definition, valid, ofView } = data as { definition: string; valid: boolean; ofView: boolean };
   const id = `index ${name}`;
   const label = `index ${name} of ${parent}`;
   const index = fact({
-    ...{ id, label, made, within: `relation ${parent}`, rank: RANK.index, change: "recreate" },
+    ...{ id, label, made, within: `relation ${parent}`, change: "recreate" },
+    rank: ofView ? RANK.view + 1 : RANK.index,
     // Made on a partitioned table, it gets its parts itself.
     ddl: definition.replace(/ ON ONLY /, " ON "),
     undo: `DROP INDEX ${own(name)}`,

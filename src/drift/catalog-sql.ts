@@ -96,7 +96,7 @@ function constraints(): string {
 function indexes(): string {
   return `
     SELECT c.shard, 'index', c.relname, x.relname, x.oid::bigint, json_build_object(
-      'definition', pg_get_indexdef(i.indexrelid), 'valid', i.indisvalid)
+      'definition', pg_get_indexdef(i.indexrelid), 'valid', i.indisvalid, 'ofView', c.relkind = 'm')
     FROM rel c
     JOIN pg_index i ON i.indrelid = c.oid
     JOIN pg_class x ON x.oid = i.indexrelid

@@ -83,7 +83,9 @@ export function columnFacts(column: CatalogObject, identities: ReadonlyMap<strin
   // What else a view's column is, follows from its query.
   if (data.relationKind === "v") return value;
   const there = fact({
-    ...{ id, label, within: `relation ${parent}`, included: true, rank: RANK.column, made, losesData: true },
+    ...{ id, label, within: `relation ${parent}`, included: true, made, losesData: true },
+    // One that is generated reads others, whose types change first.
+    rank: data.generated ? RANK.attribute + 2 : RANK.column,
     content: "",
     ddl: `${alter} ADD COLUMN ${columnDefinition(column, identities)}`,
     undo: `${alter} DROP COLUMN ${ident(name)}`,

@@ -1,5 +1,6 @@
 import { byMaking, compare, type Facts } from "./compare.ts";
 import type { Fact } from "./facts.ts";
+import { readersOf } from "./readers.ts";
 
 /**
  * The DDL, neutral, that would bring a shard in line with the reference: first what undoes, then what makes. What no
@@ -23,6 +24,12 @@ export function fixStatements(reference: Facts, here: Facts): string[] {
     const statements =
       wanted.change === "ddl" ? [wanted.ddl] : wanted.change === "never" ? null : wanted.change(found);
     made.push({ fact: wanted, statements: statements ?? [impossible(wanted, found)] });
+  }
+  const retyped = different.map(({ wanted }) => wanted.id).filter((id) => id.startsWith("type column "));
+  for (const fact of readersOf(reference, here, again, retyped)) {
+    undone.push(here.get(fact.id)!);
+    again.add(fact.id);
+    made.push({ fact, statements: [fact.ddl] });
   }
   // What is built on something that is dropped and made again goes with it.
   for (const fact of reference.values()) {

@@ -71,6 +71,36 @@ describe("drift", () => {
     });
   }
 
+  for (const version of [14, 18] as const) {
+    it(`writes DDL that takes away, for the change, what reads a column or a view, on PostgreSQL ${version}`, async () => {
+      const island = await createIsland(version);
+      const tables = (type: string, generated: string, filter: string): string => `
+        CREATE TABLE "s een" (id integer, n ${type}${generated});
+        CREATE VIEW one AS SELECT n FROM "s een" ${filter};
+        CREATE MATERIALIZED VIEW two AS SELECT n FROM one;
+        CREATE INDEX ON two (n);
+        CREATE VIEW other AS SELECT id FROM users;
+        GRANT SELECT ON one TO pg_monitor;
+        CREATE POLICY few ON "s een" USING (n > 1);
+        CREATE TRIGGER touched BEFORE UPDATE OF n ON "s een" FOR EACH ROW EXECUTE FUNCTION touch();
+        ALTER TABLE "s een" DISABLE TRIGGER touched;`;
+      const generated = ", twice integer GENERATED ALWAYS AS (n * 2) STORED";
+      await createShards(island, [1, 2], BASE + tables("integer", generated, ""));
+      await createShards(island, [3], BASE + tables("bigint", "", ""));
+      await createShards(island, [4], BASE + tables("integer", generated, "WHERE n > 0"));
+      const found = await find([island], { fixSql: true });
+      assert.deepEqual(groupsOf(found), ["sh0001 sh0002", "sh0003", "sh0004"], shown(found));
+      const statements = found.groups.slice(1).flatMap(({ fix }) => fix![0]!.statements);
+      assert.doesNotMatch(statements.join("\n"), /DROP VIEW .*other/);
+      for (const statement of statements)
+        await island
+          .rows(statement)
+          .catch((error: Error) => assert.fail(`${statements.join(";\n")}: ${error.message}`));
+      const after = await find([island]);
+      assert.equal(after.groups.length, 1, shown(after));
+    });
+  }
+
   it("takes out the name of the own schema wherever it stands, also one that needs quotes", async () => {
     const island = await createIsland(18, `o'S "%d`);
     const naming = (name: string): string => `
