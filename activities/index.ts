@@ -65,14 +65,17 @@ function migrateActivities(deps: Deps): MigrateActivities {
   };
 }
 
-/** Puts the two fault points of each step around it. */
+/** Puts the fault points of each step around it. */
 function withFaults<T extends object>(deps: Deps, activities: T): T {
   const wrapped = Object.entries(activities).map(
     ([name, run]: [string, (input: never) => Promise<unknown>]) => [
       name,
       async (input: never) => {
         await deps.fault(`before ${name}`);
-        const result = await run(input);
+        const result = await run(input).catch(async (error: unknown) => {
+          await deps.fault(`failed ${name}`);
+          throw error;
+        });
         await deps.fault(`after ${name}`);
         return result;
       },

@@ -1,4 +1,3 @@
-import { POINTS, testFrozen, testKills } from "./kill.ts";
+import { POINTS, testKills } from "./kill.ts";
 
 testKills(POINTS);
-testFrozen();

@@ -61,26 +61,6 @@ export function testKills(points: readonly string[]): void {
   });
 }
 
-/** Defines the test of a worker that is frozen: it takes nearly a minute, since Temporal goes on giving it tasks. */
-export function testFrozen(): void {
-  describe("a worker of a migration", { timeout: 300_000 }, () => {
-    it("frozen while another one takes over changes nothing when it wakes", async () => {
-      const world = await createMigrateWorld();
-      const frozen = await world.startWorker("before prepare 1", "stop");
-      const handle = await world.start("frozen", "ALTER TABLE ledger ADD COLUMN frozen int");
-      await frozen.reached("before prepare 1");
-      await world.startWorker();
-      await resultOf(handle);
-      frozen.signal("SIGCONT");
-      const again = await world.start("awake", "ALTER TABLE ledger ADD COLUMN awake int");
-      await resultOf(again);
-      assert.equal(await world.expectAllOrNone("frozen", "frozen"), "all");
-      assert.equal(await world.expectAllOrNone("awake", "awake"), "all");
-      await world.endWorkers();
-    });
-  });
-}
-
 /** Defines the test of a workflow that was terminated between the votes and the decision. */
 export function testTerminated(): void {
   describe("a migration", { timeout: 300_000 }, () => {

@@ -43,13 +43,14 @@ export class MigrateWorld {
     return this.islands.map(({ dsn }) => dsn);
   }
 
-  async startWorker(fault?: string, mode?: FaultMode): Promise<WorkerProcess> {
-    const options = {
-      ...this.temporal,
-      dsns: this.dsns,
-      ...(fault ? { fault } : {}),
-      ...(mode ? { mode } : {}),
-    };
+  /** @param address where the worker finds Temporal, if not where the others do. */
+  async startWorker(
+    fault?: string,
+    mode?: FaultMode,
+    address = this.temporal.address,
+  ): Promise<WorkerProcess> {
+    const { namespace } = this.temporal;
+    const options = { address, namespace, dsns: this.dsns, ...(fault && { fault }), ...(mode && { mode }) };
     const worker = await WorkerProcess.start(options);
     this.#workers.push(worker);
     return worker;

@@ -25,6 +25,8 @@ async function start({ address, namespace, dsns, fault, mode, workflows }: Order
     dsns: dsns.map((dsn) => parseDsn(dsn)),
     workflowBundle: { codePath: workflows },
     fault: async (point) => {
+      // Temporal forgets the failure of an attempt that was replaced, so it is told here.
+      if (point.startsWith("failed ")) await tell(point);
       if (point !== fault || happened) return;
       happened = true;
       const goOn = once(resumed, "go on");

@@ -1,0 +1,3 @@
+import { testFrozen } from "./frozen.ts";
+
+testFrozen(["before execute", "after execute", "after prepare 3", "after prepare everywhere"]);

@@ -1,0 +1,3 @@
+import { testFrozen } from "./frozen.ts";
+
+testFrozen(["before prepare everywhere", "before prepare 2"]);

@@ -1,0 +1,86 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { after } from "node:test";
+
+import type { TestServer } from "./servers.ts";
+
+/** A network between somebody and a server, which tests break and mend. */
+export class Proxy {
+  readonly #sockets = new Set<Socket>();
+  #swallows = false;
+
+  private constructor(
+    readonly server: Server,
+    readonly target: { host: string; port: number },
+  ) {
+    server.on("connection", (socket) => this.#accept(socket));
+  }
+
+  /** Starts one that ends with the test file. */
+  static async start(target: { host: string; port: number }): Promise<Proxy> {
+    const server = createServer();
+    const proxy = new Proxy(server, target);
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    proxies.add(proxy);
+    return proxy;
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  /** From now on no packet arrives, neither of old connections nor of new ones; nobody is told. */
+  swallow(): void {
+    this.#swallows = true;
+    for (const socket of this.#sockets) socket.pause();
+  }
+
+  /** Packets arrive again; what was sent meanwhile, too, as after a repetition by TCP. */
+  mend(): void {
+    this.#swallows = false;
+    for (const socket of this.#sockets) socket.resume();
+  }
+
+  /** Breaks all connections; new ones are made. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async end(): Promise<void> {
+    proxies.delete(this);
+    this.cut();
+    this.server.close();
+    await once(this.server, "close");
+  }
+
+  #accept(near: Socket): void {
+    const far = connect(this.target);
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      this.#sockets.add(socket);
+      socket.on("data", (data) => void other.write(data));
+      socket.on("error", () => undefined);
+      socket.once("close", () => {
+        this.#sockets.delete(socket);
+        other.destroy();
+      });
+      if (this.#swallows) socket.pause();
+    }
+  }
+}
+
+const proxies = new Set<Proxy>();
+after(async () => {
+  for (const proxy of proxies) await proxy.end();
+});
+
+/** A server as those see it who reach it through a proxy. */
+export function behind({ port }: Proxy, server: TestServer): TestServer {
+  const { user, password } = server;
+  const dsn = (database = "postgres"): string =>
+    `postgresql://${user}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
+  return { ...server, host: "127.0.0.1", port, dsn };
+}
