@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 
 import { Context } from "@temporalio/activity";
@@ -8,6 +9,7 @@ import {
   ActivityResetError,
   WorkflowNotFoundError,
 } from "@temporalio/client";
+import type { ClientBase } from "pg";
 
 import { messageOf, ShardferryError } from "../src/errors.ts";
 import type { Islands } from "../src/postgres/islands.ts";
@@ -19,7 +21,7 @@ export interface Deps {
   islands: Islands;
   /** PGOPTIONS for the sessions that build indexes. */
   pgOptions: string | undefined;
-  /** Called before and after each step and each statement of the switch; tests kill the process there. */
+  /** Called before and after each step, also after one that failed, and each statement of the switch; tests kill the process there. */
   fault: (point: string) => Promise<void>;
 }
 
@@ -44,6 +46,18 @@ class TemporalUnreachableError extends ShardferryError {
   }
 }
 
+/** Milliseconds in which an island has to answer; a second less than a heartbeat may take. */
+const ANSWER_MS = 3000;
+
+/** Nothing comes back from the host of an island, not even that it refuses. */
+class SilentIslandError extends ShardferryError {
+  override readonly retryable = true;
+
+  constructor(island: IslandName) {
+    super("island_silent", `${island} does not answer: see whether its host and the network to it work`);
+  }
+}
+
 /** One attempt of an activity: whose it is, its heartbeat, its cancellation, and the sessions it may have left. */
 export class Attempt {
   readonly workflowId: string;
@@ -52,17 +66,21 @@ export class Attempt {
   readonly scheduledAt: Date;
   /** 1 for the first attempt. */
   readonly number: number;
+  /** Milliseconds from the first attempt to this one, both by Temporal's clock. */
+  readonly triedMs: number;
   readonly #context = Context.current();
   /** What the last heartbeat told, or that of the attempt before. */
   #lastBeat = this.#context.info.heartbeatDetails as unknown;
 
   constructor(readonly deps: Deps) {
-    const { workflowExecution, scheduledTimestampMs, attempt } = this.#context.info;
+    const { workflowExecution, scheduledTimestampMs, currentAttemptScheduledTimestampMs, attempt } =
+      this.#context.info;
     if (!workflowExecution) throw new Error("a step runs only as part of a workflow");
     this.workflowId = workflowExecution.workflowId;
     this.runId = workflowExecution.runId;
     this.scheduledAt = new Date(scheduledTimestampMs);
     this.number = attempt;
+    this.triedMs = currentAttemptScheduledTimestampMs - scheduledTimestampMs;
   }
 
   /** Aborted when the workflow is aborted, or when the worker shuts down. */
@@ -81,16 +99,48 @@ export class Attempt {
     this.#context.heartbeat(progress);
   }
 
+  /** Reads from an island something that takes seconds where a shard has thousands of tables. */
+  async reading<T>(island: IslandName, read: () => Promise<T>): Promise<T> {
+    return this.watched(
+      island,
+      alive(() => `reads the catalogs of ${island}`),
+      read,
+    );
+  }
+
   /**
-   * Beats while something runs whose own time-outs bound it, each longer than a heartbeat may take: the connection to
-   * an island that does not answer takes 10 s to fail.
+   * Runs something long, looking at its progress twice a second from another session; each look that
+   * works is a heartbeat. A cancellation ends the backends that `work` told about.
    */
-  async beating<T>(note: string, run: () => Promise<T>): Promise<T> {
-    const timer = setInterval(() => this.beat({ note }), POLL_MS);
+  async watched<T>(
+    island: IslandName,
+    look: (client: ClientBase) => Promise<StepProgress>,
+    work: (onBackend: (client: ClientBase) => void) => Promise<T>,
+  ): Promise<T> {
+    const backends = new Set<number>();
+    const finished = new AbortController();
+    const lookOnce = async (client: ClientBase): Promise<void> => {
+      if (this.signal.aborted)
+        await client.query("SELECT pg_cancel_backend(pid) FROM unnest($1::int[]) pid", [[...backends]]);
+      else this.beat(await look(client));
+    };
+    const over = once(finished.signal, "abort");
+    const watching = (async () => {
+      while (!finished.signal.aborted) {
+        await Promise.race([delay(POLL_MS), over]);
+        // A look that fails (the server restarts) is no heartbeat, and the next one may work again.
+        if (!finished.signal.aborted)
+          await this.deps.islands.withLook(island, lookOnce).catch(() => undefined);
+      }
+    })();
     try {
-      return await run();
+      return await work((client) => backends.add((client as unknown as { processID: number }).processID));
+    } catch (error) {
+      this.throwIfCancelled();
+      throw error;
     } finally {
-      clearInterval(timer);
+      finished.abort();
+      await watching;
     }
   }
 
@@ -138,6 +188,22 @@ export class Attempt {
     }
   }
 
+  /**
+   * Runs something short on an island, and fails after 3 s without an answer: a host that swallows packets would keep
+   * the step for longer than a heartbeat may take, on a new connection 10 s and on an old one for a quarter of an hour.
+   */
+  async answering<T>(island: IslandName, run: () => Promise<T>): Promise<T> {
+    const over = new AbortController();
+    const silence = delay(ANSWER_MS, undefined, { signal: over.signal }).then(() => {
+      throw new SilentIslandError(island);
+    });
+    try {
+      return await Promise.race([run(), silence]);
+    } finally {
+      over.abort();
+    }
+  }
+
   /** Throws the cancellation that ensureCurrent saw: the worker learns of it by a heartbeat of its own. */
   async awaitCancellation(): Promise<never> {
     for (;;) {
@@ -169,3 +235,11 @@ export class Attempt {
     }
   }
 }
+
+/** A look for `watched` at something of which no more can be seen than that its server answers. */
+export const alive =
+  (note: () => string) =>
+  async (client: ClientBase): Promise<StepProgress> => {
+    await client.query("SELECT");
+    return { note: note() };
+  };

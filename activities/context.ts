@@ -1,16 +1,13 @@
-import { once } from "node:events";
-import { setTimeout as delay } from "node:timers/promises";
-
 import type pg from "pg";
 import type { ClientBase } from "pg";
 
 import { ShardferryError } from "../src/errors.ts";
 import type { SessionOptions } from "../src/postgres/islands.ts";
 import { type ReplicationNames, replicationNames } from "../src/postgres/names.ts";
-import type { DatabaseIdentity, IslandName, StepInput, StepProgress } from "../workflows/contract.ts";
-import { Attempt, type Deps, POLL_MS } from "./attempt.ts";
+import type { DatabaseIdentity, IslandName, StepInput } from "../workflows/contract.ts";
+import { Attempt, type Deps } from "./attempt.ts";
 
-export { type Deps, POLL_MS } from "./attempt.ts";
+export { alive, type Deps, POLL_MS } from "./attempt.ts";
 
 /** Somebody else's database stands where the move's source or destination was. */
 class WrongDatabaseError extends ShardferryError {
@@ -95,57 +92,4 @@ export class Step extends Attempt {
   async endOrphans(island: IslandName, name = this.names.slot): Promise<void> {
     await this.endSessions(island, name);
   }
-
-  /** Reads from an island something that takes seconds where a shard has thousands of tables. */
-  async reading<T>(island: IslandName, read: () => Promise<T>): Promise<T> {
-    return this.watched(
-      island,
-      alive(() => `reads the catalogs of ${island}`),
-      read,
-    );
-  }
-
-  /**
-   * Runs something long, looking at its progress twice a second from another session; each look that
-   * works is a heartbeat. A cancellation ends the backends that `work` told about.
-   */
-  async watched<T>(
-    island: IslandName,
-    look: (client: ClientBase) => Promise<StepProgress>,
-    work: (onBackend: (client: ClientBase) => void) => Promise<T>,
-  ): Promise<T> {
-    const backends = new Set<number>();
-    const finished = new AbortController();
-    const lookOnce = async (client: ClientBase): Promise<void> => {
-      if (this.signal.aborted)
-        await client.query("SELECT pg_cancel_backend(pid) FROM unnest($1::int[]) pid", [[...backends]]);
-      else this.beat(await look(client));
-    };
-    const over = once(finished.signal, "abort");
-    const watching = (async () => {
-      while (!finished.signal.aborted) {
-        await Promise.race([delay(POLL_MS), over]);
-        // A look that fails (the server restarts) is no heartbeat, and the next one may work again.
-        if (!finished.signal.aborted)
-          await this.deps.islands.withLook(island, lookOnce).catch(() => undefined);
-      }
-    })();
-    try {
-      return await work((client) => backends.add((client as unknown as { processID: number }).processID));
-    } catch (error) {
-      this.throwIfCancelled();
-      throw error;
-    } finally {
-      finished.abort();
-      await watching;
-    }
-  }
 }
-
-/** A look for `watched` at something of which no more can be seen than that its server answers. */
-export const alive =
-  (note: () => string) =>
-  async (client: ClientBase): Promise<StepProgress> => {
-    await client.query("SELECT");
-    return { note: note() };
-  };

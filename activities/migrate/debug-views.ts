@@ -6,7 +6,7 @@ import { refreshDebugViews } from "../../src/postgres/debug-views.ts";
 import { qualified } from "../../src/postgres/quote.ts";
 import { isRetryable } from "../../src/temporal/failures.ts";
 import type { IslandName } from "../../workflows/contract.ts";
-import type { Attempt } from "../attempt.ts";
+import { alive, type Attempt } from "../attempt.ts";
 
 /**
  * Drops the debug views in the open transaction, since PostgreSQL lets nobody change a column that a view reads.
@@ -30,24 +30,31 @@ export async function createViews(client: ClientBase, lib: string): Promise<void
 /** Brings debug views over several islands up to date after the commit; answers what failed for good. */
 export async function refreshViews(attempt: Attempt, islands: readonly IslandName[]): Promise<string[]> {
   const failures = await Promise.all(
-    islands.map((island) =>
-      attempt.deps.islands
-        .withClient(island, async (client) => {
-          const { schema } = await requireSqlApi(client, island);
-          if (!(await readsOtherIslands(client))) return [];
-          const lend = attempt.lend(island);
-          return refreshDebugViews(client, schema, { island, patience: attempt, lend });
-        })
-        .then(
-          (warnings) => warnings.map((warning) => `debug views of ${island}: ${warning}`),
-          (error: unknown) => {
-            if (isRetryable(error) && attempt.number === 1) throw error;
-            return [`debug views of ${island}: ${messageOf(error)}`];
-          },
-        ),
-    ),
+    islands.map(async (island) => {
+      try {
+        const warnings = await refreshOn(attempt, island);
+        return warnings.map((warning) => `debug views of ${island}: ${warning}`);
+      } catch (error) {
+        attempt.throwIfCancelled();
+        if (isRetryable(error) && attempt.number === 1) throw error;
+        return [`debug views of ${island}: ${messageOf(error)}`];
+      }
+    }),
   );
   return failures.flat();
+}
+
+async function refreshOn(attempt: Attempt, island: IslandName): Promise<string[]> {
+  const lend = attempt.lend(island);
+  if (!(await attempt.answering(island, () => lend(readsOtherIslands)))) return [];
+  // Reading the tables of other islands takes longer than a heartbeat may where they are many, or away.
+  const look = alive(() => `bringing the debug views of ${island} up to date`);
+  return attempt.watched(island, look, () =>
+    attempt.deps.islands.withClient(island, async (client) => {
+      const { schema } = await requireSqlApi(client, island);
+      return refreshDebugViews(client, schema, { island, patience: attempt, lend });
+    }),
+  );
 }
 
 async function readsOtherIslands(client: ClientBase): Promise<boolean> {

@@ -129,11 +129,12 @@ async function releaseEverywhere(attempt: Attempt, islands: readonly IslandName[
       const lib = await leasingLib(client);
       if (lib !== null) await releaseLeases(client, lib, attempt.runId);
     });
+    attempt.beat({ note: `gave the shards of ${island} back` });
   }
 }
 
-/** Tries, some seconds long, to reach an island that is away just now. */
-const RELEASE_ATTEMPTS = 8;
+/** Milliseconds for which an island that is away just now is tried again. */
+const RELEASE_PATIENCE_MS = 5000;
 
 /**
  * Gives the leases back, and brings debug views over several islands up to date, which could not be done inside the
@@ -144,18 +145,16 @@ export async function releaseShards(
   attempt: Attempt,
   { islands, refreshViews: refresh }: { islands: IslandName[]; refreshViews: boolean },
 ): Promise<StepReport> {
-  return attempt.beating("giving the shards back", async () => {
-    const failures = refresh ? await refreshViews(attempt, islands) : [];
-    await giveBack(attempt, islands, failures);
-    return { text: ["moves may begin again", ...failures.map((failure) => `FAILED: ${failure}`)].join("; ") };
-  });
-}
-
-async function giveBack(attempt: Attempt, islands: readonly IslandName[], failures: string[]): Promise<void> {
-  for (const island of islands) {
-    await releaseEverywhere(attempt, [island]).catch((error: unknown) => {
-      if (!(error instanceof UnknownIslandError) && attempt.number < RELEASE_ATTEMPTS) throw error;
-      failures.push(`leases on ${island}: ${messageOf(error)}`);
-    });
-  }
+  const outcomes = await Promise.allSettled(
+    islands.map((island) => attempt.answering(island, () => releaseEverywhere(attempt, [island]))),
+  );
+  const failed = outcomes.flatMap((outcome, i) =>
+    outcome.status === "rejected" ? [{ island: islands[i]!, error: outcome.reason as unknown }] : [],
+  );
+  const passing = failed.find(({ error }) => !(error instanceof UnknownIslandError));
+  if (passing && attempt.triedMs < RELEASE_PATIENCE_MS) throw passing.error;
+  const failures = failed.map(({ island, error }) => `leases on ${island}: ${messageOf(error)}`);
+  const there = islands.filter((_island, i) => outcomes[i]!.status === "fulfilled");
+  if (refresh) failures.push(...(await refreshViews(attempt, there)));
+  return { text: ["moves may begin again", ...failures.map((failure) => `FAILED: ${failure}`)].join("; ") };
 }

@@ -1,3 +1,3 @@
 import { testFrozen } from "./frozen.ts";
 
-testFrozen(["before execute", "after execute", "after prepare 3", "after prepare everywhere"]);
+testFrozen(["before execute", "after execute", "before prepare 1", "before prepare 3"]);
