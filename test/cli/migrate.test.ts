@@ -5,12 +5,14 @@ import { before, describe, it } from "node:test";
 
 import type { MigrateResult } from "../../workflows/migration.ts";
 import {
+  activeShards,
   createIslands,
   createShard,
   type Islands,
   LAUNCHER,
   run,
   runJson,
+  start,
   startInTerminal,
   stateFolder,
 } from "./support.ts";
@@ -161,5 +163,19 @@ describe("migrate", { timeout: 300_000 }, () => {
       "SELECT FROM unnest(microsharding.microsharding_list_active_shards())",
     );
     assert.equal(active.length, 4);
+  });
+
+  it("is waited for by allocate, which activates no shard that is being changed, and says for whom it waits", async () => {
+    await islands.a.rows(
+      `INSERT INTO microsharding.microsharding_leases_ (schema_name, run_id, workflow_id, kind, expires_at)
+       VALUES ('sh0008', gen_random_uuid()::text, 'migrate-slow', 'schema change', now() + interval '1 h')`,
+    );
+    const allocating = start(["allocate", "--shards=7-8", "--activate=yes", "--migrate-cmd=true"], islands);
+    await allocating.prints(/waiting for migrate-slow to end before shards are activated/);
+    assert.ok(!(await activeShards(islands.a)).includes("sh0007"));
+    await islands.a.rows("DELETE FROM microsharding.microsharding_leases_");
+    assert.equal((await allocating.ended()).status, 0);
+    const active = await activeShards(islands.a);
+    assert.ok(active.includes("sh0007") && active.includes("sh0008"));
   });
 });

@@ -13,7 +13,7 @@ export function testFrozen(points: readonly string[]): void {
         const world = await createMigrateWorld();
         const [host, port] = world.temporal.address.split(":");
         const network = await Proxy.start({ host: host!, port: Number(port) });
-        const frozen = await world.startWorker(point, "stop", `127.0.0.1:${network.port}`);
+        const frozen = await world.startWorker(point, "stop", { address: `127.0.0.1:${network.port}` });
         const ledgers = await world.startLedgers();
         const handle = await world.start(`frozen-${i}`, `ALTER TABLE ledger ADD COLUMN frozen_${i} int`);
         await frozen.reached(point);

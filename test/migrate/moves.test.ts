@@ -13,6 +13,7 @@ import {
 } from "../../workflows/contract.ts";
 import type { move } from "../../workflows/index.ts";
 import { waitFor } from "../support/index.ts";
+import { bundleWith } from "../support/workflow-bundle.ts";
 import { activePlaces, resultOf, waitingFor } from "../support/world.ts";
 import { createMigrateWorld, expectSoundLedgers, type MigrateWorld, schemaOf } from "./world.ts";
 
@@ -89,5 +90,27 @@ describe("a move and a migration of the same shard", { timeout: 300_000 }, () =>
     await waits(migrating, /move-sh0003, which holds sh0003 on/);
     await resultOf(migrating);
     assert.equal(await world.expectAllOrNone("after", "after"), "all");
+  });
+
+  it("a move that pauses for long before its switch renews its lease, so that no migration takes it over", async () => {
+    const [a] = world.islands;
+    await world.endWorkers();
+    await world.startWorker(undefined, undefined, { workflows: await bundleWith("20 minutes", "200 ms") });
+    const moving = await startMove(world, 4, true);
+    await waitFor(async () => (await moving.query<Progress>(progressQuery)).phase === "paused", {
+      what: "the move to pause before its switch",
+      timeout: 60_000,
+    });
+    const lease = "microsharding.microsharding_leases_ WHERE schema_name = 'sh0004'";
+    await a!.rows(`UPDATE ${lease.replace("WHERE", "SET expires_at = now() - interval '1 s' WHERE")}`);
+    await waitFor(
+      async () =>
+        (await a!.rows(`SELECT FROM ${lease} AND expires_at > now() + interval '50 min'`)).length === 1,
+      { what: "the lease to be renewed" },
+    );
+    await moving.signal("confirm");
+    const { leftover } = await resultOf(moving);
+    await a!.rows(`DROP SCHEMA ${leftover} CASCADE`);
+    assert.deepEqual(await a!.rows(`SELECT FROM ${lease}`), []);
   });
 });

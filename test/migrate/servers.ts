@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
+import type { WorkflowHandle } from "@temporalio/client";
+
 import {
   type PostgresServer,
   startPostgres,
@@ -9,7 +11,13 @@ import {
 } from "../../src/sandbox/index.ts";
 import { waitFor } from "../support/index.ts";
 import { resultOf } from "../support/world.ts";
-import { createMigrateWorld, expectSoundLedgers, type MigrateWorld, schemaOf } from "./world.ts";
+import { createMigrateWorld, expectSoundLedgers, type MigrateWorld, schemaOf, shardsOf } from "./world.ts";
+
+/** The attempt that the step under way is at. */
+async function attemptOf(handle: WorkflowHandle): Promise<number> {
+  const { raw } = await handle.describe();
+  return raw.pendingActivities?.[0]?.attempt ?? 0;
+}
 
 /** Defines the tests of islands that crash at the given points, and of the other servers. */
 export function testServerCrashes(points: readonly string[]): void {
@@ -42,6 +50,32 @@ export function testServerCrashes(points: readonly string[]): void {
         await world.endWorkers();
       });
     }
+
+    it("an island that restarts while another has lost its transaction: only the lost one is told, when all others have the change", async () => {
+      const [losing, other] = world.islands;
+      const worker = await world.startWorker("before commit everywhere", "hold");
+      const sql = "ALTER TABLE ledger ADD COLUMN lost int";
+      const handle = await world.start("lost", sql);
+      await worker.reached("before commit everywhere");
+      const [prepared] = await losing!.rows<{ gid: string }>("SELECT gid FROM pg_prepared_xacts");
+      await losing!.rows(`ROLLBACK PREPARED '${prepared!.gid}'`);
+      await servers[2]!.stop("immediate");
+      worker.goOn();
+      await waitFor(async () => (await attemptOf(handle)) > 1, {
+        what: "an attempt to fail on the island that is down",
+      });
+      assert.equal((await other!.rows("SELECT FROM pg_prepared_xacts")).length, 0);
+      await servers[2]!.start();
+      const error = await resultOf(handle).then(String, String);
+      assert.match(
+        error,
+        new RegExp(`on ${losing!.server.host}:${losing!.server.port}/.* is gone and was not committed`),
+      );
+      assert.deepEqual(await world.shardsWith("lost"), [...shardsOf(1), ...shardsOf(2)].map(schemaOf));
+      await resultOf(await world.start("lost", sql));
+      assert.equal(await world.expectAllOrNone("lost", "lost"), "all");
+      await world.endWorkers();
+    });
 
     it("Temporal, when all is prepared: all shards have the change when it is back", async () => {
       const worker = await world.startWorker("after prepare everywhere", "hold");

@@ -19,7 +19,7 @@ import {
 import { Ledger } from "../support/ledger.ts";
 import { listLeftovers } from "../support/leftovers.ts";
 import type { TestNamespace } from "../support/temporal.ts";
-import { type FaultMode, WorkerProcess } from "../support/worker.ts";
+import { type FaultMode, type WorkerOptions, WorkerProcess } from "../support/worker.ts";
 
 export const SHARDS_PER_ISLAND = 8;
 
@@ -43,15 +43,13 @@ export class MigrateWorld {
     return this.islands.map(({ dsn }) => dsn);
   }
 
-  /** @param address where the worker finds Temporal, if not where the others do. */
   async startWorker(
     fault?: string,
     mode?: FaultMode,
-    address = this.temporal.address,
+    more: Partial<WorkerOptions> = {},
   ): Promise<WorkerProcess> {
-    const { namespace } = this.temporal;
-    const options = { address, namespace, dsns: this.dsns, ...(fault && { fault }), ...(mode && { mode }) };
-    const worker = await WorkerProcess.start(options);
+    const options = { ...this.temporal, dsns: this.dsns, ...(fault && { fault }), ...(mode && { mode }) };
+    const worker = await WorkerProcess.start({ ...options, ...more });
     this.#workers.push(worker);
     return worker;
   }

@@ -23,11 +23,12 @@ export interface WorkerOptions {
   fault?: string;
   mode?: FaultMode;
   env?: Record<string, string>;
+  /** The file of the bundled workflows, if not the usual one. */
+  workflows?: string;
 }
 
 /** What a process is told to be: a worker, and what it does at its fault point. */
 export interface Order extends Omit<WorkerOptions, "env"> {
-  /** The file of the bundled workflows. */
   workflows: string;
 }
 
@@ -75,7 +76,7 @@ export class WorkerProcess {
 
   /** Starts a worker and waits until it takes tasks. */
   static async start({ env, ...options }: WorkerOptions): Promise<WorkerProcess> {
-    const order: Order = { ...options, workflows: await bundleWorkflows() };
+    const order: Order = { workflows: await bundleWorkflows(), ...options };
     const child = (env ? undefined : idle.pop()) ?? (await newProcess(env));
     const worker = new WorkerProcess(child, env === undefined);
     child.send(order);

@@ -1,10 +1,20 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const WORKFLOWS = fileURLToPath(new URL("../../workflows", import.meta.url));
+
+/** Bundles the workflows with a constant of theirs changed, and answers the file. */
+export async function bundleWith(constant: string, value: string): Promise<string> {
+  const parts = readFileSync(await bundleWorkflows(), "utf8").split(constant);
+  if (parts.length !== 2) throw new Error(`The workflows have ${constant} ${parts.length - 1} times.`);
+  const path = join(tmpdir(), `shardferry-workflows-${process.pid}.js`);
+  writeFileSync(path, parts.join(value));
+  process.once("exit", () => rmSync(path, { force: true }));
+  return path;
+}
 
 /** Bundles the workflows once for all workers of a run (it takes seconds), and answers the file. */
 export async function bundleWorkflows(): Promise<string> {
