@@ -37,6 +37,7 @@
 \ir ./functions/microsharding_tenant_shard.sql
 \ir ./functions/microsharding_tenants_ensure_.sql
 \ir ./functions/microsharding_tenant_assign_.sql
+\ir ./functions/microsharding_tenant_unpin_.sql
 
 \ir ./functions/microsharding_island_.sql
 \ir ./functions/microsharding_debug_list_.sql

@@ -46,7 +46,7 @@ export type { RebalanceResult } from "./operations/rebalance-result.ts";
 export { type AssignedSequence, assignSequences, type SequencesRequest } from "./operations/sequences.ts";
 export { type Opening, Session } from "./operations/session.ts";
 export { attach, status } from "./operations/steer.ts";
-export { assignTenants, listTenants, type Tenant } from "./operations/tenants.ts";
+export { assignTenants, listTenants, type Tenant, unpinTenants } from "./operations/tenants.ts";
 export type { SteeringSignal, Watch } from "./operations/watch.ts";
 export { serve, type ServingWorker } from "./operations/worker.ts";
 export { discoverIslands, UnreachableError } from "./postgres/discover.ts";

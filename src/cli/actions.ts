@@ -55,7 +55,7 @@ export const ACTIONS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./sequences.ts")).sequences,
   },
   tenant: {
-    summary: "assign tenants to shards, list them, pin huge ones",
+    summary: "assign tenants to shards, list them, pin huge ones, unpin them",
     load: async () => (await import("./tenant.ts")).tenant,
   },
   doctor: {

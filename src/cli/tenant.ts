@@ -2,7 +2,7 @@ import { Argument } from "commander";
 import * as z from "zod";
 
 import { text, wholeNumber } from "../config/values.ts";
-import { ShardferryError, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import type { Tenant } from "../operations/tenants.ts";
 import { type Action, withDsns, withExample } from "./action.ts";
 import { plainTable } from "./table.ts";
@@ -16,7 +16,7 @@ const options = z.object({
 export const tenant: Action = {
   define(command) {
     command
-      .addArgument(new Argument("<what>", "what to do").choices(["assign", "list", "show", "pin"]))
+      .addArgument(new Argument("<what>", "what to do").choices(["assign", "list", "show", "pin", "unpin"]))
       .argument("[tenant...]", "names of tenants");
     withDsns(command)
       .option("--shard <n>", "assign or pin to this shard; the lightest one that is free by default")
@@ -29,6 +29,7 @@ export const tenant: Action = {
       command,
       "shardferry tenant assign acme globex",
       "shardferry tenant pin initech",
+      "shardferry tenant unpin initech",
       'shardferry tenant list --size-sql="SELECT account, count(*) FROM messages GROUP BY 1"',
     );
   },
@@ -44,16 +45,20 @@ export const tenant: Action = {
     const { sizeSql } = given;
     if (sizeSql !== undefined && what !== "list" && what !== "show")
       throw new UsageError(`tenant ${what} takes no --size-sql: it is for list and show.`);
-    const { assignTenants, listTenants } = await import("../operations/tenants.ts");
+    if (given.shard !== undefined && what !== "assign" && what !== "pin")
+      throw new UsageError(`tenant ${what} takes no --shard: it is for assign and pin.`);
+    const { assignTenants, listTenants, unpinTenants, UnknownTenantError } =
+      await import("../operations/tenants.ts");
     const found =
       what === "list"
         ? await listTenants(settings, { sizeSql })
         : what === "show"
           ? await listTenants(settings, { tenants, sizeSql })
-          : await assignTenants(settings, { tenants, shard: given.shard, pin: what === "pin" });
+          : what === "unpin"
+            ? await unpinTenants(settings, tenants)
+            : await assignTenants(settings, { tenants, shard: given.shard, pin: what === "pin" });
     const unknown = tenants.filter((name) => !found.some((one) => one.tenant === name));
-    if (unknown.length > 0)
-      throw new ShardferryError("unknown_tenant", `No such tenant: ${unknown.join(", ")}.`);
+    if (unknown.length > 0) throw new UnknownTenantError(unknown);
     ui.result({ tenants: found }, () => render(found, ui.colors));
   },
 };

@@ -24,6 +24,13 @@ export interface Tenant {
   readonly unit?: string;
 }
 
+/** The lookup table does not have them. */
+export class UnknownTenantError extends ShardferryError {
+  constructor(tenants: readonly string[]) {
+    super("unknown_tenant", `No such tenant: ${tenants.join(", ")}.`);
+  }
+}
+
 /** The global shard, in which the lookup table is. */
 interface Global {
   readonly island: ConnectedIsland;
@@ -102,6 +109,19 @@ async function assignOne(
       { cause },
     );
   }
+}
+
+/** Opens the shards of pinned tenants to others again; the tenants stay there. Nothing is done where one is unknown. */
+export async function unpinTenants(settings: Settings, tenants: readonly string[]): Promise<Tenant[]> {
+  return onIslands(settings, async (islands) => {
+    const global = await findGlobal(islands);
+    const found = await readTenants(global, islands, tenants);
+    const unknown = tenants.filter((name) => !found.some(({ tenant }) => tenant === name));
+    if (unknown.length > 0) throw new UnknownTenantError(unknown);
+    const call = apiCall(global.api, "microsharding_tenant_unpin_(tenant)");
+    await global.island.client.query(`SELECT ${call} FROM unnest($1::text[]) AS tenant`, [tenants]);
+    return found.map((one) => ({ ...one, pinned: false }));
+  });
 }
 
 /**

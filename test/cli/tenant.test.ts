@@ -61,6 +61,17 @@ describe("tenant", () => {
     assert.match((await run(["tenant", "show", "late"], islands)).stderr, /No such tenant: late/);
   });
 
+  it("unpin opens the shard to others again, and changes nothing where one of the tenants is unknown", async () => {
+    const unknown = await run(["tenant", "unpin", "initech", "nobody"], islands);
+    assert.deepEqual([unknown.status, unknown.stdout], [1, ""]);
+    assert.match(unknown.stderr, /No such tenant: nobody/);
+    assert.equal((await tenants("show", "initech"))[0]!.pinned, true);
+    assert.equal((await run(["tenant", "unpin", "initech", "--shard=1"], islands)).status, 2);
+    const [initech] = await tenants("unpin", "initech");
+    assert.deepEqual([initech!.shard, initech!.pinned], [1, false]);
+    assert.equal((await tenants("assign", "late", "--shard=1"))[0]!.shard, 1);
+  });
+
   it("list shows the size of each tenant by a query that is run in its shard, the largest first", async () => {
     await islands.b.rows("INSERT INTO sh0003.users (name) SELECT 'globex' FROM generate_series(1, 7)");
     await islands.a.rows("INSERT INTO sh0002.users (name) SELECT 'globex' FROM generate_series(1, 9)");
@@ -72,7 +83,7 @@ describe("tenant", () => {
     assert.deepEqual({ tenant, shard, size, unit }, { tenant: "globex", shard: 3, size: 7, unit: "users" });
     assert.deepEqual(
       sized.map((one) => one.size),
-      [7, 0, 0, 0],
+      [7, 0, 0, 0, 0],
     );
     const wrong = await run(["tenant", "list", "--size-sql=DELETE FROM users"], islands);
     assert.equal(wrong.status, 1);

@@ -6,7 +6,7 @@ import { CancelledFailure, type WorkflowFailedError } from "@temporalio/client";
 import { type Progress, progressQuery } from "../../workflows/contract.ts";
 import { expectNoLeftovers, waitFor } from "../support/index.ts";
 import { resultOf, waitingFor } from "../support/world.ts";
-import { createMigrateWorld, expectSoundLedgers, type MigrateWorld, schemaOf } from "./world.ts";
+import { createMigrateWorld, expectSoundLedgers, type MigrateWorld, schemaOf, shardsOf } from "./world.ts";
 
 describe("a migration of three islands with eight shards each", { timeout: 300_000 }, () => {
   let world: MigrateWorld;
@@ -188,6 +188,36 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
       { name: "touched", type: "bigint" },
       { name: "viewed", type: "integer" },
     ]);
+    await a!.rows("SELECT microsharding.microsharding_migration_before()");
+  });
+
+  it("builds debug views over several islands as before: with their hosts, and with what has changed there", async () => {
+    const [a, b] = world.islands;
+    await a!.withClient(async (client) => {
+      const { user, password, host, port } = b!.server;
+      await client.query(
+        "SELECT set_config('microsharding.fdw_user', $1, false), set_config('microsharding.fdw_password', $2, false)",
+        [user, password],
+      );
+      await client.query("SELECT microsharding.microsharding_migration_after($1)", [
+        `${host}:${port}/${b!.name}`,
+      ]);
+    });
+    const servers = "SELECT srvname, obj_description(oid) AS host, srvoptions FROM pg_foreign_server";
+    const before = await a!.rows(servers);
+    const sql =
+      "ALTER TABLE ledger ALTER COLUMN viewed TYPE bigint, ADD COLUMN spans text;\nINSERT INTO ledger (op, spans) VALUES ('spans', current_schema());";
+    await resultOf(await world.start("spans", sql));
+    assert.deepEqual(await a!.rows(servers), before);
+    const rows = await a!.rows(
+      "SELECT shard::text, pg_typeof(viewed)::text AS type FROM public.ledger WHERE spans = shard::text ORDER BY 1",
+    );
+    const expected = [...shardsOf(0), ...shardsOf(1)].map((shard) => ({
+      shard: schemaOf(shard),
+      type: "bigint",
+    }));
+    assert.deepEqual(rows, expected);
+    await a!.rows("SELECT microsharding.microsharding_debug_fdw_drop('microsharding_debug')");
     await a!.rows("SELECT microsharding.microsharding_migration_before()");
   });
 

@@ -37,6 +37,13 @@ for (const version of VERSIONS) {
         await assert.rejects(assign("'later'", "'{1}'"), { code: "55000" });
         await assert.rejects(assign("'late'", "'{}'", "true"), { code: "55006" });
         assert.deepEqual(await column(db, `SELECT ${lib}.microsharding_tenant_shard('it''s')`), [2]);
+        const unpin = (tenant: string): Promise<unknown[]> =>
+          column(db, `SELECT ${lib}.microsharding_tenant_unpin_('${tenant}')`);
+        assert.deepEqual(
+          [await unpin("huge"), await unpin("huge"), await unpin("nobody")],
+          [[1], [1], [null]],
+        );
+        assert.deepEqual(await assign("'later'", "'{1}'"), [1]);
       });
     });
   }
