@@ -1,6 +1,6 @@
 import type { ConnectedIsland } from "../postgres/discover.ts";
 import { ident, qualified } from "../postgres/quote.ts";
-import { colliding, reachOf } from "../sequences/collisions.ts";
+import { colliding, groupBy, reachOf } from "../sequences/collisions.ts";
 import type { ShardSequence } from "../sequences/read.ts";
 import type { Finding } from "./doctor.ts";
 import { activeSequences, type ShardSequences } from "./sequences.ts";
@@ -22,12 +22,8 @@ const ASKED = 100;
 /** Sequences of the same name that hand out the same values in several shards, and ids that several have already. */
 export async function collidingSequences(islands: readonly ConnectedIsland[]): Promise<Finding[]> {
   const shards = (await Promise.all(islands.map((island) => activeSequences(island)))).flat();
-  const byName = new Map<string, Placed[]>();
-  for (const shard of shards) {
-    for (const sequence of shard.sequences) {
-      byName.set(sequence.name, [...(byName.get(sequence.name) ?? []), { shard, sequence }]);
-    }
-  }
+  const all = shards.flatMap((shard) => shard.sequences.map((sequence): Placed => ({ shard, sequence })));
+  const byName = groupBy(all, ({ sequence }) => sequence.name);
   const findings: Finding[] = [];
   for (const [name, placed] of [...byName].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const names = new Set(

@@ -4,9 +4,16 @@ import { UsageError } from "../errors.ts";
 import { activeShardsSql, findSqlApi } from "../layout/api.ts";
 import { activeNumbers } from "../layout/places.ts";
 import type { ConnectedIsland } from "../postgres/discover.ts";
-import { type Assignment, assignSequence, hasNumbers, planAssignments } from "../sequences/assign.ts";
+import {
+  type Assignment,
+  assignSequence,
+  hasNumbers,
+  nextIfRight,
+  planAssignments,
+  questionOf,
+} from "../sequences/assign.ts";
 import { highest, type SequenceMode } from "../sequences/own-values.ts";
-import { lastUsed, readSequences, type ShardSequence } from "../sequences/read.ts";
+import { readSequences, readUsed, type ShardSequence } from "../sequences/read.ts";
 import { onIslands } from "./islands.ts";
 
 export interface SequencesRequest {
@@ -48,15 +55,17 @@ export async function assignSequences(
 ): Promise<AssignedSequence[]> {
   return onIslands(settings, async (islands) => {
     const all = (await Promise.all(islands.map((island) => activeSequences(island)))).flat();
-    const chosen = wanted ? all.filter(({ no }) => wanted.includes(no)) : all;
-    const missing = (wanted ?? []).filter((no) => !chosen.some((shard) => shard.no === no));
+    const numbers = new Set(wanted ?? all.map(({ no }) => no));
+    const chosen = all.filter(({ no }) => numbers.has(no));
+    for (const { no } of chosen) numbers.delete(no);
+    const missing = [...numbers];
     if (missing.length > 0) {
       throw new UsageError(
         `No active shard ${missing.join(", ")} on any island. The active shards are: ${await activeNumbers(islands)}.`,
       );
     }
     planAssignments(mode, chosen);
-    const used = await valuesOfOthers(mode, all);
+    const used = await valuesOfOthers(mode, islands, all);
     const perIsland = islands.map((island) => chosen.filter((shard) => shard.island === island));
     return (await Promise.all(perIsland.map((shards) => assignShards(mode, shards, used)))).flat();
   });
@@ -91,24 +100,37 @@ type Used = ReadonlyMap<string, readonly { no: number; value: bigint }[]>;
 
 const keyOf = ({ name, numbers }: ShardSequence): string => `${numbers.increment > 0n} ${name}`;
 
-async function valuesOfOthers(mode: SequenceMode, all: readonly ShardSequences[]): Promise<Used> {
+async function valuesOfOthers(
+  mode: SequenceMode,
+  islands: readonly ConnectedIsland[],
+  all: readonly ShardSequences[],
+): Promise<Used> {
   const used = new Map<string, { no: number; value: bigint }[]>();
-  const read = async ({ island, no, sequences }: ShardSequences): Promise<void> => {
-    for (const assignment of withRoom(mode, no, sequences)) {
+  const far = highest(8);
+  const read = async (island: ConnectedIsland): Promise<void> => {
+    const shards = all.filter((shard) => shard.island === island);
+    const foreign = shards.flatMap(({ no, sequences }) =>
       // One that has its own values already has nobody else's.
-      if (hasNumbers(assignment)) continue;
-      const { sequence } = assignment;
-      const far = highest(8);
-      const value = await lastUsed(island.client, sequence, { ...sequence.numbers, min: -far, max: far });
-      if (value !== null) used.set(keyOf(sequence), [...(used.get(keyOf(sequence)) ?? []), { no, value }]);
+      withRoom(mode, no, sequences)
+        .filter((assignment) => !hasNumbers(assignment))
+        .map(({ sequence }) => ({ no, sequence })),
+    );
+    const answers = await readUsed(
+      island.client,
+      foreign.map(({ sequence }) => ({
+        ...{ sequence, columns: sequence.columns },
+        bounds: { ...sequence.numbers, min: -far, max: far },
+      })),
+    );
+    for (const [i, { last }] of answers.entries()) {
+      const { no, sequence } = foreign[i]!;
+      if (last === null) continue;
+      const list = used.get(keyOf(sequence)) ?? [];
+      used.set(keyOf(sequence), list);
+      list.push({ no, value: last });
     }
   };
-  const islands = new Set(all.map(({ island }) => island));
-  await Promise.all(
-    [...islands].map(async (island) => {
-      for (const shard of all) if (shard.island === island) await read(shard);
-    }),
-  );
+  await Promise.all(islands.map(read));
   const size = (value: bigint): bigint => (value < 0n ? -value : value);
   for (const list of used.values()) {
     list.sort((a, b) => (size(a.value) > size(b.value) ? -1 : 1)).splice(2);
@@ -122,25 +144,41 @@ const withRoom = (mode: SequenceMode, no: number, sequences: readonly ShardSeque
     .filter(({ width }) => width > 2)
     .flatMap((one) => planAssignments(mode, [{ no, sequences: [one] }]));
 
-/** Assigns the sequences of some shards, one after the other. */
+/** Assigns the sequences of some shards of an island: looks at all at once, and changes one after the other. */
 export async function assignShards(
   mode: SequenceMode,
   shards: readonly ShardSequences[],
   used: Used = new Map(),
 ): Promise<AssignedSequence[]> {
+  const [place] = shards;
+  if (!place) return [];
+  const { client, name: island } = place.island;
+  const all = shards.flatMap(({ no, sequences }) =>
+    planAssignments(mode, [{ no, sequences }]).map((assignment) => ({ no, assignment })),
+  );
+  const own = all.filter(({ assignment }) => hasNumbers(assignment));
+  const answers = await readUsed(
+    client,
+    own.map(({ assignment }) => questionOf(assignment)),
+  );
+  const right = new Map(own.map((one, i) => [one, nextIfRight(one.assignment, answers[i]!)]));
   const done: AssignedSequence[] = [];
-  for (const { island, no, sequences } of shards) {
-    for (const assignment of planAssignments(mode, [{ no, sequences }])) {
-      const { sequence, numbers } = assignment;
-      const other = used.get(keyOf(sequence))?.find((one) => one.no !== no)?.value;
-      const leeway = sequence.width < 8 ? LEEWAY / 10n : LEEWAY;
-      const beyond = other === undefined ? null : other + (numbers.increment > 0n ? leeway : -leeway);
-      const { next, changed } = await assignSequence(island.client, assignment, beyond);
-      done.push({
-        ...{ island: island.name, no, schema: sequence.schema, sequence: sequence.name },
-        ...{ next: String(next), changed },
-      });
-    }
+  for (const one of all) {
+    const { no, assignment } = one;
+    const { schema, name } = assignment.sequence;
+    const known = right.get(one) ?? null;
+    const { next, changed } =
+      known === null
+        ? await assignSequence(client, assignment, beyondOthers(used, no, assignment))
+        : { next: known, changed: false };
+    done.push({ island, no, schema, sequence: name, next: String(next), changed });
   }
   return done;
+}
+
+/** The value beyond which a shard's own may begin, because of what other shards have used; null where none has. */
+function beyondOthers(used: Used, no: number, { sequence, numbers }: Assignment): bigint | null {
+  const other = used.get(keyOf(sequence))?.find((one) => one.no !== no)?.value;
+  const leeway = sequence.width < 8 ? LEEWAY / 10n : LEEWAY;
+  return other === undefined ? null : other + (numbers.increment > 0n ? leeway : -leeway);
 }

@@ -6,7 +6,7 @@ import { lockSequence } from "../../activities/switch/sequences.ts";
 import { RefusedError, ShardferryError } from "../errors.ts";
 import { qualified } from "../postgres/quote.ts";
 import { firstBeyond, lastShard, ownNumbers, type SequenceMode, type SequenceNumbers } from "./own-values.ts";
-import { lastUsed, readState, type ShardSequence } from "./read.ts";
+import { type Answer, furthest, type Question, readUsed, type ShardSequence } from "./read.ts";
 
 /** A sequence that is to get values of its own. */
 export interface Assignment {
@@ -46,6 +46,23 @@ export const hasNumbers = ({ sequence: { numbers: now }, numbers }: Assignment):
   now.max === numbers.max &&
   now.start === numbers.start;
 
+/**
+ * The next value of a sequence that has values of its own and lies beyond all that are used; null where it is to be
+ * changed.
+ */
+export function nextIfRight(assignment: Assignment, { state, last }: Answer): bigint | null {
+  const { increment, min, max, start } = assignment.numbers;
+  const next = state.called ? state.value + increment : state.value;
+  const isBeyond = last === null || (increment > 0n ? next > last : next < last);
+  const inside = (next - start) % increment === 0n && next >= min && next <= max;
+  return hasNumbers(assignment) && inside && isBeyond ? next : null;
+}
+
+/** What is asked of a sequence before it is left alone or changed: only what indexes answer. */
+export const questionOf = ({ sequence, numbers }: Assignment): Question => ({
+  ...{ sequence, bounds: numbers, columns: sequence.columns.filter(({ indexed }) => indexed) },
+});
+
 const LOCK_TIMEOUT_MS = 500;
 const PATIENCE_MS = 30_000;
 
@@ -61,22 +78,19 @@ export async function assignSequence(
   assignment: Assignment,
   beyond: bigint | null,
 ): Promise<{ next: bigint; changed: boolean }> {
-  const { sequence } = assignment;
+  const { sequence, numbers } = assignment;
+  const slowColumns = sequence.columns.filter(({ indexed }) => !indexed);
   // Where a table has to be read, it is not read under the lock: such ids did not come from the sequence.
-  const slow = await lastUsed(
-    client,
-    sequence,
-    assignment.numbers,
-    sequence.columns.filter(({ indexed }) => !indexed),
-  );
+  const [slow] =
+    slowColumns.length > 0
+      ? await readUsed(client, [{ sequence, bounds: numbers, columns: slowColumns }])
+      : [];
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {
-    await client.query(`BEGIN; SET LOCAL lock_timeout TO '${LOCK_TIMEOUT_MS}ms'`);
     try {
-      await client.query(lockSequence(sequence.schema, sequence));
-      const result = await assignLocked(client, assignment, [beyond, slow]);
-      await client.query("COMMIT");
-      return result;
+      const lock = lockSequence(sequence.schema, sequence);
+      await client.query(`BEGIN; SET LOCAL lock_timeout TO '${LOCK_TIMEOUT_MS}ms'; ${lock}`);
+      return await assignLocked(client, assignment, [beyond, slow?.last ?? null]);
     } catch (error) {
       await client.query("ROLLBACK");
       const { code } = error as { code?: string };
@@ -87,6 +101,7 @@ export async function assignSequence(
   }
 }
 
+/** Changes a sequence that is locked in the open transaction, and commits. */
 async function assignLocked(
   client: ClientBase,
   assignment: Assignment,
@@ -94,23 +109,14 @@ async function assignLocked(
 ): Promise<{ next: bigint; changed: boolean }> {
   const { sequence, numbers } = assignment;
   const { increment, min, max, start } = numbers;
-  const used = await lastUsed(
-    client,
-    sequence,
-    numbers,
-    sequence.columns.filter(({ indexed }) => indexed),
-  );
-  const state = await readState(client, sequence);
-  const next = state.called ? state.value + increment : state.value;
-  const isBeyond = used === null || (increment > 0n ? next > used : next < used);
-  if (hasNumbers(assignment) && (next - start) % increment === 0n && next >= min && next <= max && isBeyond) {
+  const [answer] = await readUsed(client, [questionOf(assignment)]);
+  const next = nextIfRight(assignment, answer!);
+  if (next !== null) {
+    await client.query("COMMIT");
     return { next, changed: false };
   }
-  const taken = [...others, used].filter((one) => one !== null && one >= min && one <= max) as bigint[];
-  const last = taken.reduce<bigint | null>(
-    (far, one) => (far === null || (increment > 0n ? one > far : one < far) ? one : far),
-    null,
-  );
+  const taken = [...others, answer!.last].filter((one) => one !== null && one >= min && one <= max);
+  const last = furthest(taken as bigint[], increment);
   const first = firstBeyond(numbers, last);
   if (first === null) {
     const text = `${sequence.schema}.${sequence.name} has no values left beyond ${last}; nothing was changed in it`;
@@ -118,7 +124,7 @@ async function assignLocked(
   }
   await client.query(
     `ALTER SEQUENCE ${qualified(sequence.schema, sequence.name)} INCREMENT BY ${increment} MINVALUE ${min} MAXVALUE ${max} ` +
-      `START WITH ${start} RESTART WITH ${first}`,
+      `START WITH ${start} RESTART WITH ${first}; COMMIT`,
   );
   return { next: first, changed: true };
 }

@@ -21,39 +21,63 @@ const remainder = (value: bigint, step: bigint): bigint => ((value % step) + ste
 const gcd = (a: bigint, b: bigint): bigint => (b === 0n ? a : gcd(b, a % b));
 
 /**
- * The shards of which at least two can produce the same value. Sequences of the same step and remainder are
- * compared by their ranges in order, so that thousands of interleaved ones cost no more than sorting.
+ * The shards, each given once, of which at least two can produce the same value. Sequences are compared by their ranges in order, those
+ * of the same step and remainder together, so that thousands cost no more than sorting.
  */
 export function colliding(reaches: readonly Reach[]): string[] {
-  const classes = new Map<string, Reach[]>();
-  for (const reach of reaches) {
-    const key = `${reach.step} ${remainder(reach.first, reach.step)}`;
-    classes.set(key, [...(classes.get(key) ?? []), reach]);
-  }
   const found = new Set<string>();
-  for (const list of classes.values()) overlapping(list, found);
-  const steps = new Set(reaches.map(({ step }) => step));
+  for (const list of groupBy(reaches, ({ first, step }) => `${step} ${remainder(first, step)}`).values())
+    overlapping(list, found);
   // The values of two steps meet wherever the remainders agree.
-  if (steps.size > 1) {
-    const all = [...classes.values()];
-    for (const [i, one] of all.entries()) {
-      for (const other of all.slice(i + 1)) {
-        if (one[0]!.step === other[0]!.step) continue;
-        const common = gcd(one[0]!.step, other[0]!.step);
-        if (remainder(one[0]!.first - other[0]!.first, common) === 0n) overlapping([...one, ...other], found);
+  const bySteps = [...groupBy(reaches, ({ step }) => step)];
+  for (const [i, [step, list]] of bySteps.entries()) {
+    for (const [otherStep, others] of bySteps.slice(i + 1)) {
+      const common = gcd(step, otherStep);
+      const classOf = ({ first }: Reach): bigint => remainder(first, common);
+      const classes = groupBy(others, classOf);
+      for (const [key, some] of groupBy(list, classOf)) {
+        const there = classes.get(key) ?? [];
+        meeting(some, there, found);
+        meeting(there, some, found);
       }
     }
   }
   return [...found].sort();
 }
 
+/** Collects items by a key, in their order. */
+export function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item)) ?? [];
+    groups.set(keyOf(item), group);
+    group.push(item);
+  }
+  return groups;
+}
+
+const byFirst = (a: Reach, b: Reach): number => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0);
+
+/** Adds those of some reaches that overlap another one of them. */
 function overlapping(list: readonly Reach[], found: Set<string>): void {
-  const sorted = [...list].sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
+  const sorted = [...list].sort(byFirst);
   let furthest = sorted[0];
   for (const reach of sorted.slice(1)) {
     if (furthest && reach.first <= furthest.last && reach.shard !== furthest.shard) {
       found.add(reach.shard).add(furthest.shard);
     }
     if (!furthest || reach.last > furthest.last) furthest = reach;
+  }
+}
+
+/** Adds those of some reaches that overlap one of the others: the furthest of those that begin before its end. */
+function meeting(list: readonly Reach[], others: readonly Reach[], found: Set<string>): void {
+  const sorted = [...others].sort(byFirst);
+  let begun = 0;
+  let furthest: Reach | undefined;
+  for (const reach of [...list].sort((a, b) => (a.last < b.last ? -1 : a.last > b.last ? 1 : 0))) {
+    for (; begun < sorted.length && sorted[begun]!.first <= reach.last; begun++)
+      if (!furthest || sorted[begun]!.last > furthest.last) furthest = sorted[begun];
+    if (furthest && furthest.last >= reach.first) found.add(reach.shard);
   }
 }

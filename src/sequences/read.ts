@@ -84,12 +84,53 @@ export interface SequenceState {
   readonly called: boolean;
 }
 
-/** Reads where a sequence is. */
-export async function readState(client: ClientBase, { schema, name }: ShardSequence): Promise<SequenceState> {
-  const { rows } = await client.query<{ value: string; called: boolean }>(
-    `SELECT last_value AS value, is_called AS called FROM ${qualified(schema, name)}`,
-  );
-  return { value: BigInt(rows[0]!.value), called: rows[0]!.called };
+/** What is asked of a sequence: where it is, and the last value within bounds that it or some columns have. */
+export interface Question {
+  readonly sequence: ShardSequence;
+  readonly bounds: Pick<SequenceNumbers, "min" | "max" | "increment">;
+  readonly columns: readonly FedColumn[];
+}
+
+export interface Answer {
+  readonly state: SequenceState;
+  /** The largest of a sequence that counts up, the smallest of one that counts down; null when there is none. */
+  readonly last: bigint | null;
+}
+
+/** Sequences that are asked for in one query: a round trip for each would take minutes for ten thousand shards. */
+const BATCH = 100;
+
+/**
+ * Reads where sequences are and which values are used. Of each sequence, the columns are seen as they were a moment
+ * before the sequence, so that an id from it never seems to lie beyond it.
+ */
+export async function readUsed(client: ClientBase, questions: readonly Question[]): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  for (let start = 0; start < questions.length; start += BATCH) {
+    const batch = questions.slice(start, start + BATCH);
+    const values: string[] = [];
+    const parts = batch.map((question, i) => `SELECT ${i} AS place, ${usedSql(question, values)}`);
+    const { rows } = await client.query<{ value: string; called: boolean; used: (string | null)[] }>(
+      `${parts.join("\nUNION ALL\n")}\nORDER BY place`,
+      values,
+    );
+    answers.push(...rows.map((row, i) => answerOf(batch[i]!, row)));
+  }
+  return answers;
+}
+
+function usedSql({ sequence, bounds, columns }: Question, values: string[]): string {
+  const { min, max, increment } = bounds;
+  const used = columns.map(({ table, column, width }) => {
+    // Of the column's own type, so that an index serves.
+    const type = TYPES[width ?? 0] ?? "numeric";
+    const limit = width === null ? max : highest(width);
+    const last = values.push(String(min < -limit ? -limit : min), String(max > limit ? limit : max));
+    return `(SELECT trunc(${increment > 0n ? "max" : "min"}(${ident(column)})::numeric)::text
+      FROM ${qualified(sequence.schema, table)} WHERE ${ident(column)} BETWEEN $${last - 1}::${type} AND $${last}::${type})`;
+  });
+  return `last_value AS value, is_called AS called, ARRAY[${used.join(", ")}]::text[] AS used
+    FROM ${qualified(sequence.schema, sequence.name)}`;
 }
 
 /** The value before the next one; null where nobody has called or set the sequence, nor told it where to begin. */
@@ -99,32 +140,20 @@ function reachedBy({ numbers }: ShardSequence, { value, called }: SequenceState)
   return value === untouched ? null : value - numbers.increment;
 }
 
-/**
- * The last value, within bounds, that was handed out or stands in a column; null when there is none. `last` is the
- * largest of a sequence that counts up, and the smallest of one that counts down.
- */
-export async function lastUsed(
-  client: ClientBase,
-  sequence: ShardSequence,
-  { min, max, increment }: SequenceNumbers,
-  columns: readonly FedColumn[] = sequence.columns,
-): Promise<bigint | null> {
-  const reached = reachedBy(sequence, await readState(client, sequence));
-  const inside = (one: bigint): boolean => one >= min && one <= max;
-  const used = reached !== null && inside(reached) ? [reached] : [];
-  for (const { table, column, width } of columns) {
-    // Of the column's own type, so that an index serves.
-    const type = TYPES[width ?? 0] ?? "numeric";
-    const limit = width === null ? max : highest(width);
-    const { rows } = await client.query<{ value: string | null }>(
-      `SELECT trunc(${increment > 0n ? "max" : "min"}(${ident(column)})::numeric)::text AS value
-       FROM ${qualified(sequence.schema, table)} WHERE ${ident(column)} BETWEEN $1::${type} AND $2::${type}`,
-      [String(min < -limit ? -limit : min), String(max > limit ? limit : max)],
-    );
-    if (rows[0]!.value !== null) used.push(BigInt(rows[0]!.value));
-  }
-  return used.reduce<bigint | null>(
+function answerOf(
+  { sequence, bounds: { min, max, increment } }: Question,
+  row: { value: string; called: boolean; used: (string | null)[] },
+): Answer {
+  const state = { value: BigInt(row.value), called: row.called };
+  const used = row.used.flatMap((one) => (one === null ? [] : [BigInt(one)]));
+  const reached = reachedBy(sequence, state);
+  if (reached !== null && reached >= min && reached <= max) used.push(reached);
+  return { state, last: furthest(used, increment) };
+}
+
+/** The last of some values in the direction in which a sequence counts; null when there is none. */
+export const furthest = (values: readonly bigint[], increment: bigint): bigint | null =>
+  values.reduce<bigint | null>(
     (last, one) => (last === null || (increment > 0n ? one > last : one < last) ? one : last),
     null,
   );
-}

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
 import type { Tenant } from "../../src/operations/tenants.ts";
+import type { TestDatabase } from "../support/index.ts";
 import { createIslands, createShard, type Islands, run, runJson } from "./support.ts";
 
 describe("tenant", () => {
@@ -88,5 +89,29 @@ describe("tenant", () => {
     const wrong = await run(["tenant", "list", "--size-sql=DELETE FROM users"], islands);
     assert.equal(wrong.status, 1);
     assert.match(wrong.stderr, /--size-sql failed in shard sh000\d: .*read-only/);
+  });
+
+  it("is answered by the island to which the global shard has moved, as before", async () => {
+    const lookUp = async (island: TestDatabase): Promise<unknown> =>
+      (await island.rows("SELECT microsharding.microsharding_tenant_shard('acme') AS shard"))[0];
+    const before = await tenants("list");
+    assert.deepEqual(await lookUp(islands.a), { shard: 2 });
+    const moved = await run(
+      ["move", "--shard=0", `--to=${islands.names.b}`, "--activate-on-destination=yes"],
+      islands,
+    );
+    assert.equal(moved.status, 0, moved.stderr);
+    assert.deepEqual(await lookUp(islands.b), { shard: 2 });
+    await assert.rejects(lookUp(islands.a), { code: "42P01" });
+    assert.deepEqual(await tenants("list"), before);
+
+    const refused = await run(["tenant", "pin", "initrode"], islands);
+    assert.match(refused.stderr, /no shard is free for tenant initrode/);
+    const [assigned] = await tenants("assign", "initrode", "--shard=3");
+    assert.deepEqual([assigned!.shard, assigned!.island], [3, islands.names.b]);
+    assert.deepEqual(
+      await islands.b.rows("SELECT microsharding.microsharding_tenant_shard('initrode') AS shard"),
+      [{ shard: 3 }],
+    );
   });
 });

@@ -65,4 +65,15 @@ describe("values of a shard's own", () => {
     assert.deepEqual(colliding([reach("a", 1n, 4n), reach("b", 3n, 6n)]), ["a", "b"]);
     assert.deepEqual(colliding([reach("a", 1n, 1n, 10n), reach("b", 11n, 1n)]), []);
   });
+
+  it("are compared without comparing every shard with every other", () => {
+    const shards = Array.from({ length: 9999 }, (_, i) => i + 1);
+    const own = shards.map((no) => reachOf(`${no}`, ownNumbers("interleave", no, 8)!));
+    const plain = reachOf("plain", { increment: 1n, min: 5000n, max: 1_000_000n, start: 5000n });
+    const high = reachOf("high", { increment: 3n, min: -20n, max: -1n, start: -20n });
+    const started = performance.now();
+    assert.deepEqual(colliding([...own, high]), []);
+    assert.equal(colliding([...own, high, plain]).length, 10_000);
+    assert.ok(performance.now() - started < 2000, `it took ${performance.now() - started} ms`);
+  });
 });
