@@ -15,6 +15,10 @@
  * - migration: one change of the schema of many shards; its book is a table in each shard.
  * - lease: a row in the database that says who works on the structure of a shard; it keeps moves and
  *   migrations apart.
+ * - drift: differences between the schemas of shards that should be the same, apart from names of their own.
+ * - interleave, range: how the sequences of a shard get values that no other shard's can produce.
+ * - tenant: whoever's rows are all in one shard; which one stands in a table of the global shard (shard 0).
+ * - pinned tenant: one whose shard takes no other.
  * - epoch: how many times a shard has been switched; it only grows.
  * - rebalance: the moves that make the weights of the islands even, as children of one workflow.
  * - decommissioned island: one that a rebalance empties.

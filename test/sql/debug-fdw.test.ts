@@ -2,51 +2,9 @@ import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 
 import { type PostgresServer, startPostgres, startReplica } from "../../src/sandbox/index.ts";
-import { createDatabase, type TestDatabase, testIslands, waitFor, withClient } from "../support/index.ts";
+import { type TestDatabase, testIslands, waitFor, withClient } from "../support/index.ts";
+import { createPair, hostOf, lib, made, rowsOf } from "./debug-fdw.ts";
 import { column, DOWN, psql, psqlOk, upScript } from "./support.ts";
-
-const lib = "microsharding";
-const hostOf = ({ server }: TestDatabase, host = "127.0.0.1"): string => `${host}:${server.port}`;
-const rowsOf = (db: TestDatabase, table: string): Promise<unknown[]> =>
-  column(db, `SELECT shard || ' ' || id FROM public.${table} ORDER BY shard, id`);
-
-/** Foreign servers, and schemas of foreign shards, by name. */
-const made = (db: TestDatabase): Promise<unknown[]> =>
-  column(
-    db,
-    `SELECT replace(name, '${db.server.port}', 'PORT') FROM (
-       SELECT nspname::text AS name FROM pg_namespace WHERE nspname LIKE '%\\_sh0%'
-       UNION ALL SELECT srvname FROM pg_foreign_server
-     ) AS all_of_it ORDER BY 1`,
-  );
-
-async function createPair(
-  a: PostgresServer,
-  b: PostgresServer,
-  name: string,
-): Promise<[TestDatabase, TestDatabase]> {
-  const pair = [await createDatabase(a, { name }), await createDatabase(b, { name })] as [
-    TestDatabase,
-    TestDatabase,
-  ];
-  for (const [index, db] of pair.entries()) {
-    await psqlOk(db, upScript(lib));
-    await db.rows(`SELECT ${lib}.microsharding_ensure_exist(1, 4)`);
-    // Islands share the numbers: 1 and 2 are active on the first, 3 and 4 on the second.
-    await db.rows(`SELECT ${lib}.microsharding_ensure_active(${index * 2 + 1}, ${index * 2 + 2})`);
-    for (const n of [1, 2, 3, 4]) {
-      await db.rows(`CREATE TYPE sh000${n}.mood AS ENUM ('good', 'bad')`);
-      await db.rows(
-        `CREATE TABLE sh000${n}.users(id int, "Mood" sh000${n}.mood, code char(3), at timestamptz, tags text[])`,
-      );
-      await db.rows(
-        `INSERT INTO sh000${n}.users VALUES ($1, 'bad', 'a', now(), '{x,y}'), ($1 + 1, 'good', 'abc', NULL, NULL)`,
-        [n * 10 + index * 100],
-      );
-    }
-  }
-  return pair;
-}
 
 describe("debug views over several islands", () => {
   let old: PostgresServer, recent: PostgresServer;
