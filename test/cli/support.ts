@@ -64,10 +64,10 @@ export class Command {
   }
 
   /** Waits until it has printed something. */
-  async prints(pattern: RegExp, timeout = 30_000): Promise<void> {
+  async prints(pattern: RegExp): Promise<void> {
     const printed = (): boolean => pattern.test(this.stdout + this.stderr);
     const over = (): boolean => this.child.exitCode !== null || this.child.signalCode !== null;
-    await waitFor(() => printed() || over(), { what: `${pattern} in ${this.stdout}${this.stderr}`, timeout });
+    await waitFor(() => printed() || over(), { what: `${pattern} in ${this.stdout}${this.stderr}` });
     if (!printed()) throw new Error(`It ended without printing ${pattern}: ${this.stdout}${this.stderr}`);
   }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import type { WorkflowHandle } from "@temporalio/client";
+import type { Client } from "pg";
 
 import { type MoveInput, type Progress, progressQuery } from "../../workflows/contract.ts";
 import { waitFor } from "../support/index.ts";
@@ -16,13 +17,13 @@ interface Abort {
   /** Fault point at which the worker holds while the abort is asked for. */
   hold?: string;
   /** Or true at the moment when it is asked for. */
-  inside?: (world: World, handle: WorkflowHandle) => Promise<boolean>;
+  inside?: (destination: Client, handle: WorkflowHandle) => Promise<boolean>;
   move?: Partial<MoveInput>;
   rows?: number;
   by: "abort" | "cancel";
 }
 
-const paused = async (_: World, handle: WorkflowHandle): Promise<boolean> =>
+const paused = async (_: Client | null, handle: WorkflowHandle): Promise<boolean> =>
   (await handle.query<Progress>(progressQuery)).phase === "paused";
 
 const ABORTS: Abort[] = [
@@ -47,7 +48,11 @@ async function abortAt(
 ): Promise<void> {
   const { hold, inside } = abort;
   if (hold) await worker.reached(hold);
-  if (inside) await waitFor(() => inside(world, handle), { what: abort.when, every: 5, timeout: 60_000 });
+  if (inside) {
+    await world.b.withClient((client) =>
+      waitFor(() => inside(client, handle), { what: abort.when, every: 5 }),
+    );
+  }
   if (abort.by === "abort") await handle.signal("abort");
   else await handle.cancel();
   if (hold) await goOnWhenAsked(worker, handle);
@@ -84,7 +89,7 @@ describe("a move that is aborted", { concurrency: 2, timeout: 600_000 }, () => {
     const catalogs = [await catalogsOf(world.a), await catalogsOf(world.b)];
     await world.startWorker();
     const handle = await world.startMove({ wait: true });
-    await waitFor(() => paused(world, handle), { what: "the pause before the switch", timeout: 60_000 });
+    await waitFor(() => paused(null, handle), { what: "the pause before the switch" });
     await world.a.withClient(async (blocker) => {
       await blocker.query("BEGIN; LOCK TABLE sh0042.large IN ROW EXCLUSIVE MODE");
       await handle.signal("confirm");

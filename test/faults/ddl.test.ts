@@ -38,7 +38,6 @@ describe("DDL on the source in the middle of a move", { concurrency: 3, timeout:
       const handle = await world.startMove({ wait: true });
       await waitFor(async () => (await handle.query<Progress>(progressQuery)).phase === "paused", {
         what: "the pause before the switch",
-        timeout: 60_000,
       });
       await world.a.rows(sql);
       await handle.signal("confirm");

@@ -19,7 +19,7 @@ const isStep = (point: string): boolean => /create structure|tablesync|subscribe
 
 /** Defines the tests of frozen workers at the given points. */
 export function testFreezes({ alone, replaced }: Freezes): void {
-  describe("a worker that freezes (SIGSTOP)", { concurrency: 2, timeout: 600_000 }, () => {
+  describe("a worker that freezes (SIGSTOP)", { concurrency: 3, timeout: 600_000 }, () => {
     for (const point of alone) {
       it(`${point} frees the writers, and finishes when it wakes up`, async () => {
         const world = await createWorld();
@@ -56,7 +56,6 @@ export function testFreezes({ alone, replaced }: Freezes): void {
           // The other has come to the end of the copy and waits when the frozen one wakes up.
           await waitFor(async () => (await handle.query<{ phase: string }>("progress")).phase === "paused", {
             what: "the second worker to reach the switch",
-            timeout: 120_000,
           });
           frozen.signal("SIGCONT");
           await waitFor(() => attemptsOf(handle, point.replace(/^\w+ /, "")).then((count) => count > 1), {
@@ -66,7 +65,6 @@ export function testFreezes({ alone, replaced }: Freezes): void {
         } else {
           await waitFor(async () => (await activePlaces("sh0042", world.b)).length > 0, {
             what: "the second worker to finish the switch",
-            timeout: 120_000,
           });
           frozen.signal("SIGCONT");
         }

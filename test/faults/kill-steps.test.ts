@@ -47,7 +47,7 @@ async function killAt(worker: WorkerProcess, world: World, { fault, inside, step
   });
 }
 
-describe("a worker that is killed with SIGKILL", { concurrency: 2, timeout: 600_000 }, () => {
+describe("a worker that is killed with SIGKILL", { concurrency: 4, timeout: 600_000 }, () => {
   for (const kill of KILLS) {
     const how = kill.copyMethod ? ` (${kill.copyMethod})` : "";
     it(`${kill.inside ? "in the middle" : "at the end"} of ${kill.step}${how} is replaced by the next, and nothing is lost`, async () => {

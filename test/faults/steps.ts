@@ -1,10 +1,14 @@
-import type { World } from "../support/world.ts";
+import type { Client } from "pg";
 
-/** True when such a backend is at work on the destination's database. */
+/** True when such a backend is at work on the database of a session, that of the destination. */
 export const busy =
   (where: string, view = "pg_stat_activity a") =>
-  async ({ b }: World): Promise<boolean> =>
-    (await b.rows(`SELECT FROM ${view} WHERE a.datname = current_database() AND ${where}`)).length > 0;
+  async (client: Client): Promise<boolean> => {
+    const { rowCount } = await client.query(
+      `SELECT FROM ${view} WHERE a.datname = current_database() AND ${where}`,
+    );
+    return rowCount !== 0;
+  };
 
 /** Rows are on their way to the destination. */
 export const copying = busy("tuples_processed > 1000", "pg_stat_progress_copy a");

@@ -20,7 +20,6 @@ describe("moves at the same time", { concurrency: 2, timeout: 600_000 }, () => {
     const handle = await world.startMove({ wait: true });
     await waitFor(async () => (await handle.query<Progress>(progressQuery)).phase === "paused", {
       what: "the pause before the switch",
-      timeout: 60_000,
     });
     await assert.rejects(world.startMove(), WorkflowExecutionAlreadyStartedError);
     const second = await elsewhere.startMove();
@@ -95,7 +94,6 @@ describe("moves at the same time", { concurrency: 2, timeout: 600_000 }, () => {
     for (const handle of [copying, moving]) {
       await waitFor(async () => (await handle.query<Progress>(progressQuery)).phase === "paused", {
         what: "the pause",
-        timeout: 60_000,
       });
     }
     const identity = async (): Promise<string | undefined> => {

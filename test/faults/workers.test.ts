@@ -27,7 +27,7 @@ describe("workers", { concurrency: 2 }, () => {
     const lacking = await world.startWorker({ dsns: [a.dsn] });
     const handle = await world.startMove();
     const missing = parseDsn(b.dsn).name;
-    const failure = await waitFor(() => lastFailure(handle), { what: "the missing island", timeout: 5000 });
+    const failure = await waitFor(() => lastFailure(handle), { what: "the missing island", timeout: 15_000 });
     assert.ok(failure.includes(`this worker does not know the island ${missing}`), failure);
     assert.match(failure, /Start a worker whose --dsns/);
     await world.startWorker();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
+import { startPostgres } from "../../src/sandbox/index.ts";
 import { resultOf } from "../support/world.ts";
 import { createMigrateWorld, expectSoundLedgers, type MigrateWorld } from "./world.ts";
 
@@ -28,7 +29,9 @@ export function testKills(points: readonly string[]): void {
   describe("a worker of a migration killed with SIGKILL", { timeout: 1_200_000 }, () => {
     let world: MigrateWorld;
     before(async () => {
-      world = await createMigrateWorld();
+      // A prepared transaction keeps everybody on its server from creating a slot.
+      const [one, two] = await Promise.all([1, 2].map(() => startPostgres({ version: 17 })));
+      world = await createMigrateWorld([one!, two!, one!]);
       for (const island of world.islands) {
         await island.rows("CREATE TABLE others (id int)");
         await island.rows(

@@ -34,7 +34,7 @@ async function startMove(
 }
 
 const waits = (handle: WorkflowHandle, reason: RegExp): Promise<boolean> =>
-  waitFor(async () => reason.test((await waitingFor(handle)) ?? ""), { what: `${reason}`, timeout: 60_000 });
+  waitFor(async () => reason.test((await waitingFor(handle)) ?? ""), { what: `${reason}` });
 
 describe("a move and a migration of the same shard", { timeout: 300_000 }, () => {
   let world: MigrateWorld;
@@ -48,7 +48,6 @@ describe("a move and a migration of the same shard", { timeout: 300_000 }, () =>
     const moving = await startMove(world, 1, true);
     await waitFor(async () => (await moving.query<Progress>(progressQuery)).phase === "paused", {
       what: "the move to pause before its switch",
-      timeout: 60_000,
     });
     const migrating = await world.start("behind", "ALTER TABLE ledger ADD COLUMN behind int");
     await waits(migrating, /move-sh0001, which holds sh0001 on/);

@@ -84,7 +84,7 @@ export function testServerCrashes(points: readonly string[]): void {
       await temporal.kill();
       worker.goOn();
       await temporal.start();
-      await waitFor(() => resultOf(handle), { what: "the migration to end", timeout: 120_000, every: 500 });
+      await waitFor(() => resultOf(handle), { what: "the migration to end", every: 500 });
       assert.equal(await world.expectAllOrNone("temporal", "temporal"), "all");
       await world.endWorkers();
     });

@@ -42,7 +42,7 @@ async function paused(handle: Handle): Promise<Progress> {
   );
 }
 
-describe("a copy within one server", { concurrency: 2, timeout: 180_000 }, () => {
+describe("a copy within one server", { concurrency: 2, timeout: 600_000 }, () => {
   for (const copyMethod of ["direct", "tablesync"] as const) {
     it(`brings rows and sequences as they are when it is confirmed, and leaves the source alone (${copyMethod}, P4)`, async () => {
       const world = await createCopyWorld(false);

@@ -55,7 +55,7 @@ const dropCopy = (database: TestDatabase, schema: string): Promise<void> =>
     }),
   );
 
-describe("the debug views", { concurrency: 2, timeout: 120_000 }, () => {
+describe("the debug views", { concurrency: 2, timeout: 600_000 }, () => {
   it("of both islands never show the old copy, are true after a move, and let the old copy be dropped", async () => {
     const world = await createWorld();
     const { a, b } = world;

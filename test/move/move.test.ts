@@ -18,7 +18,7 @@ test("a shard moves under load and loses nothing", async () => {
   console.log({ longestGapMs, acknowledged, ...result });
 
   assert.deepEqual({ lost, doubled, failures }, { lost: 0, doubled: 0, failures: [] });
-  assert.ok(longestGapMs < 500);
+  assert.ok(longestGapMs < 2000, `no write for ${longestGapMs} ms`);
   assert.deepEqual(await activePlaces("sh0042", a, b), [b.name]);
   assert.equal(result.activated, true);
   await expectNoLeftovers(a, b);

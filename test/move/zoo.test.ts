@@ -37,7 +37,7 @@ async function createZooWorld(options: ZooOptions & { fault?: string } = {}): Pr
 /** Waits until a workflow is paused before its last step. */
 async function paused(handle: { query(query: typeof progressQuery): Promise<Progress> }): Promise<void> {
   const isPaused = async (): Promise<boolean> => (await handle.query(progressQuery)).phase === "paused";
-  await waitFor(isPaused, { what: "the pause", timeout: 60_000 }).catch(async (error: unknown) => {
+  await waitFor(isPaused, { what: "the pause" }).catch(async (error: unknown) => {
     throw new Error(`the move is not paused: ${JSON.stringify(await handle.query(progressQuery))}`, {
       cause: error,
     });

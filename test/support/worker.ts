@@ -7,8 +7,6 @@ import { waitFor } from "./wait.ts";
 import { bundleWorker } from "./worker-bundle.ts";
 import { bundleWorkflows } from "./workflow-bundle.ts";
 
-/** Milliseconds in which a worker has to start, or to come to its fault point. */
-const HEAR_MS = 120_000;
 /** Milliseconds that a worker gets to stop at the end of a test. */
 const STOP_MS = 3000;
 
@@ -131,7 +129,7 @@ export class WorkerProcess {
 
   async #hear(message: string): Promise<void> {
     const heard = (): boolean => this.#told.has(message);
-    await waitFor(() => heard() || !this.running, { what: `a worker to be ${message}`, timeout: HEAR_MS });
+    await waitFor(() => heard() || !this.running, { what: `a worker to be ${message}` });
     if (!heard()) throw new Error(`The worker ended before it was ${message}:\n${this.output}`);
   }
 }
