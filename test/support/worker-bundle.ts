@@ -14,7 +14,7 @@ export async function bundleWorker(): Promise<string> {
 }
 
 async function bundle(): Promise<string> {
-  const { build } = await import("esbuild");
+  const { build, stop } = await import("esbuild");
   // In the checkout, where the packages are found, and as deep as the sources, which look for sql/ from there.
   const folder = join(ROOT, ".cache", "test");
   const file = join(folder, "worker.mjs");
@@ -31,6 +31,8 @@ async function bundle(): Promise<string> {
     sourcemap: "inline",
     logLevel: "warning",
   });
+  // Else its process would stay until ours ends.
+  await stop();
   renameSync(fresh, file);
   return file;
 }
