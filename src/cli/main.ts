@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 
 import { EXIT, UsageError } from "../errors.ts";
+import { explainGone } from "../temporal/outcome.ts";
 import { type Invocation, withCommonOptions } from "./action.ts";
 import { ACTIONS, findAction } from "./actions.ts";
 import { DetachedError, exitStatusOf } from "./exit.ts";
@@ -24,7 +25,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     // Help and version arrive as errors, too.
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
-    const shown = error instanceof CommanderError ? new UsageError(messageOfCommander(error)) : error;
+    const shown =
+      error instanceof CommanderError ? new UsageError(messageOfCommander(error)) : explainGone(error);
     ui.error(shown);
     // Without a terminal to reset Node crashes when it exits; the signal ends it as it ends other programs.
     if (shown instanceof DetachedError && shown.hungUp) process.kill(process.pid, "SIGHUP");

@@ -1,4 +1,4 @@
-import { messageOf } from "../errors.ts";
+import { messageOf, ShardferryError } from "../errors.ts";
 
 /** How a workflow ended. */
 export type Outcome<T> =
@@ -20,6 +20,22 @@ export function isPassing(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = (error as { code?: unknown }).code ?? (error.cause as { code?: unknown } | undefined)?.code;
   return typeof code === "number" && PASSING_CODES.has(code);
+}
+
+/** What a worker throws that cannot connect; it has no code. */
+const NO_TRANSPORT = /^tonic::transport/;
+
+/** Says what to do when Temporal has gone in the middle of a command; any other error is answered as it is. */
+export function explainGone(error: unknown): unknown {
+  if (error instanceof ShardferryError || !(isPassing(error) || NO_TRANSPORT.test(messageOf(error))))
+    return error;
+  const why = (error as Error).cause instanceof Error ? (error as Error).cause : error;
+  return new ShardferryError(
+    "temporal_unreachable",
+    `Temporal does not answer any more (${messageOf(why)}). What was started goes on when it is back: run the same ` +
+      "command again, which starts the embedded server, too, and shows how far it is",
+    { cause: error },
+  );
 }
 
 /** Reads from the error of a workflow's handle how the workflow ended: the root cause counts, not its wrappings. */
