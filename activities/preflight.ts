@@ -17,6 +17,7 @@ import {
   different,
   encodings,
   foreignReplication,
+  indexSessions,
   preparedTransactions,
   schemas,
   sourceCapacity,
@@ -48,6 +49,7 @@ export async function preflight(deps: Deps, input: PreflightInput): Promise<Plan
   const { problems, plan } = await inspect(deps.islands, input, workflowId, {
     checked: () => context.heartbeat(),
     isOver: (runId) => attempt.isOver(runId),
+    pgOptions: deps.pgOptions,
   });
   if (problems.length > 0) throw new RefusedError(problems);
   return plan!;
@@ -56,7 +58,8 @@ export async function preflight(deps: Deps, input: PreflightInput): Promise<Plan
 /**
  * Runs every check and answers all problems together; the plan is there when there are none.
  *
- * `checked` is called after each check that came to its end; `isOver` tells of a run of the workflow whether it has ended.
+ * `checked` is called after each check that came to its end; `isOver` tells of a run of the workflow whether it has ended;
+ * `pgOptions` are those of the sessions that build indexes.
  */
 export async function inspect(
   islands: Islands,
@@ -65,7 +68,8 @@ export async function inspect(
   {
     checked = () => undefined,
     isOver: over = () => Promise.resolve(false),
-  }: { checked?: () => void; isOver?: CheckContext["isOver"] } = {},
+    pgOptions,
+  }: { checked?: () => void; isOver?: CheckContext["isOver"]; pgOptions?: string | undefined } = {},
 ): Promise<{ problems: string[]; plan: Plan | null }> {
   const { from, to, schema } = input.request;
   return islands.withBoth(from, to, async (source, destination) => {
@@ -85,6 +89,7 @@ export async function inspect(
       tables,
       alive: checked,
       isOver: over,
+      pgOptions,
     };
     const fatal = await runChecks([different, schemas, versions], base, checked);
     // Without the schema, or on one and the same database, the other checks have nothing to look at.
@@ -111,6 +116,7 @@ function checksOf({ islands, request }: CheckContext): Check[] {
     encodings,
     sourceCapacity,
     destinationCapacity,
+    indexSessions,
     preparedTransactions,
     foreignReplication,
     lockedCopies,

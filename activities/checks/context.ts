@@ -21,6 +21,8 @@ export interface CheckContext {
   alive: () => void;
   /** True when Temporal knows a run of this workflow, and that it has ended. */
   isOver: (runId: string) => Promise<boolean>;
+  /** PGOPTIONS for the sessions that build indexes. */
+  pgOptions: string | undefined;
 }
 
 /** One side, with the facts that several checks need. */

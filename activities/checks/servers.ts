@@ -10,6 +10,8 @@ import type { Check, CheckContext, Server } from "./context.ts";
 
 const OLDEST = 14;
 const NEWEST = 18;
+/** No such setting, not such a value, not for this role, no list of settings, and only at a restart. */
+const REFUSED_OPTIONS = ["42704", "22023", "42501", "42601", "55P02"];
 
 /** What a check of one side alone needs, so that `doctor` can ask it of every island. */
 type SourceContext = Pick<CheckContext, "source" | "from">;
@@ -50,6 +52,19 @@ export const encodings: Check = ({ from, to }) =>
           `${from.name} has the encoding ${from.encoding}, ${to.name} ${to.encoding}: create the destination's database with ENCODING '${from.encoding}'`,
         ],
   );
+
+/** The server takes PGOPTIONS, which it sees only when the first index is built. */
+export const indexSessions: Check = async ({ islands, to, pgOptions }) => {
+  if (!pgOptions) return [];
+  try {
+    await islands.withSession(to.name, { pgOptions }, (client) => client.query("SELECT"));
+    return [];
+  } catch (error) {
+    // Any other trouble of a connection passes.
+    if (!REFUSED_OPTIONS.includes((error as { code?: string }).code ?? "")) throw error;
+    return [`${to.name} does not take PGOPTIONS="${pgOptions}": ${(error as Error).message}`];
+  }
+};
 
 /** Logical decoding, a free slot and a free walsender on the source; tablesync takes one more of each. */
 export const sourceCapacity = async ({ source, from }: SourceContext): Promise<string[]> => {

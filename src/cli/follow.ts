@@ -24,7 +24,9 @@ export async function follow<T>(
   watch: Watch<T>,
   name: string,
 ): Promise<Outcome<T>> {
-  return new Follower(ui, session, watch, await LogFile.open(name)).run();
+  // In a terminal the view has a place for it.
+  const log = await LogFile.open(name, (text) => void (ui.interactive || ui.say(text)));
+  return new Follower(ui, session, watch, log).run();
 }
 
 class Follower<T> {
@@ -111,7 +113,7 @@ class Follower<T> {
   #draw(): void {
     if (!this.#screen) return;
     const lines = this.#view.draw({
-      logFile: this.#log.path,
+      logFile: this.#log.place,
       tick: this.#tick++,
       aborting: this.#aborting,
       rows: this.#screen.rows,

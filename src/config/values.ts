@@ -62,6 +62,9 @@ export const timeSpan = z.unknown().transform((value, context): number => {
 /** Shard numbers go up to what the reference's SQL function names. */
 export const shardNumber = wholeNumber(0, 2_147_483_647);
 
+/** A range that is larger is a slip of the keyboard. */
+const MOST_SHARDS = 100_000;
+
 /** A range of shard numbers. */
 export interface ShardRange {
   first: number;
@@ -75,6 +78,7 @@ export const shardRange = z.unknown().transform((value, context): ShardRange => 
   const last = Number(match?.[2] ?? match?.[1]);
   if (!match) context.addIssue(value === undefined ? "give N or N-M" : `"${show(value)}" is not N or N-M`);
   else if (first > last) context.addIssue(`the range ${first}-${last} runs backwards`);
+  else if (last - first >= MOST_SHARDS) context.addIssue(`more than ${MOST_SHARDS} shards`);
   return { first, last };
 });
 
@@ -90,9 +94,6 @@ export const shardNumbers = z.unknown().transform((value, context): [first: numb
   if (backwards) context.addIssue(`the range ${backwards.join("-")} runs backwards`);
   return ranges;
 });
-
-/** A range that is larger is a slip of the keyboard. */
-const MOST_SHARDS = 100_000;
 
 /** The same as a list: every number once. */
 export const shardList = shardNumbers.transform((ranges, context): number[] => {

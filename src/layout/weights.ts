@@ -33,7 +33,7 @@ export async function customWeights(
   sql: string,
 ): Promise<{ name: string | null; weights: Map<string, Weight> }> {
   const found = await askShards(client, schemas, { sql, option: "--weight-sql", code: "weight_sql" });
-  const weights = new Map([...found].map(([schema, answer]) => [schema, toWeight(answer)] as const));
+  const weights = new Map(schemas.map((schema) => [schema, toWeight(schema, found.get(schema))] as const));
   const name = [...found.values()].find(({ fields }) => fields.length > 0)?.fields[0]?.name ?? null;
   // "?column?" is PostgreSQL's word for a column that was given no name.
   return { name: name?.startsWith("?") ? null : name, weights };
@@ -90,20 +90,31 @@ function answers(results: readonly QueryResult[]): Map<string, QueryResult> {
   return found;
 }
 
-function toWeight({ fields, rows }: QueryResult): Weight {
+function toWeight(schema: string, answer: QueryResult | undefined): Weight {
+  const { fields, rows } = answer ?? { fields: [], rows: [] };
   const row = (rows[0] ?? []) as unknown[];
+  const quantity = parseQuantity(row[0]);
+  // Taken for 0, a slip would have shards moved that weigh much.
+  if (fields.length === 0 || !quantity) {
+    const what = fields.length === 0 ? "nothing" : `"${show(row[0])}"`;
+    const text = `--weight-sql answers ${what} in shard ${schema}: its first column has to be a number of 0 or more, with an optional unit`;
+    throw new ShardferryError("weight_sql", text);
+  }
   const other = fields.slice(1).map((field, i) => [field.name, show(row[i + 1])] as const);
-  return { ...parseQuantity(row[0]), other: Object.fromEntries(other) };
+  return { ...quantity, other: Object.fromEntries(other) };
 }
 
-/** Reads a number with an optional unit, such as `12.5 MB`; 0 for anything else. */
-export function parseQuantity(value: unknown): Pick<Weight, "weight" | "unit"> {
-  const [, number, unit] = /^\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(.*?)\s*$/is.exec(show(value)) ?? [];
-  return { weight: Number(number ?? 0), unit: unit ?? "" };
+/** Reads a number with an optional unit, such as `12.5 MB`; 0 for no row and NULL, and null for anything else. */
+export function parseQuantity(value: unknown): Pick<Weight, "weight" | "unit"> | null {
+  const given = show(value);
+  if (given.trim() === "") return { weight: 0, unit: "" };
+  const [, number, unit] = /^\s*(\d*\.?\d+(?:e[+-]?\d+)?)\s*(.*?)\s*$/is.exec(given) ?? [];
+  return number === undefined ? null : { weight: Number(number), unit: unit ?? "" };
 }
 
-/** An answer as text. */
+/** An answer as text; times as PostgreSQL's JSON has them. */
 export function show(value: unknown): string {
   if (value === null || value === undefined) return "";
+  if (value instanceof Date) return value.toISOString();
   return typeof value === "string" ? value : JSON.stringify(value);
 }

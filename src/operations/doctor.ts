@@ -1,8 +1,8 @@
 import { inspect } from "../../activities/preflight.ts";
 import { type CopyMethod, type IslandName, moveWorkflowId } from "../../workflows/contract.ts";
 import type { Settings } from "../config/settings.ts";
-import { ShardferryError } from "../errors.ts";
-import { findShard } from "../layout/places.ts";
+import { UsageError } from "../errors.ts";
+import { activeNumbers, findShard } from "../layout/places.ts";
 import { resolveIsland, withIslands } from "../postgres/discover.ts";
 import { Islands } from "../postgres/islands.ts";
 import { collidingSequences } from "./collisions.ts";
@@ -57,8 +57,11 @@ export async function doctorMove(settings: Settings, request: DoctorRequest): Pr
     const { schema, active } = await findShard(connected, request.shard);
     const from =
       request.from === undefined ? active[0] : resolveIsland(request.from, connected, settings.env);
-    if (!from)
-      throw new ShardferryError("refused", `Shard ${request.shard} (${schema}) is active on no island.`);
+    if (!from) {
+      throw new UsageError(
+        `Shard ${request.shard} (${schema}) is active on no island. The active shards are: ${await activeNumbers(connected)}.`,
+      );
+    }
     const islands = new Islands(dsns);
     try {
       const replication = {
@@ -71,7 +74,9 @@ export async function doctorMove(settings: Settings, request: DoctorRequest): Pr
         copyMethod: request.copyMethod ?? "auto",
       };
       const input = { kind: "move" as const, request: replication, shard: request.shard };
-      const { problems, plan } = await inspect(islands, input, moveWorkflowId(schema));
+      const { problems, plan } = await inspect(islands, input, moveWorkflowId(schema), {
+        pgOptions: settings.pgOptions,
+      });
       const findings: Finding[] = [
         ...problems.map((text) => ({ island: null, severity: "problem" as const, text })),
         ...(plan?.warnings ?? []).map((text) => ({ island: null, severity: "warning" as const, text })),

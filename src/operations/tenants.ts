@@ -154,7 +154,7 @@ async function withSizes(
         code: "size_sql",
       })) {
         for (const [tenant, size] of rows as unknown[][]) {
-          const { weight, unit } = parseQuantity(size);
+          const { weight, unit } = parseQuantity(size) ?? { weight: 0, unit: "" };
           sizes.set(JSON.stringify([schema, show(tenant)]), { size: weight, unit });
         }
       }

@@ -42,7 +42,7 @@ export async function dumpSchema(
     const archive = join(folder, "schema.dump");
     // The password goes through the environment: arguments are visible to every user of the machine.
     const options = {
-      env: { ...process.env, ...libpqEnv(dsn) },
+      env: libpqEnv(dsn, process.env),
       maxBuffer: 1 << 30,
       ...(signal ? { signal } : {}),
     };

@@ -75,6 +75,16 @@ describe("doctor", () => {
     assert.deepEqual(await schemas(islands.b), []);
   });
 
+  it("refuses PGOPTIONS that the destination does not take, and names shards that there are", async () => {
+    const env = { ...islands.env, PGOPTIONS: "-c no_such_setting=1" };
+    const to = `--to=${islands.names.b}`;
+    const { ok, findings } = await runJson<Document>(["doctor", "--shard=2", to], { env });
+    assert.equal(ok, false);
+    assert.match(findings.map(({ text }) => text).join("\n"), /does not take PGOPTIONS=.*no_such_setting/);
+    const unknown = await run(["doctor", "--shard=77", to], islands);
+    assert.deepEqual([unknown.status, /The active shards are: 1-2/.test(unknown.stderr)], [2, true]);
+  });
+
   it("wants both --shard and --to for a move", async () => {
     assert.equal((await run(["doctor", "--shard=1"], islands)).status, 2);
   });

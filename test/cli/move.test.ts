@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
@@ -64,6 +64,16 @@ describe("move, with the embedded Temporal server", () => {
     const other = await run(moveArgs(1, "--validate-fks"), islands);
     assert.equal(other.status, 1);
     assert.match(other.stderr, /Shard 1 \(sh0001\) is already active on/);
+  });
+
+  it("shows a move also where its log cannot be written, and says so", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "in-the-way-"));
+    writeFileSync(join(folder, `shardferry.${userInfo().uid}`), "a file");
+    const { stdout, status } = await run(moveArgs(1), { env: { ...islands.env, TMPDIR: folder } });
+    rmSync(folder, { recursive: true });
+    assert.equal(status, 0);
+    assert.match(stdout, /Z no log file: EEXIST/);
+    assert.match(stdout, /Moved sh0001 from/);
   });
 
   it("prints one JSON document, with progress on stderr, and logs to a file that only the user can read", async () => {

@@ -102,6 +102,21 @@ describe("list", () => {
     assert.match(stderr, /failed in shard sh0001: relation "only_here" does not exist/);
   });
 
+  it("refuses an answer that is no weight, and takes none for 0", async () => {
+    for (const [sql, answer] of [
+      ["SELECT 'heavy'", '"heavy" in shard sh000'],
+      ["SELECT -1", '"-1" in shard sh000'],
+      ["SELECT", "nothing in shard sh000"],
+    ] as const) {
+      const { status, stderr } = await run(["list", `--weight-sql=${sql}`], islands);
+      assert.deepEqual([status, stderr.includes(`--weight-sql answers ${answer}`)], [1, true], stderr);
+    }
+    const sql = "SELECT sum(id), timestamptz '2026-01-31 12:00Z' AS at FROM users WHERE id < 0";
+    const { islands: found } = await runJson<ListDocument>(["list", `--weight-sql=${sql}`], islands);
+    const [one] = found[0]!.shards;
+    assert.deepEqual([one!.weight, one!.other], [0, { at: "2026-01-31T12:00:00.000Z" }]);
+  });
+
   it("adds reads and writes with --verbose", async () => {
     const { islands: found } = await runJson<ListDocument>(["list", "--verbose"], islands);
     assert.equal(found[0]!.shards[0]!.statistics?.inserts, 1000);
@@ -192,6 +207,8 @@ describe("allocate", () => {
     const { stderr, status } = await run(["allocate", "--shard=1", "--activate=no"], islands);
     assert.match(stderr, /--migrate-cmd/);
     assert.equal(status, 2);
+    const slip = await run(["allocate", "--shards=1-2000000000", "--activate=no"], islands);
+    assert.deepEqual([slip.status, /--shards: more than 100000 shards/.test(slip.stderr)], [2, true]);
   });
 });
 

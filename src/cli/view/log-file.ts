@@ -1,31 +1,68 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
+import { messageOf } from "../../errors.ts";
 import { timestampSuffix } from "../../postgres/names.ts";
 import { runtimeFolder } from "../../runtime-folder.ts";
 import type { Line } from "./story.ts";
 
-/** The log of one move: `<tmp>/shardferry.<uid>/<timestamp>-<shard>.log`, for its owner's eyes only. */
+/**
+ * The log of one move: `<tmp>/shardferry.<uid>/<timestamp>-<shard>.log`, for its owner's eyes only. A full disk or a
+ * folder that cannot be written ends the log, never the move that it tells of.
+ */
 export class LogFile {
-  readonly path: string;
-  readonly #fd: number;
+  readonly #path: string;
+  readonly #warn: (text: string) => void;
+  #fd: number | null = null;
+  #trouble: string | null = null;
 
-  private constructor(path: string) {
-    this.path = path;
-    this.#fd = openSync(path, "a", 0o600);
+  private constructor(path: string, warn: (text: string) => void) {
+    this.#path = path;
+    this.#warn = warn;
   }
 
-  static async open(schema: string): Promise<LogFile> {
+  /** Opens the log of a schema; `warn` is told once, when no more can be written. */
+  static async open(schema: string, warn: (text: string) => void = () => undefined): Promise<LogFile> {
     const name = `${timestampSuffix(new Date())}-${schema.replace(/[^\w.-]+/g, "_")}.log`;
-    return new LogFile(join(await runtimeFolder(), name));
+    try {
+      const log = new LogFile(join(await runtimeFolder(), name), warn);
+      log.#attempt(() => (log.#fd = openSync(log.#path, "a", 0o600)));
+      return log;
+    } catch (error) {
+      const log = new LogFile(name, warn);
+      log.#giveUp(error);
+      return log;
+    }
+  }
+
+  /** The path, or why there is no log. */
+  get place(): string {
+    return this.#trouble ?? this.#path;
   }
 
   write({ at, text, sql }: Line): void {
+    const fd = this.#fd;
+    if (fd === null) return;
     const statements = sql.map((statement) => `\n    ${statement.replaceAll("\n", "\n    ")}`);
-    writeSync(this.#fd, `${at.toISOString()} ${text}${statements.join("")}\n`);
+    this.#attempt(() => writeSync(fd, `${at.toISOString()} ${text}${statements.join("")}\n`));
   }
 
   close(): void {
-    closeSync(this.#fd);
+    if (this.#fd !== null) closeSync(this.#fd);
+    this.#fd = null;
+  }
+
+  #attempt(use: () => void): void {
+    try {
+      use();
+    } catch (error) {
+      this.#giveUp(error);
+    }
+  }
+
+  #giveUp(error: unknown): void {
+    this.#trouble = `no log file: ${messageOf(error)}`;
+    this.close();
+    this.#warn(this.#trouble);
   }
 }
