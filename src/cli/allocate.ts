@@ -40,7 +40,9 @@ export const allocate: Action = {
     const { island, created, activated } = result;
     ui.result(result, () => {
       const state = given.activate ? `${activated.length} active` : "none activated";
-      return `Shards ${range.first}-${range.last} on ${island}: ${created.length} created, ${state}.`;
+      const which =
+        range.first === range.last ? `Shard ${range.first}` : `Shards ${range.first}-${range.last}`;
+      return `${which} on ${island}: ${created.length} created, ${state}.`;
     });
   },
 };

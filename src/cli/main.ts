@@ -105,7 +105,7 @@ function invocation(action: string, command: Command, ui: Ui): Invocation {
 }
 
 const messageOfCommander = (error: CommanderError): string =>
-  `${error.message.replace(/^error: /, "").replace(/^./, (first) => first.toUpperCase())}.`;
+  `${error.message.replace(/^error: |\.$/g, "").replace(/^./, (first) => first.toUpperCase())}.`;
 
 /** Of the package, which is above src/ in a checkout and above dist/src/ in a build. */
 function version(): string {

@@ -1,6 +1,6 @@
 import type { IslandName } from "../../workflows/contract.ts";
 import type { Settings } from "../config/settings.ts";
-import { resolveTarget, type TemporalTarget } from "../temporal/connection.ts";
+import { ensureListening, resolveTarget, type TemporalTarget } from "../temporal/connection.ts";
 import { registerWorker } from "../temporal/state-folder.ts";
 import { dsnsOf } from "./islands.ts";
 import type { Say } from "./session.ts";
@@ -23,6 +23,7 @@ export async function serve(settings: Settings, say: Say, given?: TemporalTarget
     import("../temporal/worker.ts"),
   ]);
   const { connectionOptions, namespace, embedded } = target;
+  await ensureListening(target);
   const worker = await startWorker({ connectionOptions, namespace, settings, dsns });
   const islands = dsns.map(({ name }) => name);
   const unregister = embedded ? registerWorker(embedded.folder, true, islands) : (): void => undefined;

@@ -76,11 +76,7 @@ export async function connectClient(
   env: NodeJS.ProcessEnv,
   say: (line: string) => void,
 ): Promise<Temporal> {
-  const [{ Client, Connection }, refused] = await Promise.all([
-    import("./sdk.ts"),
-    whyUnreachable(target.address),
-  ]);
-  if (refused) throw unreachable(target, refused);
+  const [{ Client, Connection }] = await Promise.all([import("./sdk.ts"), ensureListening(target)]);
   const options = { ...target.connectionOptions, connectTimeout: CONNECT_TIMEOUT_MS };
   // The types of the native and of the pure connection differ in what is not used here.
   const connection = await Connection.connect(options as Parameters<typeof Connection.connect>[0]).catch(
@@ -107,6 +103,12 @@ export async function connectClient(
 function unreachable(target: TemporalTarget, why: string, cause?: unknown): ShardferryError {
   const text = `Cannot reach Temporal at ${target.address} (namespace ${target.namespace}): ${why}. Is TEMPORAL_ADDRESS right?`;
   return new ShardferryError("temporal_unreachable", text, { cause });
+}
+
+/** Throws where nothing listens at the address. */
+export async function ensureListening(target: TemporalTarget): Promise<void> {
+  const refused = await whyUnreachable(target.address);
+  if (refused) throw unreachable(target, refused);
 }
 
 /**

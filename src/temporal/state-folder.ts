@@ -3,13 +3,19 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
 import type { IslandName } from "../../workflows/contract.ts";
+import { messageOf, ShardferryError } from "../errors.ts";
 import { isAlive, type ProcessId, processId } from "./processes.ts";
 
 /** Where the embedded Temporal server keeps its database, its log and what is known about its processes. */
 export function stateFolder(env: NodeJS.ProcessEnv): string {
   const usual = env["XDG_STATE_HOME"] || join(env["HOME"] || homedir(), ".local", "state");
   const folder = resolve(env["SHARDFERRY_STATE_DIR"] || join(usual, "shardferry"));
-  mkdirSync(join(folder, "workers"), { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(join(folder, "workers"), { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    const text = `Cannot make the state folder ${folder}: ${messageOf(cause)}. Set SHARDFERRY_STATE_DIR to a folder that you may write, or TEMPORAL_ADDRESS to a Temporal server`;
+    throw new ShardferryError("state_folder", text, { cause });
+  }
   return folder;
 }
 

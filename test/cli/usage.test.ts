@@ -37,7 +37,8 @@ describe("the command line", () => {
     assert.equal(option.status, 2);
     assert.match(option.stderr, /--shrad/);
     assert.match(option.stderr, /--shard, --to, --from/);
-    assert.equal((await run(["move", "42"])).status, 2);
+    const excess = await run(["move", "42"]);
+    assert.deepEqual([excess.status, /got 1\.\n/.test(excess.stderr)], [2, true], excess.stderr);
   });
 
   it("reports all problems of the options together, with status 2", async () => {

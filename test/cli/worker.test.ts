@@ -7,7 +7,7 @@ import { startTemporal, type TemporalServer } from "../../src/sandbox/index.ts";
 import { startOf } from "../../src/temporal/processes.ts";
 import { embeddedWorkers } from "../../src/temporal/state-folder.ts";
 import { waitFor } from "../support/index.ts";
-import { activeShards, createIslands, type Islands, run, start, stateFolder } from "./support.ts";
+import { activeShards, createIslands, type Islands, run, runJson, start, stateFolder } from "./support.ts";
 
 let islands: Islands;
 before(async () => {
@@ -59,11 +59,16 @@ describe("a Temporal server of one's own", () => {
   });
 
   it("is named when it cannot be reached", async () => {
-    const { status, stderr } = await run(moveArgs(3), {
-      env: { ...islands.env, TEMPORAL_ADDRESS: "127.0.0.1:1" },
-    });
-    assert.equal(status, 1);
-    assert.match(stderr, /Cannot reach Temporal at 127\.0\.0\.1:1 \(namespace default\): connection refused/);
+    for (const args of [moveArgs(3), ["worker"]]) {
+      const { status, stderr } = await run(args, {
+        env: { ...islands.env, TEMPORAL_ADDRESS: "127.0.0.1:1" },
+      });
+      assert.equal(status, 1);
+      assert.match(
+        stderr,
+        /Cannot reach Temporal at 127\.0\.0\.1:1 \(namespace default\): connection refused/,
+      );
+    }
   });
 });
 
@@ -80,6 +85,15 @@ describe("the embedded Temporal server", () => {
     assert.equal(started.length, 1);
     for (const { status, stderr } of outputs)
       assert.deepEqual([status, /No workflow "nothing" runs/.test(stderr)], [2, true]);
+  });
+
+  it("says which folder it needs where that cannot be made", async () => {
+    const folder = join(stateFolder, "temporal.json", "inside");
+    const { error } = await runJson<{ error: { code: string; message: string } }>(["status"], {
+      env: { ...islands.env, SHARDFERRY_STATE_DIR: folder },
+    });
+    assert.equal(error.code, "state_folder");
+    assert.ok(error.message.includes(folder) && error.message.includes("SHARDFERRY_STATE_DIR"));
   });
 
   it("is started again on its database and its port after it was killed", async () => {

@@ -24,6 +24,7 @@ export class Story {
   #waiting = "";
   #failure = "";
   #failureAt = 0;
+  #failedAttempt = 0;
   #idle = "";
   #numbersAt = Date.now();
   readonly #since = Date.now();
@@ -88,8 +89,11 @@ export class Story {
     const failed = activities.find(({ failure }) => failure !== null);
     if (failed?.failure == null) return null;
     const { step, attempt, failure } = failed;
-    if (failure === this.#failure && Date.now() - this.#failureAt < REPEAT_EVERY_MS) return null;
+    // An attempt that goes on for hours is not one that fails.
+    const again = attempt > this.#failedAttempt && Date.now() - this.#failureAt >= REPEAT_EVERY_MS;
+    if (failure === this.#failure && !again) return null;
     this.#failure = failure;
+    this.#failedAttempt = attempt;
     this.#failureAt = Date.now();
     return `${step}: attempt ${attempt - 1} failed, trying again: ${failure}`;
   }
