@@ -45,7 +45,7 @@ export { movesOf, rebalanceProgress } from "./operations/rebalance-moves.ts";
 export type { RebalanceResult } from "./operations/rebalance-result.ts";
 export { type AssignedSequence, assignSequences, type SequencesRequest } from "./operations/sequences.ts";
 export { type Opening, Session } from "./operations/session.ts";
-export { attach, status } from "./operations/steer.ts";
+export { attach, status, steer } from "./operations/steer.ts";
 export { assignTenants, listTenants, type Tenant, unpinTenants } from "./operations/tenants.ts";
 export type { SteeringSignal, Watch } from "./operations/watch.ts";
 export { serve, type ServingWorker } from "./operations/worker.ts";

@@ -21,6 +21,7 @@
  * - pinned tenant: one whose shard takes no other.
  * - epoch: how many times a shard has been switched; it only grows.
  * - rebalance: the moves that make the weights of the islands even, as children of one workflow.
+ * - paused rebalance: one that starts no more moves until it is confirmed.
  * - decommissioned island: one that a rebalance empties.
  * - room: how many moves at a time a server has free slots, workers and connections for.
  */

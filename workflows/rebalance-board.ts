@@ -3,6 +3,7 @@ import { setCurrentDetails, workflowInfo } from "@temporalio/workflow";
 import { type MovePhase, type MoveResult, moveWorkflowId } from "./contract.ts";
 import {
   type DoneItem,
+  type FailedItem,
   type FailedMove,
   type RebalanceEvent,
   type RebalanceInput,
@@ -14,7 +15,13 @@ import {
 import { effortOf } from "./schedule.ts";
 
 /** Events and failures that the query answers; all failures are in the result. */
-const MAX_EVENTS = 300;
+const MAX_EVENTS = 600;
+/** Events that the next run is given: the payload has room for what it needs more. */
+const EVENTS_HANDED_ON = 100;
+/** Characters of one reason, of all reasons together, and of an event: ten thousand failures must fit into 2 MB. */
+const MAX_REASON = 1000;
+const MAX_REASONS = 250_000;
+const MAX_EVENT = 300;
 const MAX_FAILURES = 100;
 
 /** Keeps the books of a rebalance: which moves run, are done or have failed, and what is told of them. */
@@ -22,24 +29,32 @@ export class Board {
   readonly #islands: readonly string[];
   readonly #startedAt: number;
   readonly #done: DoneItem[];
-  readonly #failed: FailedMove[];
+  readonly #failed: FailedItem[];
   readonly #events: RebalanceEvent[];
   readonly #running = new Map<string, RebalanceItem & { startedAt: number }>();
   readonly #total: { moves: number; bytes: number; effort: number };
+  /** Characters of all reasons. */
+  #reasons: number;
   #bytesDone: number;
   #effortDone: number;
   #phase: MovePhase = "running";
+  #pausedSince: number | null;
+  #pausedMs: number;
 
   constructor({ islands, pending, before }: RebalanceInput) {
     const { running = [], done = [], failed = [], events = [] } = before ?? {};
+    this.#pausedSince = before?.pausedSince ?? null;
+    this.#pausedMs = before?.pausedMs ?? 0;
+    if (this.paused) this.#phase = "paused";
     this.#islands = islands;
     this.#startedAt = before?.startedAt ?? workflowInfo().startTime.getTime();
     this.#done = [...done];
     this.#failed = [...failed];
     this.#events = [...events];
     const open = [...pending, ...running];
-    this.#bytesDone = sum(done, ({ bytes }) => bytes);
-    this.#effortDone = sum(done, effortOf);
+    this.#bytesDone = before?.bytesDone ?? 0;
+    this.#effortDone = before?.effortDone ?? 0;
+    this.#reasons = sum(failed, ({ reason }) => reason.length);
     this.#total = {
       moves: open.length + done.length + failed.length,
       bytes: this.#bytesDone + sum(open, ({ bytes }) => bytes),
@@ -47,30 +62,49 @@ export class Board {
     };
   }
 
-  get phase(): MovePhase {
-    return this.#phase;
-  }
-
   set phase(phase: MovePhase) {
     this.#phase = phase;
     this.#describe();
   }
 
-  begin(item: RebalanceItem, startedAt: number): void {
-    this.#running.set(item.schema, { ...item, startedAt });
+  /** True while no more moves are to be started. */
+  get paused(): boolean {
+    return this.#pausedSince !== null;
+  }
+
+  pause(): void {
+    if (this.paused) return;
+    this.#pausedSince = Date.now();
+    this.#phase = "paused";
+    this.tell(`paused: no more moves are started, ${this.#running.size} run on`);
+  }
+
+  resume(): void {
+    if (this.#pausedSince === null) return;
+    this.#pausedMs += Date.now() - this.#pausedSince;
+    this.#pausedSince = null;
+    this.#phase = "running";
+    this.tell("confirmed: moves are started again");
+  }
+
+  /** A move that begins, or that the run before has begun. */
+  begin(item: RebalanceItem, startedAt: number | null): void {
+    this.#running.set(item.schema, { ...item, startedAt: startedAt ?? Date.now() });
+    if (startedAt !== null) return;
+    const { from, to } = this.#ends(item);
+    this.#add({ at: Date.now(), text: `${item.schema}: begins to move from ${from} to ${to}`, begins: true });
   }
 
   /** Adds a line to the story. */
   tell(text: string): void {
-    this.#events.push({ at: Date.now(), text });
-    if (this.#events.length > MAX_EVENTS) this.#events.shift();
-    this.#describe();
+    this.#add({ at: Date.now(), text });
   }
 
   succeeded(item: RebalanceItem, result: MoveResult): void {
     this.#running.delete(item.schema);
     const { runId, rows, bytes: copied, durationMs, writeBlockedMs } = result;
-    this.#done.push({ ...item, runId, rows, copied, durationMs, writeBlockedMs });
+    const { schema, from, to } = item;
+    this.#done.push({ schema, from, to, runId, rows, copied, durationMs, writeBlockedMs });
     this.#bytesDone += item.bytes;
     this.#effortDone += effortOf(item);
     const seconds = (durationMs / 1000).toFixed(1);
@@ -81,8 +115,10 @@ export class Board {
     this.#running.delete(item.schema);
     // It is no work left, and none done either.
     this.#total.effort -= effortOf(item);
-    const { from, to } = this.#ends(item);
-    this.#failed.push({ schema: item.schema, from, to, reason });
+    const { schema, from, to } = item;
+    const kept = this.#reasons < MAX_REASONS ? reason.slice(0, MAX_REASON) : elsewhere(schema);
+    this.#reasons += kept.length;
+    this.#failed.push({ schema, from, to, reason: kept });
     this.tell(`FAILED ${this.#route(item)}: ${reason}`);
   }
 
@@ -109,7 +145,16 @@ export class Board {
 
   /** What the next run has to know when the workflow continues as new. */
   get state(): Omit<RebalanceState, "running"> {
-    return { startedAt: this.#startedAt, done: this.#done, failed: this.#failed, events: this.#events };
+    return {
+      startedAt: this.#startedAt,
+      done: this.#done,
+      failed: this.#failed,
+      bytesDone: this.#bytesDone,
+      effortDone: this.#effortDone,
+      events: this.#events.slice(-EVENTS_HANDED_ON),
+      pausedSince: this.#pausedSince,
+      pausedMs: this.#pausedMs,
+    };
   }
 
   get progress(): RebalanceProgress {
@@ -120,7 +165,9 @@ export class Board {
       step: "moves",
       percent: effort > 0 ? Math.floor((1000 * this.#effortDone) / effort) / 10 : 100,
       startedAt: this.#startedAt,
-      waitingFor: null,
+      pausedSince: this.#pausedSince,
+      pausedMs: this.#pausedMs,
+      waitingFor: this.#phase === "paused" ? "confirmation to start the other moves (confirm)" : null,
       events: this.#events,
       total: moves,
       done: this.#done.length,
@@ -134,11 +181,19 @@ export class Board {
         bytes: item.bytes,
         startedAt: item.startedAt,
       })),
-      failures: this.#failed.slice(-MAX_FAILURES),
+      failures: this.#failed
+        .slice(-MAX_FAILURES)
+        .map((item): FailedMove => ({ ...item, ...this.#ends(item) })),
     };
   }
 
-  #ends({ from, to }: RebalanceItem): { from: string; to: string } {
+  #add(event: RebalanceEvent): void {
+    this.#events.push({ ...event, text: event.text.slice(0, MAX_EVENT) });
+    if (this.#events.length > MAX_EVENTS) this.#events.shift();
+    this.#describe();
+  }
+
+  #ends({ from, to }: Pick<RebalanceItem, "from" | "to">): { from: string; to: string } {
     return { from: this.#islands[from]!, to: this.#islands[to]! };
   }
 
@@ -150,12 +205,15 @@ export class Board {
   /** Shows the same in the Temporal UI. */
   #describe(): void {
     const running = [...this.#running.values()].map((item) => `- ${this.#route(item)}`);
-    const last = this.#events.slice(-20).map(({ text }) => `- ${text}`);
+    const told = this.#events.filter(({ begins }) => !begins);
+    const last = told.slice(-20).map(({ text }) => `- ${text}`);
     setCurrentDetails(
       [`${this.#phase}: **${this.summary}**`, "", "Running:", ...running, "", "Last:", ...last].join("\n"),
     );
   }
 }
+
+const elsewhere = (schema: string): string => `\`shardferry attach ${moveWorkflowId(schema)}\` tells why`;
 
 const sum = <T>(items: readonly T[], of: (item: T) => number): number =>
   items.reduce((total, item) => total + of(item), 0);

@@ -30,6 +30,7 @@ import {
 import type { move } from "./move.ts";
 import { Board } from "./rebalance-board.ts";
 import {
+  pauseSignal,
   type RebalanceInput,
   type RebalanceItem,
   type RebalanceOutcome,
@@ -77,14 +78,15 @@ class Rebalance {
       { parallelism, rooms, ...(perIsland === null ? {} : { perIsland }) },
     );
     setHandler(rebalanceProgressQuery, () => this.#board.progress);
-    setHandler(confirmSignal, () => this.#forward(confirmSignal, "confirmed"));
+    setHandler(pauseSignal, () => this.#pause());
+    setHandler(confirmSignal, () => this.#confirm());
     setHandler(skipLagSignal, () => this.#forward(skipLagSignal, "told not to wait for replication lag"));
     setHandler(abortSignal, () => this.#root.cancel());
     for (const lane of running) this.#begin(lane, () => this.#rejoin(lane));
   }
 
   async run(): Promise<RebalanceOutcome> {
-    const { islands, switches } = this.#input;
+    const { islands, switches, remaining = 0 } = this.#input;
     try {
       while (await this.#advance());
       if (this.#lanes.size + this.#schedule.pending.length > 0) await this.#quiet();
@@ -100,17 +102,17 @@ class Rebalance {
       throw new CancelledFailure(`aborted; ${this.#board.summary}`);
     }
     this.#board.phase = "done";
-    return { islands, activated: switches.activateOnDestination, ...this.#board.outcome };
+    return { islands, activated: switches.activateOnDestination, remaining, ...this.#board.outcome };
   }
 
   /** Starts what may start, and waits for news; false when nothing is left, or the history is long enough. */
   async #advance(): Promise<boolean> {
     if (this.#isFull()) return false;
-    for (let lane; (lane = this.#schedule.take());) {
+    for (let lane; (lane = this.#board.paused ? null : this.#schedule.take());) {
       const next = lane;
       this.#begin(next, () => this.#start(next));
     }
-    if (this.#lanes.size === 0) return false;
+    if (this.#lanes.size === 0 && !this.#board.paused) return false;
     await condition(() => this.#news);
     this.#news = false;
     return true;
@@ -147,7 +149,7 @@ class Rebalance {
 
   #begin(lane: Lane, work: () => Promise<MoveResult>): void {
     this.#lanes.add(lane);
-    this.#board.begin(lane.item, lane.startedAt || Date.now());
+    this.#board.begin(lane.item, lane.startedAt || null);
     lane.startedAt ||= Date.now();
     void work()
       .then(
@@ -213,9 +215,23 @@ class Rebalance {
     });
   }
 
+  /** Without a move that is still to start there is nothing to wait for, and nobody would end the pause. */
+  #pause(): void {
+    if (this.#schedule.pending.length > 0) this.#board.pause();
+    else this.#board.tell("not paused: every move has begun");
+  }
+
+  /** Ends a pause; without one, those of the moves. */
+  async #confirm(): Promise<void> {
+    if (!this.#board.paused) return this.#forward(confirmSignal, "confirmed");
+    this.#board.resume();
+    this.#news = true;
+  }
+
   /** Passes a signal on to the moves that were started and still run. */
   async #forward(signal: SignalDefinition, done: string): Promise<void> {
     const own = [...this.#lanes].filter(({ runId }) => runId !== "");
+    if (own.length === 0) this.#board.tell(`no move runs that could be ${done}`);
     await Promise.all(
       own.map(async ({ item: { schema }, runId }) => {
         try {

@@ -1,5 +1,5 @@
 /** The part of the contract that is about a rebalance: its input, what it hands on, and what it shows. */
-import { defineQuery } from "@temporalio/workflow";
+import { defineQuery, defineSignal } from "@temporalio/workflow";
 
 import type { IslandName, MoveInput, MovePhase } from "./contract.ts";
 
@@ -29,14 +29,19 @@ export interface RebalanceItem {
   bytes: number;
 }
 
-/** A move that was made. */
-export interface DoneItem extends RebalanceItem {
+/** A move that was made; as small as it can be, since there may be ten thousand of them in one payload. */
+export interface DoneItem extends Pick<RebalanceItem, "schema" | "from" | "to"> {
   runId: string;
   rows: number;
-  /** Bytes that were copied; `bytes` is what was planned with. */
+  /** Bytes that were copied. */
   copied: number;
   durationMs: number;
   writeBlockedMs: number;
+}
+
+/** A move that did not come about, as it is kept: see DoneItem. */
+export interface FailedItem extends Pick<RebalanceItem, "schema" | "from" | "to"> {
+  reason: string;
 }
 
 export interface RebalanceInput {
@@ -48,6 +53,8 @@ export interface RebalanceInput {
   perIsland: number | null;
   rooms: Room[];
   pending: RebalanceItem[];
+  /** Moves of the plan that did not fit, for the result. */
+  remaining?: number;
   /** Events of the history after which the workflow continues as new; null leaves it to Temporal. */
   maxEvents: number | null;
   /** What the run before hands on when the workflow continues as new. */
@@ -65,8 +72,15 @@ export interface RebalanceState {
   startedAt: number;
   running: RunningItem[];
   done: DoneItem[];
-  failed: FailedMove[];
+  failed: FailedItem[];
+  /** Planned bytes of the moves that are done, and what they cost. */
+  bytesDone: number;
+  effortDone: number;
   events: RebalanceEvent[];
+  /** Since when it is paused; null when it is not. */
+  pausedSince?: number | null;
+  /** Milliseconds of pauses that have ended. */
+  pausedMs?: number;
 }
 
 /** The workflow's own result; `RebalanceResult` is what it is turned into for people and programs. */
@@ -74,7 +88,8 @@ export interface RebalanceOutcome {
   islands: IslandName[];
   activated: boolean;
   done: DoneItem[];
-  failed: FailedMove[];
+  failed: FailedItem[];
+  remaining?: number;
 }
 
 /** A move of a rebalance that did not come about, and why. */
@@ -89,6 +104,8 @@ export interface FailedMove {
 export interface RebalanceEvent {
   at: number;
   text: string;
+  /** Set for the begin of a move, which is no news where all that run are shown. */
+  begins?: true;
 }
 
 /** A move of a rebalance that is under way. */
@@ -110,6 +127,10 @@ export interface RebalanceProgress {
   /** Share of the work that is done, 0-100, by bytes and a fixed part for each move. */
   percent: number;
   startedAt: number;
+  /** Since when no more moves are started; null when it is not paused. */
+  pausedSince: number | null;
+  /** Milliseconds of pauses that have ended. */
+  pausedMs: number;
   waitingFor: string | null;
   events: RebalanceEvent[];
   /** Numbers of moves. */
@@ -124,4 +145,6 @@ export interface RebalanceProgress {
   failures: FailedMove[];
 }
 
+/** Starts no more moves until `confirm`; those that run go on. */
+export const pauseSignal = defineSignal("pause");
 export const rebalanceProgressQuery = defineQuery<RebalanceProgress>("progress");

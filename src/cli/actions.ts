@@ -70,8 +70,12 @@ export const ACTIONS: Readonly<Record<string, Entry>> = {
     summary: "watch what runs; with the embedded server, also work it off",
     load: async () => (await import("./attach.ts")).attach,
   },
+  pause: {
+    summary: "start no more moves of a rebalance until it is confirmed",
+    load: async () => (await import("./steer.ts")).pause,
+  },
   confirm: {
-    summary: "let a move or copy that --wait paused go on",
+    summary: "let a move or copy that --wait paused, or a paused rebalance, go on",
     load: async () => (await import("./steer.ts")).confirm,
   },
   "skip-lag": {

@@ -66,7 +66,8 @@ class Follower<T> {
     else this.#say(`${attached ? "attached to" : "started"} ${workflowId}`);
     const stopListening = listen(this.#ui.interactive, {
       interrupt: () => this.#interrupt(),
-      goOn: () => this.#goOn(),
+      goOn: () => this.#send(this.#view.goOn()),
+      pause: () => this.#send(this.#view.pause()),
       hangUp: () => {
         this.#hungUp = true;
         this.#leave("the terminal is gone");
@@ -129,12 +130,8 @@ class Follower<T> {
     this.#send("abort");
   }
 
-  #goOn(): void {
-    const signal = this.#view.goOn();
-    if (signal) this.#send(signal);
-  }
-
-  #send(signal: SteeringSignal): void {
+  #send(signal: SteeringSignal | null): void {
+    if (!signal) return;
     this.#watch
       .signal(signal)
       .catch((error: unknown) => this.#say(`${signal} did not get through: ${String(error)}`));

@@ -69,13 +69,13 @@ export const rebalance: Action = {
       (open) => startRebalance(open, settings, asked, approve),
       rebalanceSummary,
     );
-    if (result === null) ui.result({ moves: [], failed: [] }, () => "Nothing was moved.");
+    if (result === null) ui.result({ moves: [], failed: [], remaining: 0 }, () => "Nothing was moved.");
     return result === null ? EXIT.done : rebalanceStatus(result);
   },
 };
 
 /** What has been done, with each failure by name. */
-export function rebalanceSummary({ moves, failed }: RebalanceResult): string {
+export function rebalanceSummary({ moves, failed, remaining }: RebalanceResult): string {
   const [rows, size, time, blocked] = [
     moves.reduce((sum, move) => sum + move.rows, 0),
     moves.reduce((sum, move) => sum + move.bytes, 0),
@@ -83,14 +83,15 @@ export function rebalanceSummary({ moves, failed }: RebalanceResult): string {
     Math.max(0, ...moves.map(({ writeBlockedMs }) => writeBlockedMs)),
   ];
   const what = moves.every(({ activated }) => activated) ? "Moved" : "Rehearsed";
+  const rest = remaining > 0 ? [`${count(remaining)} more moves remain: run rebalance again.`] : [];
   const done =
     `${what} ${count(moves.length)} shards: ${count(rows)} rows, ${bytes(size)}; ` +
     `${duration(time)} of work in all, writers were blocked for ${Math.ceil(blocked)} ms at most.`;
-  if (failed.length === 0) return done;
+  if (failed.length === 0) return [done, ...rest].join("\n");
   const failures = failed.map(
     ({ schema, from, to, reason }) => `  ${schema} from ${from} to ${to}: ${reason}`,
   );
-  return [done, `${count(failed.length)} failed:`, ...failures].join("\n");
+  return [done, `${count(failed.length)} failed:`, ...failures, ...rest].join("\n");
 }
 
 /** The exit status for a rebalance that has come to its end. */
@@ -106,7 +107,7 @@ async function ask(ui: Ui): Promise<void> {
   if (!(await askYesNo(ui, "Make these moves?"))) throw new AbortedError("Nothing was started.");
 }
 
-function renderOptions(ui: Ui, { unit }: RebalanceProposal) {
+function renderOptions(ui: Ui, { unit, remaining }: RebalanceProposal) {
   const { colors, progress } = ui;
   const paint: Record<Tone, (text: string) => string> = {
     heavy: colors.red,
@@ -116,6 +117,7 @@ function renderOptions(ui: Ui, { unit }: RebalanceProposal) {
   };
   return {
     width: progress.columns ?? 80,
+    remaining,
     formatWeight: (value: number) => weight(value, unit),
     paint: (shown: string, tone: Tone) => paint[tone](shown),
   };

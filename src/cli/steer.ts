@@ -6,21 +6,20 @@ import { resultOf } from "./finish.ts";
 import { follow } from "./follow.ts";
 import type { Ui } from "./ui.ts";
 
-function steering(name: string, signal: SteeringSignal, done: string): Action {
+function steering(name: string, signal: SteeringSignal, done: string, example = "move-sh0042"): Action {
   return {
     define(command) {
       withDsns(command).argument("[workflow-id]", "which one; needed only where several run");
-      withExample(command, `shardferry ${name} move-sh0042`);
+      withExample(command, `shardferry ${name} ${example}`);
     },
 
     async run({ ui, args, settings }) {
       const loaded = await settings();
       const { Session: Opened } = await import("../operations/session.ts");
-      const { attachRunning } = await import("../operations/steer.ts");
+      const { steer } = await import("../operations/steer.ts");
       const session = await Opened.open(loaded, (line) => ui.say(line));
       try {
-        const watch = await attachRunning(session.temporal, args[0]);
-        await watch.signal(signal);
+        const watch = await steer(session.temporal, signal, args[0]);
         await workOffIfNobodyDoes(ui, session, loaded, watch, signal);
         const { workflowId } = watch;
         ui.result({ workflowId, signal }, () => `${workflowId}: ${done}`);
@@ -41,7 +40,8 @@ async function workOffIfNobodyDoes(
 ): Promise<void> {
   const { workflowId } = watch;
   if (!session.temporal.target.embedded || session.hasEmbeddedWorker) return;
-  if (dsns.length === 0) {
+  // A paused rebalance would be followed until somebody confirms it.
+  if (dsns.length === 0 || signal === "pause") {
     return ui.say(`nobody works ${workflowId} off: run \`shardferry attach ${workflowId}\` with --dsns`);
   }
   session.work(dsns);
@@ -50,6 +50,12 @@ async function workOffIfNobodyDoes(
 }
 
 export const confirm = steering("confirm", "confirm", "confirmed.");
+export const pause = steering(
+  "pause",
+  "pause",
+  "starts no more moves, those that run go on; `shardferry confirm rebalance` starts the others.",
+  "rebalance",
+);
 export const skipLag = steering("skip-lag", "skipLag", "told to go on without waiting for replication lag.");
 export const abort = steering(
   "abort",

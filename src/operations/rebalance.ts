@@ -11,7 +11,7 @@ import { type Layout, readLayout, type ShardInfo } from "../layout/read.ts";
 import { readRooms } from "../layout/room.ts";
 import { resolveIsland, withIslands } from "../postgres/discover.ts";
 import { planRebalance } from "../rebalance/plan.ts";
-import type { Plan } from "../rebalance/types.ts";
+import type { Plan, PlannedMove } from "../rebalance/types.ts";
 import { dsnsOf } from "./islands.ts";
 import { DEFAULT_MAX_WRITE_BLOCK_MS } from "./move.ts";
 import type { RebalanceResult } from "./rebalance-result.ts";
@@ -42,10 +42,29 @@ export interface RebalanceProposal {
   readonly unit: string;
   /** How many moves at a time each server has room for. */
   readonly rooms: readonly Room[];
+  /** The moves of the plan that one rebalance makes. */
+  readonly moves: readonly PlannedMove[];
+  /** How many more the plan has; the next rebalance plans them anew. */
+  readonly remaining: number;
 }
 
-/** A plan of more moves would not fit into one workflow. Rerunning goes on from where things stand. */
+/** What one rebalance makes at most. */
 const MAX_MOVES = 10_000;
+/** Its result has to fit into a payload of 2 MB, beside the reasons of failures. */
+const MAX_RESULT_BYTES = 1_700_000;
+/** Of a move in the result, without the name of its schema. */
+const BYTES_OF_A_RESULT = 160;
+
+/** Takes as many moves of a plan as one workflow can make. */
+export function fitMoves({ moves }: Pick<Plan, "moves">): Pick<RebalanceProposal, "moves" | "remaining"> {
+  let bytes = 0;
+  const tooMany = moves.findIndex(({ schema }, i) => {
+    bytes += BYTES_OF_A_RESULT + Buffer.byteLength(schema);
+    return i >= MAX_MOVES || bytes > MAX_RESULT_BYTES;
+  });
+  const fitting = tooMany === -1 ? moves : moves.slice(0, tooMany);
+  return { moves: fitting, remaining: moves.length - fitting.length };
+}
 
 /** Above this size PostgreSQL's own tablesync copies, which takes more slots and workers. */
 const TABLESYNC_BYTES = 1 << 30;
@@ -70,7 +89,7 @@ export async function proposeRebalance(
       request.copyMethod === "tablesync" ||
       (request.copyMethod !== "direct" && plan.moves.some(({ bytes }) => bytes > TABLESYNC_BYTES));
     const rooms = await readRooms(islands, tablesync);
-    return { plan, unit: unitOf(layout), rooms };
+    return { plan, unit: unitOf(layout), rooms, ...fitMoves(plan) };
   });
 }
 
@@ -136,12 +155,10 @@ function switchesOf(settings: Settings, request: RebalanceRequest): MoveSwitches
 function inputOf(
   settings: Settings,
   request: RebalanceRequest,
-  { plan, rooms }: RebalanceProposal,
+  { plan, rooms, moves, remaining }: RebalanceProposal,
 ): RebalanceInput {
   const islands = plan.before.map(({ island }) => island);
   const place = new Map(islands.map((island, i) => [island, i]));
-  // As many as fit; a rerun plans the rest.
-  const moves = plan.moves.slice(0, MAX_MOVES);
   return {
     islands,
     switches: switchesOf(settings, request),
@@ -151,6 +168,7 @@ function inputOf(
     pending: moves.map(({ schema, no, from, to, bytes }) => ({
       ...{ schema, shard: no, from: place.get(from)!, to: place.get(to)!, bytes },
     })),
+    remaining,
     maxEvents: null,
   };
 }

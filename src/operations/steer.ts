@@ -2,8 +2,9 @@ import { REBALANCE_WORKFLOW_ID } from "../../workflows/rebalancing.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import type { Temporal } from "../temporal/connection.ts";
 import { type Snapshot, takeSnapshot } from "../temporal/snapshot.ts";
+import { rebalanceProgress } from "./rebalance-moves.ts";
 import { findLast, findRunning, type Running, watchRunning } from "./start.ts";
-import type { Watch } from "./watch.ts";
+import type { SteeringSignal, Watch } from "./watch.ts";
 
 /** The workflows that an operator sees and steers. */
 const TYPES = ["move", "copy", "rebalance", "migrate"];
@@ -27,9 +28,70 @@ export async function attach(temporal: Temporal, workflowId?: string): Promise<W
   return last ? watchRunning(temporal, last) : attachRunning(temporal, workflowId);
 }
 
-/** Watches a workflow that runs, to steer it; without an id the only one. */
-export async function attachRunning(temporal: Temporal, workflowId?: string): Promise<Watch<unknown>> {
+/** Watches a workflow that runs; without an id the only one. */
+async function attachRunning(temporal: Temporal, workflowId?: string): Promise<Watch<unknown>> {
   return watchRunning(temporal, await requireRunning(temporal, workflowId ?? (await onlyRunning(temporal))));
+}
+
+/** A signal would change nothing. */
+class NoEffectError extends ShardferryError {
+  constructor(message: string) {
+    super("no_effect", message);
+  }
+}
+
+/**
+ * Sends a signal to a workflow that runs, and answers it; without an id to the only one (`pause`: to the rebalance).
+ * Throws UsageError for one that cannot obey it, and an error with code `no_effect` where it would change nothing.
+ */
+export async function steer(
+  temporal: Temporal,
+  signal: SteeringSignal,
+  workflowId?: string,
+): Promise<Watch<unknown>> {
+  const wanted =
+    workflowId ?? (signal === "pause" ? await runningRebalance(temporal) : await onlyRunning(temporal));
+  const running = await requireRunning(temporal, wanted);
+  await refuseWithoutEffect(temporal, signal, running);
+  const watch = watchRunning(temporal, running);
+  await watch.signal(signal);
+  return watch;
+}
+
+async function refuseWithoutEffect(
+  temporal: Temporal,
+  signal: SteeringSignal,
+  running: Running,
+): Promise<void> {
+  const { workflowId, type, request } = running;
+  if (type === "rebalance") return refuseRebalance(temporal, signal, running);
+  if (signal === "pause") {
+    const hint = "A move or copy that is started with --wait pauses before its last step";
+    throw new UsageError(`${workflowId} cannot be paused: only a rebalance can. ${hint}.`);
+  }
+  if (type === "migrate" && signal !== "abort")
+    throw new NoEffectError(
+      `${workflowId} is a migration: it waits for no confirmation and no replication lag.`,
+    );
+  if (signal === "confirm" && request["wait"] === false)
+    throw new NoEffectError(`${workflowId} was started without --wait: nothing waits for a confirmation.`);
+}
+
+/** Where no worker answers, nobody knows, and the signal is sent. */
+async function refuseRebalance(temporal: Temporal, signal: SteeringSignal, running: Running): Promise<void> {
+  const { workflowId, request } = running;
+  const handle = temporal.client.workflow.getHandle(workflowId);
+  const progress = signal === "abort" ? null : rebalanceProgress(await takeSnapshot(temporal, handle));
+  if (!progress) return;
+  const { phase, total, done, failed } = progress;
+  if (signal === "pause" && phase !== "paused" && done + failed + progress.running.length === total)
+    throw new NoEffectError(`Every move of ${workflowId} has begun: there is nothing left to pause.`);
+  if (signal === "confirm" && phase !== "paused" && request["wait"] === false)
+    throw new NoEffectError(
+      `${workflowId} was started without --wait and is not paused: nothing waits for a confirmation.`,
+    );
+  if (signal === "skipLag" && progress.running.length === 0)
+    throw new NoEffectError(`No move of ${workflowId} runs: nothing waits for replication lag.`);
 }
 
 async function runningIds(temporal: Temporal, skip?: (parent: string | null) => boolean): Promise<string[]> {
@@ -47,6 +109,11 @@ async function onlyRunning(temporal: Temporal): Promise<string> {
   if (ids.length === 1) return ids[0]!;
   if (ids.length === 0) throw new ShardferryError("nothing_runs", "Nothing runs.");
   throw new UsageError(`Several workflows run; name one of ${ids.join(", ")}.`);
+}
+
+async function runningRebalance(temporal: Temporal): Promise<string> {
+  if (await findRunning(temporal, REBALANCE_WORKFLOW_ID)) return REBALANCE_WORKFLOW_ID;
+  throw new ShardferryError("nothing_runs", "No rebalance runs.");
 }
 
 async function requireRunning(temporal: Temporal, workflowId: string): Promise<Running> {

@@ -10,7 +10,7 @@ import { type Snapshot, takeSnapshot } from "../temporal/snapshot.ts";
 const LOOK_EVERY_MS = 500;
 
 /** The signals that steer a workflow, by the names in the contract. */
-export type SteeringSignal = "confirm" | "skipLag" | "abort";
+export type SteeringSignal = "confirm" | "skipLag" | "abort" | "pause";
 
 /** A workflow that was started or attached to. */
 export class Watch<T> {

@@ -13,6 +13,8 @@ export interface RenderOptions {
   formatWeight?: (weight: number) => string;
   /** Colours a piece of text; by default nothing is. */
   paint?: (text: string, tone: Tone) => string;
+  /** Moves of the plan that the rebalance does not make. @default 0 */
+  remaining?: number;
 }
 
 /** From here on, as a share of the mean, an island counts as heavy or light. */
@@ -39,7 +41,7 @@ export function formatBytes(bytes: number): string {
 export function renderPlan(plan: Plan, options: RenderOptions): string {
   const parts = [renderLayout(plan, options)];
   if (plan.moves.length > 0) parts.push(renderMoves(plan.moves, options.width));
-  parts.push(renderTotals(plan));
+  parts.push(renderTotals(plan, options.remaining));
   return parts.join("\n\n");
 }
 
@@ -100,7 +102,10 @@ export function renderMoves(moves: readonly PlannedMove[], width: number): strin
 }
 
 /** Renders the plan's figures, and which global shards have to be moved by hand. */
-export function renderTotals({ moves, bytes, before, spreadBefore, spreadAfter, stays }: Plan): string {
+export function renderTotals(
+  { moves, bytes, before, spreadBefore, spreadAfter, stays }: Plan,
+  remaining = 0,
+): string {
   const all = before.flatMap(({ shards }) => shards).reduce((sum, shard) => sum + shard.bytes, 0);
   const share = all > 0 ? ` (${percent(bytes / all)} of all)` : "";
   const lines =
@@ -112,6 +117,11 @@ export function renderTotals({ moves, bytes, before, spreadBefore, spreadAfter, 
           `${plural(moves.length, "move")}, ${formatBytes(bytes)}${share}`,
           `Spread, (heaviest - lightest) / mean: ${percent(spreadBefore)} now, ${percent(spreadAfter)} then`,
         ];
+  if (remaining > 0) {
+    lines.push(
+      `One rebalance makes ${moves.length - remaining} of them; ${plural(remaining, "more move")} then ${remaining === 1 ? "remains" : "remain"}: run rebalance again.`,
+    );
+  }
   for (const { schema, island } of stays) {
     lines.push(`${schema} stays on ${island}: the global shard moves only by an explicit move.`);
   }

@@ -49,7 +49,7 @@ describe("rebalance, with the embedded Temporal server", () => {
     const { status, stdout } = await run(["rebalance"], cluster);
     assert.equal(status, 0);
     assert.match(stdout, /Nothing to move/);
-    assert.deepEqual(await runJson(["rebalance"], cluster), { moves: [], failed: [] });
+    assert.deepEqual(await runJson(["rebalance"], cluster), { moves: [], failed: [], remaining: 0 });
   });
 
   it("empties decommissioned islands, prints one JSON document, and logs each move to a file", async () => {
@@ -144,6 +144,34 @@ describe("rebalance, with the embedded Temporal server", () => {
     assert.deepEqual(await layoutOf(cluster), before);
     await expectNoLeftovers(...cluster.databases);
     assert.match((await run(["status"], cluster)).stdout, /Nothing runs/);
+  });
+
+  it("is paused by a key or a command, says so, and goes on when it is confirmed", async () => {
+    const args = ["rebalance", `--decommission=${cluster.names[0]}`, "--wait", "--yes", "--parallelism=1"];
+    const command = startInTerminal(args, cluster);
+    const shows = (pattern: RegExp): Promise<unknown> =>
+      waitFor(() => pattern.test(screen(command)), { what: `${pattern} in ${screen(command)}` });
+    await shows(/Shift\+S confirms the move that pauses · Shift\+P pauses/);
+    command.press("P");
+    await shows(/rebalance {2}paused: 0 of 2 moves done/);
+    assert.match(
+      (await run(["status"], cluster)).stdout,
+      /rebalance .*confirmation to start the other moves/,
+    );
+    command.press("S");
+    await shows(/rebalance {2}running: .*Shift\+P pauses/s);
+    const paused = await run(["pause"], cluster);
+    assert.deepEqual([paused.status, paused.stderr], [0, ""]);
+    assert.match(paused.stdout, /^rebalance: starts no more moves/);
+    const [move] = await runningMoves();
+    const refused = await run(["pause", move!], cluster);
+    assert.equal(refused.status, 2);
+    assert.match(refused.stderr, /only a rebalance can/);
+    await shows(/rebalance {2}paused: .*Shift\+S starts the other moves/s);
+    command.press(CTRL_C);
+    assert.equal((await command.ended()).status, 130);
+    assert.equal((await run(["pause"], cluster)).status, 1);
+    await expectNoLeftovers(...cluster.databases);
   });
 
   it("starts nothing when the question is answered with no", async () => {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { fitMoves } from "../../src/operations/rebalance.ts";
 import { planRebalance } from "../../src/rebalance/plan.ts";
 import { formatBytes, renderLayout, renderMoves, renderPlan } from "../../src/rebalance/render.ts";
+import type { PlannedMove } from "../../src/rebalance/types.ts";
 import { layoutOf, randomLayout, randomNumbers } from "./support.ts";
 
 const GB = 1024 ** 3;
@@ -29,6 +31,14 @@ describe("renderPlan", () => {
   it("says so when nothing pays", () => {
     const text = renderPlan(planRebalance(layoutOf({ a: [GB], b: [GB] })), { width: 80 });
     assert.match(text, /Nothing to move: no move would pay/);
+  });
+
+  it("says how many moves are left for the next rebalance", () => {
+    const plan = planRebalance(layoutOf({ a: [GB, GB, GB, GB], b: [] }));
+    assert.match(
+      renderPlan(plan, { width: 80, remaining: 1 }),
+      /^One rebalance makes 1 of them; 1 more move then remains: run rebalance again\.$/m,
+    );
   });
 
   it("marks islands that leave, islands without a part, and global shards left behind", () => {
@@ -66,6 +76,26 @@ describe("renderPlan", () => {
     const text = renderLayout(plan, { width: 100, paint, formatWeight: (weight) => `${weight} qps` });
     assert.deepEqual(tones, ["heavy", "even", "light", "even"]);
     assert.match(text, /100 qps/);
+  });
+});
+
+describe("fitMoves", () => {
+  const planOf = (moves: number, schema: string): { moves: PlannedMove[] } => ({
+    moves: Array.from({ length: moves }, (_, no) => ({
+      ...{ schema, no, from: "a", to: "b", weight: 1, bytes: 1 },
+    })),
+  });
+
+  it("takes ten thousand moves of a plan and counts the rest; fewer where names are long", () => {
+    for (const [moves, name, fitting] of [
+      [9_999, "sh0042", 9_999],
+      [10_000, "sh0042", 10_000],
+      [12_345, "sh0042", 10_000],
+      [12_345, "ü".repeat(31), 7_657],
+    ] as const) {
+      const { moves: taken, remaining } = fitMoves(planOf(moves, name));
+      assert.deepEqual([taken.length, remaining], [fitting, moves - fitting]);
+    }
   });
 });
 

@@ -1,105 +1,26 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
-
-import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
+import { describe, it } from "node:test";
 
 import { outcomeOfError } from "../../src/temporal/outcome.ts";
+import { abortSignal, moveWorkflowId } from "../../workflows/contract.ts";
+import { REBALANCE_WORKFLOW_ID, rebalanceProgressQuery } from "../../workflows/rebalancing.ts";
+import { withMockedSteps } from "../faults/mocks.ts";
+import { waitFor } from "../support/index.ts";
 import {
-  abortSignal,
-  type MoveInput,
-  moveWorkflowId,
-  REQUEST_MEMO,
-  TASK_QUEUE,
-} from "../../workflows/contract.ts";
-import type { move, rebalance } from "../../workflows/index.ts";
-import {
-  type MoveSwitches,
-  REBALANCE_WORKFLOW_ID,
-  type RebalanceInput,
-  rebalanceProgressQuery,
-} from "../../workflows/rebalancing.ts";
-import { type Behaviours, withMockedSteps } from "../faults/mocks.ts";
-import { createNamespace, type TestNamespace, waitFor } from "../support/index.ts";
-
-/** The workflow itself: the steps of the moves do nothing here, Temporal is real. */
-let place: TestNamespace;
-let connection: Connection;
-let client: Client;
-before(async () => {
-  place = await createNamespace();
-  connection = await Connection.connect({ address: place.address });
-  client = new Client({ connection, namespace: place.namespace });
-});
-after(() => connection.close());
-
-const SWITCHES: MoveSwitches = {
-  ...{ wait: false, validateFks: false, maxReplicationLagSec: 20, copyMethod: "auto" as const },
-  ...{ activateOnDestination: true, maxWriteBlockMs: 3000, deactivateSql: null },
-};
-const ISLANDS = ["a:5432/app", "b:5432/app", "c:5432/app"];
-
-/** How a step behaves, by the schema. */
-type Steps = Exclude<Behaviours["analyze"], undefined>;
-
-const schemaOf = (shard: number): string => `sh${String(shard).padStart(4, "0")}`;
-
-const inputOf = (shards: readonly number[], more: Partial<RebalanceInput> = {}): RebalanceInput => ({
-  islands: ISLANDS,
-  switches: SWITCHES,
-  parallelism: 4,
-  perIsland: null,
-  rooms: [],
-  pending: shards.map((shard) => ({
-    schema: schemaOf(shard),
-    shard,
-    from: 0,
-    to: 1 + (shard % 2),
-    bytes: shard,
-  })),
-  maxEvents: null,
-  ...more,
-});
-
-const range = (first: number, last: number): number[] =>
-  Array.from({ length: last - first + 1 }, (_, i) => first + i);
-
-const start = (input: RebalanceInput): Promise<WorkflowHandle<typeof rebalance>> =>
-  client.workflow.start<typeof rebalance>("rebalance", {
-    ...{ workflowId: REBALANCE_WORKFLOW_ID, taskQueue: TASK_QUEUE, args: [input] },
-  });
-
-const startMove = (shard: number, to: string): Promise<WorkflowHandle<typeof move>> => {
-  const request: MoveInput = { schema: schemaOf(shard), shard, from: ISLANDS[0]!, to, ...SWITCHES };
-  return client.workflow.start<typeof move>("move", {
-    ...{ workflowId: moveWorkflowId(request.schema), taskQueue: TASK_QUEUE, args: [request] },
-    memo: { [REQUEST_MEMO]: request },
-  });
-};
-
-const stateOf = async (shard: number): Promise<string> =>
-  (await client.workflow.getHandle(moveWorkflowId(schemaOf(shard))).describe()).status.name;
-
-/** Waits until a shard's move is in the step in which the mocked steps make it stay. */
-const stays = (shard: number): Promise<unknown> =>
-  waitFor(
-    async () => {
-      const { raw } = await client.workflow.getHandle(moveWorkflowId(schemaOf(shard))).describe();
-      return raw.pendingActivities?.some(({ activityType }) => activityType?.name === "analyze");
-    },
-    { what: `the move of ${shard} to stay` },
-  );
-
-const staying =
-  (...shards: number[]): Steps =>
-  (schema) =>
-    shards.map(schemaOf).includes(schema) ? "waits for its cancellation" : undefined;
-
-async function runsOf(workflowId: string): Promise<number> {
-  let runs = 0;
-  for await (const run of client.workflow.list({ query: `WorkflowId = '${workflowId}'` }))
-    if (run.runId) runs++;
-  return runs;
-}
+  client,
+  inputOf,
+  ISLANDS,
+  place,
+  range,
+  runsOf,
+  schemaOf,
+  start,
+  startMove,
+  stateOf,
+  staying,
+  stays,
+  type Steps,
+} from "./mocked.ts";
 
 describe("the workflow rebalance", () => {
   it("makes every move once and names those that fail; 10,000 moves need few histories of its own", async () => {
@@ -108,13 +29,21 @@ describe("the workflow rebalance", () => {
       const handle = await start(inputOf(range(1, 60)));
       const { done, failed, activated } = await handle.result();
       assert.deepEqual(
-        done.map(({ shard }) => shard).sort((a, b) => a - b),
-        range(1, 60).filter((shard) => shard !== 7),
+        done.map(({ schema }) => schema).sort(),
+        range(1, 60)
+          .filter((shard) => shard !== 7)
+          .map(schemaOf),
       );
-      assert.deepEqual(failed, [
-        { schema: "sh0007", from: ISLANDS[0], to: ISLANDS[2], reason: "analyze failed" },
-      ]);
+      assert.deepEqual(failed, [{ schema: "sh0007", from: 0, to: 2, reason: "analyze failed" }]);
       assert.equal(activated, true);
+      // Also of a move that begins and ends between two looks of a command, both are told.
+      const { events: told } = await handle.query(rebalanceProgressQuery);
+      for (const shard of range(1, 60)) {
+        const lines = told.filter(({ text }) => text.includes(schemaOf(shard))).map(({ text }) => text);
+        assert.equal(lines.length, 2);
+        assert.match(lines[0]!, /begins to move from/);
+        assert.match(lines[1]!, shard === 7 ? /^FAILED/ : /^moved/);
+      }
       const { historyLength, historySize } = await handle.describe();
       const [events, bytes] = [historyLength / 60, historySize! / 60];
       console.log(`a move costs its rebalance ${events.toFixed(1)} events and ${Math.round(bytes)} bytes`);

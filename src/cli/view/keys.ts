@@ -4,6 +4,8 @@ export interface Requests {
   interrupt(): void;
   /** Shift+S. */
   goOn(): void;
+  /** Shift+P. */
+  pause(): void;
   /** The terminal is gone: leave, and let the work go on. */
   hangUp(): void;
   /** The process is asked to end: the same. */
@@ -12,6 +14,7 @@ export interface Requests {
 
 const CTRL_C = "\x03";
 const SHIFT_S = "S";
+const SHIFT_P = "P";
 
 /** Listens to keys and signals; the returned function stops it. */
 export function listen(interactive: boolean, requests: Requests): () => void {
@@ -22,6 +25,7 @@ export function listen(interactive: boolean, requests: Requests): () => void {
     for (const key of data.toString()) {
       if (key === CTRL_C) requests.interrupt();
       if (key === SHIFT_S) requests.goOn();
+      if (key === SHIFT_P) requests.pause();
     }
   };
   process.on("SIGINT", interrupt);

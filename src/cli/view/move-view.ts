@@ -46,6 +46,10 @@ export class MoveView implements View {
     return progress?.step === "wait for lag" ? "skipLag" : null;
   }
 
+  pause(): null {
+    return null;
+  }
+
   close(): void {
     this.#closed.abort();
   }

@@ -4,7 +4,7 @@ import type { SteeringSignal } from "../../operations/watch.ts";
 import type { Temporal } from "../../temporal/connection.ts";
 import type { Snapshot } from "../../temporal/snapshot.ts";
 import { LogFile } from "./log-file.ts";
-import { renderRebalance } from "./render-rebalance.ts";
+import { mayPause, renderRebalance } from "./render-rebalance.ts";
 import { type Line, Story } from "./story.ts";
 import type { Frame, View } from "./view.ts";
 
@@ -30,7 +30,6 @@ export class RebalanceView implements View {
   readonly #hide: (line: Line) => Line;
   readonly #told = new Map<string, Told>();
   readonly #story: Story;
-  #begun = new Set<string>();
   #toldUntil = { at: 0, texts: new Set<string>() };
   #snapshot: Snapshot | null = null;
   #moves: readonly Snapshot[] = [];
@@ -81,10 +80,19 @@ export class RebalanceView implements View {
     return renderRebalance({ ...frame, snapshot, moves: this.#moves, idleQueue });
   }
 
-  /** Shift+S confirms all that pause; where none does, it ends all waits for lag. */
+  /** Shift+S ends the pause of the whole; else it confirms all that pause; where none does, it ends all waits for lag. */
   goOn(): SteeringSignal | null {
+    if (this.#progress?.phase === "paused") return "confirm";
     if (this.#moves.some(({ progress }) => progress?.phase === "paused")) return "confirm";
     return this.#moves.some(({ progress }) => progress?.step === "wait for lag") ? "skipLag" : null;
+  }
+
+  pause(): SteeringSignal | null {
+    return this.#progress && mayPause(this.#progress) ? "pause" : null;
+  }
+
+  get #progress(): RebalanceProgress | null {
+    return this.#snapshot && rebalanceProgress(this.#snapshot);
   }
 
   close(): void {
@@ -92,17 +100,10 @@ export class RebalanceView implements View {
     this.#told.clear();
   }
 
-  #newEvents({ events, running }: RebalanceProgress): Line[] {
-    const begun = running.filter(({ workflowId }) => !this.#begun.has(workflowId));
-    this.#begun = new Set(running.map(({ workflowId }) => workflowId));
-    return [
-      ...begun.map(({ startedAt, schema, from, to }) => ({
-        ...{ at: new Date(startedAt), text: `${schema}: begins to move from ${from} to ${to}`, sql: [] },
-      })),
-      ...events
-        .filter(({ at, text }) => this.#isNew(at, text))
-        .map(({ at, text }) => ({ at: new Date(at), text, sql: [] })),
-    ];
+  #newEvents({ events }: RebalanceProgress): Line[] {
+    return events
+      .filter(({ at, text }) => this.#isNew(at, text))
+      .map(({ at, text }) => ({ at: new Date(at), text, sql: [] }));
   }
 
   /** The workflow keeps its last events only, so their places in the list do not tell which are new. */

@@ -24,7 +24,7 @@ export function renderRebalance(frame: RebalanceFrame): string[] {
   const { snapshot, moves, colors, rows, idleQueue, aborting, logFile } = frame;
   const progress = rebalanceProgress(snapshot);
   if (!progress) return [colors.bold(snapshot.workflowId), colors.dim("  (no answer from the workflow yet)")];
-  const keys = keysOf(frame);
+  const keys = keysOf(frame, progress);
   const footer = snapshot.running
     ? [...keys, aborting ? "^C leaves the clean-up to the background" : "^C aborts all", logFile]
     : [logFile];
@@ -42,8 +42,8 @@ export function renderRebalance(frame: RebalanceFrame): string[] {
       colors.red(`  ✘ ${schema} ${from} → ${to}: ${reason.split("\n")[0]}`),
     );
   const left = Math.max(0, Math.min(LAST_EVENTS, room - running.length - failures.length));
-  const last =
-    left === 0 ? [] : progress.events.slice(-left).map(({ text }) => colors.dim(`  ${text.split("\n")[0]}`));
+  const ended = progress.events.filter(({ begins }) => !begins);
+  const last = left === 0 ? [] : ended.slice(-left).map(({ text }) => colors.dim(`  ${text.split("\n")[0]}`));
   return [...head, ...running, ...failures, ...last, ...tail];
 }
 
@@ -57,13 +57,18 @@ function bar({ percent }: RebalanceProgress): string {
   return `${"█".repeat(full)}${"░".repeat(BAR - full)} ${Math.floor(percent)}%`;
 }
 
-/** The rest takes as long as what is done has taken, by its share of the work. */
-function timeLeft({ startedAt, percent }: RebalanceProgress, running: boolean): string {
+/** The rest takes as long as what is done has taken, by its share of the work; pauses do not count. */
+function timeLeft(progress: RebalanceProgress, running: boolean): string {
+  const { startedAt, percent, pausedSince, pausedMs } = progress;
   const elapsed = Date.now() - startedAt;
-  const left =
-    percent > 0 && running ? `, about ${duration((elapsed * (100 - percent)) / percent)} left` : "";
+  const estimate = running && percent > 0 && pausedSince === null;
+  const left = estimate ? `, about ${duration(((elapsed - pausedMs) * (100 - percent)) / percent)} left` : "";
   return `${duration(elapsed)}${left}`;
 }
+
+/** True while there are moves that could be kept from starting. */
+export const mayPause = ({ phase, total, done, failed, running }: RebalanceProgress): boolean =>
+  phase === "running" && done + failed + running.length < total;
 
 function moveLines(
   { tick, colors, aborting }: RebalanceFrame,
@@ -99,7 +104,12 @@ function moveLines(
   return [...lines.slice(0, room - 1), colors.dim(`  … and ${lines.length - room + 1} more`)];
 }
 
-function keysOf({ moves }: RebalanceFrame): string[] {
+function keysOf({ moves }: RebalanceFrame, progress: RebalanceProgress): string[] {
+  if (progress.phase === "paused") return ["Shift+S starts the other moves"];
+  return [...goOnKeys(moves), ...(mayPause(progress) ? ["Shift+P pauses"] : [])];
+}
+
+function goOnKeys(moves: readonly Snapshot[]): string[] {
   const paused = moves.filter(({ progress }) => progress?.phase === "paused").length;
   if (paused > 0)
     return [`Shift+S confirms ${paused === 1 ? "the move that pauses" : `the ${paused} moves that pause`}`];

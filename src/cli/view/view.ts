@@ -23,6 +23,8 @@ export interface View {
   draw(frame: Frame): string[];
   /** The signal that Shift+S sends at the moment, if any. */
   goOn(): SteeringSignal | null;
+  /** The signal that Shift+P sends at the moment, if any. */
+  pause(): SteeringSignal | null;
   /** Ends what it keeps open. */
   close(): void;
 }
