@@ -66,9 +66,9 @@ describe("a rebalance that is steered", () => {
   });
 
   it("stays paused when it continues as new, and can be aborted then", async () => {
-    await withMockedSteps(place, { analyze: staying(801) }, async () => {
-      const handle = await start(inputOf([801, ...range(802, 830)], { parallelism: 2, maxEvents: 60 }));
-      await stays(801);
+    await withMockedSteps(place, { analyze: staying(830) }, async () => {
+      const handle = await start(inputOf(range(801, 830), { parallelism: 2, maxEvents: 60 }));
+      await stays(830);
       await handle.signal(pauseSignal);
       const current = client.workflow.getHandle(REBALANCE_WORKFLOW_ID);
       const before = await waitFor(
@@ -79,7 +79,7 @@ describe("a rebalance that is steered", () => {
         { what: "the pause" },
       );
       for (let i = 0; i < 15; i++) await current.signal(skipLagSignal);
-      await client.workflow.getHandle(moveWorkflowId("sh0801")).signal(abortSignal);
+      await client.workflow.getHandle(moveWorkflowId("sh0830")).signal(abortSignal);
       const progress = await waitFor(
         async () => {
           const { runId, historyLength } = await current.describe();

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+
+import type { RebalanceResult } from "../../src/operations/rebalance-result.ts";
+import { startPostgres } from "../../src/sandbox/index.ts";
+import { run } from "../cli/support.ts";
+import { expectNoLeftovers } from "../support/index.ts";
+import { countsOf, createCluster, createShards } from "./cluster.ts";
+
+/** Room for sixty moves at a time on each server. */
+const WIDE = {
+  max_connections: "600",
+  max_replication_slots: "100",
+  max_wal_senders: "100",
+  max_logical_replication_workers: "100",
+  max_worker_processes: "130",
+};
+
+it("sixty moves at a time between two servers all come to their end, to and fro", async () => {
+  const servers = await Promise.all(
+    ["a", "b"].map((name) => startPostgres({ version: 17, name: `wide-${name}`, settings: WIDE })),
+  );
+  const cluster = await createCluster(servers, 4);
+  await createShards(cluster.databases[0]!, 1, 30);
+  await createShards(cluster.databases[1]!, 31, 60);
+  const leaving = cluster.names.slice(0, 2).join(",");
+  const args = [
+    "rebalance",
+    "--yes",
+    "--parallelism=60",
+    `--decommission=${leaving}`,
+    "--weight-sql=SELECT 1",
+  ];
+  const began = Date.now();
+  const { stdout, stderr } = await run([...args, "--json"], cluster);
+  console.log(`60 moves at a time took ${Math.round((Date.now() - began) / 1000)} s`);
+  // What node-postgres says to who waits for a session of a pool for too long.
+  assert.doesNotMatch(stderr, /timeout exceeded/);
+  const { moves, failed } = JSON.parse(stdout) as RebalanceResult;
+  assert.deepEqual([moves.length, failed], [60, []]);
+  assert.deepEqual(await countsOf(cluster), [0, 0, 30, 30]);
+  await expectNoLeftovers(...cluster.databases);
+});
