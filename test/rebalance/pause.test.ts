@@ -78,7 +78,7 @@ describe("a rebalance that is steered", () => {
         },
         { what: "the pause" },
       );
-      for (let i = 0; i < 15; i++) await current.signal(skipLagSignal);
+      while ((await current.describe()).historyLength <= 60) await current.signal(skipLagSignal);
       await client.workflow.getHandle(moveWorkflowId("sh0830")).signal(abortSignal);
       const progress = await waitFor(
         async () => {
