@@ -27,7 +27,8 @@ export interface ShardSequence {
   readonly columns: readonly FedColumn[];
 }
 
-interface Row extends Omit<ShardSequence, "numbers" | "width"> {
+interface Row extends Omit<ShardSequence, "numbers" | "width" | "columns"> {
+  oid: string;
   increment: string;
   min: string;
   max: string;
@@ -35,48 +36,66 @@ interface Row extends Omit<ShardSequence, "numbers" | "width"> {
   bytes: number;
 }
 
-/** Reads the sequences of some schemas, in order. */
+/**
+ * Reads the sequences of some schemas, in order. Their columns are read for all of them at once: where the statistics of
+ * the catalogs are old (after pg_restore or pg_upgrade), a look for each of thousands of sequences took minutes.
+ */
 export async function readSequences(
   client: ClientBase,
   schemas: readonly string[],
 ): Promise<ShardSequence[]> {
   const { rows } = await client.query<Row>(SEQUENCES_SQL, [schemas]);
-  return rows.map(({ increment, min, max, start, bytes, ...row }) => ({
-    ...row,
-    numbers: { increment: BigInt(increment), min: BigInt(min), max: BigInt(max), start: BigInt(start) },
-    width: Math.min(bytes, ...row.columns.map(({ width }) => width ?? bytes)),
-  }));
+  const fed = await client.query<FedColumn & { sequence: string }>(FED_SQL, [rows.map(({ oid }) => oid)]);
+  const columnsOf = new Map<string, FedColumn[]>(rows.map(({ oid }) => [oid, []]));
+  for (const { sequence, ...column } of fed.rows) columnsOf.get(sequence)!.push(column);
+  return rows.map(({ oid, increment, min, max, start, bytes, ...row }) => {
+    const columns = columnsOf.get(oid)!;
+    const numbers = {
+      increment: BigInt(increment),
+      min: BigInt(min),
+      max: BigInt(max),
+      start: BigInt(start),
+    };
+    return {
+      ...row,
+      columns,
+      numbers,
+      width: Math.min(bytes, ...columns.map(({ width }) => width ?? bytes)),
+    };
+  });
 }
 
-/** Columns are found by ownership (serial, identity) and by defaults that name the sequence. */
 const SEQUENCES_SQL = `
-  SELECT n.nspname AS schema, c.relname AS name, pg_get_userbyid(c.relowner) AS owner, s.seqcycle AS cycle,
-    s.seqincrement AS increment, s.seqmin AS min, s.seqmax AS max, s.seqstart AS start, y.typlen AS bytes,
-    COALESCE((
-      SELECT json_agg(json_build_object('table', t.relname, 'column', a.attname,
-        'width', CASE WHEN b.typname = 'numeric' THEN NULL ELSE b.typlen END,
-        'indexed', EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indkey[0] = a.attnum AND i.indisvalid
-          AND i.indpred IS NULL)) ORDER BY t.relname, a.attname)
-      FROM (
-        SELECT refobjid AS relation, refobjsubid AS number FROM pg_depend
-        WHERE classid = 'pg_class'::regclass AND objid = c.oid AND refclassid = 'pg_class'::regclass
-          AND deptype IN ('a', 'i') AND refobjsubid > 0
-        UNION
-        SELECT d.adrelid, d.adnum FROM pg_depend x JOIN pg_attrdef d ON d.oid = x.objid
-        WHERE x.classid = 'pg_attrdef'::regclass AND x.refclassid = 'pg_class'::regclass AND x.refobjid = c.oid
-      ) AS fed
-      JOIN pg_class t ON t.oid = fed.relation AND t.relnamespace = c.relnamespace
-      JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = fed.number
-      JOIN pg_type own ON own.oid = a.atttypid
-      JOIN pg_type b ON b.oid = COALESCE(NULLIF(own.typbasetype, 0), own.oid)
-      WHERE b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
-    ), '[]') AS columns
+  SELECT c.oid::text, n.nspname AS schema, c.relname AS name, pg_get_userbyid(c.relowner) AS owner, s.seqcycle AS cycle,
+    s.seqincrement AS increment, s.seqmin AS min, s.seqmax AS max, s.seqstart AS start, y.typlen AS bytes
   FROM pg_namespace n
   JOIN pg_class c ON c.relnamespace = n.oid
   JOIN pg_sequence s ON s.seqrelid = c.oid
   JOIN pg_type y ON y.oid = s.seqtypid
   WHERE n.nspname = ANY ($1::text[])
   ORDER BY n.nspname, c.relname`;
+
+/** Columns are found by ownership (serial, identity) and by defaults that name the sequence. */
+const FED_SQL = `
+  SELECT fed.sequence::text, t.relname AS table, a.attname AS column,
+    CASE WHEN b.typname = 'numeric' THEN NULL ELSE b.typlen END AS width,
+    EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indkey[0] = a.attnum AND i.indisvalid
+      AND i.indpred IS NULL) AS indexed
+  FROM (
+    SELECT objid AS sequence, refobjid AS relation, refobjsubid AS number FROM pg_depend
+    WHERE classid = 'pg_class'::regclass AND objid = ANY ($1::oid[]) AND refclassid = 'pg_class'::regclass
+      AND deptype IN ('a', 'i') AND refobjsubid > 0
+    UNION
+    SELECT x.refobjid, d.adrelid, d.adnum FROM pg_depend x JOIN pg_attrdef d ON d.oid = x.objid
+    WHERE x.classid = 'pg_attrdef'::regclass AND x.refclassid = 'pg_class'::regclass AND x.refobjid = ANY ($1::oid[])
+  ) AS fed
+  JOIN pg_class c ON c.oid = fed.sequence
+  JOIN pg_class t ON t.oid = fed.relation AND t.relnamespace = c.relnamespace
+  JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = fed.number
+  JOIN pg_type own ON own.oid = a.atttypid
+  JOIN pg_type b ON b.oid = COALESCE(NULLIF(own.typbasetype, 0), own.oid)
+  WHERE b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
+  ORDER BY t.relname, a.attname`;
 
 /** Where a sequence is. */
 export interface SequenceState {
