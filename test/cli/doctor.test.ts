@@ -13,6 +13,8 @@ describe("doctor", () => {
   before(async () => {
     islands = await createIslands([1, 2]);
     await run(["sequences", "assign", "--mode=interleave"], islands);
+    // Made before, by sequences that started alike.
+    await islands.a.rows("DELETE FROM sh0002.users");
     unfit = await startPostgres({ settings: { wal_level: "replica", max_replication_slots: "1" } });
     await unfit.withClient(async (client) => {
       await client.query("CREATE ROLE plain LOGIN PASSWORD 'plain-secret'");
