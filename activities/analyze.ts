@@ -1,3 +1,4 @@
+import type pg from "pg";
 import type { ClientBase } from "pg";
 
 import { qualified } from "../src/postgres/quote.ts";
@@ -23,13 +24,16 @@ export async function analyze(step: Step): Promise<StepReport> {
   const lanes = Math.max(1, Math.min(MAX_LANES, Math.ceil(queue.length / BATCH), queue.length));
 
   await step.watched(step.to, progress, async (onBackend) => {
-    await step.session(step.to, { pgOptions: step.deps.pgOptions }, async (client) => {
+    // In a session of its own: functions of the operator's run in it.
+    const refreshing = { pgOptions: step.deps.pgOptions, reuse: false };
+    const refresh = async (client: pg.Client): Promise<void> => {
       onBackend(client);
       for (const view of views) {
         step.throwIfCancelled();
         await client.query(`REFRESH MATERIALIZED VIEW ${qualified(step.schema, view)}`);
       }
-    });
+    };
+    if (views.length > 0) await step.session(step.to, refreshing, refresh);
     const lane = (): Promise<void> =>
       step.session(step.to, { settings: { synchronous_commit: "off" } }, async (client) => {
         onBackend(client);

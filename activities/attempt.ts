@@ -99,6 +99,11 @@ export class Attempt {
     this.#context.heartbeat(progress);
   }
 
+  /** The name that the sessions bear which `watched` may be told of. */
+  protected get sessionName(): string {
+    return "";
+  }
+
   /** Reads from an island something that takes seconds where a shard has thousands of tables. */
   async reading<T>(island: IslandName, read: () => Promise<T>): Promise<T> {
     return this.watched(
@@ -121,7 +126,11 @@ export class Attempt {
     const finished = new AbortController();
     const lookOnce = async (client: ClientBase): Promise<void> => {
       if (this.signal.aborted)
-        await client.query("SELECT pg_cancel_backend(pid) FROM unnest($1::int[]) pid", [[...backends]]);
+        // Those that still are this step's: one given back may be at work for another move.
+        await client.query(
+          "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = ANY ($1) AND application_name = $2",
+          [[...backends], this.sessionName],
+        );
       else this.beat(await look(client));
     };
     const over = once(finished.signal, "abort");

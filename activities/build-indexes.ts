@@ -40,15 +40,11 @@ export async function buildIndexes(step: Step): Promise<StepReport> {
     .filter((statement) => isIndex(statement) && relations.has(relationKey(statement.relation)))
     .sort((a, b) => (size.get(b.relation ?? "") ?? 0) - (size.get(a.relation ?? "") ?? 0));
   const missing = indexes.filter((statement) => !relations.has(keyOf(statement)));
-  await buildInLanes(step, missing, size);
+  if (missing.length > 0) await buildInLanes(step, missing, size);
 
   const rest = postData.filter((statement) => !indexes.includes(statement));
-  await runRest(
-    step,
-    preData,
-    rest,
-    tables.filter((table) => table.kind === "p").map((table) => table.name),
-  );
+  const partitioned = tables.filter((table) => table.kind === "p").map((table) => table.name);
+  if (rest.length > 0) await runRest(step, preData, rest, partitioned);
   await flushDestination(step);
   return {
     text: `built ${missing.length} indexes and keys, and ${rest.length} further objects`,

@@ -21,18 +21,12 @@ export async function cleanUp(step: Step, input: CleanUpInput): Promise<StepRepo
   const report = await dropReplication(step);
   const failures: string[] = [];
   if (step.input.kind === "move" && input.leftover) {
-    const sides = [
-      () => deactivate(step, input),
-      () => refreshViews(step, step.from),
-      () => refreshViews(step, step.to),
-    ];
-    for (const side of sides) {
-      try {
-        failures.push(...(await side()));
-      } catch (error) {
-        if (isRetryable(error)) throw error;
-        failures.push(messageOf(error));
-      }
+    const deactivated = await Promise.allSettled([deactivate(step, input)]);
+    const views = await Promise.allSettled([refreshViews(step, step.from), refreshViews(step, step.to)]);
+    for (const part of [...deactivated, ...views]) {
+      if (part.status === "fulfilled") failures.push(...part.value);
+      else if (isRetryable(part.reason)) throw part.reason;
+      else failures.push(messageOf(part.reason));
     }
   }
   await releaseShard(step);
@@ -57,7 +51,7 @@ async function deactivate(step: Step, input: CleanUpInput): Promise<string[]> {
     }
   };
   const look = alive(() => `deactivate-sql${done}`);
-  await step.watched(step.from, look, () => step.session(step.from, {}, run));
+  await step.watched(step.from, look, () => step.session(step.from, { reuse: false }, run));
   return [];
 }
 

@@ -69,7 +69,7 @@ export class Step extends Attempt {
     options: SessionOptions,
     use: (client: pg.Client) => Promise<T>,
   ): Promise<T> {
-    return this.deps.islands.withSession(island, { ...options, applicationName: this.names.slot }, use);
+    return this.deps.islands.withSession(island, this.#named(options), use);
   }
 
   /** Opens a session on the source and one on the destination at once. */
@@ -78,14 +78,29 @@ export class Step extends Attempt {
     destination: SessionOptions,
     use: (source: pg.Client, destination: pg.Client) => Promise<T>,
   ): Promise<T> {
-    const applicationName = this.names.slot;
+    return this.sessions([source], [destination], ([first], [second]) => use(first!, second!));
+  }
+
+  /** Opens any number of sessions on both sides at once. */
+  async sessions<T>(
+    source: readonly SessionOptions[],
+    destination: readonly SessionOptions[],
+    use: (source: pg.Client[], destination: pg.Client[]) => Promise<T>,
+  ): Promise<T> {
+    const on = (island: IslandName, options: readonly SessionOptions[]): [IslandName, SessionOptions][] =>
+      options.map((one) => [island, this.#named(one)]);
     return this.deps.islands.withSessions(
-      [
-        [this.from, { ...source, applicationName }],
-        [this.to, { ...destination, applicationName }],
-      ],
-      ([first, second]) => use(first!, second!),
+      [...on(this.from, source), ...on(this.to, destination)],
+      (clients) => use(clients.slice(0, source.length), clients.slice(source.length)),
     );
+  }
+
+  #named(options: SessionOptions): SessionOptions {
+    return { reuse: true, ...options, applicationName: this.sessionName };
+  }
+
+  protected override get sessionName(): string {
+    return this.names.slot;
   }
 
   /** Ends what an earlier attempt of this workflow, or the run of the given name, left running on an island. */

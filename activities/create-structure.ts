@@ -44,21 +44,17 @@ export async function createStructure(step: Step): Promise<StructureReport> {
   // Before the first look at the structure, so that no migration changes it from here on.
   await leaseShard(step);
   const fingerprint = await step.onSource((client) => schemaFingerprint(client, schema));
-  const dump = await structureOf(step, fingerprint);
-  const after = await step.onSource((client) => schemaFingerprint(client, schema));
-  if (after !== fingerprint) throw new SchemaChangedError(schema, step.from, true);
-
-  const keys = step.input.plan.copyMethod === "tablesync" ? keyStatements(dump.postData) : [];
-  const preData = await inWordsOf(step.input.plan.destination.serverMajor, dump.preData);
-  const statements = [...preData.filter((statement) => !isSchemaItself(statement)), ...keys];
   const identities = step.input.plan.identityOverrides.flatMap(({ table, was }) =>
     was === "i" ? [] : [restoreIdentitySql(qualified(schema, table), was)],
   );
   await step.session(step.to, {}, async (client) => {
-    await step.ensureCurrent();
-    await dropEarlierRuns(step);
-    await makeRoom(step, client);
-    await createSchema(client, step, dump.preData);
+    const room = async (): Promise<void> => {
+      await step.ensureCurrent();
+      await dropEarlierRuns(step);
+      await makeRoom(step, client);
+    };
+    const { preData, statements } = await bothOrNone(read(step, fingerprint), room());
+    await createSchema(client, step, preData);
     await runInBatches(
       client,
       statements.filter((statement) => !grants(statement)),
@@ -76,6 +72,27 @@ export async function createStructure(step: Step): Promise<StructureReport> {
     fingerprint,
     replicasBehind: await replicasBehind(step),
   };
+}
+
+/** The statements that make the structure, and of them those of the section before the rows. */
+async function read(
+  step: Step,
+  fingerprint: string,
+): Promise<{ preData: readonly Statement[]; statements: Statement[] }> {
+  const { preData, postData } = await structureOf(step, fingerprint);
+  const after = await step.onSource((client) => schemaFingerprint(client, step.schema));
+  if (after !== fingerprint) throw new SchemaChangedError(step.schema, step.from, true);
+  const { copyMethod, destination } = step.input.plan;
+  const keys = copyMethod === "tablesync" ? keyStatements(postData) : [];
+  const worded = await inWordsOf(destination.serverMajor, preData);
+  return { preData, statements: [...worded.filter((one) => !isSchemaItself(one)), ...keys] };
+}
+
+/** Waits for both; answers the first, or throws what went wrong when neither is at work any more. */
+async function bothOrNone<T>(first: Promise<T>, second: Promise<unknown>): Promise<T> {
+  await Promise.allSettled([first, second]);
+  await second;
+  return first;
 }
 
 /** The dump of the source's schema: made once a run, kept on the worker's disk. */

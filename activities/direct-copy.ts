@@ -47,13 +47,12 @@ export async function copyDirectly(step: Step): Promise<Copied> {
   const keys = keyStatements((await structureOf(step)).postData);
   const counters: Counters = { bytes: 0, tuples: 0 };
   const rate = new Rate();
-  await step.session(step.from, { replication: true }, async (walsender) => {
-    await step.session(step.from, {}, async (client) => {
-      await step.ensureCurrent();
-      await dropSlots(client, step.names.slot, null);
-    });
-    await step.onDestination((client) => ensureOwnCopy(step, client));
-    const snapshot = await exportSnapshot(step, walsender);
+  await step.sessions([{ replication: true }, {}], [], async ([walsender, client]) => {
+    await Promise.all([
+      step.ensureCurrent().then(() => dropSlots(client!, step.names.slot, null)),
+      step.onDestination((own) => ensureOwnCopy(step, own)),
+    ]);
+    const snapshot = await exportSnapshot(step, walsender!);
     await step.watched(
       step.to,
       () => Promise.resolve(rate.progress(counters, step)),

@@ -31,7 +31,7 @@ export async function finishCopy(step: Step): Promise<SwitchReport> {
   const rehearsal = step.input.kind === "move";
   let leftover: string | null = null;
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
-  const reading = { settings: { ...TEXT_FORMAT, synchronous_commit: "local" } };
+  const reading = { settings: { ...TEXT_FORMAT, synchronous_commit: "local" }, reuse: false };
   await step.bothSides(reading, { settings: TEXT_FORMAT }, async (source, destination) => {
     await Promise.all([step.ensureCurrent(), ensureDurable(destination)]);
     const { comment } = await readSchema(destination, step.schema);

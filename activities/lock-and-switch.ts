@@ -1,7 +1,10 @@
+import type pg from "pg";
+
 import { findCopyName } from "../src/postgres/copy-names.ts";
 import { schemaFingerprint } from "../src/postgres/fingerprint.ts";
 import { backoffMs } from "../src/postgres/locks.ts";
-import type { SwitchInput, SwitchReport } from "../workflows/contract.ts";
+import { readSchema } from "../src/postgres/tables.ts";
+import type { IslandName, SwitchInput, SwitchReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { SchemaChangedError } from "./create-structure.ts";
 import { attemptSwitch, LOCK_SESSION, type SwitchPlan } from "./switch/attempt.ts";
@@ -74,53 +77,72 @@ async function withPlan<T>(
   input: SwitchInput,
   use: (plan: SwitchPlan) => Promise<T>,
 ): Promise<T> {
-  const locking = { settings: LOCK_SESSION };
+  const locking = { settings: LOCK_SESSION, reuse: false };
   const observing = { settings: { synchronous_commit: "local" } };
-  return step.bothSides(locking, locking, (source, destination) =>
-    step.bothSides(observing, observing, async (sourceObserver, destinationObserver) => {
-      const current = step.ensureCurrent();
-      // Awaited below; when something else fails first, this must not count as unhandled.
-      current.catch(() => undefined);
-      const { workflowId, runId, schema } = step;
-      const facts = await step.reading(step.from, () => readFacts(source, schema));
-      const leftover = await findCopyName(source, schema, "old", step.scheduledAt);
-      const sourceLib = await libSchemaOf(source, step.from);
-      const destinationLib = await libSchemaOf(destination, step.to);
-      const epoch = [
-        await epochOf(source, sourceLib, schema),
-        await epochOf(destination, destinationLib, schema),
-      ].reduce((a, b) => (a > b ? a : b));
-      await Promise.all([ensureDurable(source), ensureDurable(destination)]);
-      // Plans the statements of the locked part once, so that the lock does not wait for a planner.
-      await step.reading(step.from, async () => {
-        await schemaFingerprint(source, schema);
-        await readSequenceValues(source, schema, facts.sequences);
-      });
-      if ((await current).cancelled) await step.awaitCancellation();
-      const entry = { schema, shard: input.move.shard, workflowId, runId, epoch: String(epoch + 1n) };
-      const { maxWriteBlockMs } = input.move;
-      await rehearse(source, destination, {
-        sourceLib,
-        destinationLib,
-        entry,
-        peer: step.to,
-        maxMs: maxWriteBlockMs,
-      });
-      return use({
-        step,
-        facts,
-        source,
-        sourceObserver,
-        destination,
-        destinationObserver,
-        sourceLib,
-        destinationLib,
-        entry,
-        leftover: leftover.free,
-        maxWriteBlockMs,
-      });
-    }),
-  );
+  const sides = [locking, observing];
+  return step.sessions(sides, sides, async ([source, sourceObserver], [destination, destinationObserver]) => {
+    const { workflowId, runId, schema } = step;
+    const [{ cancelled }, departure, arrival] = await Promise.all([
+      step.ensureCurrent(),
+      readSource(step, source!, sourceObserver!),
+      readDestination(step, destination!),
+    ]);
+    if (cancelled) await step.awaitCancellation();
+    const epoch = departure.epoch > arrival.epoch ? departure.epoch : arrival.epoch;
+    const plan: SwitchPlan = {
+      step,
+      facts: departure.facts,
+      source: source!,
+      sourceObserver: sourceObserver!,
+      destination: destination!,
+      destinationObserver: destinationObserver!,
+      sourceLib: departure.lib,
+      destinationLib: arrival.lib,
+      entry: { schema, shard: input.move.shard, workflowId, runId, epoch: String(epoch + 1n) },
+      leftover: departure.leftover,
+      maxWriteBlockMs: input.move.maxWriteBlockMs,
+    };
+    await rehearse(plan);
+    return use(plan);
+  });
+}
+
+/**
+ * Reads in the observing session, which may know the catalogs already; in the one that will hold the lock, runs the
+ * statements of the locked part once, so that the lock does not wait for a planner.
+ */
+async function readSource(step: Step, source: pg.Client, observer: pg.Client) {
+  const { schema, from } = step;
+  const read = async () => ({
+    facts: await readFacts(observer, schema),
+    leftover: (await findCopyName(observer, schema, "old", step.scheduledAt)).free,
+    ...(await bookOf(step, observer, from)),
+  });
+  const warm = async (): Promise<void> => {
+    await schemaFingerprint(source, schema);
+    await readSchema(source, schema);
+    await ensureDurable(source);
+  };
+  return step.reading(from, async () => {
+    const [known] = await Promise.all([read(), warm()]);
+    await readSequenceValues(source, schema, known.facts.sequences);
+    return known;
+  });
+}
+
+async function readDestination(step: Step, destination: pg.Client) {
+  const book = await bookOf(step, destination, step.to);
+  await ensureDurable(destination);
+  return book;
+}
+
+async function bookOf(
+  step: Step,
+  client: pg.Client,
+  island: IslandName,
+): Promise<{ lib: string; epoch: bigint }> {
+  const lib = await libSchemaOf(client, island);
+  return { lib, epoch: await epochOf(client, lib, step.schema) };
 }
 
 /** Brings the destination close before the lock: what is left under it is a matter of milliseconds. */

@@ -61,8 +61,9 @@ export type AttemptResult =
  *
  *   1. lock tables and sequences      source        all or nothing, within 100 ms
  *   2. read position and sequences    source        nothing changed since the structure was copied
+ *      meanwhile: begin               destination   open transaction: recorded
  *   3. wait until applied             destination
- *   4. complete the destination       destination   open transaction: recorded, triggers, active
+ *   4. complete the destination       destination   all tables in step; triggers, comment, active
  *   5. set sequences                  destination   committed at once: durable before 7
  *   6. leave                          source        inactive, recorded, fenced, renamed
  *   7. commit                         source        the point of no return
@@ -84,7 +85,10 @@ export async function attemptSwitch(plan: SwitchPlan): Promise<AttemptResult> {
   const deadline = Date.now() + plan.maxWriteBlockMs;
   let leaving = false;
   try {
-    const [position, values] = await at(step, "read", () => readUnderLock(plan));
+    const [[position, values]] = await Promise.all([
+      at(step, "read", () => readUnderLock(plan)),
+      at(step, "begin destination", () => beginDestination(plan)),
+    ]);
     if (!(await at(step, "wait", () => waitUnderLock(plan, position, deadline))))
       return await notYet(`the subscription to catch up: not within ${plan.maxWriteBlockMs} ms`);
     await at(step, "complete destination", () => completeDestination(plan));
@@ -180,12 +184,17 @@ async function waitUnderLock(plan: SwitchPlan, position: string, deadline: numbe
   });
 }
 
-/** Opens the destination's transaction and does everything in it but the commit. */
+/** Opens the destination's transaction; what does not depend on the source is done while that is being read. */
+async function beginDestination({ step, destination, ...plan }: SwitchPlan): Promise<void> {
+  const { destinationLib: lib, entry, maxWriteBlockMs } = plan;
+  const [begin, ...arrival] = beginArrival(lib, entry, step.from);
+  const limit = `SET LOCAL statement_timeout = ${maxWriteBlockMs}`;
+  await destination.query([begin, limit, ...arrival].join(";\n"));
+}
+
+/** Does everything in the destination's transaction but the commit. */
 async function completeDestination(plan: SwitchPlan): Promise<void> {
   const { step, facts, destination, destinationLib: lib, entry } = plan;
-  const [begin, ...arrival] = beginArrival(lib, entry, step.from);
-  const limit = `SET LOCAL statement_timeout = ${plan.maxWriteBlockMs}`;
-  await destination.query([begin, limit, ...arrival].join(";\n"));
   await ensureReplicated(step, facts, destination);
   await copyLocked(step, facts, plan.source, destination, step.schema);
   await destination.query([...completeSchema(step.schema, facts), activate(lib, entry)].join(";\n"));

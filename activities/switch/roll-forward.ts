@@ -33,7 +33,7 @@ export async function rollForward(step: Step, shard: number, left: Left): Promis
   try {
     await step.bothSides(
       { settings: TEXT_FORMAT },
-      { settings: LOCK_SESSION },
+      { settings: LOCK_SESSION, reuse: false },
       async (source, destination) => {
         await Promise.all([step.ensureCurrent(), ensureDurable(destination)]);
         await arrive(step, shard, left, source, destination);

@@ -1,6 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { ident, literal, qualified } from "../../src/postgres/quote.ts";
+import type { SwitchPlan } from "./attempt.ts";
 import type { SwitchFacts } from "./facts.ts";
 
 /** What both sides write into the book of switches. */
@@ -47,21 +48,24 @@ export const activate = (lib: string, { shard }: BookEntry): string =>
  * Does on both sides what the switch will do with the book and the list of active shards, and takes it back: the
  * first call of a function in a session loads and plans it, which took 6-8 ms under the lock.
  */
-export async function rehearse(
-  source: ClientBase,
-  destination: ClientBase,
-  plan: { sourceLib: string; destinationLib: string; entry: BookEntry; peer: string; maxMs: number },
-): Promise<void> {
-  const { sourceLib, destinationLib, entry, peer, maxMs } = plan;
-  const limit = `SET LOCAL statement_timeout = ${maxMs}`;
-  const [begin, ...arrival] = beginArrival(destinationLib, entry, peer);
+export async function rehearse({
+  step: { to },
+  source,
+  destination,
+  sourceLib,
+  destinationLib,
+  entry,
+  maxWriteBlockMs,
+}: SwitchPlan): Promise<void> {
+  const limit = `SET LOCAL statement_timeout = ${maxWriteBlockMs}`;
+  const [begin, ...arrival] = beginArrival(destinationLib, entry, to);
   const unmark = `COMMENT ON SCHEMA ${ident(entry.schema)} IS NULL`;
   const arrive = [begin, limit, ...arrival, unmark, activate(destinationLib, entry), "ROLLBACK"];
   const depart = [
     "BEGIN",
     limit,
     deactivate(sourceLib, entry),
-    bookRow(sourceLib, entry, "source", peer, null, null),
+    bookRow(sourceLib, entry, "source", to, null, null),
     "ROLLBACK",
   ];
   await Promise.all([destination.query(arrive.join(";\n")), source.query(depart.join(";\n"))]);

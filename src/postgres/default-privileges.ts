@@ -6,6 +6,8 @@ import type { ClientBase } from "pg";
  * called between the statements of a dump that create and those that grant, since what was granted goes as well.
  */
 export async function undoDefaultPrivileges(client: ClientBase, schema: string): Promise<void> {
+  const { rowCount: some } = await client.query("SELECT FROM pg_default_acl LIMIT 1");
+  if (!some) return;
   const { rows } = await client.query<{ sql: string }>(UNDO_SQL, [schema]);
   if (rows.length > 0) await client.query(rows.map(({ sql }) => sql).join(";\n"));
 }
@@ -46,5 +48,4 @@ const UNDO_SQL = `
   CROSS JOIN LATERAL (
     SELECT CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS who
   ) w
-  WHERE EXISTS (SELECT FROM pg_default_acl)
   ORDER BY kind, name, granted`;

@@ -24,7 +24,27 @@ export interface SessionOptions {
   applicationName?: string;
   /** Opens a replication connection (walsender protocol with SQL). */
   replication?: boolean;
+  /**
+   * May be a session that earlier work has left, with its settings and its name put right. A new one costs both
+   * sides some 10 ms of processor time, and more at its first queries, since it knows no catalog yet. Not for work
+   * that keeps state of its own in the session, such as prepared statements.
+   */
+  reuse?: boolean;
 }
+
+/** The query under way is rejected with the same error; this listener only keeps the process alive. */
+const ignore = (): void => undefined;
+
+/** A session for one piece of work. */
+interface Lent {
+  client: pg.Client;
+  giveBack(failed: boolean): Promise<void>;
+}
+
+const SET =
+  "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS wanted(name, value)";
+/** Takes away what work has left in a session. */
+const CLEAR = "RESET ALL; RESET SESSION AUTHORIZATION; DISCARD TEMP; SELECT pg_advisory_unlock_all()";
 
 /** The name of an island is not in the settings of this process; another worker may know it, or be started. */
 export class UnknownIslandError extends ShardferryError {
@@ -64,6 +84,7 @@ export class Islands {
   readonly #dsns: ReadonlyMap<IslandName, Dsn>;
   readonly #lent: Pools;
   readonly #looking: Pools;
+  readonly #reused: Pools;
 
   /** @param most sessions of each kind at a time to an island. */
   constructor(dsns: readonly Dsn[], most = { pooled: POOLED, looking: LOOKING }) {
@@ -71,6 +92,8 @@ export class Islands {
     const config = (name: IslandName): pg.ClientConfig => this.#config(name, {});
     this.#lent = new Pools(config, most.pooled);
     this.#looking = new Pools(config, most.looking);
+    // Without a limit, since work that holds one may need another to go on.
+    this.#reused = new Pools(config, Infinity);
   }
 
   /** The names of all islands. */
@@ -147,24 +170,71 @@ export class Islands {
     wanted: readonly (readonly [IslandName, SessionOptions])[],
     use: (clients: pg.Client[]) => Promise<T>,
   ): Promise<T> {
-    const clients = wanted.map(([name, options]) => new pg.Client(this.#config(name, options)));
-    // The query under way is rejected with the same error; this listener only keeps the process alive.
-    for (const client of clients) client.on("error", () => undefined);
+    const opened = await Promise.allSettled(wanted.map(([name, options]) => this.#take(name, options)));
+    const lent = opened.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    let failed = true;
     try {
-      await Promise.all(
-        clients.map((client, i) =>
-          client.connect().catch((error: Error) => Promise.reject(onIsland(wanted[i]![0], error))),
-        ),
-      );
-      return await use(clients);
+      const refused = opened.find((one) => one.status === "rejected");
+      if (refused) throw refused.reason;
+      const result = await use(lent.map(({ client }) => client));
+      failed = false;
+      return result;
     } finally {
-      await Promise.all(clients.map((client) => client.end()));
+      await Promise.all(lent.map((one) => one.giveBack(failed)));
     }
+  }
+
+  async #take(name: IslandName, options: SessionOptions): Promise<Lent> {
+    try {
+      const reused = options.reuse && !options.replication && !options.pgOptions;
+      return await (reused ? this.#reuse(name, options) : this.#open(name, options));
+    } catch (error) {
+      throw onIsland(name, error as Error);
+    }
+  }
+
+  async #open(name: IslandName, options: SessionOptions): Promise<Lent> {
+    const client = new pg.Client(this.#config(name, options));
+    client.on("error", ignore);
+    try {
+      await client.connect();
+    } catch (error) {
+      await client.end();
+      throw error;
+    }
+    return { client, giveBack: () => client.end() };
+  }
+
+  async #reuse(name: IslandName, { applicationName, settings = {} }: SessionOptions): Promise<Lent> {
+    const client = await this.#reused.connect(name);
+    client.on("error", ignore);
+    const wanted = Object.entries({
+      ...(applicationName && { application_name: applicationName }),
+      ...settings,
+    });
+    const run = async (sql: string, values: string[][] = []): Promise<void> => {
+      await client.query(sql, values);
+    };
+    const giveBack = async (failed: boolean): Promise<void> => {
+      const unfit = failed || (await run(CLEAR).catch((error: Error) => error)) instanceof Error;
+      if (unfit) await client.end().catch(ignore);
+      client.off("error", ignore);
+      client.release(unfit);
+    };
+    try {
+      const names = wanted.map(([key]) => key);
+      const values = wanted.map(([, value]) => value);
+      await run(SET, [names, values]);
+    } catch (error) {
+      await giveBack(true);
+      throw error;
+    }
+    return { client: client as unknown as pg.Client, giveBack };
   }
 
   /** Closes all pooled sessions. */
   async close(): Promise<void> {
-    await Promise.all([this.#lent.close(), this.#looking.close()]);
+    await Promise.all([this.#lent.close(), this.#looking.close(), this.#reused.close()]);
   }
 
   #config(name: IslandName, options: SessionOptions): pg.ClientConfig {

@@ -131,8 +131,9 @@ const OWN_SUBSCRIPTION = `
 export async function disableSubscription(client: ClientBase, name: string): Promise<string | null> {
   const { rows } = await client.query<{ syncSlots: string }>(OWN_SUBSCRIPTION, [name]);
   if (!rows[0]) return null;
-  await client.query(`ALTER SUBSCRIPTION ${ident(name)} DISABLE`);
-  await client.query(`ALTER SUBSCRIPTION ${ident(name)} SET (slot_name = NONE)`);
+  await client.query(
+    `ALTER SUBSCRIPTION ${ident(name)} DISABLE; ALTER SUBSCRIPTION ${ident(name)} SET (slot_name = NONE)`,
+  );
   return rows[0].syncSlots;
 }
 
@@ -224,23 +225,26 @@ export async function dropSlots(
       [name, pattern],
     );
     if (rows.length === 0) return;
+    let inUse = false;
     for (const { slot, pid } of rows) {
       if (pid !== null) await client.query("SELECT pg_terminate_backend($1)", [pid]);
-      else await dropIdleSlot(client, slot);
+      inUse = pid !== null || !(await dropIdleSlot(client, slot)) || inUse;
     }
     if (Date.now() > deadline)
       throw new Error(`replication slots stay in use: ${rows.map((row) => row.slot).join(", ")}`);
-    await client.query("SELECT pg_sleep(0.02)");
+    if (inUse) await client.query("SELECT pg_sleep(0.005)");
   }
 }
 
-/** Drops a slot unless it is gone or somebody holds it again: the caller looks once more. */
-async function dropIdleSlot(client: ClientBase, slot: string): Promise<void> {
+/** Drops a slot; false when it is gone or somebody holds it again: the caller looks once more. */
+async function dropIdleSlot(client: ClientBase, slot: string): Promise<boolean> {
   try {
     await client.query("SELECT pg_drop_replication_slot($1)", [slot]);
+    return true;
   } catch (error) {
     const { code } = error as { code?: string };
     const goneOrInUse = code === "42704" || code === "55006";
     if (!goneOrInUse) throw error;
+    return false;
   }
 }

@@ -9,6 +9,7 @@ import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts
 export const STATEMENTS = [
   "lock",
   "read",
+  "begin destination",
   "wait",
   "complete destination",
   "set sequences",
