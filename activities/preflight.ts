@@ -94,7 +94,7 @@ export async function inspect(
     const fatal = await runChecks([different, schemas, versions], base, checked);
     // Without the schema, or on one and the same database, the other checks have nothing to look at.
     if (fatal.length > 0) return { problems: fatal, plan: null };
-    const problems = await runChecks(checksOf(base), base, checked);
+    const problems = await runAll(base, checked);
     if (problems.length > 0) return { problems, plan: null };
     return { problems, plan: await planOf(base, fromServer, toServer) };
   });
@@ -109,30 +109,46 @@ function asBeforeEarlierRuns(tables: Table[], overridden: readonly OverriddenTab
   });
 }
 
-function checksOf({ islands, request }: CheckContext): Check[] {
-  const conninfo = toConninfo(islands.dsn(request.from), { connect_timeout: "10" });
-  return [
-    activation,
-    encodings,
-    sourceCapacity,
-    destinationCapacity,
-    indexSessions,
-    preparedTransactions,
-    foreignReplication,
-    lockedCopies,
-    largeObjects,
-    moneyFormat,
-    crossSchemaLinks,
-    roles,
-    tablespaces,
-    hashPartitions,
-    outsideObjects,
-    olderServerUnderstands,
-    subscriberReachesPublisher(conninfo),
+/** These share two sessions, so they run one after the other. */
+const CHECKS: Check[] = [
+  activation,
+  encodings,
+  sourceCapacity,
+  destinationCapacity,
+  indexSessions,
+  preparedTransactions,
+  foreignReplication,
+  lockedCopies,
+  largeObjects,
+  moneyFormat,
+  crossSchemaLinks,
+  roles,
+  tablespaces,
+  hashPartitions,
+  outsideObjects,
+  olderServerUnderstands,
+];
+
+/**
+ * Runs the checks and, in a session of its own meanwhile, the one that waits for the two servers to connect. Four lanes
+ * of checks were no quicker, since each session has to learn the catalogs by itself.
+ */
+async function runAll(context: CheckContext, checked: () => void): Promise<string[]> {
+  const { islands, request } = context;
+  const connects = subscriberReachesPublisher(
+    toConninfo(islands.dsn(request.from), { connect_timeout: "10" }),
+  );
+  const both = [
+    runChecks(CHECKS, context, checked),
+    islands.withSession(request.to, { reuse: true }, (destination) =>
+      runChecks([connects], { ...context, destination }, checked),
+    ),
   ];
+  // Neither may be at work when this ends.
+  await Promise.allSettled(both);
+  return (await Promise.all(both)).flat();
 }
 
-/** One after the other: they share two sessions. */
 async function runChecks(
   checks: readonly Check[],
   context: CheckContext,

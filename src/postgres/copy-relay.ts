@@ -31,7 +31,7 @@ export type OnRows = (bytes: number, rows: number) => void;
 
 /**
  * Runs `COPY … TO STDOUT` in one session and `COPY … FROM STDIN` in another and carries the rows across;
- * answers how many. Unless it is an error of the source's, a failure ends both sessions: the source would go
+ * answers how many. Statements without results may stand before and after either, for one round trip. Unless it is an error of the source's, a failure ends both sessions: the source would go
  * on sending to the last row, and the destination would take the next statement for the rest of a row.
  */
 export async function relayCopy(
@@ -117,7 +117,7 @@ class CopyIn {
   handleCopyInResponse(): void {}
 
   handleCommandComplete({ text }: { text: string }): void {
-    this.#rows = Number(/^COPY (\d+)/.exec(text)?.[1] ?? 0);
+    this.#rows = Number(/^COPY (\d+)/.exec(text)?.[1] ?? this.#rows);
   }
 
   handleReadyForQuery(): void {
