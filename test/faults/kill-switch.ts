@@ -27,7 +27,7 @@ const ACTIVE_MS = 10_000;
 
 /** Defines the tests of workers that are killed at the given points. */
 export function testKills(points: readonly string[]): void {
-  describe("a worker killed with SIGKILL in the switch", { concurrency: 2, timeout: 600_000 }, () => {
+  describe("a worker killed with SIGKILL in the switch", { concurrency: 3, timeout: 600_000 }, () => {
     for (const point of points) {
       it(`${point}: writers go on, the next worker finishes, and nothing is lost`, async () => {
         const world = await createWorld();
