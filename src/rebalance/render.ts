@@ -64,7 +64,11 @@ export function renderLayout(plan: Plan, options: RenderOptions): string {
   ];
   const room = width - [counts, was, becomes].reduce((sum, cells) => sum + cells[0]!.length, 5 * GAP.length);
   const widest = Math.max(SHORTEST_NAME, room - 2 * GOOD_BAR);
-  const names = alignLeft(["", ...plan.before.map(({ island }, i) => label(island, plan.roles[i]!, widest))]);
+  const islands = shortened(
+    plan.before.map(({ island }) => island),
+    widest,
+  );
+  const names = alignLeft(["", ...islands.map((island, i) => label(island, plan.roles[i]!, widest))]);
   const bar = Math.max(SHORTEST_BAR, Math.floor((room - names[0]!.length) / 2));
 
   const heading = [names[0], counts[0], "now".padEnd(bar), was[0], "then".padEnd(bar)].join("  ").trimEnd();
@@ -130,6 +134,14 @@ export function renderTotals(
 
 function weightOf({ shards }: Layout[number]): number {
   return shards.reduce((sum, { weight }) => sum + weight, 0);
+}
+
+/** The names without the database that all of them have, where one is too long with it: the port tells more. */
+function shortened(islands: readonly string[], widest: number): readonly string[] {
+  const database = /\/[^/]*$/.exec(islands[0] ?? "")?.[0];
+  const common = database !== undefined && islands.every((island) => island.endsWith(database));
+  const long = islands.some((island) => island.length > widest);
+  return common && long ? islands.map((island) => island.slice(0, -database.length)) : islands;
 }
 
 /**

@@ -51,6 +51,14 @@ describe("renderPlan", () => {
     assert.match(text, /sh0000 stays on a/);
   });
 
+  it("tells islands apart that differ in the port only", () => {
+    const island = (port: number): string => `127.0.0.1:${port}/postgres`;
+    const layout = layoutOf({ [island(40001)]: [40 * GB, 30 * GB], [island(40002)]: [] });
+    const lines = renderLayout(planRebalance(layout), { width: 80 }).split("\n");
+    assert.match(lines[1]!, /^127\.0\.0\.1:40001 /);
+    assert.match(lines[2]!, /^127\.0\.0\.1:40002 /);
+  });
+
   it("keeps within the width of the terminal", () => {
     const layout = randomLayout(randomNumbers(4), 6, 200).map(({ island, shards }) => ({
       island: `${island}.databases.example.com:5432/application`,
