@@ -8,7 +8,7 @@ import { createWorld, resultOf, waitingFor } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
 
 /** Milliseconds that others may have to wait behind our request for a lock. */
-const OTHERS_MS = 3000;
+const OTHERS_MS = 1000;
 
 describe("a move whose lock is held by others", { concurrency: 4, timeout: 600_000 }, () => {
   for (const [what, sql, blockMs] of [

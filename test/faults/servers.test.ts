@@ -79,6 +79,7 @@ describe("a crash of PostgreSQL (stop -m immediate)", { concurrency: 3, timeout:
     const slots = "SELECT FROM pg_replication_slots WHERE database = current_database()";
     await waitFor(async () => (await world.a.rows(slots)).length === 0, {
       what: "the source's slot to be dropped",
+      timeout: 30_000,
     });
     assert.equal((await handle.describe()).status.name, "RUNNING");
     await servers.b.start();
