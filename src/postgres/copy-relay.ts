@@ -31,8 +31,9 @@ export type OnRows = (bytes: number, rows: number) => void;
 
 /**
  * Runs `COPY … TO STDOUT` in one session and `COPY … FROM STDIN` in another and carries the rows across;
- * answers how many. Statements without results may stand before and after either, for one round trip. Unless it is an error of the source's, a failure ends both sessions: the source would go
- * on sending to the last row, and the destination would take the next statement for the rest of a row.
+ * answers how many. Statements without results may stand before and after either, for one round trip; those after
+ * it run only when all rows have arrived. Unless it is an error of the source's, a failure ends both sessions: the
+ * source would go on sending to the last row, and the destination would take the next statement for the rest of a row.
  */
 export async function relayCopy(
   source: pg.Client,

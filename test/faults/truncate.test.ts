@@ -10,7 +10,7 @@ import { createShard, createWorld, resultOf } from "../support/world.ts";
 async function isRead(database: TestDatabase, observer: Client, table: string): Promise<boolean> {
   const { rowCount } = await observer.query(
     `SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-     WHERE l.relation = $1::regclass AND l.mode = 'AccessShareLock' AND a.query LIKE 'COPY %' AND a.datname = $2`,
+     WHERE l.relation = $1::regclass AND l.mode = 'AccessShareLock' AND a.query LIKE '%COPY % TO STDOUT%' AND a.datname = $2`,
     [table, database.name],
   );
   return rowCount! > 0;
