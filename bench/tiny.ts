@@ -55,8 +55,9 @@ export async function tiny(stage: Stage, say: (line: string) => void): Promise<S
     for (const [step, ms] of move.steps) steps.set(step, [...(steps.get(step) ?? []), ms]);
   }
   const help = await timed(() => command(stage, ["move", "--help"]));
+  const alone = peakMemory(stage.worker.pid);
   const empty = await moveEmpty(stage);
-  const memory = peakMemory(stage.worker.pid);
+  const together = peakMemory(stage.worker.pid);
   const size = await sql(
     stage.a,
     `SELECT sum(pg_total_relation_size(oid))::int AS bytes FROM pg_class
@@ -83,7 +84,7 @@ export async function tiny(stage: Stage, say: (line: string) => void): Promise<S
       ],
       notes: [
         `Steps of the workflow: ${[...steps].map(([step, ms]) => `${step} ${millis(median(ms))}`).join(", ")}. ` +
-          `Peak memory of the worker: ${memory === null ? "not known" : megabytes(memory)}.`,
+          `Peak memory of the worker: ${memory(alone)} one by one, ${memory(together)} with ${AT_A_TIME} at a time.`,
       ],
     },
   ];
@@ -102,6 +103,8 @@ async function command(stage: Stage, args: readonly string[]): Promise<void> {
   run.child.stderr!.on("data", (chunk: Buffer) => (errors += chunk.toString()));
   if ((await run.ended()) !== 0) throw new Error(`shardferry ${args.join(" ")} failed: ${errors}`);
 }
+
+const memory = (bytes: number | null): string => (bytes === null ? "not known" : megabytes(bytes));
 
 async function timed(run: () => Promise<unknown>): Promise<number> {
   const started = performance.now();

@@ -8,6 +8,7 @@ import { readApplied } from "../../src/migrations/check.ts";
 import { MigrationFailedError, MigrationLockedError } from "../../src/migrations/failure.ts";
 import { sessionName } from "../../src/migrations/names.ts";
 import { type MigrationStatement, parseMigration } from "../../src/migrations/parse.ts";
+import { plural } from "../../src/plural.ts";
 import { backoffMs, blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
 import { ident, qualified } from "../../src/postgres/quote.ts";
 import { isRetryable } from "../../src/temporal/failures.ts";
@@ -50,7 +51,7 @@ export async function changeEachShard(attempt: Attempt, input: ChangeInput): Pro
   if (work.failure) throw work.failure();
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
   if (failed) throw failed.reason;
-  return { text: `changed ${total} shards on ${islands.length} islands, one at a time` };
+  return { text: `changed ${plural(total, "shard")} on ${plural(islands.length, "island")}, one at a time` };
 }
 
 async function changeIsland(work: Work, { island, schemas }: IslandShards): Promise<void> {

@@ -12,6 +12,7 @@ import {
   sessionName,
   transactionKey,
 } from "../../src/migrations/names.ts";
+import { plural } from "../../src/plural.ts";
 import { literal } from "../../src/postgres/quote.ts";
 import type { IslandName, StepReport } from "../../workflows/contract.ts";
 import type {
@@ -94,7 +95,7 @@ export async function rollBackEverywhere(
     });
     attempt.beat({ note: `rolled back on ${island}` });
   });
-  return { text: `rolled back on ${islands.length} islands` };
+  return { text: `rolled back on ${plural(islands.length, "island")}` };
 }
 
 /**

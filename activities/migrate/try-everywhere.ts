@@ -6,6 +6,7 @@ import type { ClientBase } from "pg";
 import { requireSqlApi } from "../../src/layout/api.ts";
 import { gidOf, transactionKey } from "../../src/migrations/names.ts";
 import type { MigrationStatement } from "../../src/migrations/parse.ts";
+import { plural } from "../../src/plural.ts";
 import { blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
 import { literal, qualified } from "../../src/postgres/quote.ts";
 import type { IslandName } from "../../workflows/contract.ts";
@@ -208,7 +209,10 @@ async function rollBack(
 }
 
 const countOf = ({ islands }: ChangeInput): string =>
-  `${islands.reduce((sum, { schemas }) => sum + schemas.length, 0)} shards on ${islands.length} islands`;
+  `${plural(
+    islands.reduce((sum, { schemas }) => sum + schemas.length, 0),
+    "shard",
+  )} on ${plural(islands.length, "island")}`;
 
 /** For the story: the whole text stands in the input already. */
 const shortened = (sql: string): string => (sql.length > 200 ? `${sql.slice(0, 200)}…` : sql);

@@ -22,7 +22,9 @@ export async function runWorkflow<T>(
     if (!watch) return null;
     const outcome = await follow(ui, session!, watch, logName(watch.workflowId));
     const result = resultOf(outcome, watch.workflowId);
-    ui.result(result, () => summary(result));
+    // A program has to be able to tell the result of long ago from that of now.
+    const ended = watch.endedAt && { endedAt: watch.endedAt.toISOString() };
+    ui.result({ ...result, ...ended }, () => summary(result));
     return result;
   } finally {
     await session?.close();

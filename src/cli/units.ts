@@ -1,3 +1,5 @@
+export { plural } from "../plural.ts";
+
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
 /** `12.3 MB`: three digits, in powers of 1024 as PostgreSQL counts. */
@@ -28,10 +30,6 @@ export function age(milliseconds: number): string {
   if (minutes < 120) return `${Math.floor(minutes)} min`;
   return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 60 / 24)} d`;
 }
-
-/** `1 shard`, `1,234 shards`. */
-export const plural = (number: number, word: string): string =>
-  `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 
 /** A weight with its unit; bytes are shown in a readable multiple. */
 export const weight = (value: number, unit: string): string =>

@@ -1,6 +1,7 @@
 /**
  * A plan as text: bars of each island's weight now and then, the moves, the totals. Readable without colour.
  */
+import { plural } from "../plural.ts";
 import type { IslandRole, Layout, Plan, PlannedMove } from "./types.ts";
 
 /** How an island stands to the mean, for those who colour it. */
@@ -202,8 +203,4 @@ function wrap(words: readonly string[], width: number, indent: string): string {
 
 function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

@@ -61,6 +61,8 @@ describe("move, with the embedded Temporal server", () => {
       assert.match(stdout, /Z lock and switch: switched: "sh0001" is active on/);
       assert.match(stdout, /Moved sh0001 from|"leftover": "sh0001old_/);
     }
+    const again = JSON.parse((await run(moveArgs(1, "--json"), islands)).stdout) as { endedAt: string };
+    assert.ok(Date.parse(again.endedAt) < Date.now());
     const other = await run(moveArgs(1, "--validate-fks"), islands);
     assert.equal(other.status, 1);
     assert.match(other.stderr, /Shard 1 \(sh0001\) is already active on/);
