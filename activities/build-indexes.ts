@@ -125,7 +125,10 @@ async function buildSession(step: Step, use: (client: pg.Client) => Promise<void
   await step.session(
     step.to,
     { pgOptions: step.deps.pgOptions, settings: { synchronous_commit: "off" } },
-    use,
+    async (client) => {
+      await step.ensureCurrent();
+      await use(client);
+    },
   );
 }
 

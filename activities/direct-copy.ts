@@ -125,6 +125,8 @@ async function copyInLanes(
       { settings: { ...TEXT_FORMAT, synchronous_commit: "off" }, pgOptions: step.deps.pgOptions },
       async (source, destination) => {
         onBackend(destination);
+        // An attempt that slept in between would copy once more what its successor has copied.
+        await step.ensureCurrent();
         for (let table = queue.shift(); table; table = queue.shift()) {
           step.throwIfCancelled();
           const { name } = table;

@@ -31,6 +31,7 @@ export async function finishCopy(step: Step): Promise<SwitchReport> {
   const rehearsal = step.input.kind === "move";
   let leftover: string | null = null;
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
+  // In a session of its own: the values of the sequences are read by a prepared statement with another text a schema.
   const reading = { settings: { ...TEXT_FORMAT, synchronous_commit: "local" }, reuse: false };
   await step.bothSides(reading, { settings: TEXT_FORMAT }, async (source, destination) => {
     await Promise.all([step.ensureCurrent(), ensureDurable(destination)]);

@@ -18,9 +18,12 @@ import { effortOf } from "./schedule.ts";
 const MAX_EVENTS = 600;
 /** Events that the next run is given: the payload has room for what it needs more. */
 const EVENTS_HANDED_ON = 100;
-/** Characters of one reason, of all reasons together, and of an event: ten thousand failures must fit into 2 MB. */
+/**
+ * Characters (of up to three bytes) of one reason, of all reasons together, and of an event: ten thousand failures
+ * must fit into 2 MB.
+ */
 const MAX_REASON = 1000;
-const MAX_REASONS = 250_000;
+const MAX_REASONS = 80_000;
 const MAX_EVENT = 300;
 const MAX_FAILURES = 100;
 

@@ -27,8 +27,16 @@ export async function createViews(client: ClientBase, lib: string): Promise<void
   );
 }
 
-/** Brings debug views over several islands up to date after the commit; answers what failed for good. */
-export async function refreshViews(attempt: Attempt, islands: readonly IslandName[]): Promise<string[]> {
+/**
+ * Brings debug views over several islands up to date after the commit; answers what failed for good.
+ *
+ * @param mayTryAgain throws what may pass, so that there is another attempt.
+ */
+export async function refreshViews(
+  attempt: Attempt,
+  islands: readonly IslandName[],
+  mayTryAgain: boolean,
+): Promise<string[]> {
   const failures = await Promise.all(
     islands.map(async (island) => {
       try {
@@ -36,7 +44,7 @@ export async function refreshViews(attempt: Attempt, islands: readonly IslandNam
         return warnings.map((warning) => `debug views of ${island}: ${warning}`);
       } catch (error) {
         attempt.throwIfCancelled();
-        if (isRetryable(error) && attempt.number === 1) throw error;
+        if (isRetryable(error) && mayTryAgain) throw error;
         return [`debug views of ${island}: ${messageOf(error)}`];
       }
     }),

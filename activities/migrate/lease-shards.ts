@@ -151,10 +151,11 @@ export async function releaseShards(
   const failed = outcomes.flatMap((outcome, i) =>
     outcome.status === "rejected" ? [{ island: islands[i]!, error: outcome.reason as unknown }] : [],
   );
+  const patient = attempt.triedMs < RELEASE_PATIENCE_MS;
   const passing = failed.find(({ error }) => !(error instanceof UnknownIslandError));
-  if (passing && attempt.triedMs < RELEASE_PATIENCE_MS) throw passing.error;
+  if (passing && patient) throw passing.error;
   const failures = failed.map(({ island, error }) => `leases on ${island}: ${messageOf(error)}`);
   const there = islands.filter((_island, i) => outcomes[i]!.status === "fulfilled");
-  if (refresh) failures.push(...(await refreshViews(attempt, there)));
+  if (refresh) failures.push(...(await refreshViews(attempt, there, patient)));
   return { text: ["moves may begin again", ...failures.map((failure) => `FAILED: ${failure}`)].join("; ") };
 }

@@ -71,7 +71,7 @@ function failureOf(error: unknown, { migration, round }: ChangeInput, attempt: A
   if (!(error instanceof StatementError)) return error;
   const { code } = error.cause as { code?: string };
   // Class 53, lack of resources, is retried elsewhere; here it is too many locks or prepared transactions.
-  const inTime = Date.now() < attempt.scheduledAt.getTime() + 1000 * migration.deadlineSec;
+  const inTime = attempt.triedMs < 1000 * migration.deadlineSec;
   if (isRetryable(error.cause) && !code?.startsWith("53") && inTime) return error.cause;
   const outcome =
     round === 0

@@ -175,11 +175,11 @@ async function readUnderLock(plan: SwitchPlan): Promise<[string, SequenceValue[]
   return [await flushed, await readSequenceValues(source, step.schema, facts.sequences)];
 }
 
-/** Waits with a sign of life to the source, whose idle timeout is short, and to Temporal. */
+/** Waits with a sign of life to both open transactions, whose idle timeouts are short, and to Temporal. */
 async function waitUnderLock(plan: SwitchPlan, position: string, deadline: number): Promise<boolean> {
-  const { step, source, destinationObserver } = plan;
+  const { step, source, destination, destinationObserver } = plan;
   return waitUntilApplied(destinationObserver, step.names.subscription, position, deadline, async () => {
-    await source.query("SELECT");
+    await Promise.all([source.query("SELECT"), destination.query("SELECT")]);
     step.beat({ note: "writers are blocked: the destination applies their last changes" });
   });
 }

@@ -1,6 +1,7 @@
 import type { ConnectedIsland } from "../postgres/discover.ts";
 import { ident, qualified } from "../postgres/quote.ts";
 import { colliding, groupBy, reachOf } from "../sequences/collisions.ts";
+import { highest } from "../sequences/own-values.ts";
 import type { ShardSequence } from "../sequences/read.ts";
 import type { Finding } from "./doctor.ts";
 import { activeSequences, type ShardSequences } from "./sequences.ts";
@@ -71,15 +72,20 @@ async function idsInCommon(placed: readonly Placed[]): Promise<string | null> {
   return null;
 }
 
+/** Ids of one shard are too large for the column of another where a change of its type has come half way. */
+const fits = (id: string, width: number | null): boolean =>
+  width === null || (/^-?\d+$/.test(id) && BigInt(id) <= highest(width) && BigInt(id) >= -highest(width));
+
 async function idInCommon(table: string, column: string, places: readonly Placed[]): Promise<string | null> {
   const seen = new Map<string, string>();
   let lookedInto = 0;
   for (const { shard, sequence } of places) {
+    const width = sequence.columns.find((one) => one.table === table && one.column === column)?.width ?? null;
     const [from, id] = [qualified(sequence.schema, table), ident(column)];
     const { rows } = await shard.island.client.query<{ known: boolean; id: string }>(
       `(SELECT true AS known, ${id}::text AS id FROM ${from} WHERE ${id} = ANY ($1) LIMIT 1)
        UNION ALL (SELECT false, ${id}::text FROM ${from} WHERE ${id} IS NOT NULL ORDER BY ${id} LIMIT ${SAMPLE})`,
-      [[...seen.keys()]],
+      [[...seen.keys()].filter((value) => fits(value, width))],
     );
     const common = rows.find(({ known }) => known)?.id;
     if (common !== undefined)

@@ -72,7 +72,10 @@ export async function relayCopy(
   return rows;
 }
 
-/** `COPY … FROM STDIN`, in the shape in which node-postgres runs queries. */
+/**
+ * `COPY … FROM STDIN`, in the shape in which node-postgres runs queries. On a connection that is dead already it is
+ * never submitted, and only told of the error.
+ */
 class CopyIn {
   readonly ended: Promise<number>;
   #wire: Wire | undefined;
@@ -107,12 +110,12 @@ class CopyIn {
   }
 
   fail(reason: string): void {
-    if (this.#wire!.stream.writable) this.#wire!.sendCopyFail(reason);
+    if (this.#wire?.stream.writable) this.#wire.sendCopyFail(reason);
   }
 
   /** Ends the session. */
   abandon(): void {
-    this.#wire!.stream.destroy();
+    this.#wire?.stream.destroy();
   }
 
   handleCopyInResponse(): void {}
@@ -168,12 +171,12 @@ class CopyOut {
 
   /** True until the last row has been read. */
   get isReading(): boolean {
-    return this.#stream!.listeners("data").includes(this.#onData);
+    return this.#stream?.listeners("data").includes(this.#onData) ?? false;
   }
 
   /** Ends the session. */
   abandon(): void {
-    this.#stream!.destroy();
+    this.#stream?.destroy();
   }
 
   /** Finds the runs of rows in a chunk and hands them on. */

@@ -67,6 +67,9 @@ const POOLED = 100;
 /** Sessions for looks, which take milliseconds. */
 const LOOKING = 10;
 
+/** After so many uses a session is replaced: its caches of the catalogs grow with each shard that it has seen. */
+const MAX_USES = 500;
+
 const failedOn = new WeakMap<Error, IslandName>();
 
 /** Remembers on which island an error arose: node-postgres does not say. */
@@ -267,7 +270,7 @@ class Pools {
   async connect(name: IslandName): Promise<pg.PoolClient> {
     let pool = this.#pools.get(name);
     if (!pool) {
-      pool = new pg.Pool({ ...this.#config(name), max: this.#most, idleTimeoutMillis: 10_000 });
+      pool = new pg.Pool({ ...this.#config(name), max: this.#most, idleTimeoutMillis: 10_000, maxUses: MAX_USES });
       // An idle session that dies is replaced at the next use.
       pool.on("error", () => undefined);
       this.#pools.set(name, pool);

@@ -198,14 +198,22 @@ export async function dropPublication(
   runLocked: RunLocked = (sql) => withLockRetry(client, sql, { pause: delay, beat: () => undefined }, null),
 ): Promise<void> {
   const overridden = (await overriddenTables(client, name)).filter(({ publication }) => publication === name);
+  const drop = `DROP PUBLICATION IF EXISTS ${ident(name)}`;
+  if (overridden.length === 0) return void (await client.query(drop));
+  // One at a time: each of two that end at once would leave it to the other to restore. A session in which something
+  // fails is closed, and its lock with it.
+  await runLocked(`SELECT pg_advisory_lock(${ENDING})`);
   for (const table of overridden) {
     const { own, others } = await publishersOf(client, table);
     if (own) await runLocked(`ALTER PUBLICATION ${ident(name)} DROP TABLE ONLY ${table.name}`);
     // Where somebody else publishes it, the table without key must keep it: else its updates fail.
     if (!others) await runLocked(restoreUnlessNeededSql(table));
   }
-  await client.query(`DROP PUBLICATION IF EXISTS ${ident(name)}`);
+  await client.query(`${drop}; SELECT pg_advisory_unlock(${ENDING})`);
 }
+
+/** Advisory lock of those who give replica identities back. */
+const ENDING = 5318008042;
 
 /**
  * Drops the slot of this name and those that match the LIKE pattern; the walsender that holds one is

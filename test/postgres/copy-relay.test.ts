@@ -137,3 +137,16 @@ test("a source waits for a slow destination instead of filling our memory", asyn
   await blocker.end();
   assert.equal(await copying, 40_000);
 });
+
+for (const [side, dead] of [
+  ["source", 0],
+  ["destination", 1],
+] as const) {
+  test(`a session on the ${side} that has ended before fails with the error of its connection`, async () => {
+    const both = await sessions("SELECT 1, 'x'");
+    const ended = new Promise((resolve) => both[dead].once("end", () => resolve(undefined)));
+    await both[dead].query("SELECT pg_terminate_backend(pg_backend_pid())").catch(() => undefined);
+    await ended;
+    await assert.rejects(relay(...both), /not queryable|Connection terminated|closed/);
+  });
+}
