@@ -125,7 +125,7 @@ async function copyInLanes(
       { settings: { ...TEXT_FORMAT, synchronous_commit: "off" }, pgOptions: step.deps.pgOptions },
       async (source, destination) => {
         onBackend(destination);
-        // An attempt that slept in between would copy once more what its successor has copied.
+        // A worker that was frozen until here would copy a second time what another has copied since.
         await step.ensureCurrent();
         for (let table = queue.shift(); table; table = queue.shift()) {
           step.throwIfCancelled();

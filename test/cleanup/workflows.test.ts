@@ -25,6 +25,16 @@ const isPaused = (handle: Handle): Promise<unknown> =>
     what: "the pause",
   });
 
+/** A move whose worker dies when the shard has left its source and has not arrived yet. */
+async function dieBetweenCommits() {
+  const world = await createWorld();
+  await createShard(world.a, 42, SHARD);
+  const worker = await world.startWorker({ fault: "after commit source" });
+  const handle = await world.startMove();
+  await worker.reached("after commit source");
+  return { world, worker, handle };
+}
+
 describe("cleanup after workflows", { concurrency: 2, timeout: 240_000 }, () => {
   it("leaves everything of a running move alone, and removes everything of a terminated one", async () => {
     const world = await createWorld();
@@ -96,12 +106,8 @@ describe("cleanup after workflows", { concurrency: 2, timeout: 240_000 }, () => 
   });
 
   it("never drops either side of a switch that was terminated between its two commits", async () => {
-    const world = await createWorld();
+    const { world, handle } = await dieBetweenCommits();
     const { a, b } = world;
-    await createShard(a, 42, SHARD);
-    const worker = await world.startWorker({ fault: "after commit source" });
-    const handle = await world.startMove();
-    await worker.reached("after commit source");
     await handle.terminate();
     assert.deepEqual(await activePlaces("sh0042", a, b), []);
     const { settings, session } = await openSession(world);
@@ -127,12 +133,8 @@ describe("cleanup after workflows", { concurrency: 2, timeout: 240_000 }, () => 
   });
 
   it("leaves both sides of a switch alone whose worker died between its two commits, and a worker finishes it", async () => {
-    const world = await createWorld();
+    const { world, worker, handle } = await dieBetweenCommits();
     const { a, b } = world;
-    await createShard(a, 42, SHARD);
-    const worker = await world.startWorker({ fault: "after commit source" });
-    const handle = await world.startMove();
-    await worker.reached("after commit source");
     await worker.gone();
     assert.deepEqual(await activePlaces("sh0042", a, b), []);
     const { settings, session } = await openSession(world);
