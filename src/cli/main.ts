@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 
 import { Command, CommanderError } from "commander";
 
 import { EXIT, UsageError } from "../errors.ts";
+import { packageFolder } from "../package-folder.ts";
 import { explainGone } from "../temporal/outcome.ts";
 import { type Invocation, withCommonOptions } from "./action.ts";
 import { ACTIONS, findAction } from "./actions.ts";
@@ -107,22 +107,7 @@ function invocation(action: string, command: Command, ui: Ui): Invocation {
 const messageOfCommander = (error: CommanderError): string =>
   `${error.message.replace(/^error: |\.$/g, "").replace(/^./, (first) => first.toUpperCase())}.`;
 
-/** Of the package, which is above src/ in a checkout and above dist/src/ in a build. */
 function version(): string {
-  for (
-    let folder = dirname(fileURLToPath(import.meta.url));
-    folder !== dirname(folder);
-    folder = dirname(folder)
-  ) {
-    try {
-      const { name, version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Record<
-        string,
-        string
-      >;
-      if (name === "shardferry") return version ?? "";
-    } catch {
-      // The next folder up.
-    }
-  }
-  return "unknown";
+  const text = readFileSync(join(packageFolder(), "package.json"), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
 }

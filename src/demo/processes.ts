@@ -2,8 +2,8 @@ import { type ChildProcess, spawn, type StdioOptions } from "node:child_process"
 import { once } from "node:events";
 import { rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 
+import { launcher } from "../package-folder.ts";
 import { makeServerFolder } from "../sandbox/folders.ts";
 
 /** Where commands work: never on what the caller's own settings name. */
@@ -90,12 +90,4 @@ function environment(place: Place, folder: string): NodeJS.ProcessEnv {
     // The user's own could add another server's keys to the address; one that is not there adds nothing.
     TEMPORAL_CONFIG_FILE: join(folder, "none.toml"),
   };
-}
-
-/** The executable: the one that runs, or that of the package. */
-function launcher(): string {
-  const running = process.argv[1] ?? "";
-  if (/shardferry$/.test(running)) return running;
-  const up = import.meta.url.endsWith(".ts") ? "../../" : "../../../";
-  return fileURLToPath(new URL(`${up}bin/shardferry`, import.meta.url));
 }

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
+
+import { packageFolder } from "../package-folder.ts";
 
 export interface SqlFile {
   /** Path inside the folder sql/. */
@@ -8,19 +9,9 @@ export interface SqlFile {
   sql: string;
 }
 
-/** Finds the folder sql/: beside src/ in a checkout, two levels above dist/src/ in a build. */
-async function sqlFolder(): Promise<string> {
-  const here = dirname(fileURLToPath(import.meta.url));
-  for (const candidate of [join(here, "../../sql"), join(here, "../../../sql")]) {
-    const found = await readFile(join(candidate, "pg-microsharding-up.sql")).catch(() => null);
-    if (found !== null) return candidate;
-  }
-  throw new Error(`The folder sql/ of this package is missing; looked for it from ${here}.`);
-}
-
 /** Reads a psql file of the SQL API with all that it includes by `\ir`, in the order in which psql would run it. */
 export async function readSqlFiles(name: string): Promise<SqlFile[]> {
-  const root = await sqlFolder();
+  const root = join(packageFolder(), "sql");
   return expand(root, join(root, name));
 }
 

@@ -2,10 +2,10 @@ import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 
 import type { IslandName } from "../../workflows/contract.ts";
 import type { Settings } from "../config/settings.ts";
+import { launcher } from "../package-folder.ts";
 import { type Dsn, toUrl } from "../postgres/dsn.ts";
 import { connectClient, existingTarget, resolveTarget, type Temporal } from "../temporal/connection.ts";
 import { embeddedWorkers, hasDatabase, isStopping, registerWorker } from "../temporal/state-folder.ts";
@@ -167,12 +167,4 @@ function knownByLasting(folder: string, islands: readonly IslandName[]): boolean
   return embeddedWorkers(folder).some(
     (worker) => worker.lasting && islands.every((island) => worker.islands.includes(island)),
   );
-}
-
-/** The executable: the one that runs, or that of the package when this is used as a library. */
-function launcher(): string {
-  const running = process.argv[1] ?? "";
-  return /shardferry$/.test(running)
-    ? running
-    : fileURLToPath(new URL("../../../bin/shardferry", import.meta.url));
 }

@@ -1,13 +1,12 @@
-import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 
 import { ShardferryError } from "../errors.ts";
 import { runtimeFolder } from "../runtime-folder.ts";
 import { findPgDump } from "./binaries.ts";
 import { type Dsn, libpqEnv } from "./dsn.ts";
+import { ProgramError, runProgram } from "./programs.ts";
 import { parseDump, type Statement } from "./statements.ts";
 
 /** The structure of a schema, in the two sections that lie before and after its rows. */
@@ -15,8 +14,6 @@ export interface SchemaDump {
   preData: Statement[];
   postData: Statement[];
 }
-
-const run = promisify(execFile);
 
 /**
  * Milliseconds that pg_dump waits for its locks before it is started anew: less than the second after which
@@ -41,11 +38,7 @@ export async function dumpSchema(
   try {
     const archive = join(folder, "schema.dump");
     // The password goes through the environment: arguments are visible to every user of the machine.
-    const options = {
-      env: libpqEnv(dsn, process.env),
-      maxBuffer: 1 << 30,
-      ...(signal ? { signal } : {}),
-    };
+    const options = { env: libpqEnv(dsn, process.env), ...(signal ? { signal } : {}) };
     const pattern = `"${schema.replaceAll('"', '""')}"`;
     const flags = [
       "--format=custom",
@@ -56,13 +49,16 @@ export async function dumpSchema(
       "--no-password",
       `--lock-wait-timeout=${LOCK_WAIT_MS}`,
     ];
-    await run(pgDump, [...flags, `--schema=${pattern}`, `--file=${archive}`], options);
-    const section = async (name: string): Promise<Statement[]> =>
-      parseDump((await run(pgRestore, [`--section=${name}`, "--file=-", archive], options)).stdout);
+    await runProgram(pgDump, [...flags, `--schema=${pattern}`, `--file=${archive}`], options);
+    const section = async (name: string): Promise<Statement[]> => {
+      const file = join(folder, name);
+      await runProgram(pgRestore, [`--section=${name}`, `--file=${file}`, archive], options);
+      return parseDump(await readFile(file, "utf8"));
+    };
     const [preData, postData] = await Promise.all([section("pre-data"), section("post-data")]);
     return { preData, postData };
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (signal?.aborted || !(error instanceof ProgramError)) throw error;
     throw new DumpError(dsn.name, schema, error);
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -73,15 +69,14 @@ export async function dumpSchema(
 class DumpError extends ShardferryError {
   override readonly retryable: boolean;
 
-  constructor(island: string, schema: string, cause: unknown) {
-    const { stderr, message } = cause as { stderr?: string; message: string };
-    super("dump_failed", `pg_dump of schema "${schema}" on ${island} failed: ${(stderr ?? message).trim()}`, {
+  constructor(island: string, schema: string, cause: ProgramError) {
+    super("dump_failed", `pg_dump of schema "${schema}" on ${island} failed: ${cause.message.trim()}`, {
       cause,
     });
     // The server restarts, or did so under pg_dump's hands; or a table was locked.
     this.retryable =
       /connection|terminat|shutting down|starting up|recovery mode|statement timeout|deadlock/i.test(
-        stderr ?? message,
+        cause.message,
       );
   }
 }
