@@ -1,15 +1,16 @@
 import { spawn } from "node:child_process";
 import type { Writable } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
 
 import type { IslandName } from "../../workflows/contract.ts";
 import type { Settings } from "../config/settings.ts";
 import type { ShardRange } from "../config/values.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import { activeShardsSql, apiCall, findSqlApi, requireSqlApi, type SqlApi } from "../layout/api.ts";
+import { readActiveLedger } from "../migrations/behind.ts";
 import type { ConnectedIsland } from "../postgres/discover.ts";
 import type { SequenceMode } from "../sequences/own-values.ts";
 import { onIslands } from "./islands.ts";
+import { awaitMigrations, notBehind } from "./new-shards.ts";
 import { type AssignedSequence, assignShards, sequencesOf } from "./sequences.ts";
 
 export interface AllocateRequest extends ShardRange {
@@ -36,7 +37,8 @@ export interface AllocateHooks {
 
 /**
  * Creates the missing shards of a range on the first island, inactive; runs the shell command that fills them; and
- * only when that succeeds activates them. It may be run again at any time.
+ * only when that succeeds activates them. It may be run again at any time. Shards that lack a migration which the active
+ * ones have got meanwhile are not activated.
  */
 export async function allocate(
   settings: Settings,
@@ -57,6 +59,7 @@ export async function allocate(
     return {
       island: island.name,
       schemas: await callRange(island, api, "microsharding_ensure_exist", first, last),
+      ledger: await readActiveLedger(islands),
     };
   });
   hooks.say(`${created.island}: created ${created.schemas.join(", ") || "nothing, all schemas exist"}`);
@@ -77,12 +80,18 @@ export async function allocate(
         `${created.island} is no primary any more; nothing was activated.`,
       );
     const api = await requireSqlApi(island.client, island.name);
-    await awaitMigrations(island, api, request, hooks);
+    const shards = { island, schemas: await namesOf(island, api, request), before: created.ledger };
+    if (activate) await notBehind(islands, shards, hooks, false);
+    else await awaitMigrations([island], shards.schemas, hooks);
     const sequences = request.sequences && (await assignRange(island, api, request, request.sequences));
     const activated = activate
       ? await callRange(island, api, "microsharding_ensure_active", first, last)
       : [];
-    if (activate) hooks.say(`${created.island}: active ${activated.join(", ")}`);
+    if (activate) {
+      hooks.say(`${created.island}: active ${activated.join(", ")}`);
+      // A migration that began just before has not seen them.
+      await notBehind(islands, shards, hooks, true);
+    }
     return { island: created.island, created: created.schemas, activated, ...(sequences && { sequences }) };
   });
 }
@@ -120,45 +129,26 @@ async function callRange(
   return rows.map(({ schema }) => schema);
 }
 
-const LOOK_EVERY_MS = 500;
-
-/** A shard that is being migrated is not activated before that has ended; a lease that is not renewed any more expires. */
-async function awaitMigrations(
-  { client, name }: ConnectedIsland,
+/** The schemas of the shards of a range, which need not exist. */
+async function namesOf(
+  { client }: ConnectedIsland,
   api: SqlApi,
   { first, last }: ShardRange,
-  { say }: AllocateHooks,
-): Promise<void> {
-  // Installations of an older tool have no leases.
-  const { rowCount } = await client.query("SELECT WHERE to_regclass($1) IS NOT NULL", [
-    apiCall(api, "microsharding_leases_"),
-  ]);
-  if (rowCount === 0) return;
-  for (let told = ""; ; await sleep(LOOK_EVERY_MS)) {
-    const { rows } = await client.query<{ holders: string | null }>(
-      `SELECT string_agg(DISTINCT workflow_id, ', ') AS holders FROM ${apiCall(api, "microsharding_leases_")}
-       WHERE kind = 'schema change' AND expires_at > clock_timestamp()
-         AND schema_name IN (SELECT ${apiCall(api, "microsharding_schema_name_(n)")} FROM generate_series($1::int, $2::int) n)`,
-      [first, last],
-    );
-    const { holders } = rows[0]!;
-    if (holders === null) return;
-    if (holders !== told) say(`${name}: waiting for ${holders} to end before shards are activated`);
-    told = holders;
-  }
+): Promise<string[]> {
+  const { rows } = await client.query<{ schema: string }>(
+    `SELECT ${apiCall(api, "microsharding_schema_name_(n)")} AS schema FROM generate_series($1::int, $2::int) n`,
+    [first, last],
+  );
+  return rows.map(({ schema }) => schema);
 }
 
 async function refuseActiveElsewhere(
   others: readonly ConnectedIsland[],
   island: ConnectedIsland,
   api: SqlApi,
-  { first, last }: ShardRange,
+  range: ShardRange,
 ): Promise<void> {
-  const { rows } = await island.client.query<{ schema: string }>(
-    `SELECT ${apiCall(api, "microsharding_schema_name_(n)")} AS schema FROM generate_series($1::int, $2::int) n`,
-    [first, last],
-  );
-  const schemas = rows.map(({ schema }) => schema);
+  const schemas = await namesOf(island, api, range);
   const found = await Promise.all(
     others.map(async ({ name, client }) => {
       const there = await findSqlApi(client);

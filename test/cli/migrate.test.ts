@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { before, describe, it } from "node:test";
 
 import type { MigrateResult } from "../../workflows/migration.ts";
+import { waitFor } from "../support/index.ts";
 import {
   activeShards,
   createIslands,
@@ -177,5 +178,79 @@ describe("migrate", { timeout: 300_000 }, () => {
     assert.equal((await allocating.ended()).status, 0);
     const active = await activeShards(islands.a);
     assert.ok(active.includes("sh0007") && active.includes("sh0008"));
+  });
+
+  const LATE = "ALTER TABLE IF EXISTS users ADD COLUMN IF NOT EXISTS late int";
+
+  /** Runs a migration of the active shards, as somebody else does while shards are allocated. */
+  const elsewhere = (name: string): string =>
+    `env -u SHARDFERRY_SHARDS "${LAUNCHER}" migrate --sql="${LATE}" --name=${name} --yes`;
+
+  it("of the active shards while allocate is at work keeps it from activating shards that lack it; the next run brings it", async () => {
+    const base = `"${LAUNCHER}" migrate --file="${join(stateFolder, "0004_all.sql")}" --yes`;
+    const args = (command: string): string[] => [
+      ...["allocate", "--shards=11-12", "--activate=yes", `--migrate-cmd=${command}`],
+    ];
+    const behind = await run(args(`${base} && ${elsewhere("late")}`), islands);
+    assert.equal(behind.status, 1, behind.stderr);
+    assert.match(
+      behind.stderr,
+      /while sh0011 to sh0012 were allocated, the active shards got the migration "late".*Nothing was activated: run the same allocate again/,
+    );
+    assert.ok(!(await activeShards(islands.a)).includes("sh0011"));
+    const mended = await run(
+      args(`${base} && "${LAUNCHER}" migrate --sql="${LATE}" --name=late --yes`),
+      islands,
+    );
+    assert.equal(mended.status, 0, mended.stderr);
+    assert.ok((await activeShards(islands.a)).includes("sh0012"));
+    assert.deepEqual(
+      await islands.a.rows(
+        "SELECT FROM information_schema.columns WHERE column_name = 'late' GROUP BY table_schema HAVING table_schema IN ('sh0011', 'sh0012')",
+      ),
+      [{}, {}],
+    );
+  });
+
+  it("that all active shards had long before is only told by allocate, whose command may bring it in another form", async () => {
+    const command = `"${LAUNCHER}" migrate --file="${join(stateFolder, "0004_all.sql")}" --yes`;
+    await run(["migrate", "--sql=SELECT 1", "--name=old", "--yes"], islands);
+    const done = await run(["allocate", "--shard=13", "--activate=yes", `--migrate-cmd=${command}`], islands);
+    assert.equal(done.status, 0, done.stderr);
+    assert.match(
+      done.stdout,
+      /all active shards have had the migrations .*"old", and not all of the new ones/,
+    );
+  });
+
+  it("that begins between allocate's last look and the activation is told afterwards", async () => {
+    const base = `"${LAUNCHER}" migrate --file="${join(stateFolder, "0004_all.sql")}" --yes`;
+    await islands.a.withClient(async (holder) => {
+      const allocating = start(
+        ["allocate", "--shard=14", "--activate=yes", `--migrate-cmd=${base}`],
+        islands,
+      );
+      await allocating.prints(/running /);
+      // The activation waits here; whoever only reads does not.
+      await holder.query("BEGIN; LOCK TABLE microsharding.microsharding_active_ IN SHARE MODE");
+      await waitFor(
+        async () =>
+          (
+            await islands.a.rows(
+              "SELECT FROM pg_locks WHERE relation = 'microsharding.microsharding_active_'::regclass AND NOT granted",
+            )
+          ).length === 1,
+        { what: "the activation", timeout: 60_000 },
+      );
+      const late = await run(["migrate", `--sql=${LATE}`, "--name=later", "--yes"], islands);
+      assert.equal(late.status, 0, late.stderr);
+      await holder.query("COMMIT");
+      const { status, stderr } = await allocating.ended();
+      assert.equal(status, 1);
+      assert.match(
+        stderr,
+        /the active shards got the migration "later".*They are active already: run the same/,
+      );
+    });
   });
 });

@@ -1,0 +1,130 @@
+import type { ClientBase } from "pg";
+
+import { migrateWorkflowId } from "../../workflows/contract.ts";
+import { activeShardsSql, apiCall, findSqlApi } from "../layout/api.ts";
+import type { ConnectedIsland } from "../postgres/discover.ts";
+import { qualified } from "../postgres/quote.ts";
+
+/** What the active shards of all islands have had, but for the global shard, which is apart. */
+export interface ActiveLedger {
+  shards: number;
+  /** By migration, the number of shards that have had it or a part of it. */
+  counts: ReadonlyMap<string, number>;
+  /** Workflows of migrations that were at work when the look began. */
+  running: readonly string[];
+}
+
+const LEDGER = "microsharding_migrations_";
+/** Each shard's table takes a lock until the end of the query. */
+const SHARDS_PER_QUERY = 500;
+
+/** Reads which migrations the active shards of all islands have had. */
+export async function readActiveLedger(islands: readonly ConnectedIsland[]): Promise<ActiveLedger> {
+  // First who is at work: one that ends between the looks is known by its lease, and what it wrote is seen, too.
+  const running = await migrationsAtWork(islands);
+  const counts = new Map<string, number>();
+  const shards = await Promise.all(
+    islands.map(async ({ client }) => {
+      const api = await findSqlApi(client);
+      if (!api) return 0;
+      const { rows } = await client.query<{ schema: string }>(
+        `SELECT nspname AS schema FROM (${activeShardsSql(api)}) shard`,
+      );
+      const schemas = rows.map(({ schema }) => schema).filter((schema) => api.shardNumber(schema) !== 0);
+      for (const [name, count] of await countMigrations(client, schemas))
+        counts.set(name, (counts.get(name) ?? 0) + count);
+      return schemas.length;
+    }),
+  );
+  return { shards: shards.reduce((sum, count) => sum + count, 0), counts, running };
+}
+
+/** The workflows that hold leases for a schema change, on any of the islands, of any shard or of those given. */
+export async function migrationsAtWork(
+  islands: readonly ConnectedIsland[],
+  schemas: readonly string[] | null = null,
+): Promise<string[]> {
+  const found = await Promise.all(
+    islands.map(async ({ client }) => {
+      const api = await findSqlApi(client);
+      const leases = api && apiCall(api, "microsharding_leases_");
+      // Installations of an older tool have no leases.
+      const { rows: there } = await client.query<{ leasing: boolean }>(
+        "SELECT to_regclass($1) IS NOT NULL AS leasing",
+        [leases],
+      );
+      if (!there[0]!.leasing) return [];
+      const { rows } = await client.query<{ holder: string }>(
+        `SELECT DISTINCT workflow_id AS holder FROM ${leases}
+         WHERE kind = 'schema change' AND expires_at > clock_timestamp()
+           AND ($1::text[] IS NULL OR schema_name = ANY ($1))`,
+        [schemas],
+      );
+      return rows.map(({ holder }) => holder);
+    }),
+  );
+  return [...new Set(found.flat())].sort();
+}
+
+/** For each migration, how many of some shards of a database have had it, or a part of it. */
+export async function countMigrations(
+  client: ClientBase,
+  schemas: readonly string[],
+): Promise<Map<string, number>> {
+  for (;;) {
+    try {
+      return await countOnce(client, schemas);
+    } catch (error) {
+      // A shard has moved away between the two queries.
+      if ((error as { code?: string }).code !== "42P01") throw error;
+    }
+  }
+}
+
+async function countOnce(client: ClientBase, schemas: readonly string[]): Promise<Map<string, number>> {
+  const { rows: having } = await client.query<{ schema: string }>(
+    `SELECT n.nspname AS schema FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relname = $1 AND c.relkind = 'r' AND n.nspname = ANY ($2)`,
+    [LEDGER, schemas],
+  );
+  const counts = new Map<string, number>();
+  for (let start = 0; start < having.length; start += SHARDS_PER_QUERY) {
+    const tables = having
+      .slice(start, start + SHARDS_PER_QUERY)
+      .map(({ schema }) => `SELECT name FROM ${qualified(schema, LEDGER)}`);
+    const { rows } = await client.query<{ name: string; count: number }>(
+      `SELECT name, count(*)::int AS count FROM (${tables.join(" UNION ALL ")}) had GROUP BY name`,
+    );
+    for (const { name, count } of rows) counts.set(name, (counts.get(name) ?? 0) + count);
+  }
+  return counts;
+}
+
+/** Migrations that some new shards lack. */
+export interface Behind {
+  /** The active shards have got them since the first look. */
+  late: string[];
+  /** All active shards have had them before. */
+  early: string[];
+}
+
+/**
+ * Compares new shards with the active ones.
+ * @param had how many of the new shards have had each migration
+ * @param before what the active shards had had when the new ones were created
+ */
+export function compareLedgers(
+  size: number,
+  had: ReadonlyMap<string, number>,
+  before: ActiveLedger,
+  now: ActiveLedger,
+): Behind {
+  const missing = [...now.counts.keys()].filter((name) => (had.get(name) ?? 0) < size).sort();
+  // One that had begun may have had only a part of the shards.
+  const known = (name: string): boolean =>
+    before.counts.has(name) && !before.running.includes(migrateWorkflowId(name));
+  return {
+    late: missing.filter((name) => !known(name)),
+    early: missing.filter((name) => known(name) && now.counts.get(name) === now.shards),
+  };
+}
