@@ -1,6 +1,6 @@
 import type { IslandName } from "../../workflows/contract.ts";
 import type { Settings } from "../config/settings.ts";
-import { messageOf, ShardferryError, UsageError } from "../errors.ts";
+import { messageOf, RefusedError, ShardferryError, UsageError } from "../errors.ts";
 import { apiCall, requireSqlApi, type SqlApi } from "../layout/api.ts";
 import { findShard } from "../layout/places.ts";
 import { readLayout, type ShardInfo } from "../layout/read.ts";
@@ -8,6 +8,7 @@ import { askShards, parseQuantity, show } from "../layout/weights.ts";
 import type { ConnectedIsland } from "../postgres/discover.ts";
 import { qualified } from "../postgres/quote.ts";
 import { onIslands } from "./islands.ts";
+import { problemsOf, refuseNameless } from "./tenant-problems.ts";
 
 /** Where a tenant is. */
 export interface Tenant {
@@ -54,12 +55,14 @@ async function findGlobal(islands: readonly ConnectedIsland[]): Promise<Global> 
 
 /**
  * Assigns tenants to shards: each to the lightest that is not pinned (weights as `list`), of equally light ones to that
- * with the fewest tenants. Known tenants stay where they are. With `shard` they are to be in that one.
+ * with the fewest tenants. Known tenants stay where they are. With `shard` they are to be in that one. Where one of them
+ * cannot be assigned, none is.
  */
 export async function assignTenants(
   settings: Settings,
   { tenants, shard, pin = false }: { tenants: readonly string[]; shard?: number | undefined; pin?: boolean },
 ): Promise<Tenant[]> {
+  refuseNameless(tenants);
   return onIslands(settings, async (islands) => {
     const global = await findGlobal(islands);
     const { islands: places } = await readLayout(islands, { weightSql: settings.weightSql });
@@ -67,18 +70,16 @@ export async function assignTenants(
     if (shard !== undefined && !shards.some(({ no }) => no === shard)) {
       throw new UsageError(`No active shard ${shard} that tenants can be assigned to.`);
     }
+    const numbers = shard === undefined ? shards.map(({ no }) => no) : [shard];
+    const wanted = { tenants, shard, candidates: numbers, pin };
+    const problems = problemsOf(await readTenants(global, islands), wanted);
+    if (problems.length > 0) throw new RefusedError(problems);
     await global.island.client.query(`SELECT ${apiCall(global.api, "microsharding_tenants_ensure_()")}`);
     for (const tenant of tenants) {
       const candidates = shard === undefined ? await byWeight(global, shards) : [shard];
       await assignOne(global, tenant, candidates, pin);
     }
-    const found = await readTenants(global, islands, tenants);
-    const elsewhere = found.find((one) => shard !== undefined && one.shard !== shard);
-    if (elsewhere) {
-      const text = `Tenant ${elsewhere.tenant} is in shard ${elsewhere.shard} already, and its rows stay where they are.`;
-      throw new ShardferryError("tenant", text);
-    }
-    return found;
+    return readTenants(global, islands, tenants);
   });
 }
 
@@ -113,6 +114,7 @@ async function assignOne(
 
 /** Opens the shards of pinned tenants to others again; the tenants stay there. Nothing is done where one is unknown. */
 export async function unpinTenants(settings: Settings, tenants: readonly string[]): Promise<Tenant[]> {
+  refuseNameless(tenants);
   return onIslands(settings, async (islands) => {
     const global = await findGlobal(islands);
     const found = await readTenants(global, islands, tenants);

@@ -53,13 +53,34 @@ describe("tenant", () => {
   it("pin takes a shard without others, and no tenant comes to it afterwards", async () => {
     const shared = await run(["tenant", "pin", "acme", "globex", "hooli"], islands);
     assert.equal(shared.status, 1);
-    assert.match(shared.stderr, /shares shard \d with 1 others/);
+    assert.match(shared.stderr, /Tenant \w+ shares shard \d with 1 other, .*cannot be pinned/);
     const [initech] = await tenants("pin", "initech");
     assert.deepEqual([initech!.shard, initech!.pinned], [1, true]);
     const refused = await run(["tenant", "assign", "late", "--shard=1"], islands);
-    assert.match(refused.stderr, /no shard is free for tenant late/);
+    assert.match(refused.stderr, /No shard is free for tenant late: initech is pinned to shard 1/);
     assert.equal((await tenants("show", "initech"))[0]!.pinned, true);
     assert.match((await run(["tenant", "show", "late"], islands)).stderr, /No such tenant: late/);
+  });
+
+  it("what can be done for some of the tenants only is refused before anything changes, and so is an empty name", async () => {
+    const before = await tenants("list");
+    for (const [args, status, says] of [
+      [
+        ["pin", "massive", "--shard=2"],
+        1,
+        /No shard is free for tenant massive: \w+ is in shard 2.*without tenants/,
+      ],
+      [["pin", "massive", "huge", "--shard=2"], 1, /No shard is free for the tenants massive, huge/],
+      [["assign", "small", "acme", "--shard=3"], 1, /Tenant acme is in shard 2 already/],
+      [["assign", ""], 2, /The name of a tenant is empty/],
+      [["assign", "small", " \t"], 2, /The name of a tenant is empty/],
+      [["pin", ""], 2, /The name of a tenant is empty/],
+    ] as const) {
+      const refused = await run(["tenant", ...args], islands);
+      assert.equal(refused.status, status, refused.stderr);
+      assert.match(refused.stderr, says);
+    }
+    assert.deepEqual(await tenants("list"), before);
   });
 
   it("unpin opens the shard to others again, and changes nothing where one of the tenants is unknown", async () => {
@@ -106,7 +127,7 @@ describe("tenant", () => {
     assert.deepEqual(await tenants("list"), before);
 
     const refused = await run(["tenant", "pin", "initrode"], islands);
-    assert.match(refused.stderr, /no shard is free for tenant initrode/);
+    assert.match(refused.stderr, /No shard is free for tenant initrode: /);
     const [assigned] = await tenants("assign", "initrode", "--shard=3");
     assert.deepEqual([assigned!.shard, assigned!.island], [3, islands.names.b]);
     assert.deepEqual(
