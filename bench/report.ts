@@ -38,15 +38,25 @@ export function describeMachine(postgres: string, scale: number): string {
   );
 }
 
-/** Replaces the figures in docs/benchmarks.md. */
-export function writeDocument(machine: string, sections: readonly Section[]): void {
+/** Replaces the figures in docs/benchmarks.md: all of them, or, with `keepOthers`, only the sections that are given. */
+export function writeDocument(machine: string, sections: readonly Section[], keepOthers: boolean): void {
   const text = readFileSync(DOCUMENT, "utf8");
   const [before, rest] = text.split(BEGIN);
-  const after = rest?.split(END)[1];
-  if (before === undefined || after === undefined)
+  const [old, after] = rest?.split(END) ?? [];
+  if (before === undefined || old === undefined || after === undefined)
     throw new Error(`docs/benchmarks.md lacks ${BEGIN} or ${END}`);
-  const figures = [machine, ...sections.map(render)].join("\n\n");
-  writeFileSync(DOCUMENT, `${before}${BEGIN}\n\n${figures}\n\n${END}${after}`);
+  const figures = new Map(keepOthers ? sectionsOf(old) : []);
+  for (const section of sections) figures.set(section.title, render(section));
+  writeFileSync(
+    DOCUMENT,
+    `${before}${BEGIN}\n\n${[machine, ...figures.values()].join("\n\n")}\n\n${END}${after}`,
+  );
+}
+
+/** Sections as they stand in the document, by title. */
+function sectionsOf(figures: string): [title: string, text: string][] {
+  const [, ...sections] = figures.split(/^### /m);
+  return sections.map((text) => [text.split("\n")[0]!, `### ${text.trim()}`]);
 }
 
 /** The middle of some numbers. */

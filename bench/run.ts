@@ -4,7 +4,7 @@
  *   npm run bench                              everything; some 25 minutes on two cores
  *   npm run bench -- --only=switch,tiny        some of it
  *   npm run bench -- --scale=0.1 --rounds=1    with less data, less often
- *   npm run bench -- --write                   puts the figures into docs/benchmarks.md
+ *   npm run bench -- --write                   puts the figures into docs/benchmarks.md; with --only, those of the suites named
  *   npm run bench -- --postgres=15             another version of PostgreSQL
  */
 import { parseArgs } from "node:util";
@@ -15,6 +15,7 @@ import { drifting } from "./drift.ts";
 import { layout } from "./layout.ts";
 import { load } from "./load.ts";
 import { migrating } from "./migrate.ts";
+import { planning } from "./planner.ts";
 import { rebalancing } from "./rebalance.ts";
 import { describeMachine, render, type Section, writeDocument } from "./report.ts";
 import { closeStage, openStage, sql, type Stage } from "./stage.ts";
@@ -33,6 +34,7 @@ const SUITES: Record<string, Suite> = {
   tables,
   rebalance: (stage, _rounds, say) => rebalancing(stage, say),
   layout: (stage, _rounds, say) => layout(stage, say),
+  planner: ({ scale }, _rounds, say) => Promise.resolve(planning(scale, say)),
   drift: (stage, _rounds, say) => drifting(stage, say),
   migrate: migrating,
 };
@@ -74,7 +76,7 @@ async function main(): Promise<void> {
       sections.push(...found);
       for (const section of found) process.stdout.write(`\n${render(section)}\n`);
     }
-    if (values.write) writeDocument(machine, sections);
+    if (values.write) writeDocument(machine, sections, values.only !== undefined);
   } finally {
     await closeStage(stage);
   }

@@ -189,6 +189,7 @@ export async function createShards(
   first: number,
   last: number,
   fill: (schema: string) => string,
+  database = DATABASE,
 ): Promise<void> {
   await server.withClient(async (client) => {
     // A transaction's locks must fit into the server's lock table.
@@ -199,7 +200,7 @@ export async function createShards(
       await client.query(shards.map(fill).join(";\n") || "SELECT");
       await client.query("SELECT microsharding.microsharding_ensure_active($1, $2)", [from, to]);
     }
-  }, DATABASE);
+  }, database);
 }
 
 /** Drops every schema of shards in a range of numbers, old copies too, on both islands. */
