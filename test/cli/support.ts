@@ -45,6 +45,7 @@ export class Command {
   stdout = "";
   stderr = "";
   readonly #ended: Promise<Finished>;
+  #over = false;
 
   constructor(program: string, args: readonly string[], options: RunOptions) {
     this.child = spawn(program, args, {
@@ -55,6 +56,7 @@ export class Command {
     commands.add(this);
     this.child.stdout!.on("data", (data: Buffer) => (this.stdout += data.toString()));
     this.child.stderr!.on("data", (data: Buffer) => (this.stderr += data.toString()));
+    this.child.once("close", () => (this.#over = true));
     this.#ended = once(this.child, "close").then(([status, signal]) => ({
       stdout: this.stdout,
       stderr: this.stderr,
@@ -66,8 +68,10 @@ export class Command {
   /** Waits until it has printed something. */
   async prints(pattern: RegExp): Promise<void> {
     const printed = (): boolean => pattern.test(this.stdout + this.stderr);
-    const over = (): boolean => this.child.exitCode !== null || this.child.signalCode !== null;
-    await waitFor(() => printed() || over(), { what: `${pattern} in ${this.stdout}${this.stderr}` });
+    // What it wrote last arrives before the end of its output, but maybe after that of its process.
+    await waitFor(() => printed() || this.#over, { what: String(pattern) }).catch((cause: unknown) => {
+      throw new Error(`It has not printed ${pattern}: ${this.stdout}${this.stderr}`, { cause });
+    });
     if (!printed()) throw new Error(`It ended without printing ${pattern}: ${this.stdout}${this.stderr}`);
   }
 

@@ -2,60 +2,71 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import type { WorkflowHandle } from "@temporalio/client";
-import type { Client } from "pg";
 
 import { type MoveInput, type Progress, progressQuery } from "../../workflows/contract.ts";
 import { waitFor } from "../support/index.ts";
 import type { WorkerProcess } from "../support/worker.ts";
 import { cancelRequested, createWorld, resultOf, waitingFor, type World } from "../support/world.ts";
 import { catalogsOf } from "./catalogs.ts";
-import { contentBefore, expectMoved, expectSound, expectUntouched, LARGE, loadedShard } from "./shard.ts";
-import { busy, copying, indexing } from "./steps.ts";
+import { contentBefore, expectMoved, expectSound, expectUntouched, loadedShard } from "./shard.ts";
+import { STALL_SQL, stallRowsSql, whileStalled } from "./steps.ts";
 
 interface Abort {
   when: string;
   /** Fault point at which the worker holds while the abort is asked for. */
   hold?: string;
-  /** Or true at the moment when it is asked for. */
-  inside?: (destination: Client, handle: WorkflowHandle) => Promise<boolean>;
+  /** True: it goes on from there and is in the middle of its rows then. SQL that this takes on the destination. */
+  inside?: true | string;
   move?: Partial<MoveInput>;
-  rows?: number;
   by: "abort" | "cancel";
 }
 
-const paused = async (_: Client | null, handle: WorkflowHandle): Promise<boolean> =>
+const paused = async (handle: WorkflowHandle): Promise<boolean> =>
   (await handle.query<Progress>(progressQuery)).phase === "paused";
 
+const isPaused = (handle: WorkflowHandle): Promise<boolean> =>
+  waitFor(() => paused(handle), { what: "the pause before the switch" });
+
+const STALL_ROWS = stallRowsSql("sh0042.large");
+const [TABLESYNC, DIRECT] = [{ copyMethod: "tablesync" }, { copyMethod: "direct" }] as const;
 const ABORTS: Abort[] = [
   { when: "in preflight", hold: "before preflight", by: "abort" },
   { when: "in create structure", hold: "before create structure", by: "cancel" },
-  { when: "in subscribe", hold: "after subscribe", move: { copyMethod: "tablesync" }, by: "abort" },
-  { when: "in tablesync", inside: copying, rows: LARGE, move: { copyMethod: "tablesync" }, by: "cancel" },
-  { when: "in a direct copy", inside: copying, rows: LARGE, move: { copyMethod: "direct" }, by: "abort" },
-  { when: "in build indexes", inside: indexing, rows: LARGE, by: "abort" },
-  { when: "in analyze", inside: busy("a.query ~ '^(VACUUM|ANALYZE)'"), rows: LARGE, by: "cancel" },
+  { when: "in subscribe", hold: "after subscribe", move: TABLESYNC, by: "abort" },
+  { when: "in tablesync", hold: "before subscribe", inside: STALL_ROWS, move: TABLESYNC, by: "cancel" },
+  { when: "in a direct copy", hold: "before tablesync", inside: STALL_ROWS, move: DIRECT, by: "abort" },
+  { when: "in build indexes", hold: "before build indexes", inside: true, by: "abort" },
+  { when: "in analyze", hold: "before analyze", inside: true, by: "cancel" },
   { when: "in wait for lag", hold: "before wait for lag", by: "abort" },
-  { when: "while it waits for the confirmation", inside: paused, move: { wait: true }, by: "abort" },
+  { when: "while it waits for the confirmation", move: { wait: true }, by: "abort" },
   { when: "before the lock", hold: "before lock and switch", by: "cancel" },
 ];
 
-/** Asks for the abort at the right moment. */
+/** Asks for the abort at the right moment, and expects the move to end by it. */
 async function abortAt(
-  abort: Abort,
+  { hold, inside, by }: Abort,
   world: World,
   worker: WorkerProcess,
   handle: WorkflowHandle,
 ): Promise<void> {
-  const { hold, inside } = abort;
+  const ask = (): Promise<unknown> => (by === "abort" ? handle.signal("abort") : handle.cancel());
+  const ended = (): Promise<void> =>
+    assert.rejects(resultOf(handle), /aborted; the source is as it was|Workflow canceled/);
   if (hold) await worker.reached(hold);
-  if (inside) {
-    await world.b.withClient((client) =>
-      waitFor(() => inside(client, handle), { what: abort.when, every: 5 }),
-    );
+  else await isPaused(handle);
+  if (!inside) {
+    await ask();
+    if (hold) await goOnWhenAsked(worker, handle);
+    return ended();
   }
-  if (abort.by === "abort") await handle.signal("abort");
-  else await handle.cancel();
-  if (hold) await goOnWhenAsked(worker, handle);
+  if (inside !== true) await world.b.rows(inside);
+  // The step itself has to be given up: what it waits for does not come before the end.
+  await whileStalled(world.b, async (stalled) => {
+    worker.goOn();
+    await stalled();
+    await ask();
+    await ended();
+  });
 }
 
 /** Lets the worker go on once the step itself was told: until then the abort is only on its way to it. */
@@ -68,14 +79,13 @@ describe("a move that is aborted", { concurrency: 2, timeout: 600_000 }, () => {
   for (const abort of ABORTS) {
     it(`${abort.when} leaves the source as it was and nothing on the destination`, async () => {
       const world = await createWorld();
-      const ledger = await loadedShard(world, { rows: abort.rows ?? 1000 });
+      const ledger = await loadedShard(world);
+      await world.a.rows(STALL_SQL);
       const before = await contentBefore(world);
       const catalogs = [await catalogsOf(world.a), await catalogsOf(world.b)];
       const worker = await world.startWorker(abort.hold ? { fault: abort.hold, mode: "hold" } : {});
       const handle = await world.startMove(abort.move);
       await abortAt(abort, world, worker, handle);
-
-      await assert.rejects(resultOf(handle), /aborted; the source is as it was|Workflow canceled/);
       assert.deepEqual([await catalogsOf(world.a), await catalogsOf(world.b)], catalogs);
       await expectSound(ledger);
       await expectUntouched(world, before);
@@ -89,7 +99,7 @@ describe("a move that is aborted", { concurrency: 2, timeout: 600_000 }, () => {
     const catalogs = [await catalogsOf(world.a), await catalogsOf(world.b)];
     await world.startWorker();
     const handle = await world.startMove({ wait: true });
-    await waitFor(() => paused(null, handle), { what: "the pause before the switch" });
+    await isPaused(handle);
     await world.a.withClient(async (blocker) => {
       await blocker.query("BEGIN; LOCK TABLE sh0042.large IN ROW EXCLUSIVE MODE");
       await handle.signal("confirm");

@@ -58,7 +58,8 @@ describe("a move whose lock is held by others", { concurrency: 4, timeout: 600_0
     const a = await startPostgres({ name: "vacuuming", settings: { autovacuum_naptime: "1s" } });
     const { b } = await testIslands();
     const world = await createWorld({ servers: { a, b } });
-    const ledger = await loadedShard(world);
+    // So many that the vacuum takes minutes.
+    const ledger = await loadedShard(world, { rows: 10_000 });
     const vacuums = (): Promise<{ pid: number }[]> =>
       world.a.rows(
         `SELECT pid FROM pg_stat_activity WHERE query LIKE 'autovacuum: VACUUM%sh0042.large%' AND datname = current_database()`,

@@ -35,7 +35,7 @@ export function testFreezes({ alone, replaced }: Freezes): void {
           assert.ok((await ledger.nextWrite()) < FREE_MS, "writers stayed blocked");
           assert.deepEqual(await activePlaces("sh0042", a, b), [a.name]);
         }
-        worker.signal("SIGCONT");
+        await worker.wake();
         const { leftover } = await resultOf(handle);
         await expectSound(ledger);
         await expectMoved(world, leftover, before);
@@ -57,16 +57,18 @@ export function testFreezes({ alone, replaced }: Freezes): void {
           await waitFor(async () => (await handle.query<{ phase: string }>("progress")).phase === "paused", {
             what: "the second worker to reach the switch",
           });
-          frozen.signal("SIGCONT");
-          await waitFor(() => attemptsOf(handle, point.replace(/^\w+ /, "")).then((count) => count > 1), {
-            what: "a second attempt",
-          });
+          await frozen.wake();
+          const [, when, step] = /^(\w+) (.*)/.exec(point)!;
+          // After the end of its step it does nothing more.
+          if (when === "before") await frozen.reached(`ended ${step}`);
+          assert.ok((await attemptsOf(handle, step!)) > 1, "no second attempt");
           await handle.signal("confirm");
         } else {
           await waitFor(async () => (await activePlaces("sh0042", world.b)).length > 0, {
             what: "the second worker to finish the switch",
           });
-          frozen.signal("SIGCONT");
+          await frozen.wake();
+          await frozen.reached("ended lock and switch");
         }
         const { leftover } = await resultOf(handle);
         await ledger.nextWrite();

@@ -1,17 +1,35 @@
-import type { Client } from "pg";
+import { type TestDatabase, waitFor, withClient } from "../support/index.ts";
 
-/** True when such a backend is at work on the database of a session, that of the destination. */
-export const busy =
-  (where: string, view = "pg_stat_activity a") =>
-  async (client: Client): Promise<boolean> => {
-    const { rowCount } = await client.query(
-      `SELECT FROM ${view} WHERE a.datname = current_database() AND ${where}`,
+const LOCK = 42;
+
+/** Makes whoever indexes or analyzes the large table of the shard come to a row at which it can be made to wait. */
+export const STALL_SQL = `
+  CREATE FUNCTION sh0042.stall(id bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS
+    'BEGIN IF id = 500 THEN PERFORM pg_advisory_xact_lock_shared(${LOCK}); END IF; RETURN id; END';
+  CREATE INDEX large_stall ON sh0042.large (sh0042.stall(id))`;
+
+/** Makes rows stall that are copied into a table of the destination. */
+export const stallRowsSql = (table: string): string => `
+  CREATE FUNCTION sh0042.stall_row() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN IF NEW.id = 500 THEN PERFORM pg_advisory_xact_lock_shared(${LOCK}); END IF; RETURN NEW; END';
+  CREATE TRIGGER stall BEFORE INSERT ON ${table} FOR EACH ROW EXECUTE FUNCTION sh0042.stall_row();
+  ALTER TABLE ${table} ENABLE ALWAYS TRIGGER stall`;
+
+/**
+ * Runs a function while whoever comes to the row waits there.
+ *
+ * @param use gets a function that resolves when somebody waits.
+ */
+export async function whileStalled<T>(
+  database: TestDatabase,
+  use: (stalled: () => Promise<unknown>) => Promise<T>,
+): Promise<T> {
+  return withClient(database.dsn, async (client) => {
+    await client.query("SELECT pg_advisory_lock($1)", [LOCK]);
+    const waiting = `SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+      WHERE l.locktype = 'advisory' AND NOT l.granted AND d.datname = current_database()`;
+    return use(() =>
+      waitFor(async () => (await client.query(waiting)).rowCount !== 0, { what: "the middle of the step" }),
     );
-    return rowCount !== 0;
-  };
-
-/** Rows are on their way to the destination. */
-export const copying = busy("tuples_processed > 1000", "pg_stat_progress_copy a");
-
-/** An index is being built on the destination. */
-export const indexing = busy("tuples_done + blocks_done > 0", "pg_stat_progress_create_index a");
+  });
+}

@@ -21,7 +21,7 @@ export function testFrozen(points: readonly string[]): void {
         network.cut();
         const second = await world.startWorker("before commit 2", "hold");
         await second.reached("before commit 2");
-        frozen.signal("SIGCONT");
+        await frozen.wake();
         await frozen.reached("failed prepare everywhere");
         assert.deepEqual(
           await world.shardsWith(`frozen_${i}`),

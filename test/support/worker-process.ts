@@ -27,12 +27,15 @@ async function start({ address, namespace, dsns, fault, mode, workflows }: Order
     fault: async (point) => {
       // Temporal forgets the failure of an attempt that was replaced, so it is told here.
       if (point.startsWith("failed ")) await tell(point);
+      // Where one ends that was frozen, its switch may find that another has done it, and not fail.
+      if (happened && mode === "stop") await tell(point.replace(/^(failed|after) /, "ended "));
       if (point !== fault || happened) return;
       happened = true;
       const goOn = once(resumed, "go on");
       await tell(point);
       if (mode === "hold") await goOn;
       else if (mode !== "tell") process.kill(process.pid, mode === "stop" ? "SIGSTOP" : "SIGKILL");
+      if (mode === "stop") await tell("awake");
     },
   });
   await tell("ready");

@@ -104,6 +104,11 @@ export class WorkerProcess {
     this.#child.kill(name);
   }
 
+  /** Lets a frozen worker go on: it tells where it is before it freezes, and a SIGCONT of before then is lost. */
+  async wake(): Promise<void> {
+    await waitFor(() => this.signal("SIGCONT") ?? this.#told.has("awake"), { what: "the worker to wake up" });
+  }
+
   /** SIGKILL, and waits until it is gone. */
   async kill(): Promise<void> {
     this.signal("SIGKILL");
@@ -129,7 +134,8 @@ export class WorkerProcess {
 
   async #hear(message: string): Promise<void> {
     const heard = (): boolean => this.#told.has(message);
-    await waitFor(() => heard() || !this.running, { what: `a worker to be ${message}` });
+    // What a worker told just before it died arrives before the end of the channel, but maybe after that of its process.
+    await waitFor(() => heard() || !this.#child.connected, { what: `a worker to be ${message}` });
     if (!heard()) throw new Error(`The worker ended before it was ${message}:\n${this.output}`);
   }
 }
