@@ -71,7 +71,8 @@ export function columnFacts(column: CatalogObject, identities: ReadonlyMap<strin
         label: `${what} of ${label}`,
         within: data.relationKind === "v" ? `relation ${parent}` : id,
       },
-      rank: RANK.attribute,
+      // After the column itself, where that is made late.
+      rank: data.generated ? RANK.attribute + 3 : RANK.attribute,
       included: true,
       ...given,
       ddl: `${alter} ALTER COLUMN ${ident(name)} ${given.ddl}`,
@@ -83,7 +84,7 @@ export function columnFacts(column: CatalogObject, identities: ReadonlyMap<strin
   // What else a view's column is, follows from its query.
   if (data.relationKind === "v") return value;
   const there = fact({
-    ...{ id, label, within: `relation ${parent}`, included: true, made, losesData: true },
+    ...{ id, label, within: `relation ${parent}`, included: true, made, losesData: !data.generated },
     // One that is generated reads others, whose types change first.
     rank: data.generated ? RANK.attribute + 2 : RANK.column,
     content: "",

@@ -1,6 +1,6 @@
 import { byMaking, compare, type Facts } from "./compare.ts";
 import type { Fact } from "./facts.ts";
-import { readersOf } from "./readers.ts";
+import { columnOf, readersOf } from "./readers.ts";
 
 /**
  * The DDL, neutral, that would bring a shard in line with the reference: first what undoes, then what makes. What no
@@ -40,8 +40,25 @@ export function fixStatements(reference: Facts, here: Facts): string[] {
     .filter((fact) => fact.undo !== null && !isWithin(fact, again, here))
     .sort((a, b) => byMaking(b, a))
     .flatMap((fact) => (fact.losesData ? [`-- loses what is in ${fact.label}`, fact.undo!] : [fact.undo!]));
-  const makes = made.sort((a, b) => byMaking(a.fact, b.fact)).flatMap(({ statements }) => statements);
+  const columns = new Set([...again].filter((id) => id.startsWith(COLUMN)));
+  const makes = made
+    // A column that is made again brings its type and the like along.
+    .filter(({ fact }) => !fact.included || !isWithin(fact, columns, reference))
+    .sort((a, b) => byMaking(a.fact, b.fact))
+    .flatMap(({ fact, statements }) => [...comesToTheEnd(fact, columns, reference), ...statements]);
   return [...drops, ...makes];
+}
+
+const COLUMN = "column ";
+
+/** A comment for a column that is made again and stands between others in the reference. */
+function comesToTheEnd({ id, label }: Fact, again: ReadonlySet<string>, reference: Facts): string[] {
+  if (!again.has(id)) return [];
+  const { table, column } = columnOf(id, reference);
+  const { list = [] } = reference.get(`order ${table}`)!;
+  const sibling = (name: string): string => id.slice(0, id.length - column.length) + name;
+  const behind = list.slice(list.indexOf(column) + 1).filter((name) => !again.has(sibling(name)));
+  return behind.length > 0 ? [`-- ${label} comes to the end of the table: no DDL puts it before others`] : [];
 }
 
 const impossible = (wanted: Fact, here: Fact): string =>

@@ -6,8 +6,9 @@ const RELATION = "relation ";
 const TYPE = "type column ";
 
 /**
- * What both shards have alike and PostgreSQL would not let a change pass by: views on a view that is made again or on
- * a table of which a column gets another type, and what else reads that column. It is to be made again, too.
+ * What both shards have and PostgreSQL would not let a change pass by: views on a view that is made again or on a table
+ * of which a column gets another type, and what else reads that column. It is to be made again, too. A generated column
+ * that reads it is dropped meanwhile, with all that reads this one.
  * @param again ids of what is made again anyway
  * @param retyped ids of types of columns that change
  */
@@ -20,6 +21,7 @@ export function readersOf(
   const found = new Map<string, Fact>();
   const candidates = [...reference.values()].filter(({ id }) => here.has(id) && !again.has(id));
   const columns = retyped.map((id) => placeOf(id, reference));
+  const generated = generatedFrom(columns, reference, here);
   const rebuilt = [
     ...columns.map(({ table }) => table),
     ...[...again].filter((id) => id.startsWith(RELATION)),
@@ -38,11 +40,46 @@ export function readersOf(
         found.set(one.id, one);
     }
   }
+  for (const { fact, table, column } of generated) {
+    found.set(fact.id, fact);
+    for (const one of candidates) {
+      const isNear = one.within === table || mentions(one.ddl, table);
+      if (READ_COLUMNS.has(one.rank) && isNear && isWord(column, one.ddl)) found.set(one.id, one);
+    }
+  }
   return [...found.values()];
 }
 
+/** What goes with a column that is dropped, or keeps it from being dropped. */
+const READ_COLUMNS: ReadonlySet<number> = new Set([
+  ...[RANK.key, RANK.index, RANK.foreignKey, RANK.statistics, RANK.trigger],
+]);
+
+interface Column {
+  table: string;
+  column: string;
+}
+
+/** The generated columns that read one of some columns of their table, on both sides. */
+function generatedFrom(
+  columns: readonly Column[],
+  reference: Facts,
+  here: Facts,
+): (Column & { fact: Fact })[] {
+  return [...here.values()].flatMap(({ id, within, content }) => {
+    const fact = reference.get(within ?? "");
+    if (!fact || fact.inherited || !id.startsWith("expression column ") || !reference.has(id)) return [];
+    const place = columnOf(fact.id, reference);
+    const reads = columns.some(({ table, column }) => table === place.table && isWord(column, content));
+    return reads ? [{ ...place, fact }] : [];
+  });
+}
+
+/** The table and the name of a column, by the id of its fact. */
+export const columnOf = (id: string, facts: Facts): Column => placeOf(`type ${id}`, facts);
+
 /** The table and the name of a column whose type changes. */
-function placeOf(id: string, facts: Facts): { table: string; column: string } {
+function placeOf(id: string, facts: Facts): Column {
   const table = facts.get(facts.get(id)!.within!)!.within!;
   return { table, column: id.slice(TYPE.length + table.length - RELATION.length + 1) };
 }

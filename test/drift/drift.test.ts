@@ -101,6 +101,54 @@ describe("drift", () => {
     });
   }
 
+  for (const version of [14, 18] as const) {
+    it(`writes DDL that drops and adds a generated column around a change of what it reads, on PostgreSQL ${version}`, async () => {
+      const island = await createIsland(version);
+      const tables = (type: string): string => `
+        CREATE TABLE calc (id integer, n ${type}, plain integer, twice numeric GENERATED ALWAYS AS (n * 2) STORED UNIQUE,
+          CONSTRAINT more CHECK (twice > 0));
+        INSERT INTO calc VALUES (1, 21, 3);
+        CREATE TABLE mid (n ${type}, twice ${type} GENERATED ALWAYS AS (n * 2) STORED, last integer);
+        CREATE TABLE half (twice numeric REFERENCES calc (twice));
+        INSERT INTO half VALUES (42);
+        CREATE INDEX ON calc (plain, twice);
+        CREATE STATISTICS calc_stat ON plain, twice FROM calc;
+        CREATE VIEW seen AS SELECT twice FROM calc;
+        CREATE POLICY few ON calc USING (twice > 1);
+        CREATE TRIGGER touched BEFORE UPDATE ON calc FOR EACH ROW WHEN (OLD.plain > 5) EXECUTE FUNCTION touch();
+        ALTER TABLE calc ALTER twice SET STATISTICS 500;
+        GRANT SELECT (twice), UPDATE (n) ON calc TO pg_monitor;`;
+      await createShards(island, [1, 2], BASE + tables("integer"));
+      await createShards(island, [3], BASE + tables("bigint"));
+      await createShards(island, [4], BASE + tables("numeric(20,2)"));
+      const found = await find([island], { fixSql: true });
+      assert.deepEqual(groupsOf(found), ["sh0001 sh0002", "sh0003", "sh0004"], shown(found));
+      for (const { fix } of found.groups.slice(1)) {
+        const statements = fix![0]!.statements;
+        assert.equal(
+          statements.filter((one) => /-- column twice of mid comes to the end/.test(one)).length,
+          1,
+        );
+        assert.doesNotMatch(statements.join("\n"), /-- loses/);
+        for (const statement of statements)
+          await island
+            .rows(statement)
+            .catch((error: Error) => assert.fail(`${statements.join(";\n")}: ${error.message}`));
+      }
+      // A column that stands between others comes to the end, which no DDL can change.
+      const after = await find([island]);
+      assert.deepEqual(
+        after.groups.flatMap(({ differences }) => differences.map(({ object }) => object)),
+        ["order of the columns of table mid"],
+        shown(after),
+      );
+      assert.deepEqual(
+        await island.rows("SELECT twice::int FROM sh0003.calc JOIN sh0004.half USING (twice)"),
+        [{ twice: 42 }],
+      );
+    });
+  }
+
   it("takes out the name of the own schema wherever it stands, also one that needs quotes", async () => {
     const island = await createIsland(18, `o'S "%d`);
     const naming = (name: string): string => `
