@@ -70,7 +70,7 @@ export class Attempt {
   readonly triedMs: number;
   readonly #context = Context.current();
   /** What the last heartbeat told, or that of the attempt before. */
-  #lastBeat = this.#context.info.heartbeatDetails as unknown;
+  #lastBeat = this.#context.info.heartbeatDetails as StepProgress | undefined;
 
   constructor(readonly deps: Deps) {
     const { workflowExecution, scheduledTimestampMs, currentAttemptScheduledTimestampMs, attempt } =
@@ -97,6 +97,11 @@ export class Attempt {
   beat(progress: StepProgress): void {
     this.#lastBeat = progress;
     this.#context.heartbeat(progress);
+  }
+
+  /** What was told last, by this attempt or by the one before. */
+  get lastBeat(): StepProgress {
+    return this.#lastBeat ?? {};
   }
 
   /** The name that the sessions bear which `watched` may be told of. */

@@ -123,6 +123,8 @@ export interface StepProgress {
   bytesPerSec?: number;
   secondsLeft?: number;
   lags?: ReplicaLag[];
+  /** How often a statement of a migration has broken its session, by its place. */
+  broken?: Record<string, number>;
 }
 
 /** One line of a move's story: a finished step, a wait, a retry. `at` is milliseconds since the epoch. */

@@ -25,6 +25,8 @@ interface Work {
   done: number;
   /** Set when an island has failed: the others end after the shard that they are at, and count, too. */
   failure: (() => unknown) | null;
+  /** How often each statement has failed in a way that heals by itself; kept from attempt to attempt. */
+  broken: Record<string, number>;
 }
 
 /** One island at work: its session, its place in the migration, and who blocks it. */
@@ -45,14 +47,33 @@ export async function changeEachShard(attempt: Attempt, input: ChangeInput): Pro
   const { migration, islands } = input;
   const statements = await parseMigration(migration.sql, migration.source, "each");
   const total = islands.reduce((sum, { schemas }) => sum + schemas.length, 0);
-  const work: Work = { attempt, input, statements, total, done: 0, failure: null };
+  const work: Work = {
+    attempt,
+    input,
+    statements,
+    total,
+    done: 0,
+    failure: null,
+    broken: { ...attempt.lastBeat.broken },
+  };
   const outcomes = await Promise.allSettled(islands.map((shards) => changeIsland(work, shards)));
   attempt.throwIfCancelled();
-  if (work.failure) throw work.failure();
+  if (work.failure) {
+    attempt.beat({ note: "a statement failed", broken: work.broken });
+    // At once: the next attempt has to know.
+    await attempt.ensureCurrent();
+    throw work.failure();
+  }
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
   if (failed) throw failed.reason;
   return { text: `changed ${plural(total, "shard")} on ${plural(islands.length, "island")}, one at a time` };
 }
+
+/**
+ * A session may break because the server restarts or somebody ends it: the statement runs again when the server is
+ * there. One that breaks as often as this at the same statement is broken by it.
+ */
+const MOST_BREAKS = 3;
 
 async function changeIsland(work: Work, { island, schemas }: IslandShards): Promise<void> {
   const { attempt } = work;
@@ -77,7 +98,11 @@ async function changeIsland(work: Work, { island, schemas }: IslandShards): Prom
         work.done++;
       }
     } catch (error) {
-      work.failure ??= () => failureOf(error, work, place);
+      const key = `${island} ${place.schema} ${place.statement?.start}`;
+      const times = (work.broken[key] ?? 0) + 1;
+      if (place.statement) work.broken[key] = times;
+      const again = isRetryable(error) && (place.statement === null || times < MOST_BREAKS);
+      work.failure ??= () => failureOf(error, again, work, place);
     } finally {
       over.abort();
       await watching;
@@ -167,6 +192,7 @@ async function watch(work: Work, place: Place, over: AbortSignal): Promise<void>
     const { blockers, statement, schema } = place;
     attempt.beat({
       note: `${work.done} of ${total} shards are done, now ${schema}`,
+      broken: work.broken,
       percent: (100 * work.done) / total,
       ...(statement ? { sql: statement.sql.slice(0, 200) } : {}),
       ...(blockers ? { waitingFor: blockers } : {}),
@@ -179,8 +205,8 @@ async function watch(work: Work, place: Place, over: AbortSignal): Promise<void>
   }
 }
 
-function failureOf(error: unknown, { input, done, total }: Work, place: Place): unknown {
-  if (error instanceof MigrationLockedError || isRetryable(error)) return error;
+function failureOf(error: unknown, again: boolean, { input, done, total }: Work, place: Place): unknown {
+  if (error instanceof MigrationLockedError || again) return error;
   const { island, schema, statement } = place;
   const offset = Math.max(0, Number((error as { position?: string }).position ?? 1) - 1);
   const outcome = `${done} of ${total} shards are done, the others are not. Mend it and run the same command again, which goes on with them.`;
