@@ -27,7 +27,7 @@ export async function lockAndSwitch(step: Step, input: SwitchInput): Promise<Swi
   const finished = await settleSwitch(step, input);
   if (finished) return finished;
   try {
-    return await withPlan(step, input, switchWhenFree);
+    return await switchWhenFree(step, input);
   } catch (error) {
     // Whatever went wrong, and wherever: only the book of switches knows whether the source has left.
     const rolledForward = await settleSwitch(step, input);
@@ -48,20 +48,35 @@ export async function settleSwitch(step: Step, input: SwitchInput): Promise<Swit
   return report(step, left.leftover, 0, "finished a switch that was interrupted");
 }
 
-async function switchWhenFree(plan: SwitchPlan): Promise<SwitchReport> {
+async function switchWhenFree(step: Step, input: SwitchInput): Promise<SwitchReport> {
+  const tried: Tried = { attempts: 0, writeBlockedMs: 0 };
+  for (;;) {
+    const switched = await withPlan(step, input, (plan) => trySwitching(plan, tried));
+    if (switched) return switched;
+  }
+}
+
+/** What earlier attempts have come to. */
+interface Tried {
+  attempts: number;
+  writeBlockedMs: number;
+}
+
+/** Tries until it works; null when that takes new sessions. */
+async function trySwitching(plan: SwitchPlan, tried: Tried): Promise<SwitchReport | null> {
   const { step } = plan;
-  let writeBlockedMs = 0;
-  for (let attempt = 0; ; attempt++) {
+  for (;;) {
     step.throwIfCancelled();
     await catchUp(plan);
     const result = await attemptSwitch(plan);
-    writeBlockedMs = Math.max(writeBlockedMs, result.blockedMs);
-    if (result.done) return report(step, plan.leftover, writeBlockedMs, "switched");
+    tried.writeBlockedMs = Math.max(tried.writeBlockedMs, result.blockedMs);
+    if (result.done) return report(step, plan.leftover, tried.writeBlockedMs, "switched");
     step.beat({
       waitingFor: result.reason,
-      note: `attempt ${attempt + 1} blocked writers for ${result.blockedMs} ms`,
+      note: `attempt ${++tried.attempts} blocked writers for ${result.blockedMs} ms`,
     });
-    await step.pause(backoffMs(attempt));
+    await step.pause(backoffMs(tried.attempts - 1));
+    if (result.spent) return null;
   }
 }
 

@@ -54,7 +54,9 @@ export const LOCK_SESSION = {
 };
 
 export type AttemptResult =
-  { done: true; blockedMs: number } | { done: false; blockedMs: number; reason: string };
+  | { done: true; blockedMs: number }
+  /** `spent` when its sessions may be of no more use: a timeout in the middle of a COPY ends them. */
+  | { done: false; blockedMs: number; reason: string; spent: boolean };
 
 /**
  * One attempt of the switch. Writers are blocked from the grant of the lock to the commit on the source:
@@ -75,17 +77,17 @@ export async function attemptSwitch(plan: SwitchPlan): Promise<AttemptResult> {
   const { step, source, destination } = plan;
   const startedAt = performance.now();
   const blockedMs = (): number => Math.round(performance.now() - startedAt);
-  const notYet = async (reason: string): Promise<AttemptResult> => {
+  const notYet = async (reason: string, spent = false): Promise<AttemptResult> => {
     await rollback(plan);
-    return { done: false, blockedMs: blockedMs(), reason };
+    return { done: false, blockedMs: blockedMs(), reason, spent };
   };
 
   const blockers = await at(step, "lock", () => lockEverything(plan));
-  if (blockers) return { done: false, blockedMs: blockedMs(), reason: blockers };
+  if (blockers) return { done: false, blockedMs: blockedMs(), reason: blockers, spent: false };
   const deadline = Date.now() + plan.maxWriteBlockMs;
   let leaving = false;
   try {
-    const [[position, values]] = await Promise.all([
+    const [[position, values]] = await bothEnd([
       at(step, "read", () => readUnderLock(plan)),
       at(step, "begin destination", () => beginDestination(plan)),
     ]);
@@ -93,7 +95,7 @@ export async function attemptSwitch(plan: SwitchPlan): Promise<AttemptResult> {
       return await notYet(`the subscription to catch up: not within ${plan.maxWriteBlockMs} ms`);
     await at(step, "complete destination", () => completeDestination(plan));
     const handOvers = await handOverSequences(plan, values);
-    await Promise.all([
+    await bothEnd([
       at(step, "set sequences", () => setDestinationSequences(plan, handOvers)),
       at(step, "leave source", () => leaveSource(plan, position, handOvers)),
     ]);
@@ -106,7 +108,7 @@ export async function attemptSwitch(plan: SwitchPlan): Promise<AttemptResult> {
     await at(step, "commit destination", () => destination.query("COMMIT"));
     return { done: true, blockedMs: blocked };
   } catch (error) {
-    if (!leaving && (error as { code?: string }).code === "57014") return notYet(tooSlow(plan));
+    if (!leaving && (error as { code?: string }).code === "57014") return notYet(tooSlow(plan), true);
     await rollback(plan);
     throw error;
   }
@@ -119,6 +121,21 @@ const tooSlow = (plan: SwitchPlan): string =>
 async function rollback({ source, destination }: SwitchPlan): Promise<void> {
   await Promise.allSettled([source.query("ROLLBACK"), destination.query("ROLLBACK")]);
 }
+
+/**
+ * Waits for both: what is left of a failed attempt must not run into the next one, which uses the same sessions. Of
+ * two failures it throws the one that tells more.
+ */
+async function bothEnd<A, B>(work: [Promise<A>, Promise<B>]): Promise<[A, B]> {
+  const results = await Promise.allSettled(work);
+  const failures = results.flatMap((one) => (one.status === "rejected" ? [one.reason as Error] : []));
+  if (failures.length > 0) throw failures.sort((a, b) => insignificance(a) - insignificance(b))[0]!;
+  return Promise.all(work);
+}
+
+/** A timeout says less than any other error, and the refusals that follow one in its transaction say nothing. */
+const insignificance = (error: Error): number =>
+  ["57014", "25P02"].indexOf((error as { code?: string }).code ?? "");
 
 /** Runs one statement of the switch between its two fault points. */
 async function at<T>(step: Step, name: string, run: () => Promise<T>): Promise<T> {

@@ -44,6 +44,9 @@ export const beginArrival = (lib: string, entry: BookEntry, peer: string): strin
 export const activate = (lib: string, { shard }: BookEntry): string =>
   `SELECT ${ident(lib)}.microsharding_ensure_active(${shard})`;
 
+/** Milliseconds that a statement of the rehearsal may take: the first call of a function takes longer than later ones. */
+const REHEARSAL_MS = 3000;
+
 /**
  * Does on both sides what the switch will do with the book and the list of active shards, and takes it back: the
  * first call of a function in a session loads and plans it, which took 6-8 ms under the lock.
@@ -55,9 +58,8 @@ export async function rehearse({
   sourceLib,
   destinationLib,
   entry,
-  maxWriteBlockMs,
 }: SwitchPlan): Promise<void> {
-  const limit = `SET LOCAL statement_timeout = ${maxWriteBlockMs}`;
+  const limit = `SET LOCAL statement_timeout = ${REHEARSAL_MS}`;
   const [begin, ...arrival] = beginArrival(destinationLib, entry, to);
   const unmark = `COMMENT ON SCHEMA ${ident(entry.schema)} IS NULL`;
   const arrive = [begin, limit, ...arrival, unmark, activate(destinationLib, entry), "ROLLBACK"];
