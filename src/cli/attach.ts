@@ -1,7 +1,12 @@
+import type { CopyResult, MoveResult } from "../../workflows/contract.ts";
+import type { MigrateResult } from "../../workflows/migration.ts";
 import { REBALANCE_WORKFLOW_ID } from "../../workflows/rebalancing.ts";
 import { EXIT, UsageError } from "../errors.ts";
 import type { RebalanceResult } from "../operations/rebalance-result.ts";
 import { type Action, withDsns, withExample } from "./action.ts";
+import { copySummary } from "./copy.ts";
+import { migrateSummary } from "./migrate.ts";
+import { moveSummary } from "./move.ts";
 import { rebalanceStatus, rebalanceSummary } from "./rebalance.ts";
 import { runWorkflow } from "./run-workflow.ts";
 
@@ -43,7 +48,12 @@ export const attach: Action = {
 const isRebalance = (result: unknown): result is RebalanceResult =>
   (result as Partial<RebalanceResult> | null)?.workflowId === REBALANCE_WORKFLOW_ID;
 
+/** The same line as that of the command that began it: whose result it is, its id tells. */
 function summary(result: unknown): string {
   if (isRebalance(result)) return rebalanceSummary(result);
-  return result === null || result === undefined ? "Done." : JSON.stringify(result, null, 2);
+  const { workflowId = "" } = (result ?? {}) as { workflowId?: string };
+  if (workflowId.startsWith("move-")) return moveSummary(result as MoveResult);
+  if (workflowId.startsWith("copy-")) return copySummary(result as CopyResult);
+  if (workflowId.startsWith("migrate-")) return migrateSummary(result as MigrateResult);
+  return "Done.";
 }

@@ -33,9 +33,10 @@ export const copy: Action = {
   async run({ ui, request }) {
     const { settings, request: given } = await request(options);
     const { copy: startCopy } = await import("../operations/copy.ts");
-    await runWorkflow<CopyResult>(ui, settings, (open) => startCopy(open, settings, given), summary);
+    await runWorkflow<CopyResult>(ui, settings, (open) => startCopy(open, settings, given), copySummary);
   },
 };
 
-const summary = ({ schema, from, to, rows, bytes: size, durationMs }: CopyResult): string =>
+/** What a copy has done. */
+export const copySummary = ({ schema, from, to, rows, bytes: size, durationMs }: CopyResult): string =>
   `Copied ${schema} from ${from} to ${to}: ${count(rows)} rows, ${bytes(size)} in ${duration(durationMs)}.`;

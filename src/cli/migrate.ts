@@ -72,7 +72,7 @@ export const migrate: Action = {
       ui,
       settings,
       (open) => startMigrate(open, settings, given, ask),
-      summary,
+      migrateSummary,
     );
   },
 };
@@ -113,7 +113,16 @@ function describe({
   return lines;
 }
 
-function summary({ name, applied, skipped, islands, dryRun, durationMs, lockedMs }: MigrateResult): string {
+/** What a migration has done. */
+export function migrateSummary({
+  name,
+  applied,
+  skipped,
+  islands,
+  dryRun,
+  durationMs,
+  lockedMs,
+}: MigrateResult): string {
   const had = skipped > 0 ? ` ${count(skipped)} shards have had it before.` : "";
   if (dryRun)
     return `"${name}" ran in ${plural(applied, "shard")} on ${plural(islands.length, "island")} without an error, and was rolled back.${had}`;

@@ -47,11 +47,12 @@ export const move: Action = {
   async run({ ui, request }) {
     const { settings, request: given } = await request(options);
     const { move: startMove } = await import("../operations/move.ts");
-    await runWorkflow<MoveResult>(ui, settings, (open) => startMove(open, settings, given), summary);
+    await runWorkflow<MoveResult>(ui, settings, (open) => startMove(open, settings, given), moveSummary);
   },
 };
 
-function summary(result: MoveResult): string {
+/** What a move has done. */
+export function moveSummary(result: MoveResult): string {
   const { schema, from, to, activated, leftover, rows, bytes: size, durationMs, writeBlockedMs } = result;
   const amount = `${count(rows)} rows, ${bytes(size)} in ${duration(durationMs)}`;
   if (!activated) {
