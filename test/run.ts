@@ -3,7 +3,7 @@
  * It starts the servers that test files share, runs a few files at a time, and leaves nothing running.
  */
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join, relative, sep } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
@@ -29,6 +29,9 @@ const LIMITS = {
 /** Names a file for `{"passed":…,"failed":…}`, for those who run us. */
 const SUMMARY_VARIABLE = "SHARDFERRY_TEST_SUMMARY";
 
+/** Aborted by the signal that tells us to end. */
+const stopping = new AbortController();
+
 interface Counts {
   passed: number;
   failed: number;
@@ -47,11 +50,13 @@ async function main(): Promise<void> {
   const stateFolder = mkdtempSync(join(tmpdir(), "shardferry-test-state-"));
   process.env["SHARDFERRY_STATE_DIR"] = stateFolder;
   process.env[RUN_VARIABLE] = String(process.pid);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.once(signal, () => void stop(signal, stateFolder));
   process.env[SERVERS_VARIABLE] = describeShared(await startShared());
   // What many files need is made once.
   process.env[WORKER_VARIABLE] = await bundleWorker();
   await bundleWorkflows();
-  const counts = await runFiles(kind, files, values["test-name-pattern"]);
+  const counts = await unlessStopped(runFiles(kind, files, values["test-name-pattern"]));
   counts.failed += await stopEverything();
   rmSync(stateFolder, { recursive: true, force: true });
 
@@ -96,7 +101,7 @@ async function runFiles(kind: "test" | "soak", files: string[], names: string[] 
     files,
     concurrency: FILES_AT_A_TIME,
     timeout: LIMITS[kind].file,
-    signal: AbortSignal.timeout(LIMITS[kind].all),
+    signal: AbortSignal.any([AbortSignal.timeout(LIMITS[kind].all), stopping.signal]),
     ...(names.length > 0 && { testNamePatterns: names }),
   });
   tests.on("test:diagnostic", ({ nesting, message }) => {
@@ -108,6 +113,26 @@ async function runFiles(kind: "test" | "soak", files: string[], names: string[] 
   const report = tests.compose(new spec()) as AsyncIterable<string>;
   for await (const text of report) process.stdout.write(text);
   return counts;
+}
+
+/** Ends the test files, what they have started, and the servers, and then this process. */
+async function stop(signal: NodeJS.Signals, stateFolder: string): Promise<void> {
+  // No file is begun any more.
+  stopping.abort();
+  await endStrays();
+  await sweep();
+  await closeSandbox();
+  rmSync(stateFolder, { recursive: true, force: true });
+  process.exit(128 + constants.signals[signal]);
+}
+
+/** Leaves the end to `stop` where that is at it. */
+async function unlessStopped<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } finally {
+    if (stopping.signal.aborted) await new Promise(() => undefined);
+  }
 }
 
 /** Stops all servers; a process that a test left behind counts as a failure. */

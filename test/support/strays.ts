@@ -8,13 +8,19 @@ export const RUN_VARIABLE = "SHARDFERRY_TEST_RUN";
 /** Ends the processes that tests have left running and answers their command lines; looks only where there is /proc. */
 export async function endStrays(): Promise<string[]> {
   const left = listStrays();
-  for (const { pid } of left) end(pid);
-  await waitFor(() => listStrays().length === 0, { what: "left-over processes to end" });
+  // One that is about to end may start another.
+  const allEnded = (): boolean => {
+    const now = listStrays();
+    for (const { pid } of now) end(pid);
+    return now.length === 0;
+  };
+  await waitFor(allEnded, { what: "left-over processes to end" });
   return left.map(({ pid, command }) => `${pid} ${command}`);
 }
 
-function listStrays(): { pid: number; command: string }[] {
-  const mark = `${RUN_VARIABLE}=${process.pid}`;
+/** Lists the processes that the tests of a run have started. */
+export function listStrays(run = process.pid): { pid: number; command: string }[] {
+  const mark = `${RUN_VARIABLE}=${run}`;
   return readIfThere(() => readdirSync("/proc"), [])
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .filter((pid) =>
