@@ -6,8 +6,9 @@ import type { Temporal } from "../temporal/connection.ts";
 import { isPassing, type Outcome, outcomeOfError } from "../temporal/outcome.ts";
 import { type Snapshot, takeSnapshot } from "../temporal/snapshot.ts";
 
-/** How often a running workflow is looked at. */
-const LOOK_EVERY_MS = 500;
+/** How often a running workflow is looked at. Its end is told at once. */
+const LOOK_EVERY_MS = 1000;
+const REVIVE_EVERY_MS = 500;
 
 /** The signals that steer a workflow, by the names in the contract. */
 export type SteeringSignal = "confirm" | "skipLag" | "abort" | "pause";
@@ -65,12 +66,12 @@ export class Watch<T> {
       } catch (error) {
         if (!isPassing(error)) return outcomeOfError(error);
         await this.#temporal.revive().catch(() => undefined);
-        await sleep(LOOK_EVERY_MS);
+        await sleep(REVIVE_EVERY_MS);
       }
     }
   }
 
-  /** Looks at the workflow twice a second until it has ended, and once more then; `stop` ends the looking early. */
+  /** Looks at the workflow once a second until it has ended, and once more then; `stop` ends the looking early. */
   async *snapshots(stop?: AbortSignal): AsyncGenerator<Snapshot> {
     const ended = new AbortController();
     void this.#outcome.then(
@@ -78,10 +79,14 @@ export class Watch<T> {
       () => ended.abort(),
     );
     const wake = AbortSignal.any(stop ? [ended.signal, stop] : [ended.signal]);
+    let before: Snapshot | null = null;
     for (;;) {
       const last = ended.signal.aborted;
       if (stop?.aborted) return;
-      const snapshot = await takeSnapshot(this.#temporal, this.#handle).catch(() => null);
+      const snapshot: Snapshot | null = await takeSnapshot(this.#temporal, this.#handle, before).catch(
+        () => null,
+      );
+      before = snapshot ?? before;
       if (snapshot) yield snapshot;
       else await this.#temporal.revive().catch(() => undefined);
       if (last) return;

@@ -12,6 +12,8 @@ export interface Snapshot {
   /** `move`, `copy` and the like. */
   readonly type: string;
   readonly running: boolean;
+  /** Events in its history. As long as there are no more, its story is the same. */
+  readonly historyLength: number;
   /** What it was started with. */
   readonly request: Readonly<Record<string, unknown>>;
   /** The workflow's own story; null while no worker answers. */
@@ -39,20 +41,29 @@ const DESCRIBE_TIMEOUT_MS = 3000;
 /** A task that no worker has taken for so long tells that there is none. */
 const IDLE_AFTER_MS = 2500;
 
-/** Looks at a workflow without adding to its history. What no worker answers in time is left out. */
-export async function takeSnapshot(temporal: Temporal, handle: WorkflowHandle): Promise<Snapshot> {
-  const asking = queryProgress(temporal.client, handle);
-  temporal.settleBeforeClose(asking);
+/**
+ * Looks at a workflow without adding to its history. What no worker answers in time is left out. A query is work for the
+ * worker that the workflow's own steps could use: it is asked only when something has happened since the `last` look.
+ */
+export async function takeSnapshot(
+  temporal: Temporal,
+  handle: WorkflowHandle,
+  last: Snapshot | null = null,
+): Promise<Snapshot> {
   const description = await temporal.client.connection.withDeadline(Date.now() + DESCRIBE_TIMEOUT_MS, () =>
     handle.describe(),
   );
+  const { runId, historyLength } = description;
+  const same = last?.runId === runId && last.historyLength === historyLength ? last.progress : null;
+  const asking = same ? Promise.resolve(same) : queryProgress(temporal.client, handle);
+  temporal.settleBeforeClose(asking);
   const activities = await Promise.all((description.raw.pendingActivities ?? []).map(readActivity));
   const waiting = waitingTask(description);
   // Where tasks wait for a worker, nobody may be there to answer the query.
   const progress = await (waiting ? Promise.race([asking, sleep(SHORT_QUERY_MS, null)]) : asking);
   return {
     workflowId: description.workflowId,
-    runId: description.runId,
+    ...{ runId, historyLength },
     type: description.type,
     running: description.status.name === "RUNNING",
     request: (description.memo?.[REQUEST_MEMO] ?? {}) as Record<string, unknown>,

@@ -58,7 +58,7 @@ export class RebalanceView implements View {
     lines.push(...this.#newEvents(progress));
     for (const { workflowId, schema } of progress.running) await this.#openLog(workflowId, schema);
     if (Date.now() - this.#lookedAt >= this.#lookEveryMs) {
-      this.#moves = await movesOf(this.#temporal, progress);
+      this.#moves = await movesOf(this.#temporal, progress, this.#moves);
       this.#lookedAt = Date.now();
       for (const move of this.#moves) lines.push(...this.#ofMove(move));
     }
