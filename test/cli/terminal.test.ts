@@ -102,5 +102,9 @@ describe("move in a terminal", () => {
     );
     assert.ok(confirmed);
     await waitFor(async () => (await activeShards(islands.b)).includes("sh0004"), { what: "the switch" });
+    // Its clean-up would otherwise meet that of this file.
+    await waitFor(async () => /Nothing runs/.test((await run(["status"], islands)).stdout), {
+      what: "the end",
+    });
   });
 });
