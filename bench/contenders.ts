@@ -54,12 +54,18 @@ const isOnPath = (program: string): boolean =>
     }
   });
 
-/** The old copy becomes the shard again: renamed, active. */
+/** The old copy becomes the shard again: renamed, its sequences without the limits of an old copy, active. */
 async function moveBack({ a }: Stage): Promise<void> {
   const [old] = await sql(a, `SELECT nspname FROM pg_namespace WHERE nspname LIKE '${BIG.schema}old%'`);
+  const sequences = await sql(
+    a,
+    `SELECT sequencename AS name FROM pg_sequences WHERE schemaname = '${String(old!["nspname"])}'`,
+  );
+  const unlimit = sequences.map(({ name }) => `ALTER SEQUENCE ${BIG.schema}.${String(name)} NO MAXVALUE;`);
   await sql(
     a,
     `ALTER SCHEMA ${String(old!["nspname"])} RENAME TO ${BIG.schema};
+     ${unlimit.join("\n")}
      SELECT microsharding.microsharding_ensure_active(${BIG.shard})`,
   );
 }

@@ -2,6 +2,7 @@
  * Runs the tests: `npm test`, `npm test -- test/sandbox`, `npm test -- move --test-name-pattern=keeps`.
  * It starts the servers that test files share, runs a few files at a time, and leaves nothing running.
  */
+import { setMaxListeners } from "node:events";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join, relative, sep } from "node:path";
@@ -97,11 +98,14 @@ const normalize = (filter: string): string => relative(ROOT, join(ROOT, filter.r
 /** Runs the files, shows node's own report, and answers its sums. */
 async function runFiles(kind: "test" | "soak", files: string[], names: string[] = []): Promise<Counts> {
   const counts: Counts = { passed: 0, failed: 0 };
+  const over = AbortSignal.any([AbortSignal.timeout(LIMITS[kind].all), stopping.signal]);
+  // One listener a file.
+  setMaxListeners(0, over);
   const tests = run({
     files,
     concurrency: FILES_AT_A_TIME,
     timeout: LIMITS[kind].file,
-    signal: AbortSignal.any([AbortSignal.timeout(LIMITS[kind].all), stopping.signal]),
+    signal: over,
     ...(names.length > 0 && { testNamePatterns: names }),
   });
   tests.on("test:diagnostic", ({ nesting, message }) => {

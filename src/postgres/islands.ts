@@ -270,7 +270,12 @@ class Pools {
   async connect(name: IslandName): Promise<pg.PoolClient> {
     let pool = this.#pools.get(name);
     if (!pool) {
-      pool = new pg.Pool({ ...this.#config(name), max: this.#most, idleTimeoutMillis: 10_000, maxUses: MAX_USES });
+      pool = new pg.Pool({
+        ...this.#config(name),
+        max: this.#most,
+        idleTimeoutMillis: 10_000,
+        maxUses: MAX_USES,
+      });
       // An idle session that dies is replaced at the next use.
       pool.on("error", () => undefined);
       this.#pools.set(name, pool);
