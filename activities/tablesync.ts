@@ -5,6 +5,7 @@ import { relaxSubscription } from "../src/postgres/replication.ts";
 import type { CopyReport, StepProgress } from "../workflows/contract.ts";
 import { POLL_MS, type Step } from "./context.ts";
 import { copyDirectly } from "./direct-copy.ts";
+import { LostTables, resumeCopyAnew } from "./lost-tables.ts";
 import { ReplicationTrouble } from "./trouble.ts";
 import { replicasBehind } from "./wait-for-lag.ts";
 
@@ -41,6 +42,8 @@ interface SyncState {
 async function waitForTablesync(step: Step): Promise<Copied> {
   const rate = new Rate();
   const trouble = new ReplicationTrouble(step);
+  const lost = new LostTables(step);
+  await resumeCopyAnew(step);
   let best = { ready: -1, failures: 0, since: Date.now() };
   let seen = { counters: "", since: Date.now() };
   for (;;) {
@@ -48,7 +51,8 @@ async function waitForTablesync(step: Step): Promise<Copied> {
     await trouble.look();
     const counters = `${state.ready} ${state.tuples} ${state.bytes}`;
     if (counters !== seen.counters) seen = { counters, since: Date.now() };
-    const waitingFor = workerTrouble(step, state, best.since) ?? standstill(step, seen.since);
+    const waitingFor =
+      (await lost.look()) ?? workerTrouble(step, state, best.since) ?? standstill(step, seen.since);
     if (state.ready === state.tables) {
       await step.onDestination((client) => relaxSubscription(client, step.names.subscription));
       return { text: copied(state.tuples, state.bytes), rows: state.tuples, bytes: state.bytes };

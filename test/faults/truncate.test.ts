@@ -26,8 +26,9 @@ it("an application that truncates tables during a direct copy neither fails nor 
   await createShard(
     a,
     42,
+    // 50 MB on the way: what the buffers of both connections take, which was 10 MB once, is no copy that stalls.
     `CREATE TABLE sh0042.first (id int PRIMARY KEY, filler text);
-     INSERT INTO sh0042.first SELECT i, repeat(md5(i::text), 8) FROM generate_series(1, 40000) i;
+     INSERT INTO sh0042.first SELECT i, repeat(md5(i::text), 40) FROM generate_series(1, 40000) i;
      CREATE TABLE sh0042.second (id int PRIMARY KEY);
      INSERT INTO sh0042.second SELECT generate_series(1, 1000)`,
   );

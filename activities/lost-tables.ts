@@ -1,0 +1,122 @@
+import type { ClientBase } from "pg";
+
+import { withLockRetry } from "../src/postgres/locks.ts";
+import { ident, qualified } from "../src/postgres/quote.ts";
+import type { Step } from "./context.ts";
+import { publishedTables } from "./subscribe.ts";
+import { ensureDurable } from "./switch/catch-up.ts";
+
+/** Milliseconds for which a table has to be without its slot: one that is about to be noted as done is, too. */
+const SURELY_LOST_MS = 10_000;
+/** Milliseconds between two looks. */
+const EVERY_MS = 2000;
+
+/**
+ * Finds tables that tablesync has lost, and has them copied anew. A tablesync worker drops its slot on the source before it
+ * commits that its table is done: when the source crashes in between, or the network does, the table stays "copied" and
+ * its next workers fail for ever, uncounted, since the slot that they would go on from is gone (seen on 17).
+ */
+export class LostTables {
+  #lookedAt = -Infinity;
+  #since = new Map<string, number>();
+
+  constructor(readonly step: Step) {}
+
+  /** To be called again and again while tablesync is waited for; answers what is lost. */
+  async look(): Promise<string | null> {
+    const now = performance.now();
+    if (now - this.#lookedAt >= EVERY_MS) {
+      this.#lookedAt = now;
+      const missing = await withoutSlot(this.step);
+      this.#since = new Map(missing.map((table) => [table, this.#since.get(table) ?? now]));
+      const lost = missing.filter((table) => now - this.#since.get(table)! > SURELY_LOST_MS);
+      if (lost.length > 0) await copyAnew(this.step, lost);
+    }
+    const tables = [...this.#since.keys()];
+    return tables.length === 0
+      ? null
+      : `tablesync, which has lost its slot for ${tables.join(", ")} on ${this.step.from}; copies anew what stays without`;
+  }
+}
+
+/** The tables that are copied and to be brought in step, from a slot that the source does not have. */
+async function withoutSlot(step: Step): Promise<string[]> {
+  const { rows } = await step.onDestination((client) =>
+    client.query<{ table: string; slot: string }>(
+      `SELECT c.relname AS table,
+         concat('pg_', s.oid, '_sync_', r.srrelid, '_', (SELECT system_identifier FROM pg_control_system())) AS slot
+       FROM pg_subscription s JOIN pg_subscription_rel r ON r.srsubid = s.oid JOIN pg_class c ON c.oid = r.srrelid
+       WHERE s.subname = $1 AND r.srsubstate = 'f'
+         AND s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      [step.names.subscription],
+    ),
+  );
+  if (rows.length === 0) return [];
+  const { rows: there } = await step.onSource((client) =>
+    client.query<{ slot: string }>(
+      "SELECT slot_name AS slot FROM pg_replication_slots WHERE slot_name = ANY ($1)",
+      [rows.map(({ slot }) => slot)],
+    ),
+  );
+  return rows.filter(({ slot }) => !there.some((one) => one.slot === slot)).map(({ table }) => table);
+}
+
+/** Ends what an attempt has left that died while it had tables copied anew: some are not published, or not subscribed to. */
+export async function resumeCopyAnew(step: Step): Promise<void> {
+  const wanted = (await publishedTables(step)).map(({ name }) => name);
+  const published = await step.onSource((client) => readPublished(step, client));
+  const subscribed = await step.onDestination((client) => readSubscribed(step, client));
+  const whole = wanted.every((table) => published.has(table) && subscribed.has(table));
+  if (!whole) await copyAnew(step, []);
+}
+
+/**
+ * Takes tables out of the publication and so out of the subscription, empties them, and puts them back in, which has them
+ * copied. Whatever of it an earlier attempt has done is looked up: a table that is subscribed to but not published would
+ * count as done, and lack writes.
+ */
+async function copyAnew(step: Step, lost: readonly string[]): Promise<void> {
+  const { schema, names } = step;
+  const publication = ident(names.publication);
+  const list = (tables: readonly string[]): string =>
+    tables.map((table) => `ONLY ${qualified(schema, table)}`).join(", ");
+  const wanted = (await publishedTables(step)).map(({ name }) => name);
+  await step.bothSides({}, {}, async (source, destination) => {
+    const refresh = (): Promise<unknown> =>
+      destination.query(`ALTER SUBSCRIPTION ${ident(names.subscription)} REFRESH PUBLICATION`);
+    const locked = (sql: string): Promise<void> => withLockRetry(source, sql, step, step.lend(step.from));
+    await Promise.all([step.ensureCurrent(), ensureDurable(source), ensureDurable(destination)]);
+
+    const published = await readPublished(step, source);
+    const leaving = lost.filter((table) => published.has(table));
+    if (leaving.length > 0) await locked(`ALTER PUBLICATION ${publication} DROP TABLE ${list(leaving)}`);
+    await step.deps.fault("after unpublish");
+    await refresh();
+    const subscribed = await readSubscribed(step, destination);
+    const empty = wanted.filter((table) => !subscribed.has(table));
+    if (empty.length > 0) await destination.query(`TRUNCATE ${list(empty)}`);
+    const left = await readPublished(step, source);
+    const coming = wanted.filter((table) => !left.has(table));
+    if (coming.length > 0) await locked(`ALTER PUBLICATION ${publication} ADD TABLE ${list(coming)}`);
+    await step.deps.fault("after publish again");
+    await refresh();
+  });
+}
+
+async function readPublished(step: Step, client: ClientBase): Promise<Set<string>> {
+  const { rows } = await client.query<{ name: string }>(
+    "SELECT tablename AS name FROM pg_publication_tables WHERE pubname = $1 AND schemaname = $2",
+    [step.names.publication, step.schema],
+  );
+  return new Set(rows.map(({ name }) => name));
+}
+
+async function readSubscribed(step: Step, client: ClientBase): Promise<Set<string>> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT c.relname AS name
+     FROM pg_subscription s JOIN pg_subscription_rel r ON r.srsubid = s.oid JOIN pg_class c ON c.oid = r.srrelid
+     WHERE s.subname = $1 AND s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    [step.names.subscription],
+  );
+  return new Set(rows.map(({ name }) => name));
+}

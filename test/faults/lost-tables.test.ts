@@ -1,0 +1,59 @@
+import { describe, it } from "node:test";
+
+import { waitFor } from "../support/index.ts";
+import { createWorld, resultOf, type World } from "../support/world.ts";
+import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
+
+/**
+ * Puts a table into the state that a crash of the source leaves between two statements of its tablesync worker: the slot
+ * is dropped, and that the table is done is not committed. Such a crash cannot be timed from outside.
+ */
+async function loseTable({ b }: World, table: string): Promise<void> {
+  await waitFor(
+    async () => (await b.rows("SELECT FROM pg_subscription_rel WHERE srsubstate <> 'r'")).length === 0,
+    { what: "tablesync to end" },
+  );
+  await b.rows(
+    `UPDATE pg_subscription_rel SET srsubstate = 'f', srsublsn = NULL WHERE srrelid = '${table}'::regclass`,
+  );
+  // The function refuses names that PostgreSQL gives itself.
+  await b.rows(
+    `INSERT INTO pg_replication_origin
+     SELECT (SELECT coalesce(max(roident::int8), 0) + 1 FROM pg_replication_origin)::oid, concat('pg_', srsubid, '_', srrelid)
+     FROM pg_subscription_rel WHERE srrelid = '${table}'::regclass`,
+  );
+}
+
+describe("a table whose tablesync has lost its slot", { concurrency: 3, timeout: 300_000 }, () => {
+  it("is copied anew, while the others stay", async () => {
+    const world = await createWorld();
+    const ledger = await loadedShard(world);
+    const before = await contentBefore(world);
+    const worker = await world.startWorker({ fault: "before tablesync", mode: "hold" });
+    const handle = await world.startMove({ copyMethod: "tablesync" });
+    await worker.reached("before tablesync");
+    await loseTable(world, "sh0042.ledger");
+    worker.goOn();
+    const { leftover } = await resultOf(handle);
+    await expectSound(ledger);
+    await expectMoved(world, leftover, before);
+  });
+
+  for (const point of ["after unpublish", "after publish again"]) {
+    it(`is copied anew when the worker dies ${point}`, async () => {
+      const world = await createWorld();
+      const ledger = await loadedShard(world);
+      const before = await contentBefore(world);
+      const first = await world.startWorker({ fault: "before tablesync" });
+      const handle = await world.startMove({ copyMethod: "tablesync" });
+      await first.gone();
+      await loseTable(world, "sh0042.ledger");
+      const second = await world.startWorker({ fault: point });
+      await second.gone();
+      await world.startWorker();
+      const { leftover } = await resultOf(handle);
+      await expectSound(ledger);
+      await expectMoved(world, leftover, before);
+    });
+  }
+});
