@@ -63,7 +63,7 @@ async function withoutSlot(step: Step): Promise<string[]> {
 
 /** Ends what an attempt has left that died while it had tables copied anew: some are not published, or not subscribed to. */
 export async function resumeCopyAnew(step: Step): Promise<void> {
-  const wanted = (await publishedTables(step)).map(({ name }) => name);
+  const wanted = await readWanted(step);
   const published = await step.onSource((client) => readPublished(step, client));
   const subscribed = await step.onDestination((client) => readSubscribed(step, client));
   const whole = wanted.every((table) => published.has(table) && subscribed.has(table));
@@ -80,7 +80,7 @@ async function copyAnew(step: Step, lost: readonly string[]): Promise<void> {
   const publication = ident(names.publication);
   const list = (tables: readonly string[]): string =>
     tables.map((table) => `ONLY ${qualified(schema, table)}`).join(", ");
-  const wanted = (await publishedTables(step)).map(({ name }) => name);
+  const wanted = await readWanted(step);
   await step.bothSides({}, {}, async (source, destination) => {
     const refresh = (): Promise<unknown> =>
       destination.query(`ALTER SUBSCRIPTION ${ident(names.subscription)} REFRESH PUBLICATION`);
@@ -102,6 +102,10 @@ async function copyAnew(step: Step, lost: readonly string[]): Promise<void> {
     await refresh();
   });
 }
+
+/** The names of the tables that have to be published and subscribed to. */
+const readWanted = async (step: Step): Promise<string[]> =>
+  (await step.reading(step.from, () => publishedTables(step))).map(({ name }) => name);
 
 async function readPublished(step: Step, client: ClientBase): Promise<Set<string>> {
   const { rows } = await client.query<{ name: string }>(
