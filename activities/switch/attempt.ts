@@ -101,7 +101,7 @@ export async function attemptSwitch(plan: SwitchPlan): Promise<AttemptResult> {
     ]);
     if (Date.now() > deadline) return await notYet(tooSlow(plan));
     // A destination that died meanwhile is noticed while there is still a way back.
-    await destination.query("SELECT");
+    await bothEnd([destination.query("SELECT"), reserveForLate(plan, values, handOvers)]);
     leaving = true;
     await at(step, "commit source", () => source.query("COMMIT"));
     const blocked = blockedMs();
@@ -217,7 +217,6 @@ async function completeDestination(plan: SwitchPlan): Promise<void> {
   await destination.query([...completeSchema(step.schema, facts), activate(lib, entry)].join(";\n"));
 }
 
-/** Asked as late as possible: who comes after this and before the commit finds the old copy exhausted. */
 async function handOverSequences(plan: SwitchPlan, values: readonly SequenceValue[]): Promise<HandOver[]> {
   const { step, facts, sourceObserver } = plan;
   if (values.length === 0) return [];
@@ -225,6 +224,27 @@ async function handOverSequences(plan: SwitchPlan, values: readonly SequenceValu
   return facts.sequences.map((sequence, i) =>
     handOver(step.schema, sequence, values[i]!, waitedFor.has(sequence.name)),
   );
+}
+
+/**
+ * Leaves values to those, too, who have begun to wait for a sequence since it was handed over: they would find the old
+ * copy exhausted. Asked as late as possible, since who comes after this and before the commit still does.
+ */
+async function reserveForLate(
+  plan: SwitchPlan,
+  values: readonly SequenceValue[],
+  handOvers: readonly HandOver[],
+): Promise<void> {
+  const { step, facts, source, sourceObserver, leftover } = plan;
+  if (handOvers.every(({ waitedFor }) => waitedFor)) return;
+  const waitedFor = await sequencesWaitedFor(sourceObserver, step.schema);
+  const late = facts.sequences.flatMap((sequence, i) =>
+    waitedFor.has(sequence.name) && !handOvers[i]!.waitedFor
+      ? [handOver(leftover, sequence, values[i]!, true)]
+      : [],
+  );
+  const fences = late.map(({ fence }) => fence).filter((fence) => fence !== null);
+  if (late.length > 0) await bothEnd([setDestinationSequences(plan, late), source.query(fences.join(";\n"))]);
 }
 
 /** In a transaction of its own, which is over and on disk before the source leaves. */

@@ -92,12 +92,16 @@ export interface HandOver {
   destination: SequenceValue;
   /** Null where nothing is left that the old copy could hand out. */
   fence: string | null;
+  /** Whether somebody was waiting, so that values are left to the old copy. */
+  waitedFor: boolean;
 }
 
 /**
  * A call of nextval() that has resolved the sequence's name goes on with the renamed old copy, whatever it
  * waits for: so the old copy gets a limit, and the destination begins behind it. Without anybody waiting
  * the limit is the value of now, and the destination's sequence is exactly the source's.
+ *
+ * @param schema what the source's schema is called at that moment.
  */
 export function handOver(
   schema: string,
@@ -116,7 +120,7 @@ export function handOver(
     reserve > 0n
       ? { name: sequence.name, value: String(limit), called: true }
       : { name: sequence.name, value, called };
-  return { destination, fence: limitAt(schema, sequence, limit, !called && reserve === 0n) };
+  return { destination, fence: limitAt(schema, sequence, limit, !called && reserve === 0n), waitedFor };
 }
 
 /** ALTER SEQUENCE that makes the given value the last one; a restart there leaves this one value, which is nobody's. */

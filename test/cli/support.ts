@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { cacheDir } from "../../src/sandbox/cache.ts";
 import { createDatabase, type TestDatabase, testIslands, waitFor } from "../support/index.ts";
 
 export const LAUNCHER = fileURLToPath(new URL("../../bin/shardferry", import.meta.url));
@@ -31,9 +32,9 @@ export interface RunOptions {
 /** The environment of a user who has set nothing, with a state folder of this test file. */
 export function userEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const inherited: NodeJS.ProcessEnv = {};
-  for (const name of ["PATH", "TMPDIR", "SHARDFERRY_CACHE", "SHARDFERRY_TEST_RUN"])
-    inherited[name] = process.env[name];
-  return { ...inherited, HOME: STATE, SHARDFERRY_STATE_DIR: STATE, ...extra };
+  for (const name of ["PATH", "TMPDIR", "SHARDFERRY_TEST_RUN"]) inherited[name] = process.env[name];
+  // The servers that the set-up has fetched may lie under the home of who runs the tests.
+  return { ...inherited, SHARDFERRY_CACHE: cacheDir(), HOME: STATE, SHARDFERRY_STATE_DIR: STATE, ...extra };
 }
 
 /** All that this test file has started; a failed test must not leave any of them running. */

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { Client } from "pg";
 
 import { parseDsn } from "../../src/postgres/dsn.ts";
-import { expectNoLeftovers, type TestDatabase } from "../support/index.ts";
+import { expectNoLeftovers, type TestDatabase, waitFor } from "../support/index.ts";
 import { createShard, createWorld, resultOf } from "../support/world.ts";
 
 const SEQUENCES = {
@@ -91,6 +91,23 @@ describe("sequences in a switch", { timeout: 300_000 }, () => {
       assert.deepEqual(failures, [], name);
     }
     await expectNoLeftovers(a, b);
+  });
+
+  it("hand out values also to clients that come when they have been handed over already", async () => {
+    const world = await createWorld();
+    const { a, b } = world;
+    await createShard(a, 42, "CREATE SEQUENCE sh0042.plain; SELECT nextval('sh0042.plain')");
+    const worker = await world.startWorker({ fault: "after leave source", mode: "hold" });
+    const handle = await world.startMove();
+    await worker.reached("after leave source");
+    const late = a.rows<{ value: string }>("SELECT nextval('sh0042.plain') AS value");
+    const waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'sh0042.plain'::regclass";
+    await waitFor(async () => (await a.rows(waits)).length > 0, { what: "the call to wait" });
+    worker.goOn();
+    assert.equal((await late)[0]!.value, "2");
+    await resultOf(handle);
+    const [next] = await b.rows<{ value: string }>("SELECT nextval('sh0042.plain') AS value");
+    assert.ok(Number(next!.value) > 2);
   });
 
   it("arrive exactly as they were when nobody uses them, also those that were never used", async () => {

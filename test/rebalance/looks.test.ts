@@ -34,7 +34,8 @@ describe("looks at a running move", () => {
       const asked = queries();
       const second = await look(first);
       assert.equal(queries(), asked);
-      assert.deepEqual(second, first);
+      // The step's heartbeats come and go without the workflow.
+      assert.deepEqual({ ...second, activities: [] }, { ...first, activities: [] });
 
       await handle.signal(skipLagSignal);
       const third = await waitFor(
