@@ -61,13 +61,17 @@ async function withoutSlot(step: Step): Promise<string[]> {
   return rows.filter(({ slot }) => !there.some((one) => one.slot === slot)).map(({ table }) => table);
 }
 
-/** Ends what an attempt has left that died while it had tables copied anew: some are not published, or not subscribed to. */
-export async function resumeCopyAnew(step: Step): Promise<void> {
+/**
+ * Ends what an attempt has left that died while it had tables copied anew: some are not published, or not subscribed to.
+ * Its sessions have to be ended before. Answers how many tables are to be in step.
+ */
+export async function resumeCopyAnew(step: Step): Promise<number> {
   const wanted = await readWanted(step);
   const published = await step.onSource((client) => readPublished(step, client));
   const subscribed = await step.onDestination((client) => readSubscribed(step, client));
   const whole = wanted.every((table) => published.has(table) && subscribed.has(table));
   if (!whole) await copyAnew(step, []);
+  return wanted.length;
 }
 
 /**
@@ -76,32 +80,55 @@ export async function resumeCopyAnew(step: Step): Promise<void> {
  * count as done, and lack writes.
  */
 async function copyAnew(step: Step, lost: readonly string[]): Promise<void> {
-  const { schema, names } = step;
-  const publication = ident(names.publication);
-  const list = (tables: readonly string[]): string =>
-    tables.map((table) => `ONLY ${qualified(schema, table)}`).join(", ");
   const wanted = await readWanted(step);
-  await step.bothSides({}, {}, async (source, destination) => {
-    const refresh = (): Promise<unknown> =>
-      destination.query(`ALTER SUBSCRIPTION ${ident(names.subscription)} REFRESH PUBLICATION`);
-    const locked = (sql: string): Promise<void> => withLockRetry(source, sql, step, step.lend(step.from));
-    await Promise.all([step.ensureCurrent(), ensureDurable(source), ensureDurable(destination)]);
-
-    const published = await readPublished(step, source);
-    const leaving = lost.filter((table) => published.has(table));
-    if (leaving.length > 0) await locked(`ALTER PUBLICATION ${publication} DROP TABLE ${list(leaving)}`);
-    await step.deps.fault("after unpublish");
-    await refresh();
-    const subscribed = await readSubscribed(step, destination);
-    const empty = wanted.filter((table) => !subscribed.has(table));
-    if (empty.length > 0) await destination.query(`TRUNCATE ${list(empty)}`);
-    const left = await readPublished(step, source);
-    const coming = wanted.filter((table) => !left.has(table));
-    if (coming.length > 0) await locked(`ALTER PUBLICATION ${publication} ADD TABLE ${list(coming)}`);
-    await step.deps.fault("after publish again");
-    await refresh();
-  });
+  // A sign of life meanwhile: REFRESH waits for workers and for the source.
+  await step.reading(step.from, () =>
+    step.bothSides({}, {}, async (source, destination) => {
+      await Promise.all([step.ensureCurrent(), ensureDurable(source), ensureDurable(destination)]);
+      await takeOut(step, source, lost);
+      await step.deps.fault("after unpublish");
+      await refresh(step, destination);
+      await putBack(step, source, destination, wanted);
+      await step.deps.fault("after publish again");
+      await refresh(step, destination);
+    }),
+  );
 }
+
+async function takeOut(step: Step, source: ClientBase, lost: readonly string[]): Promise<void> {
+  const published = await readPublished(step, source);
+  const leaving = lost.filter((table) => published.has(table));
+  if (leaving.length === 0) return;
+  const sql = `ALTER PUBLICATION ${ident(step.names.publication)} DROP TABLE ${listOf(step, leaving)}`;
+  await withLockRetry(source, sql, step, step.lend(step.from));
+}
+
+/** Empties what is not subscribed to, and publishes what is not published. */
+async function putBack(
+  step: Step,
+  source: ClientBase,
+  destination: ClientBase,
+  wanted: readonly string[],
+): Promise<void> {
+  const subscribed = await readSubscribed(step, destination);
+  const empty = wanted.filter((table) => !subscribed.has(table));
+  if (empty.length > 0)
+    await withLockRetry(destination, `TRUNCATE ${listOf(step, empty)}`, step, step.lend(step.to));
+  const published = await readPublished(step, source);
+  const coming = wanted.filter((table) => !published.has(table));
+  if (coming.length === 0) return;
+  const tables = listOf(step, coming);
+  // No transaction that has written to them may go on across this: before the minor releases of May 2025 the walsender
+  // would take their tables for not published from then on.
+  const sql = `LOCK TABLE ${tables} IN SHARE ROW EXCLUSIVE MODE; ALTER PUBLICATION ${ident(step.names.publication)} ADD TABLE ${tables}`;
+  await withLockRetry(source, sql, step, step.lend(step.from));
+}
+
+const listOf = ({ schema }: Step, tables: readonly string[]): string =>
+  tables.map((table) => `ONLY ${qualified(schema, table)}`).join(", ");
+
+const refresh = (step: Step, destination: ClientBase): Promise<unknown> =>
+  destination.query(`ALTER SUBSCRIPTION ${ident(step.names.subscription)} REFRESH PUBLICATION`);
 
 /** The names of the tables that have to be published and subscribed to. */
 const readWanted = async (step: Step): Promise<string[]> =>

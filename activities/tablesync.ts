@@ -43,7 +43,10 @@ async function waitForTablesync(step: Step): Promise<Copied> {
   const rate = new Rate();
   const trouble = new ReplicationTrouble(step);
   const lost = new LostTables(step);
-  await resumeCopyAnew(step);
+  // An attempt that sleeps must not go on to empty what this one has copied.
+  await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
+  await trouble.look();
+  const wanted = await resumeCopyAnew(step);
   let best = { ready: -1, failures: 0, since: Date.now() };
   let seen = { counters: "", since: Date.now() };
   for (;;) {
@@ -53,7 +56,7 @@ async function waitForTablesync(step: Step): Promise<Copied> {
     if (counters !== seen.counters) seen = { counters, since: Date.now() };
     const waitingFor =
       (await lost.look()) ?? workerTrouble(step, state, best.since) ?? standstill(step, seen.since);
-    if (state.ready === state.tables) {
+    if (state.ready === state.tables && state.tables >= wanted) {
       await step.onDestination((client) => relaxSubscription(client, step.names.subscription));
       return { text: copied(state.tuples, state.bytes), rows: state.tuples, bytes: state.bytes };
     }

@@ -120,11 +120,15 @@ export function handOver(
     reserve > 0n
       ? { name: sequence.name, value: String(limit), called: true }
       : { name: sequence.name, value, called };
-  return { destination, fence: limitAt(schema, sequence, limit, !called && reserve === 0n), waitedFor };
+  const restart = called ? null : reserve === 0n ? limit : last;
+  return { destination, fence: limitAt(schema, sequence, limit, restart), waitedFor };
 }
 
-/** ALTER SEQUENCE that makes the given value the last one; a restart there leaves this one value, which is nobody's. */
-function limitAt(schema: string, sequence: Sequence, limit: bigint, restart: boolean): string | null {
+/**
+ * ALTER SEQUENCE that makes the given value the last one. A sequence that was never called is restarted: at that value,
+ * which is nobody's, or where its reserve begins, wherever an earlier limit has put it.
+ */
+function limitAt(schema: string, sequence: Sequence, limit: bigint, restart: bigint | null): string | null {
   const up = BigInt(sequence.increment) > 0n;
   const [lowest, highest] = [BigInt(sequence.lowest), BigInt(sequence.highest)];
   const [min, max] = up
@@ -134,7 +138,7 @@ function limitAt(schema: string, sequence: Sequence, limit: bigint, restart: boo
   const start = larger(min, smaller(max, BigInt(sequence.start)));
   return (
     `ALTER SEQUENCE ${qualified(schema, sequence.name)} NO CYCLE MINVALUE ${min} MAXVALUE ${max} START ${start}` +
-    (restart ? ` RESTART ${limit}` : "")
+    (restart === null ? "" : ` RESTART ${restart}`)
   );
 }
 

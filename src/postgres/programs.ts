@@ -74,7 +74,7 @@ function startRunner(): Runner {
   child.on("message", ({ id, failure }: Answer) =>
     started.pending.get(id)?.(failure === null ? null : new ProgramError(failure)),
   );
-  child.once("error", ended);
+  child.on("error", ended);
   child.once("exit", (status, signal) => ended(new Error(`it ended with ${signal ?? status}`)));
   return started;
 }

@@ -96,18 +96,33 @@ describe("sequences in a switch", { timeout: 300_000 }, () => {
   it("hand out values also to clients that come when they have been handed over already", async () => {
     const world = await createWorld();
     const { a, b } = world;
-    await createShard(a, 42, "CREATE SEQUENCE sh0042.plain; SELECT nextval('sh0042.plain')");
+    // Called before or never, upwards and downwards; what a late client gets, and what nobody else may get.
+    const cases = [
+      { name: "called", sql: "CREATE SEQUENCE sh0042.called; SELECT nextval('sh0042.called')", value: 2 },
+      { name: "fresh", sql: "CREATE SEQUENCE sh0042.fresh", value: 1 },
+      { name: "down", sql: "CREATE SEQUENCE sh0042.down INCREMENT -1", value: -1 },
+      { name: "put", sql: "CREATE SEQUENCE sh0042.put; SELECT setval('sh0042.put', 8, false)", value: 8 },
+    ];
+    await createShard(a, 42, cases.map(({ sql }) => sql).join(";"));
     const worker = await world.startWorker({ fault: "after leave source", mode: "hold" });
     const handle = await world.startMove();
     await worker.reached("after leave source");
-    const late = a.rows<{ value: string }>("SELECT nextval('sh0042.plain') AS value");
-    const waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'sh0042.plain'::regclass";
-    await waitFor(async () => (await a.rows(waits)).length > 0, { what: "the call to wait" });
+    const next = async ({ rows }: TestDatabase, name: string): Promise<number> =>
+      Number((await rows<{ value: string }>(`SELECT nextval('sh0042.${name}') AS value`))[0]!.value);
+    const late = cases.map(({ name }) => next(a, name));
+    const waits =
+      "SELECT FROM pg_locks JOIN pg_class c ON c.oid = relation WHERE NOT granted AND relkind = 'S' AND relnamespace = 'sh0042'::regnamespace";
+    await waitFor(async () => (await a.rows(waits)).length === cases.length, { what: "the calls to wait" });
     worker.goOn();
-    assert.equal((await late)[0]!.value, "2");
+    assert.deepEqual(
+      await Promise.all(late),
+      cases.map(({ value }) => value),
+    );
     await resultOf(handle);
-    const [next] = await b.rows<{ value: string }>("SELECT nextval('sh0042.plain') AS value");
-    assert.ok(Number(next!.value) > 2);
+    for (const { name, value } of cases) {
+      const later = await next(b, name);
+      assert.ok(name === "down" ? later < value : later > value, `${name}: ${later}`);
+    }
   });
 
   it("arrive exactly as they were when nobody uses them, also those that were never used", async () => {

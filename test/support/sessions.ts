@@ -17,6 +17,8 @@ export class Sessions {
     if (known) return known;
     const pool = new pg.Pool({
       ...{ connectionString: dsn, application_name: this.#name, max: this.#most, idleTimeoutMillis: 0 },
+      // What a test makes the default of a database is for others: an application that waits is not to fail of it.
+      options: "-c lock_timeout=0 -c statement_timeout=0",
     });
     // A session whose server goes down is replaced at its next use.
     pool.on("error", () => undefined);
