@@ -39,7 +39,14 @@ const startMove = (shard: number, ...more: string[]): Command =>
 const screen = (command: Command): string => command.stdout.split(`A${ESCAPE}J`).at(-1)!;
 
 async function isPaused(command: Command): Promise<void> {
-  await waitFor(() => /Shift\+S confirms/.test(screen(command)), { what: "the pause" });
+  const ended = command
+    .ended()
+    .then(({ stdout, stderr }) => assert.fail(`it ended before: ${stdout}${stderr}`));
+  ended.catch(() => undefined);
+  const paused = waitFor(() => /Shift\+S confirms/.test(screen(command)), { what: "the pause" }).catch(
+    (error: unknown) => assert.fail(`${String(error)} On the screen stands: ${screen(command)}`),
+  );
+  await Promise.race([paused, ended]);
 }
 
 describe("move in a terminal", () => {
