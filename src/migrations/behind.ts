@@ -1,6 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { migrateWorkflowId } from "../../workflows/contract.ts";
+import { LEDGER_TABLE } from "../drift/names.ts";
 import { activeShardsSql, apiCall, findSqlApi } from "../layout/api.ts";
 import type { ConnectedIsland } from "../postgres/discover.ts";
 import { qualified } from "../postgres/quote.ts";
@@ -14,7 +15,6 @@ export interface ActiveLedger {
   running: readonly string[];
 }
 
-const LEDGER = "microsharding_migrations_";
 /** Each shard's table takes a lock until the end of the query. */
 const SHARDS_PER_QUERY = 500;
 
@@ -85,13 +85,13 @@ async function countOnce(client: ClientBase, schemas: readonly string[]): Promis
   const { rows: having } = await client.query<{ schema: string }>(
     `SELECT n.nspname AS schema FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relname = $1 AND c.relkind = 'r' AND n.nspname = ANY ($2)`,
-    [LEDGER, schemas],
+    [LEDGER_TABLE, schemas],
   );
   const counts = new Map<string, number>();
   for (let start = 0; start < having.length; start += SHARDS_PER_QUERY) {
     const tables = having
       .slice(start, start + SHARDS_PER_QUERY)
-      .map(({ schema }) => `SELECT name FROM ${qualified(schema, LEDGER)}`);
+      .map(({ schema }) => `SELECT name FROM ${qualified(schema, LEDGER_TABLE)}`);
     const { rows } = await client.query<{ name: string; count: number }>(
       `SELECT name, count(*)::int AS count FROM (${tables.join(" UNION ALL ")}) had GROUP BY name`,
     );
