@@ -30,7 +30,7 @@ export class LostTables {
       const missing = await withoutSlot(this.step);
       this.#since = new Map(missing.map((table) => [table, this.#since.get(table) ?? now]));
       const lost = missing.filter((table) => now - this.#since.get(table)! > SURELY_LOST_MS);
-      if (lost.length > 0) await copyAnew(this.step, lost);
+      if (lost.length > 0) await copyAnew(this.step, await readWanted(this.step), lost);
     }
     const tables = [...this.#since.keys()];
     return tables.length === 0
@@ -70,7 +70,7 @@ export async function resumeCopyAnew(step: Step): Promise<number> {
   const published = await step.onSource((client) => readPublished(step, client));
   const subscribed = await step.onDestination((client) => readSubscribed(step, client));
   const whole = wanted.every((table) => published.has(table) && subscribed.has(table));
-  if (!whole) await copyAnew(step, []);
+  if (!whole) await copyAnew(step, wanted, []);
   return wanted.length;
 }
 
@@ -79,8 +79,7 @@ export async function resumeCopyAnew(step: Step): Promise<number> {
  * copied. Whatever of it an earlier attempt has done is looked up: a table that is subscribed to but not published would
  * count as done, and lack writes.
  */
-async function copyAnew(step: Step, lost: readonly string[]): Promise<void> {
-  const wanted = await readWanted(step);
+async function copyAnew(step: Step, wanted: readonly string[], lost: readonly string[]): Promise<void> {
   // A sign of life meanwhile: REFRESH waits for workers and for the source.
   await step.reading(step.from, () =>
     step.bothSides({}, {}, async (source, destination) => {

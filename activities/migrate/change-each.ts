@@ -6,7 +6,7 @@ import type { ClientBase } from "pg";
 import { requireSqlApi } from "../../src/layout/api.ts";
 import { readApplied } from "../../src/migrations/check.ts";
 import { MigrationFailedError, MigrationLockedError } from "../../src/migrations/failure.ts";
-import { sessionName } from "../../src/migrations/names.ts";
+import { LEDGER_TABLE, sessionName } from "../../src/migrations/names.ts";
 import { type MigrationStatement, parseMigration } from "../../src/migrations/parse.ts";
 import { plural } from "../../src/plural.ts";
 import { backoffMs, blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
@@ -113,7 +113,7 @@ async function changeIsland(work: Work, { island, schemas }: IslandShards): Prom
 async function changeShard({ attempt, input, statements }: Work, place: Place): Promise<void> {
   const { client, lib, schema } = place;
   const { name, hash } = input.migration;
-  const book = qualified(schema, "microsharding_migrations_");
+  const book = qualified(schema, LEDGER_TABLE);
   await client.query(`SELECT ${qualified(lib, "microsharding_migrations_create_")}($1)`, [[schema]]);
   const [had] = await readApplied(client, lib, name, [schema]);
   if (had?.complete) return;

@@ -1,6 +1,7 @@
 import type { ClientBase } from "pg";
 
 import type { FailurePlace } from "../../src/migrations/failure.ts";
+import { LEDGER_TABLE } from "../../src/migrations/names.ts";
 import type { MigrationStatement } from "../../src/migrations/parse.ts";
 import { ident, literal, qualified } from "../../src/postgres/quote.ts";
 import type { IslandName } from "../../workflows/contract.ts";
@@ -70,7 +71,7 @@ function sqlOf(
     [`SET LOCAL search_path TO ${ident(schema)}`, null],
     ...statements.map((statement) => [statement.sql, statement] as const),
     [
-      `INSERT INTO ${qualified(schema, "microsharding_migrations_")} (name, hash, statements, complete, transaction_key)
+      `INSERT INTO ${qualified(schema, LEDGER_TABLE)} (name, hash, statements, complete, transaction_key)
        VALUES (${values.join(", ")})`,
       null,
     ],

@@ -243,9 +243,12 @@ async function reserveForLate(
       ? [handOver(leftover, sequence, values[i]!, true)]
       : [],
   );
-  const fences = late.map(({ fence }) => fence).filter((fence) => fence !== null);
-  if (late.length > 0) await bothEnd([setDestinationSequences(plan, late), source.query(fences.join(";\n"))]);
+  if (late.length > 0)
+    await bothEnd([setDestinationSequences(plan, late), source.query(fencesOf(late).join(";\n"))]);
 }
+
+const fencesOf = (handOvers: readonly HandOver[]): string[] =>
+  handOvers.flatMap(({ fence }) => (fence === null ? [] : [fence]));
 
 /** In a transaction of its own, which is over and on disk before the source leaves. */
 async function setDestinationSequences(plan: SwitchPlan, handOvers: readonly HandOver[]): Promise<void> {
@@ -260,14 +263,13 @@ async function leaveSource(
   handOvers: readonly HandOver[],
 ): Promise<void> {
   const { step, facts, leftover, source } = plan;
-  const sequenceFences = handOvers.map(({ fence }) => fence).filter((fence) => fence !== null);
   const { reachable } = facts;
   const statements = leave(plan.sourceLib, plan.entry, {
     peer: step.to,
     leftover,
     switchLsn,
     reachable,
-    sequenceFences,
+    sequenceFences: fencesOf(handOvers),
   });
   await source.query(statements.join(";\n"));
 }

@@ -1,5 +1,5 @@
+import { LEDGER_TABLE } from "../migrations/names.ts";
 import { ownNumbersSql } from "../sequences/own-values.ts";
-import { LEDGER_TABLE } from "./names.ts";
 
 /**
  * What a schema consists of, as one row for each object: shard, kind, parent, name, data (JSON), and `made`, by which

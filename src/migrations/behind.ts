@@ -1,10 +1,10 @@
 import type { ClientBase } from "pg";
 
 import { migrateWorkflowId } from "../../workflows/contract.ts";
-import { LEDGER_TABLE } from "../drift/names.ts";
 import { activeShardsSql, apiCall, findSqlApi } from "../layout/api.ts";
 import type { ConnectedIsland } from "../postgres/discover.ts";
 import { qualified } from "../postgres/quote.ts";
+import { LEDGER_TABLE } from "./names.ts";
 
 /** What the active shards of all islands have had, but for the global shard, which is apart. */
 export interface ActiveLedger {

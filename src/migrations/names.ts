@@ -2,6 +2,9 @@ import { createHash } from "node:crypto";
 
 import type { IslandName } from "../../workflows/contract.ts";
 
+/** The table in which each shard remembers what has been applied to it: it belongs to us, not to the schema. */
+export const LEDGER_TABLE = "microsharding_migrations_";
+
 /** What the gids of all runs of a workflow begin with; the workflow's id has no colon. */
 export const gidsOfWorkflow = (workflowId: string): string => `shardferry:${workflowId}:`;
 

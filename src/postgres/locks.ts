@@ -61,6 +61,10 @@ export async function blockersDuring(
 export const describeBlockers = (blockers: readonly Blocker[]): string =>
   blockers.length > 0 ? blockers.map(({ text }) => text).join("; ") : "a lock on the shard's tables";
 
+/** On a busy machine a look may find the wait over already: who was seen in the attempt before still is the best to tell. */
+const latest = (before: readonly Blocker[], seen: readonly Blocker[]): readonly Blocker[] =>
+  seen.length > 0 ? seen : before;
+
 /** What a retry loop needs of the step that runs it. */
 export interface Patience {
   pause(ms: number): Promise<void>;
@@ -107,6 +111,7 @@ export async function withLockRetry(
   patience: Patience,
   lend: Lend | null,
 ): Promise<void> {
+  let blockers: readonly Blocker[] = [];
   for (let attempt = 0; ; attempt++) {
     // One round trip, one transaction.
     const done = client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; ${sql}`);
@@ -118,7 +123,8 @@ export async function withLockRetry(
     } catch (error) {
       if ((error as { code?: string }).code !== "55P03") throw error;
     }
-    patience.beat({ waitingFor: describeBlockers(await watching) });
+    blockers = latest(blockers, await watching);
+    patience.beat({ waitingFor: describeBlockers(blockers) });
     await patience.pause(backoffMs(attempt));
   }
 }
@@ -136,6 +142,7 @@ export async function withLocks<T>(
   patience: Patience,
   lend: Lend,
 ): Promise<T> {
+  let blockers: readonly Blocker[] = [];
   for (let attempt = 0; ; attempt++) {
     await client.query(`BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
     const done = work().then(async (result) => {
@@ -151,7 +158,8 @@ export async function withLocks<T>(
       await client.query("ROLLBACK").catch(() => undefined);
       if (!NOT_GRANTED.has((error as { code?: string }).code ?? "")) throw error;
     }
-    patience.beat({ waitingFor: describeBlockers(await watching) });
+    blockers = latest(blockers, await watching);
+    patience.beat({ waitingFor: describeBlockers(blockers) });
     await patience.pause(backoffMs(attempt));
   }
 }
