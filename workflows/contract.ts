@@ -25,8 +25,6 @@
  * - decommissioned island: one that a rebalance empties.
  * - room: how many moves at a time a server has free slots, workers and connections for.
  */
-import { defineQuery, defineSignal } from "@temporalio/workflow";
-
 import type { MigrateStepName } from "./migration.ts";
 
 /** Short steps and workflow tasks. */
@@ -154,14 +152,6 @@ export interface Progress {
   waitingFor: string | null;
   events: ProgressEvent[];
 }
-
-/** Ends a pause asked for with `wait`. */
-export const confirmSignal = defineSignal("confirm");
-/** Stops waiting for replication lag and goes on at once. */
-export const skipLagSignal = defineSignal("skipLag");
-/** Aborts; the same as a cancellation request. */
-export const abortSignal = defineSignal("abort");
-export const progressQuery = defineQuery<Progress>("progress");
 
 export const moveWorkflowId = (schema: string): string => `move-${schema}`;
 export const copyWorkflowId = (schema: string, to: IslandName): string => `copy-${schema}-to-${to}`;

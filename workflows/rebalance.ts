@@ -17,26 +17,17 @@ import {
 } from "@temporalio/workflow";
 
 import { waiting } from "./activities.ts";
+import { type MoveInput, type MoveResult, moveWorkflowId, REQUEST_MEMO, TASK_QUEUE } from "./contract.ts";
 import {
   abortSignal,
   confirmSignal,
-  type MoveInput,
-  type MoveResult,
-  moveWorkflowId,
-  REQUEST_MEMO,
+  pauseSignal,
+  rebalanceProgressQuery,
   skipLagSignal,
-  TASK_QUEUE,
-} from "./contract.ts";
+} from "./messages.ts";
 import type { move } from "./move.ts";
 import { Board } from "./rebalance-board.ts";
-import {
-  pauseSignal,
-  type RebalanceInput,
-  type RebalanceItem,
-  type RebalanceOutcome,
-  rebalanceProgressQuery,
-  type RunningItem,
-} from "./rebalancing.ts";
+import type { RebalanceInput, RebalanceItem, RebalanceOutcome, RunningItem } from "./rebalancing.ts";
 import { type Movable, Schedule } from "./schedule.ts";
 
 /** A move on its way through the schedule, with the names of its islands. */

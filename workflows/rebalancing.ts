@@ -1,6 +1,4 @@
 /** The part of the contract that is about a rebalance: its input, what it hands on, and what it shows. */
-import { defineQuery, defineSignal } from "@temporalio/workflow";
-
 import type { IslandName, MoveInput, MovePhase } from "./contract.ts";
 
 export const REBALANCE_WORKFLOW_ID = "rebalance";
@@ -144,7 +142,3 @@ export interface RebalanceProgress {
   /** The last hundred failures. */
   failures: FailedMove[];
 }
-
-/** Starts no more moves until `confirm`; those that run go on. */
-export const pauseSignal = defineSignal("pause");
-export const rebalanceProgressQuery = defineQuery<RebalanceProgress>("progress");

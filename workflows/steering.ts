@@ -9,17 +9,14 @@ import {
 } from "@temporalio/workflow";
 
 import {
-  abortSignal,
-  confirmSignal,
   type MovePhase,
   type Progress,
   type ProgressEvent,
-  progressQuery,
-  skipLagSignal,
   type StepName,
   type StepReport,
   STEPS,
 } from "./contract.ts";
+import { abortSignal, confirmSignal, progressQuery, skipLagSignal } from "./messages.ts";
 
 /** True for what an activity threw as not to be tried again. */
 const isFatal = (error: unknown): boolean =>

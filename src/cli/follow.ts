@@ -10,7 +10,7 @@ import { listen } from "./view/keys.ts";
 import { LogFile } from "./view/log-file.ts";
 import { MoveView } from "./view/move-view.ts";
 import { RebalanceView } from "./view/rebalance-view.ts";
-import { Screen } from "./view/screen.ts";
+import type { Screen } from "./view/screen.ts";
 import type { Line } from "./view/story.ts";
 import type { View } from "./view/view.ts";
 
@@ -26,7 +26,14 @@ export async function follow<T>(
 ): Promise<Outcome<T>> {
   // In a terminal the view has a place for it.
   const log = await LogFile.open(name, (text) => void (ui.interactive || ui.say(text)));
-  return new Follower(ui, session, watch, log).run();
+  const screen = ui.interactive ? await openScreen(ui) : null;
+  return new Follower(ui, session, watch, log, screen).run();
+}
+
+/** Loaded only for a terminal: the widths of all letters cost 30 ms. */
+async function openScreen(ui: Ui): Promise<Screen> {
+  const { Screen: Opened } = await import("./view/screen.ts");
+  return new Opened(ui.progress);
 }
 
 class Follower<T> {
@@ -42,7 +49,7 @@ class Follower<T> {
   #hungUp = false;
   #tick = 0;
 
-  constructor(ui: Ui, session: Session, watch: Watch<T>, log: LogFile) {
+  constructor(ui: Ui, session: Session, watch: Watch<T>, log: LogFile, screen: Screen | null) {
     this.#ui = ui;
     this.#session = session;
     this.#watch = watch;
@@ -57,7 +64,7 @@ class Follower<T> {
               ? (progress, stop) => watchLag(session.dsns, { ...progress, runId: watch.runId }, stop)
               : null,
           );
-    this.#screen = ui.interactive ? new Screen(ui.progress) : null;
+    this.#screen = screen;
   }
 
   async run(): Promise<Outcome<T>> {

@@ -16,6 +16,8 @@ export async function runWorkflow<T>(
   summary: (result: T) => string,
 ): Promise<T | null> {
   const { Session: Opened } = await import("../operations/session.ts");
+  // Needed once the islands have answered: it takes 0.1 s to load, and until then nothing else is to be done.
+  void import("../temporal/sdk.ts");
   let session: Session | undefined;
   try {
     const watch = await begin(async () => (session ??= await Opened.open(settings, (line) => ui.say(line))));

@@ -1,4 +1,4 @@
-export { plural } from "../plural.ts";
+export { count, plural } from "../plural.ts";
 
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
@@ -10,9 +10,6 @@ export function bytes(count: number): string {
   const digits = unit === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
   return `${Number(value.toFixed(digits))} ${UNITS[unit]}`;
 }
-
-/** `1,234,567`. */
-export const count = (number: number): string => number.toLocaleString("en-US");
 
 /** `0.25 s`, `12.3 s`, `4 min 5 s`, `2 h 3 min`. */
 export function duration(milliseconds: number): string {

@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 
 import { cleanup, findLeftovers } from "../../src/operations/cleanup.ts";
 import { Session } from "../../src/operations/session.ts";
-import { type Progress, progressQuery } from "../../workflows/contract.ts";
+import type { Progress } from "../../workflows/contract.ts";
+import { progressQuery } from "../../workflows/messages.ts";
 import { expectNoLeftovers, listLeftovers, waitFor } from "../support/index.ts";
 import { activePlaces, createShard, createWorld, resultOf, type World } from "../support/world.ts";
 import { schemasOf, settingsOf } from "./support.ts";

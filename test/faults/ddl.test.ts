@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { type Progress, progressQuery } from "../../workflows/contract.ts";
+import type { Progress } from "../../workflows/contract.ts";
+import { progressQuery } from "../../workflows/messages.ts";
 import { expectNoLeftovers, waitFor } from "../support/index.ts";
 import { activePlaces, createWorld, resultOf, type World } from "../support/world.ts";
 import { expectSound, loadedShard } from "./shard.ts";

@@ -3,7 +3,8 @@ import { it } from "node:test";
 
 import { examineIsland } from "../../src/operations/examine.ts";
 import { parseDsn } from "../../src/postgres/dsn.ts";
-import { type Progress, progressQuery } from "../../workflows/contract.ts";
+import type { Progress } from "../../workflows/contract.ts";
+import { progressQuery } from "../../workflows/messages.ts";
 import { waitFor } from "../support/index.ts";
 import { createWorld, resultOf } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";

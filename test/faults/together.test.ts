@@ -4,7 +4,8 @@ import { describe, it } from "node:test";
 import { WorkflowExecutionAlreadyStartedError } from "@temporalio/client";
 
 import { parseDsn } from "../../src/postgres/dsn.ts";
-import { abortSignal, confirmSignal, type Progress, progressQuery } from "../../workflows/contract.ts";
+import type { Progress } from "../../workflows/contract.ts";
+import { abortSignal, confirmSignal, progressQuery } from "../../workflows/messages.ts";
 import { createDatabase, expectNoLeftovers, waitFor } from "../support/index.ts";
 import { Ledger } from "../support/ledger.ts";
 import { activePlaces, createShard, createWorld, resultOf } from "../support/world.ts";

@@ -5,7 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { WorkflowHandle } from "@temporalio/client";
 
 import { parseDsn } from "../../src/postgres/dsn.ts";
-import { type Progress, progressQuery } from "../../workflows/contract.ts";
+import type { Progress } from "../../workflows/contract.ts";
+import { progressQuery } from "../../workflows/messages.ts";
 import { waitFor } from "../support/index.ts";
 import { activePlaces, createShard, createWorld, resultOf } from "../support/world.ts";
 import { attemptsOf } from "./shard.ts";

@@ -3,7 +3,8 @@ import { before, describe, it } from "node:test";
 
 import { CancelledFailure, type WorkflowFailedError } from "@temporalio/client";
 
-import { type Progress, progressQuery } from "../../workflows/contract.ts";
+import type { Progress } from "../../workflows/contract.ts";
+import { progressQuery } from "../../workflows/messages.ts";
 import { expectNoLeftovers, waitFor } from "../support/index.ts";
 import { resultOf, waitingFor } from "../support/world.ts";
 import { createMigrateWorld, expectSoundLedgers, type MigrateWorld, schemaOf, shardsOf } from "./world.ts";

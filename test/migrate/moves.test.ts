@@ -4,14 +4,9 @@ import { before, describe, it } from "node:test";
 import type { WorkflowHandle } from "@temporalio/client";
 
 import { parseDsn } from "../../src/postgres/dsn.ts";
-import {
-  type MoveInput,
-  moveWorkflowId,
-  type Progress,
-  progressQuery,
-  TASK_QUEUE,
-} from "../../workflows/contract.ts";
+import { type MoveInput, moveWorkflowId, type Progress, TASK_QUEUE } from "../../workflows/contract.ts";
 import type { move } from "../../workflows/index.ts";
+import { progressQuery } from "../../workflows/messages.ts";
 import { waitFor } from "../support/index.ts";
 import { bundleWith } from "../support/workflow-bundle.ts";
 import { activePlaces, resultOf, waitingFor } from "../support/world.ts";

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { ident } from "../../src/postgres/quote.ts";
-import { abortSignal, confirmSignal, type Progress, progressQuery } from "../../workflows/contract.ts";
+import type { Progress } from "../../workflows/contract.ts";
+import { abortSignal, confirmSignal, progressQuery } from "../../workflows/messages.ts";
 import { catalogsOf } from "../faults/catalogs.ts";
 import { createDatabase, expectNoLeftovers, testIslands, waitFor } from "../support/index.ts";
 import { createWorld, resultOf, type World } from "../support/world.ts";

@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { dropSchema } from "../../src/postgres/drop-schema.ts";
-import { type Progress, progressQuery } from "../../workflows/contract.ts";
+import type { Progress } from "../../workflows/contract.ts";
+import { progressQuery } from "../../workflows/messages.ts";
 import { catalogsOf } from "../faults/catalogs.ts";
 import { type TestDatabase, waitFor } from "../support/index.ts";
 import { createShard, createWorld, resultOf, type World } from "../support/world.ts";

@@ -5,7 +5,8 @@ import { loadSettings } from "../../src/config/settings.ts";
 import { install } from "../../src/install.ts";
 import { list } from "../../src/operations/list.ts";
 import { qualified } from "../../src/postgres/quote.ts";
-import { type MoveInput, type Progress, progressQuery } from "../../workflows/contract.ts";
+import type { MoveInput, Progress } from "../../workflows/contract.ts";
+import { progressQuery } from "../../workflows/messages.ts";
 import { expectNoLeftovers, type TestDatabase } from "../support/index.ts";
 import { activePlaces, createShard, createWorld, resultOf, type World } from "../support/world.ts";
 

@@ -6,11 +6,11 @@ import {
   type MoveInput,
   moveWorkflowId,
   type Progress,
-  progressQuery,
   REQUEST_MEMO,
   TASK_QUEUE,
 } from "../../workflows/contract.ts";
 import type { move, rebalance } from "../../workflows/index.ts";
+import { progressQuery } from "../../workflows/messages.ts";
 import {
   type MoveSwitches,
   REBALANCE_WORKFLOW_ID,

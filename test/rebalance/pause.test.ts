@@ -6,8 +6,15 @@ import { Session } from "../../src/operations/session.ts";
 import { steer } from "../../src/operations/steer.ts";
 import type { SteeringSignal } from "../../src/operations/watch.ts";
 import { outcomeOfError } from "../../src/temporal/outcome.ts";
-import { abortSignal, confirmSignal, moveWorkflowId, skipLagSignal } from "../../workflows/contract.ts";
-import { pauseSignal, REBALANCE_WORKFLOW_ID, rebalanceProgressQuery } from "../../workflows/rebalancing.ts";
+import { moveWorkflowId } from "../../workflows/contract.ts";
+import {
+  abortSignal,
+  confirmSignal,
+  pauseSignal,
+  rebalanceProgressQuery,
+  skipLagSignal,
+} from "../../workflows/messages.ts";
+import { REBALANCE_WORKFLOW_ID } from "../../workflows/rebalancing.ts";
 import { withMockedSteps } from "../faults/mocks.ts";
 import { waitFor } from "../support/index.ts";
 import {

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { outcomeOfError } from "../../src/temporal/outcome.ts";
-import { abortSignal, moveWorkflowId } from "../../workflows/contract.ts";
-import { REBALANCE_WORKFLOW_ID, rebalanceProgressQuery } from "../../workflows/rebalancing.ts";
+import { moveWorkflowId } from "../../workflows/contract.ts";
+import { abortSignal, rebalanceProgressQuery } from "../../workflows/messages.ts";
+import { REBALANCE_WORKFLOW_ID } from "../../workflows/rebalancing.ts";
 import { withMockedSteps } from "../faults/mocks.ts";
 import { waitFor } from "../support/index.ts";
 import {
