@@ -11,7 +11,8 @@ import { SchemaChangedError } from "./create-structure.ts";
 import { TEXT_FORMAT } from "./direct-copy.ts";
 import { copyLocked } from "./switch/attempt.ts";
 import { ensureDurable, flushedPosition, waitUntilApplied } from "./switch/catch-up.ts";
-import { ensureReplicated, readFacts } from "./switch/facts.ts";
+import { readFacts } from "./switch/facts.ts";
+import { ensurePublished, ensureReplicated } from "./switch/in-step.ts";
 import { readSequenceValues, setSequences } from "./switch/sequences.ts";
 import { completeSchema } from "./switch/sides.ts";
 import { ReplicationTrouble } from "./trouble.ts";
@@ -48,6 +49,7 @@ export async function finishCopy(step: Step): Promise<SwitchReport> {
       const fingerprint = await schemaFingerprint(source, step.schema);
       if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
       await catchUp(step, source, destination);
+      await ensurePublished(step, facts, source);
       await ensureReplicated(step, facts, destination);
       const inStep = literal(`${comment}${IN_STEP}`);
       await destination.query(`COMMENT ON SCHEMA ${ident(step.schema)} IS ${inStep}`);

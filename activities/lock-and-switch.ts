@@ -2,7 +2,7 @@ import type pg from "pg";
 
 import { findCopyName } from "../src/postgres/copy-names.ts";
 import { schemaFingerprint } from "../src/postgres/fingerprint.ts";
-import { backoffMs } from "../src/postgres/locks.ts";
+import { backoffMs, creatorsSql } from "../src/postgres/locks.ts";
 import { readSchema } from "../src/postgres/tables.ts";
 import type { IslandName, SwitchInput, SwitchReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
@@ -10,6 +10,7 @@ import { SchemaChangedError } from "./create-structure.ts";
 import { attemptSwitch, LOCK_SESSION, type SwitchPlan } from "./switch/attempt.ts";
 import { ensureDurable, flushedPosition, waitUntilApplied } from "./switch/catch-up.ts";
 import { libSchemaOf, lookAtOutcome, readFacts } from "./switch/facts.ts";
+import { ensurePublished } from "./switch/in-step.ts";
 import { rollForward } from "./switch/roll-forward.ts";
 import { readSequenceValues } from "./switch/sequences.ts";
 import { epochOf, rehearse } from "./switch/sides.ts";
@@ -136,6 +137,7 @@ async function readSource(step: Step, source: pg.Client, observer: pg.Client) {
   const warm = async (): Promise<void> => {
     await schemaFingerprint(source, schema);
     await readSchema(source, schema);
+    await source.query(creatorsSql(schema));
     await ensureDurable(source);
   };
   return step.reading(from, async () => {
@@ -167,6 +169,7 @@ async function catchUp(plan: SwitchPlan): Promise<void> {
     schemaFingerprint(plan.sourceObserver, step.schema),
   );
   if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
+  await ensurePublished(step, plan.facts, plan.sourceObserver);
   const trouble = new ReplicationTrouble(step);
   for (;;) {
     const position = await flushedPosition(plan.sourceObserver);

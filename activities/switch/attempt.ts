@@ -1,18 +1,18 @@
 import type pg from "pg";
 
 import { schemaFingerprint } from "../../src/postgres/fingerprint.ts";
-import { blockersDuring, describeBlockers, LOCK_TIMEOUT_MS } from "../../src/postgres/locks.ts";
 import { qualified } from "../../src/postgres/quote.ts";
 import { readSchema } from "../../src/postgres/tables.ts";
 import { alive, type Step } from "../context.ts";
 import { SchemaChangedError } from "../create-structure.ts";
 import { copyRows, TEXT_FORMAT } from "../direct-copy.ts";
 import { flushedPosition, waitUntilApplied } from "./catch-up.ts";
-import { ensureReplicated, type SwitchFacts } from "./facts.ts";
+import type { SwitchFacts } from "./facts.ts";
+import { ensurePublished, ensureReplicated } from "./in-step.ts";
+import { lockEverything } from "./lock.ts";
 import {
   type HandOver,
   handOver,
-  lockSequence,
   readSequenceValues,
   sequencesWaitedFor,
   type SequenceValue,
@@ -145,51 +145,23 @@ async function at<T>(step: Step, name: string, run: () => Promise<T>): Promise<T
   return result;
 }
 
-/**
- * Takes all locks in one round trip, in a fixed order, or none: answers who blocks. EXCLUSIVE lets readers
- * through. ALTER SEQUENCE to the owner that it has changes nothing, but is the one way to lock a sequence,
- * whose nextval() no table lock stops. The statement timeout bounds the sum of the waits, during which the
- * application's writers queue behind us.
- */
-async function lockEverything(plan: SwitchPlan): Promise<string | null> {
-  const { step, facts, source } = plan;
-  const tables = facts.tables.map((table) => `ONLY ${qualified(step.schema, table.name)}`);
-  const timeout = LOCK_TIMEOUT_MS + Math.round(tables.length / 5);
-  const sql = [
-    "BEGIN",
-    `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
-    `SET LOCAL statement_timeout = ${timeout}`,
-    ...(tables.length > 0 ? [`LOCK TABLE ${tables.join(", ")} IN EXCLUSIVE MODE`] : []),
-    ...facts.sequences.map((sequence) => lockSequence(step.schema, sequence)),
-    `SET LOCAL statement_timeout = ${plan.maxWriteBlockMs}`,
-  ].join(";\n");
-  const locked = source.query(sql).then(
-    () => null,
-    (error: Error) => error,
-  );
-  const watched = blockersDuring(source, locked, (use) => use(plan.sourceObserver));
-  watched.catch(() => undefined);
-  const error = await locked;
-  if (error === null) return null;
-  await source.query("ROLLBACK");
-  const { code } = error as { code?: string };
-  const waitedInVain = code === "55P03" || code === "57014" || code === "40P01";
-  if (!waitedInVain) throw error;
-  return describeBlockers(await watched);
+/** The position that the destination has to reach, and the values of the sequences; nobody can write now. */
+const readUnderLock = (plan: SwitchPlan): Promise<[string, SequenceValue[]]> =>
+  bothEnd([readPosition(plan), readSource(plan)]);
+
+async function readPosition({ step, facts, sourceObserver }: SwitchPlan): Promise<string> {
+  const position = await flushedPosition(sourceObserver);
+  await ensurePublished(step, facts, sourceObserver);
+  return position;
 }
 
-/** The position that the destination has to reach, and the values of the sequences; nobody can write now. */
-async function readUnderLock(plan: SwitchPlan): Promise<[string, SequenceValue[]]> {
-  const { step, facts, source } = plan;
-  const flushed = flushedPosition(plan.sourceObserver);
-  // Whichever of the two fails first is thrown; the other must not count as unhandled.
-  flushed.catch(() => undefined);
+async function readSource({ step, facts, source }: SwitchPlan): Promise<SequenceValue[]> {
   if ((await schemaFingerprint(source, step.schema)) !== step.input.fingerprint) {
     throw new SchemaChangedError(step.schema, step.from, false);
   }
   // The weight factor stands there, and may have been changed while the lock was waited for.
   facts.comment = (await readSchema(source, step.schema)).comment;
-  return [await flushed, await readSequenceValues(source, step.schema, facts.sequences)];
+  return readSequenceValues(source, step.schema, facts.sequences);
 }
 
 /** Waits with a sign of life to both open transactions, whose idle timeouts are short, and to Temporal. */

@@ -5,7 +5,6 @@ import { findLibSchema } from "../../src/install.ts";
 import { qualified } from "../../src/postgres/quote.ts";
 import { readSchema, readTables, type Table } from "../../src/postgres/tables.ts";
 import type { Step } from "../context.ts";
-import { ensureOwnCopy } from "../half-made-copy.ts";
 import { readSequences, type Sequence } from "./sequences.ts";
 
 /** All that the switch has to know of the source's schema, read before the lock. */
@@ -91,43 +90,6 @@ async function readReachable(client: ClientBase, schema: string): Promise<string
     [schema],
   );
   return rows.map((row) => row.name);
-}
-
-/** The destination lacks what the source has; to switch would lose it. */
-class NotReplicatedError extends ShardferryError {
-  constructor(step: Step, tables: readonly string[]) {
-    super(
-      "not_replicated",
-      `on ${step.to} the subscription of "${step.schema}" does not keep these tables in step: ${tables.join(", ")}; ` +
-        `somebody has dropped or changed them there. Nothing was switched; run the move again`,
-    );
-  }
-}
-
-/** Makes sure, in the transaction of the switch, that every table is the one that was copied and kept in step. */
-export async function ensureReplicated(
-  step: Step,
-  facts: SwitchFacts,
-  destination: ClientBase,
-): Promise<void> {
-  await ensureOwnCopy(step, destination);
-  const locked = new Set(step.input.plan.lockedCopies);
-  const names = facts.tables.filter((table) => table.kind === "r" && !locked.has(table.name));
-  const { rows } = await destination.query<{ name: string }>(
-    `SELECT name FROM unnest($1::text[]) AS name
-     WHERE NOT EXISTS (
-       SELECT FROM pg_subscription s
-       JOIN pg_subscription_rel r ON r.srsubid = s.oid AND r.srsubstate = 'r'
-       JOIN pg_class c ON c.oid = r.srrelid
-       JOIN pg_namespace n ON n.oid = c.relnamespace
-       WHERE s.subname = $2 AND n.nspname = $3 AND c.relname = name)`,
-    [names.map((table) => table.name), step.names.subscription, step.schema],
-  );
-  if (rows.length > 0)
-    throw new NotReplicatedError(
-      step,
-      rows.map((row) => row.name),
-    );
 }
 
 /** Where the SQL API lives on an island; every island of a move has it. */

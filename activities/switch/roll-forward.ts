@@ -5,7 +5,8 @@ import { POLL_MS, type Step } from "../context.ts";
 import { TEXT_FORMAT } from "../direct-copy.ts";
 import { copyLocked, LOCK_SESSION } from "./attempt.ts";
 import { ensureDurable, waitUntilApplied } from "./catch-up.ts";
-import { ensureReplicated, libSchemaOf, type Outcome, readFacts } from "./facts.ts";
+import { libSchemaOf, type Outcome, readFacts } from "./facts.ts";
+import { ensureReplicated } from "./in-step.ts";
 import { activate, beginArrival, completeSchema } from "./sides.ts";
 
 type Left = NonNullable<Outcome["left"]>;

@@ -2,6 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import type { ClientBase } from "pg";
 
+import { literal } from "./quote.ts";
+
 /** Who holds a lock that we want. */
 export interface Blocker {
   pid: number;
@@ -10,23 +12,40 @@ export interface Blocker {
   cancellable: boolean;
 }
 
+/** A session `a` of pg_stat_activity, in words. */
+const SESSION = `concat_ws(' ', 'pid', a.pid, nullif(a.usename, ''), '(' || nullif(a.application_name, '') || ')', a.state,
+         'for ' || extract(epoch FROM clock_timestamp() - a.xact_start)::int || ' s:', left(a.query, 120))`;
+
+const PREPARED = literal("a prepared transaction (see pg_prepared_xacts)");
+
 /** Those for whom the backend `pid` is waiting right now; looked at from another session. */
 export async function blockersOf(client: ClientBase, pid: number): Promise<Blocker[]> {
   const { rows } = await client.query<Blocker>(
     `SELECT
        a.pid,
-       concat_ws(' ', 'pid', a.pid, nullif(a.usename, ''), '(' || nullif(a.application_name, '') || ')', a.state,
-         'for ' || extract(epoch FROM clock_timestamp() - a.xact_start)::int || ' s:', left(a.query, 120)) AS text,
+       ${SESSION} AS text,
        a.backend_type = 'autovacuum worker' AND a.query NOT LIKE '%to prevent wraparound%' AS cancellable
      FROM unnest(pg_blocking_pids($1)) AS blocking(pid)
      JOIN pg_stat_activity a USING (pid)
      UNION ALL
-     SELECT 0, 'a prepared transaction (see pg_prepared_xacts)', false
+     SELECT 0, ${PREPARED}, false
      FROM unnest(pg_blocking_pids($1)) AS blocking(pid) WHERE blocking.pid = 0`,
     [pid],
   );
   return rows;
 }
+
+/**
+ * A query for those, other than the session that runs it, who have created something in a schema, or commented it, and not
+ * committed: a lock on a table does not wait for them.
+ */
+export const creatorsSql = (schema: string): string =>
+  `SELECT coalesce(l.pid, 0) AS pid, CASE WHEN l.pid IS NULL THEN ${PREPARED} ELSE ${SESSION} END AS text, false AS cancellable
+   FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
+   WHERE l.locktype = 'object' AND l.classid = 'pg_namespace'::regclass
+     AND l.objid = (SELECT oid FROM pg_namespace WHERE nspname = ${literal(schema)})
+     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+     AND l.pid IS DISTINCT FROM pg_backend_pid()`;
 
 /** Milliseconds that a statement of ours may make others queue behind it. */
 export const LOCK_TIMEOUT_MS = 100;

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import type { Progress } from "../../workflows/contract.ts";
 import { progressQuery } from "../../workflows/messages.ts";
 import { expectNoLeftovers, waitFor } from "../support/index.ts";
-import { activePlaces, createWorld, resultOf, type World } from "../support/world.ts";
+import { activePlaces, createWorld, resultOf, waitingFor, type World } from "../support/world.ts";
 import { expectSound, loadedShard } from "./shard.ts";
 
 const CHANGES = {
@@ -15,18 +15,37 @@ const CHANGES = {
   "a dropped table": "DROP TABLE sh0042.large",
 };
 
-/** Asserts that the move has ended because of the DDL, and that nothing of it is left. */
-async function expectUndone(world: World, handle: { result(): Promise<unknown> }): Promise<void> {
+/** Changes of our publication after which it sends less than all there is. */
+const TAMPERINGS = {
+  "a table is dropped out of it": "DROP TABLE ONLY sh0042.ledger",
+  "it sends inserts only": "SET (publish = 'insert')",
+};
+
+const CHANGED = /structure of schema "sh0042" on .* was changed during the move \(DDL\)/;
+
+/** Asserts that the move has ended because of what was changed, and that nothing of it is left. */
+async function expectUndone(
+  world: World,
+  handle: { result(): Promise<unknown> },
+  reason = CHANGED,
+): Promise<void> {
   const { a, b } = world;
-  await assert.rejects(
-    resultOf(handle),
-    /structure of schema "sh0042" on .* was changed during the move \(DDL\)/,
-  );
+  await assert.rejects(resultOf(handle), reason);
   assert.deepEqual(await activePlaces("sh0042", a, b), [a.name]);
   assert.deepEqual(await b.rows("SELECT FROM pg_namespace WHERE nspname LIKE 'sh0042%'"), []);
   const [keyless] = await a.rows("SELECT relreplident FROM pg_class WHERE oid = 'sh0042.keyless'::regclass");
   assert.deepEqual(keyless, { relreplident: "d" });
   await expectNoLeftovers(a, b);
+}
+
+/** Starts a move that waits for its confirmation, and waits until it does. */
+async function pausedMove(world: World): ReturnType<World["startMove"]> {
+  await world.startWorker();
+  const handle = await world.startMove({ wait: true });
+  await waitFor(async () => (await handle.query<Progress>(progressQuery)).phase === "paused", {
+    what: "the pause before the switch",
+  });
+  return handle;
 }
 
 describe("DDL on the source in the middle of a move", { concurrency: 3, timeout: 300_000 }, () => {
@@ -35,11 +54,7 @@ describe("DDL on the source in the middle of a move", { concurrency: 3, timeout:
       const world = await createWorld();
       const ledger = await loadedShard(world);
       await world.a.rows("CREATE TABLE sh0042.events (id int) PARTITION BY RANGE (id)");
-      await world.startWorker();
-      const handle = await world.startMove({ wait: true });
-      await waitFor(async () => (await handle.query<Progress>(progressQuery)).phase === "paused", {
-        what: "the pause before the switch",
-      });
+      const handle = await pausedMove(world);
       await world.a.rows(sql);
       await handle.signal("confirm");
       await expectUndone(world, handle);
@@ -58,4 +73,50 @@ describe("DDL on the source in the middle of a move", { concurrency: 3, timeout:
     await expectUndone(world, handle);
     await expectSound(ledger);
   });
+
+  it("is waited for when it has created a table and not committed, which would end up in the old copy", async () => {
+    const world = await createWorld();
+    const ledger = await loadedShard(world);
+    const handle = await pausedMove(world);
+    await world.a.withClient(async (client) => {
+      await client.query(
+        "BEGIN; CREATE TABLE sh0042.another (id int); INSERT INTO sh0042.another VALUES (1)",
+      );
+      await handle.signal("confirm");
+      const { processID } = client as unknown as { processID: number };
+      const named = async (): Promise<boolean> =>
+        (await waitingFor(handle))?.includes(`pid ${processID} `) ?? false;
+      await waitFor(named, { what: "the switch to wait for whoever creates the table" });
+      await client.query("COMMIT");
+    });
+    await expectUndone(world, handle);
+    assert.deepEqual(await world.a.rows("SELECT * FROM sh0042.another"), [{ id: 1 }]);
+    await expectSound(ledger);
+  });
 });
+
+describe(
+  "a publication that somebody changes in the middle of a move",
+  { concurrency: 2, timeout: 300_000 },
+  () => {
+    for (const [what, change] of Object.entries(TAMPERINGS)) {
+      it(`keeps it from switching when ${what}`, async () => {
+        const world = await createWorld();
+        const ledger = await loadedShard(world);
+        const handle = await pausedMove(world);
+        const [publication] = await world.a.rows<{ name: string }>(
+          "SELECT pubname AS name FROM pg_publication",
+        );
+        await world.a.rows(`ALTER PUBLICATION ${publication!.name} ${change}`);
+        await ledger.nextWrite();
+        await handle.signal("confirm");
+        await expectUndone(
+          world,
+          handle,
+          /the publication of "sh0042" does not keep these tables in step: .*ledger/,
+        );
+        await expectSound(ledger);
+      });
+    }
+  },
+);
