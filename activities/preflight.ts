@@ -115,6 +115,7 @@ const CHECKS: Check[] = [
   encodings,
   sourceCapacity,
   destinationCapacity,
+  tablesyncLasts,
   indexSessions,
   preparedTransactions,
   foreignReplication,
@@ -163,18 +164,12 @@ async function runChecks(
 }
 
 async function planOf(context: CheckContext, from: Server, to: Server): Promise<Plan> {
-  const { tables, request } = context;
+  const { tables } = context;
   const copied = tables.filter((table) => table.kind === "r");
-  const bytes = sum(copied, (table) => table.bytes);
   return {
-    copyMethod:
-      request.copyMethod === "auto"
-        ? bytes <= DIRECT_COPY_BYTES
-          ? "direct"
-          : "tablesync"
-        : request.copyMethod,
+    copyMethod: copyMethodOf(context),
     tables: tables.length,
-    bytes,
+    bytes: bytesOf(tables),
     rows: sum(copied, (table) => table.estimatedRows),
     source: from.identity,
     destination: to.identity,
@@ -182,6 +177,27 @@ async function planOf(context: CheckContext, from: Server, to: Server): Promise<
     lockedCopies: copied.filter(needsLockedCopy).map((table) => table.name),
     warnings: await warnings(context),
   };
+}
+
+const bytesOf = (tables: readonly Table[]): number =>
+  sum(
+    tables.filter((table) => table.kind === "r"),
+    (table) => table.bytes,
+  );
+
+function copyMethodOf({ request, tables }: CheckContext): Plan["copyMethod"] {
+  if (request.copyMethod !== "auto") return request.copyMethod;
+  return bytesOf(tables) <= DIRECT_COPY_BYTES ? "direct" : "tablesync";
+}
+
+/** A tablesync worker is no session of ours: what its role or database has set ends it, and it begins anew. */
+async function tablesyncLasts(context: CheckContext): Promise<string[]> {
+  const { name, role, settings } = context.to;
+  const limit = Number(settings["transaction_timeout"] ?? 0);
+  if (limit === 0 || copyMethodOf(context) === "direct") return [];
+  return [
+    `${name} has transaction_timeout = ${limit} ms, which ends the copying of a table: set it to 0 for role ${role}`,
+  ];
 }
 
 const needsOverride = (table: Table): boolean => !table.hasIdentity && !needsLockedCopy(table);

@@ -108,13 +108,26 @@ export async function createSubscription(
   copyData: boolean,
 ): Promise<string | null> {
   const { names, deps, input } = step;
+  // The source's sessions of the subscription; options that it does not know would refuse them.
+  const settings = {
+    ...{
+      statement_timeout: 0,
+      lock_timeout: 0,
+      idle_in_transaction_session_timeout: 0,
+      idle_session_timeout: 0,
+    },
+    ...(input.plan.source.serverMajor >= 17 && { transaction_timeout: 0 }),
+    wal_sender_timeout: WAL_SENDER_TIMEOUT,
+  };
   const conninfo = toConninfo(deps.islands.dsn(step.from), {
     application_name: names.subscription,
     connect_timeout: "10",
     keepalives_idle: "10",
     keepalives_interval: "5",
     keepalives_count: "3",
-    options: `-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c wal_sender_timeout=${WAL_SENDER_TIMEOUT}`,
+    options: Object.entries(settings)
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(" "),
   });
   return step.session(step.to, {}, async (client) => {
     await Promise.all([step.ensureCurrent(), ensureDurable(client)]);

@@ -67,10 +67,11 @@ export async function readServer(client: ClientBase, name: IslandName): Promise<
        pg_encoding_to_char(d.encoding) AS encoding,
        pg_is_in_recovery() AS recovery,
        extract(epoch FROM pg_postmaster_start_time())::text AS started,
-       (SELECT json_object_agg(name, setting) FROM pg_settings
+       -- Our own sessions have another transaction_timeout.
+       (SELECT json_object_agg(name, CASE name WHEN 'transaction_timeout' THEN reset_val ELSE setting END) FROM pg_settings
         WHERE name IN ('wal_level', 'max_replication_slots', 'max_wal_senders', 'max_worker_processes',
           'max_logical_replication_workers', 'max_active_replication_origins', 'default_transaction_read_only',
-          'max_slot_wal_keep_size', 'idle_replication_slot_timeout')) AS settings
+          'max_slot_wal_keep_size', 'idle_replication_slot_timeout', 'transaction_timeout')) AS settings
      FROM pg_database d, pg_roles r
      WHERE d.datname = current_database() AND r.rolname = current_user`,
   );

@@ -83,9 +83,6 @@ async function changeIsland(work: Work, { island, schemas }: IslandShards): Prom
     const client = session!;
     await attempt.ensureCurrent();
     const { schema: lib } = await requireSqlApi(client, island);
-    await client.query(
-      "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'",
-    );
     const place: Place = { island, lib, client, schema: "", statement: null, blockers: "" };
     const over = new AbortController();
     const watching = watch(work, place, over.signal);

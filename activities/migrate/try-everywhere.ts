@@ -112,8 +112,6 @@ async function execute(
   const { migration, round } = input;
   const { schema: lib } = await requireSqlApi(client, island);
   const limits = [
-    // A setting since PostgreSQL 17, which a role may have; to be set before the transaction begins.
-    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'",
     "BEGIN",
     `SET LOCAL lock_timeout = ${migration.lockTimeoutMs}`,
     `SET LOCAL statement_timeout = ${Math.max(1, deadline - Date.now())}`,

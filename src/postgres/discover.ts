@@ -4,6 +4,7 @@ import type { IslandName } from "../../workflows/contract.ts";
 import { messageOf, ShardferryError, UsageError } from "../errors.ts";
 import type { Dsn } from "./dsn.ts";
 import { parseDsn, redact, toClientConfig } from "./dsn.ts";
+import { NO_TRANSACTION_TIMEOUT, OWN_SETTINGS } from "./own-settings.ts";
 
 /** A primary database, with an open session. */
 export interface ConnectedIsland {
@@ -35,6 +36,11 @@ const IDENTITY_SQL = `
     concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
       extract(epoch FROM pg_postmaster_start_time()), oid) AS identity
   FROM pg_database WHERE datname = current_database()`;
+
+const SETTINGS_SQL = [
+  ...Object.entries(OWN_SETTINGS).map(([name, value]) => `SET ${name} TO '${value}'`),
+  NO_TRANSACTION_TIMEOUT,
+].join("; ");
 
 interface Probe {
   dsn: Dsn;
@@ -80,6 +86,7 @@ async function probe(dsn: Dsn): Promise<Probe> {
   client.on("error", () => undefined);
   try {
     await client.connect();
+    await client.query(SETTINGS_SQL);
     const { rows } = await client.query<Omit<Probe, "dsn" | "client">>(IDENTITY_SQL);
     return { dsn, client, ...rows[0]! };
   } catch (error) {

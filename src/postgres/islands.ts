@@ -3,18 +3,7 @@ import pg from "pg";
 import type { IslandName } from "../../workflows/contract.ts";
 import { ShardferryError } from "../errors.ts";
 import { type Dsn, toClientConfig } from "./dsn.ts";
-
-/**
- * Every session of ours starts with these: a role's or a database's own timeouts must not kill a copy
- * in its middle (a role with statement_timeout=200ms made tablesync loop for ever).
- */
-const SETTINGS = {
-  statement_timeout: "0",
-  lock_timeout: "0",
-  idle_in_transaction_session_timeout: "0",
-  // A backend whose client has died stops its statement within this time.
-  client_connection_check_interval: "2s",
-};
+import { NO_TRANSACTION_TIMEOUT, OWN_SETTINGS } from "./own-settings.ts";
 
 export interface SessionOptions {
   /** Further settings of the session, as in `-c name=value`. */
@@ -44,7 +33,7 @@ interface Lent {
 const SET =
   "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS wanted(name, value)";
 /** Takes away what work has left in a session. */
-const CLEAR = "RESET ALL; RESET SESSION AUTHORIZATION; DISCARD TEMP; SELECT pg_advisory_unlock_all()";
+const CLEAR = `RESET ALL; RESET SESSION AUTHORIZATION; DISCARD TEMP; SELECT pg_advisory_unlock_all(); ${NO_TRANSACTION_TIMEOUT}`;
 
 /** The name of an island is not in the settings of this process; another worker may know it, or be started. */
 export class UnknownIslandError extends ShardferryError {
@@ -201,6 +190,7 @@ export class Islands {
     client.on("error", ignore);
     try {
       await client.connect();
+      await client.query(NO_TRANSACTION_TIMEOUT);
     } catch (error) {
       await client.end();
       throw error;
@@ -242,7 +232,7 @@ export class Islands {
 
   #config(name: IslandName, options: SessionOptions): pg.ClientConfig {
     const dsn = this.dsn(name);
-    const settings = { ...SETTINGS, ...options.settings };
+    const settings = { ...OWN_SETTINGS, ...options.settings };
     const flags = Object.entries(settings).map(
       ([key, value]) => `-c ${key}=${value.replace(/[\\ ]/g, "\\$&")}`,
     );
@@ -275,6 +265,7 @@ class Pools {
         max: this.#most,
         idleTimeoutMillis: 10_000,
         maxUses: MAX_USES,
+        onConnect: (client) => client.query(NO_TRANSACTION_TIMEOUT) as unknown as void,
       });
       // An idle session that dies is replaced at the next use.
       pool.on("error", () => undefined);

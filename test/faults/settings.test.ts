@@ -11,6 +11,9 @@ const HOSTILE = [
   "statement_timeout = '200ms'",
   "lock_timeout = '50ms'",
   "idle_in_transaction_session_timeout = '200ms'",
+  "idle_session_timeout = '200ms'",
+  "transaction_timeout = '400ms'",
+  "standard_conforming_strings = off",
 ];
 
 /** Every text in a history; payloads are bytes in it, in which a search of its JSON would find nothing. */
@@ -56,6 +59,18 @@ describe("a move between servers whose defaults are hostile", { timeout: 600_000
       await makeHostile(a, world.a.name);
       await makeHostile(b, world.b.name);
       const worker = await world.startWorker();
+      if (copyMethod === "tablesync") {
+        const refused = await world.startMove({ copyMethod });
+        await assert.rejects(resultOf(refused), /has transaction_timeout = 400 ms/);
+        await b.withClient(async (client) => {
+          for (const place of [`DATABASE "${world.b.name}"`, "ROLE postgres"])
+            await client.query(`ALTER ${place} RESET transaction_timeout`);
+          // Sessions that the worker keeps for its next work have still what was set when they began.
+          await client.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(application_name, 'shardferry')",
+          );
+        });
+      }
       const handle = await world.startMove({ copyMethod });
       const queries = new Set<string>();
       const result = resultOf(handle);

@@ -1,0 +1,18 @@
+/**
+ * Every session of ours has these: a role's or a database's own timeouts must not kill a copy in its middle (a role
+ * with statement_timeout=200ms made tablesync loop for ever), and literals mean what they mean to the parser of
+ * migrations.
+ */
+export const OWN_SETTINGS = {
+  statement_timeout: "0",
+  lock_timeout: "0",
+  idle_in_transaction_session_timeout: "0",
+  idle_session_timeout: "0",
+  standard_conforming_strings: "on",
+  // A backend whose client has died stops its statement within this time.
+  client_connection_check_interval: "2s",
+};
+
+/** A setting since PostgreSQL 17: an option that older servers do not know would refuse the connection. */
+export const NO_TRANSACTION_TIMEOUT =
+  "SELECT set_config('transaction_timeout', '0', false) WHERE current_setting('transaction_timeout', true) IS NOT NULL";
