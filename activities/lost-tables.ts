@@ -111,6 +111,7 @@ async function putBack(
 ): Promise<void> {
   const subscribed = await readSubscribed(step, destination);
   const empty = wanted.filter((table) => !subscribed.has(table));
+  await step.deps.fault("before truncate");
   if (empty.length > 0)
     await withLockRetry(destination, `TRUNCATE ${listOf(step, empty)}`, step, step.lend(step.to));
   const published = await readPublished(step, source);

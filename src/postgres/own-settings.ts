@@ -1,7 +1,7 @@
 /**
  * Every session of ours has these: a role's or a database's own timeouts must not kill a copy in its middle (a role
- * with statement_timeout=200ms made tablesync loop for ever), and literals mean what they mean to the parser of
- * migrations.
+ * with statement_timeout=200ms made tablesync loop for ever), literals mean what they mean to the parser of
+ * migrations, and who has waited for a lock sees what was committed meanwhile.
  */
 export const OWN_SETTINGS = {
   statement_timeout: "0",
@@ -9,6 +9,8 @@ export const OWN_SETTINGS = {
   idle_in_transaction_session_timeout: "0",
   idle_session_timeout: "0",
   standard_conforming_strings: "on",
+  default_transaction_isolation: "read committed",
+
   // A backend whose client has died stops its statement within this time.
   client_connection_check_interval: "2s",
 };

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { waitFor } from "../support/index.ts";
@@ -24,7 +25,7 @@ async function loseTable({ b }: World, table: string): Promise<void> {
   );
 }
 
-describe("a table whose tablesync has lost its slot", { concurrency: 3, timeout: 300_000 }, () => {
+describe("a table whose tablesync has lost its slot", { concurrency: 4, timeout: 300_000 }, () => {
   it("is copied anew, while the others stay", async () => {
     const world = await createWorld();
     const ledger = await loadedShard(world);
@@ -56,4 +57,27 @@ describe("a table whose tablesync has lost its slot", { concurrency: 3, timeout:
       await expectMoved(world, leftover, before);
     });
   }
+
+  it("keeps its rows when the worker freezes in the middle, is replaced, and wakes up", async () => {
+    const world = await createWorld();
+    const ledger = await loadedShard(world);
+    const before = await contentBefore(world);
+    const first = await world.startWorker({ fault: "before tablesync" });
+    const handle = await world.startMove({ copyMethod: "tablesync" });
+    await first.gone();
+    await loseTable(world, "sh0042.ledger");
+    const frozen = await world.startWorker({ fault: "before truncate", mode: "stop" });
+    await frozen.reached("before truncate");
+    const next = await world.startWorker({ fault: "before build indexes", mode: "hold" });
+    await next.reached("before build indexes");
+    const file = (): Promise<object[]> => world.b.rows("SELECT pg_relation_filenode('sh0042.ledger')");
+    const copied = await file();
+    await frozen.wake();
+    await frozen.reached("ended tablesync");
+    assert.deepEqual(await file(), copied, "the rows were copied once more");
+    next.goOn();
+    const { leftover } = await resultOf(handle);
+    await expectSound(ledger);
+    await expectMoved(world, leftover, before);
+  });
 });

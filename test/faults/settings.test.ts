@@ -14,6 +14,7 @@ const HOSTILE = [
   "idle_session_timeout = '200ms'",
   "transaction_timeout = '400ms'",
   "standard_conforming_strings = off",
+  "default_transaction_isolation = 'serializable'",
 ];
 
 /** Every text in a history; payloads are bytes in it, in which a search of its JSON would find nothing. */

@@ -24,6 +24,9 @@ async function record(publication: string): Promise<void> {
   await database.rows(recordSql(publication, [{ oid, was: "d" }]));
 }
 
+const ADVISORY = `SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+  WHERE l.locktype = 'advisory' AND d.datname = current_database()`;
+
 const waitForLock = (): Promise<unknown> =>
   waitFor(
     async () =>
@@ -62,5 +65,29 @@ describe("the identity of a table without key", () => {
     assert.equal(await identity(), "f");
     await database.withClient((client) => dropPublication(client, SECOND));
     assert.equal(await identity(), "d");
+  });
+
+  it("is given back when two replications end at the same moment", async () => {
+    await record(FIRST);
+    await record(SECOND);
+    await database.rows(
+      `${FULL}; ALTER PUBLICATION ${FIRST} ADD TABLE t; ALTER PUBLICATION ${SECOND} ADD TABLE t`,
+    );
+    const drop = (publication: string): Promise<void> =>
+      database.withClient((client) => dropPublication(client, publication));
+    await database.withClient(async (reader) => {
+      // Both have begun to look at who else publishes the table before either has changed anything.
+      await reader.query("BEGIN; LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE");
+      const ending = Promise.all([drop(FIRST), drop(SECOND)]);
+      await waitForLock();
+      await waitFor(async () => (await database.rows(`${ADVISORY} AND NOT granted`)).length > 0, {
+        what: "the second one to wait for the first",
+      });
+      await reader.query("COMMIT");
+      await ending;
+    });
+    assert.equal(await identity(), "d");
+    assert.deepEqual(await database.rows("SELECT FROM pg_publication"), []);
+    assert.deepEqual(await database.rows(ADVISORY), []);
   });
 });

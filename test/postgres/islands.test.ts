@@ -43,3 +43,20 @@ describe("Islands, with more of us than sessions", () => {
     await islands.close();
   });
 });
+
+it("sessions of Islands see in a transaction what others commit, whatever the database's default is", async () => {
+  const [database] = databases as [TestDatabase];
+  await database.rows(
+    `ALTER DATABASE "${database.name}" SET default_transaction_isolation = 'repeatable read'`,
+  );
+  const dsn = parseDsn(database.dsn);
+  const islands = new Islands([dsn]);
+  await islands.withClient(dsn.name, async (client) => {
+    await client.query("BEGIN; SELECT FROM pg_class");
+    await database.rows("CREATE TABLE made_meanwhile ()");
+    const { rowCount } = await client.query("SELECT FROM pg_class WHERE relname = 'made_meanwhile'");
+    assert.equal(rowCount, 1);
+    await client.query("ROLLBACK");
+  });
+  await islands.close();
+});
