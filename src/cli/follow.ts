@@ -85,6 +85,8 @@ class Follower<T> {
     const broken = this.#session.workerFailure();
     broken.catch(() => undefined);
     try {
+      // What has ended is looked at once.
+      if (endedAt) await this.#session.ready();
       await Promise.race([this.#look(), broken]);
       if (this.#left.signal.aborted) return await this.#detach();
       return await this.#watch.outcome();

@@ -106,6 +106,11 @@ export class Session {
     return this.#working !== undefined;
   }
 
+  /** Resolves when the worker of this process, if there is one, answers. */
+  async ready(): Promise<void> {
+    await this.#working;
+  }
+
   /** Rejects when the worker of this process fails; never resolves. */
   async workerFailure(): Promise<never> {
     if (!this.#working) return new Promise<never>(() => undefined);

@@ -35,6 +35,8 @@ export interface ActivitySnapshot {
 /** The name of the query that every workflow answers. */
 const PROGRESS_QUERY = "progress";
 const QUERY_TIMEOUT_MS = 2000;
+/** The last look at a workflow has no next one, and what a worker does not remember any more it replays first. */
+const LAST_QUERY_TIMEOUT_MS = 6000;
 const SHORT_QUERY_MS = 200;
 /** Without a deadline of our own, the client tries for half a minute to reach a server that is gone. */
 const DESCRIBE_TIMEOUT_MS = 3000;
@@ -55,7 +57,9 @@ export async function takeSnapshot(
   );
   const { runId, historyLength } = description;
   const same = last?.runId === runId && last.historyLength === historyLength ? last.progress : null;
-  const asking = same ? Promise.resolve(same) : queryProgress(temporal.client, handle);
+  const running = description.status.name === "RUNNING";
+  const timeout = running ? QUERY_TIMEOUT_MS : LAST_QUERY_TIMEOUT_MS;
+  const asking = same ? Promise.resolve(same) : queryProgress(temporal.client, handle, timeout);
   temporal.settleBeforeClose(asking);
   const activities = await Promise.all((description.raw.pendingActivities ?? []).map(readActivity));
   const waiting = waitingTask(description);
@@ -65,7 +69,7 @@ export async function takeSnapshot(
     workflowId: description.workflowId,
     ...{ runId, historyLength },
     type: description.type,
-    running: description.status.name === "RUNNING",
+    running,
     request: (description.memo?.[REQUEST_MEMO] ?? {}) as Record<string, unknown>,
     progress,
     activities,
@@ -73,9 +77,13 @@ export async function takeSnapshot(
   };
 }
 
-async function queryProgress(client: Client, handle: WorkflowHandle): Promise<Progress | null> {
+async function queryProgress(
+  client: Client,
+  handle: WorkflowHandle,
+  timeout: number,
+): Promise<Progress | null> {
   try {
-    return await client.connection.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () =>
+    return await client.connection.withDeadline(Date.now() + timeout, () =>
       handle.query<Progress>(PROGRESS_QUERY),
     );
   } catch {

@@ -28,7 +28,6 @@ async function bundle(): Promise<string> {
     format: "esm",
     platform: "node",
     target: "node20",
-    sourcemap: "inline",
     logLevel: "warning",
   });
   // Else its process would stay until ours ends.
