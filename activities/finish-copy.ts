@@ -12,7 +12,7 @@ import { TEXT_FORMAT } from "./direct-copy.ts";
 import { copyLocked } from "./switch/attempt.ts";
 import { ensureDurable, flushedPosition, waitUntilApplied } from "./switch/catch-up.ts";
 import { readFacts } from "./switch/facts.ts";
-import { ensurePublished, ensureReplicated } from "./switch/in-step.ts";
+import { ensureNotFailedOver, ensurePublished, ensureReplicated } from "./switch/in-step.ts";
 import { readSequenceValues, setSequences } from "./switch/sequences.ts";
 import { completeSchema } from "./switch/sides.ts";
 import { ReplicationTrouble } from "./trouble.ts";
@@ -36,6 +36,7 @@ export async function finishCopy(step: Step): Promise<SwitchReport> {
   const reading = { settings: { ...TEXT_FORMAT, synchronous_commit: "local" }, reuse: false };
   await step.bothSides(reading, { settings: TEXT_FORMAT }, async (source, destination) => {
     await Promise.all([step.ensureCurrent(), ensureDurable(destination)]);
+    await ensureNotFailedOver(step, destination);
     const { comment } = await readSchema(destination, step.schema);
     const name = rehearsal ? await findCopyName(destination, step.schema, "new", step.scheduledAt) : null;
     if (runOfMark(comment, step.workflowId) !== step.runId) {

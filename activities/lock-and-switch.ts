@@ -10,7 +10,7 @@ import { SchemaChangedError } from "./create-structure.ts";
 import { attemptSwitch, LOCK_SESSION, type SwitchPlan } from "./switch/attempt.ts";
 import { ensureDurable, flushedPosition, waitUntilApplied } from "./switch/catch-up.ts";
 import { libSchemaOf, lookAtOutcome, readFacts } from "./switch/facts.ts";
-import { ensurePublished } from "./switch/in-step.ts";
+import { ensureNotFailedOver, ensurePublished } from "./switch/in-step.ts";
 import { rollForward } from "./switch/roll-forward.ts";
 import { readSequenceValues } from "./switch/sequences.ts";
 import { epochOf, rehearse } from "./switch/sides.ts";
@@ -148,6 +148,7 @@ async function readSource(step: Step, source: pg.Client, observer: pg.Client) {
 }
 
 async function readDestination(step: Step, destination: pg.Client) {
+  await ensureNotFailedOver(step, destination);
   const book = await bookOf(step, destination, step.to);
   await ensureDurable(destination);
   return book;

@@ -184,6 +184,8 @@ export interface Plan {
 export interface DatabaseIdentity {
   systemIdentifier: string;
   databaseOid: string;
+  /** Of the server's WAL: another one after a replica was promoted, or a backup restored. */
+  timeline: string;
   serverMajor: number;
   superuser: boolean;
 }

@@ -2,6 +2,7 @@ import type { ClientBase } from "pg";
 
 import type { Islands } from "../../src/postgres/islands.ts";
 import type { Table } from "../../src/postgres/tables.ts";
+import { TIMELINE } from "../../src/postgres/timeline.ts";
 import type { DatabaseIdentity, IslandName, ReplicationInput } from "../../workflows/contract.ts";
 
 /** What every check may read: both islands, and what is asked for. Checks change nothing. */
@@ -46,6 +47,7 @@ export async function readServer(client: ClientBase, name: IslandName): Promise<
   const { rows } = await client.query<{
     system: string;
     database: string;
+    timeline: string;
     version: string;
     number: number;
     role: string;
@@ -59,6 +61,7 @@ export async function readServer(client: ClientBase, name: IslandName): Promise<
     `SELECT
        (SELECT system_identifier::text FROM pg_control_system()) AS system,
        d.oid::text AS database,
+       CASE WHEN pg_is_in_recovery() THEN '' ELSE ${TIMELINE} END AS timeline,
        current_setting('server_version') AS version,
        current_setting('server_version_num')::int AS number,
        current_user AS role,
@@ -81,6 +84,7 @@ export async function readServer(client: ClientBase, name: IslandName): Promise<
     identity: {
       systemIdentifier: row.system,
       databaseOid: row.database,
+      timeline: row.timeline,
       serverMajor: Math.floor(row.number / 10000),
       superuser: row.superuser,
     },

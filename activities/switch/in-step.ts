@@ -1,6 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { ShardferryError } from "../../src/errors.ts";
+import { TIMELINE } from "../../src/postgres/timeline.ts";
 import type { IslandName } from "../../workflows/contract.ts";
 import type { Step } from "../context.ts";
 import { ensureOwnCopy } from "../half-made-copy.ts";
@@ -15,6 +16,28 @@ class NotReplicatedError extends ShardferryError {
         `somebody has dropped or changed it or them there. Nothing was switched; run the move again`,
     );
   }
+}
+
+/** The destination is not the server any more that has confirmed to the source what it had applied. */
+class FailedOverError extends ShardferryError {
+  constructor({ schema, to }: Step) {
+    super(
+      "failed_over",
+      `${to} was failed over or restored since the move of "${schema}" began, and may lack changes that the source does not ` +
+        `send again; put the former server back, or run the move again`,
+    );
+  }
+}
+
+/**
+ * Makes sure that the destination has kept all changes that it has confirmed: a replica of it may lack some, and the
+ * slot on the source has gone on. To be asked in the session of the switch, which would not survive a failover.
+ */
+export async function ensureNotFailedOver(step: Step, destination: ClientBase): Promise<void> {
+  const { rowCount } = await destination.query(`SELECT WHERE ${TIMELINE} = $1`, [
+    step.input.plan.destination.timeline,
+  ]);
+  if (!rowCount) throw new FailedOverError(step);
 }
 
 /** Makes sure, in the transaction of the switch, that every table is the one that was copied and kept in step. */

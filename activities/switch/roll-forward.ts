@@ -6,7 +6,7 @@ import { TEXT_FORMAT } from "../direct-copy.ts";
 import { copyLocked, LOCK_SESSION } from "./attempt.ts";
 import { ensureDurable, waitUntilApplied } from "./catch-up.ts";
 import { libSchemaOf, type Outcome, readFacts } from "./facts.ts";
-import { ensureReplicated } from "./in-step.ts";
+import { ensureNotFailedOver, ensureReplicated } from "./in-step.ts";
 import { activate, beginArrival, completeSchema } from "./sides.ts";
 
 type Left = NonNullable<Outcome["left"]>;
@@ -53,6 +53,7 @@ async function arrive(
   destination: pg.Client,
 ): Promise<void> {
   const facts = await step.reading(step.from, () => readFacts(source, left.leftover));
+  await ensureNotFailedOver(step, destination);
   await waitForPosition(step, left, destination);
   const lib = await libSchemaOf(destination, step.to);
   const { schema, workflowId, runId } = step;

@@ -10,7 +10,6 @@ export const OWN_SETTINGS = {
   idle_session_timeout: "0",
   standard_conforming_strings: "on",
   default_transaction_isolation: "read committed",
-
   // A backend whose client has died stops its statement within this time.
   client_connection_check_interval: "2s",
 };

@@ -19,7 +19,13 @@ import { bundleWorkflows } from "../support/workflow-bundle.ts";
 /** What a mocked step does instead of its work. */
 export type Behaviour = "fails once" | "fails for good" | "waits for its cancellation";
 
-const DATABASE = { systemIdentifier: "1", databaseOid: "1", serverMajor: 17, superuser: true };
+const DATABASE = {
+  systemIdentifier: "1",
+  databaseOid: "1",
+  timeline: "00000001",
+  serverMajor: 17,
+  superuser: true,
+};
 const PLAN: Plan = {
   copyMethod: "direct",
   ...{ tables: 1, bytes: 1, rows: 1, source: DATABASE, destination: DATABASE },

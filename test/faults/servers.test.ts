@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
+import { bytesOfLsn } from "../../src/postgres/lag.ts";
 import {
   type PostgresServer,
   startPostgres,
   startTemporal,
   type TemporalServer,
 } from "../../src/sandbox/index.ts";
+import { startReplica } from "../../src/sandbox/replica.ts";
+import type { Progress } from "../../workflows/contract.ts";
+import { progressQuery } from "../../workflows/messages.ts";
 import { waitFor } from "../support/index.ts";
-import { createWorld, resultOf } from "../support/world.ts";
+import { createWorld, resultOf, type World } from "../support/world.ts";
 import { catalogsOf } from "./catalogs.ts";
 import { contentBefore, expectMoved, expectSound, expectUntouched, LARGE, loadedShard } from "./shard.ts";
 
@@ -25,6 +29,16 @@ async function ownServers(): Promise<Servers> {
     startPostgres({ version: 17, durable: true, name: "destination", settings }),
   ]);
   return { a, b };
+}
+
+const HAS_SHARD = "SELECT FROM pg_class WHERE oid = to_regclass('sh0042.large_b')";
+
+/** Up to where the destination has confirmed changes to the source as durable. */
+async function flushedOf({ a }: World): Promise<bigint> {
+  const [slot] = await a.rows<{ lsn: string }>(
+    "SELECT confirmed_flush_lsn AS lsn FROM pg_replication_slots WHERE database = current_database()",
+  );
+  return bytesOfLsn(slot!.lsn);
 }
 
 const CRASHES = [
@@ -87,6 +101,41 @@ describe("a crash of PostgreSQL (stop -m immediate)", { concurrency: 3, timeout:
     await servers.b.start();
     await assert.rejects(resultOf(handle), /aborted/);
     assert.deepEqual([await catalogsOf(world.a), await catalogsOf(world.b)], catalogs);
+    await expectSound(ledger);
+    await expectUntouched(world, before);
+  });
+});
+
+describe("a destination that is failed over", { timeout: 600_000 }, () => {
+  it("to a replica that lacks rows, which the source does not send again, is not switched to (P14)", async () => {
+    const servers = await ownServers();
+    const replica = await startReplica(servers.b);
+    const world = await createWorld({ servers });
+    const ledger = await loadedShard(world);
+    const before = await contentBefore(world);
+    await world.startWorker();
+    const handle = await world.startMove({ wait: true });
+    await waitFor(async () => (await handle.query<Progress>(progressQuery)).phase === "paused", {
+      what: "the pause before the switch",
+    });
+    await waitFor(
+      async () => (await replica.withClient((client) => client.query(HAS_SHARD), world.b.name)).rowCount,
+      {
+        what: "the replica to have the copy",
+      },
+    );
+    await replica.stop();
+    const seen = await flushedOf(world);
+    await ledger.nextWrite();
+    await waitFor(async () => (await flushedOf(world)) > seen, {
+      what: "the source to count a write as arrived",
+    });
+    await servers.b.stop("immediate");
+    replica.port = servers.b.port;
+    await replica.start();
+    await replica.withClient((client) => client.query("SELECT pg_promote()"));
+    await handle.signal("confirm");
+    await assert.rejects(resultOf(handle), /was failed over/);
     await expectSound(ledger);
     await expectUntouched(world, before);
   });
