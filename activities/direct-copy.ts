@@ -69,8 +69,8 @@ export async function copyDirectly(step: Step): Promise<Copied> {
   };
 }
 
-/** The subscription is made when all rows are there: its presence tells that the copy is complete. */
-async function isSubscribed(step: Step): Promise<boolean> {
+/** The subscription is made when all rows are there: its presence tells that a direct copy is complete. */
+export async function isSubscribed(step: Step): Promise<boolean> {
   const { rowCount } = await step.onDestination((client) =>
     client.query(
       `SELECT FROM pg_subscription

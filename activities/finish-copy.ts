@@ -8,7 +8,8 @@ import { readSchema } from "../src/postgres/tables.ts";
 import type { SwitchReport } from "../workflows/contract.ts";
 import type { Step } from "./context.ts";
 import { SchemaChangedError } from "./create-structure.ts";
-import { TEXT_FORMAT } from "./direct-copy.ts";
+import { isSubscribed, TEXT_FORMAT } from "./direct-copy.ts";
+import { CopyGoneError } from "./half-made-copy.ts";
 import { copyLocked } from "./switch/attempt.ts";
 import { ensureDurable, flushedPosition, waitUntilApplied } from "./switch/catch-up.ts";
 import { readFacts } from "./switch/facts.ts";
@@ -40,7 +41,9 @@ export async function finishCopy(step: Step): Promise<SwitchReport> {
     const { comment } = await readSchema(destination, step.schema);
     const name = rehearsal ? await findCopyName(destination, step.schema, "new", step.scheduledAt) : null;
     if (runOfMark(comment, step.workflowId) !== step.runId) {
-      // An earlier attempt has come to the end, and only its answer was lost.
+      // An earlier attempt, which ends the replication first, has come to the end, and only its answer was lost.
+      const ended = step.number > 1 && !(await isSubscribed(step));
+      if (!ended) throw new CopyGoneError(step);
       leftover = name && (name.taken ?? copyName(step.schema, "new", step.scheduledAt));
       return;
     }

@@ -18,7 +18,7 @@ class SchemaExistsError extends ShardferryError {
 }
 
 /** What this run has made on the destination is there no more. */
-class CopyGoneError extends ShardferryError {
+export class CopyGoneError extends ShardferryError {
   constructor({ schema, to }: Step) {
     super(
       "copy_gone",

@@ -12,7 +12,7 @@ const SCHEMA = `We"ird; 'schema' %s $1 Ünï--`;
 const NAME = ident(SCHEMA);
 
 /** Two databases of one and the same server, one with a schema of such a name. */
-async function createCopyWorld(withApi: boolean): Promise<World> {
+async function createCopyWorld(withApi: boolean, fault?: string): Promise<World> {
   const { a: server } = await testIslands();
   const [a, b] = withApi
     ? [undefined, undefined]
@@ -27,7 +27,8 @@ async function createCopyWorld(withApi: boolean): Promise<World> {
     INSERT INTO ${NAME}."Table" ("User") SELECT 'a' FROM generate_series(1, 100);
     INSERT INTO ${NAME}.keyless SELECT generate_series(1, 100);
     COMMENT ON SCHEMA ${NAME} IS 'of somebody'`);
-  await world.startWorker();
+  const worker = await world.startWorker(fault ? { fault } : {});
+  if (fault) void worker.gone().then(() => world.startWorker());
   return world;
 }
 
@@ -89,6 +90,27 @@ describe("a copy within one server", { concurrency: 2, timeout: 600_000 }, () =>
     await handle.signal(abortSignal);
     await assert.rejects(resultOf(handle), /aborted; the source is as it was/);
     assert.deepEqual([await catalogsOf(a), await catalogsOf(b)], before);
+    await expectNoLeftovers(a, b);
+  });
+
+  it("fails when somebody has dropped it in its pause, and leaves nothing behind", async () => {
+    const world = await createCopyWorld(true);
+    const { a, b } = world;
+    const before = [await catalogsOf(a), await catalogsOf(b)];
+    const handle = await world.startCopy({ schema: SCHEMA, wait: true });
+    await paused(handle);
+    await b.rows(`DROP SCHEMA ${NAME} CASCADE`);
+    await handle.signal(confirmSignal);
+    await assert.rejects(resultOf(handle), /was dropped or replaced by somebody; run the move again/);
+    assert.deepEqual([await catalogsOf(a), await catalogsOf(b)], before);
+    await expectNoLeftovers(a, b);
+  });
+
+  it("is complete when the worker dies at its end, before it has said so", async () => {
+    const world = await createCopyWorld(true, "after finish copy");
+    const { a, b } = world;
+    await resultOf(await world.startCopy({ schema: SCHEMA }));
+    assert.deepEqual(await b.rows(`SELECT count(*)::int FROM ${NAME}."Table"`), [{ count: 100 }]);
     await expectNoLeftovers(a, b);
   });
 });
