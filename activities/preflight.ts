@@ -19,6 +19,7 @@ import {
   foreignReplication,
   indexSessions,
   preparedTransactions,
+  replicasInSight,
   schemas,
   sourceCapacity,
   subscriberReachesPublisher,
@@ -116,6 +117,10 @@ const CHECKS: Check[] = [
   sourceCapacity,
   destinationCapacity,
   tablesyncLasts,
+  async ({ source, destination, from, to }) => [
+    ...(await replicasInSight(source, from)),
+    ...(await replicasInSight(destination, to)),
+  ],
   indexSessions,
   preparedTransactions,
   foreignReplication,

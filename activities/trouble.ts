@@ -49,9 +49,10 @@ export class ReplicationTrouble {
   /** Failures count from the last time that the destination has come further. */
   async #applyTrouble(): Promise<string | undefined> {
     const { step } = this;
-    const { count, position, running } = await step.onDestination((client) =>
-      readApplyState(client, step.names.subscription),
-    );
+    const [{ count, running }, position] = await Promise.all([
+      step.onDestination((client) => readApplyState(client, step.names.subscription)),
+      step.onSource((client) => confirmedPosition(client, step.names.slot)),
+    ]);
     if (this.#failures?.position !== position) this.#failures = { count, position };
     const failures = count - this.#failures.count;
     if (failures > MAX_FAILURES) throw new ApplyFailedError(step, failures);
@@ -63,19 +64,26 @@ export class ReplicationTrouble {
   }
 }
 
+/** How far the destination has come. Its own pg_replication_origin_status tells superusers only. */
+async function confirmedPosition(client: ClientBase, slot: string): Promise<string> {
+  const { rows } = await client.query<{ position: string | null }>(
+    "SELECT confirmed_flush_lsn AS position FROM pg_replication_slots WHERE slot_name = $1",
+    [slot],
+  );
+  return rows[0]?.position ?? "";
+}
+
 async function readApplyState(
   client: ClientBase,
   subscription: string,
-): Promise<{ count: number; position: string; running: boolean }> {
-  const { rows } = await client.query<{ position: string; running: boolean; counts: boolean }>(
+): Promise<{ count: number; running: boolean }> {
+  const { rows } = await client.query<{ running: boolean; counts: boolean }>(
     `SELECT
-       coalesce((SELECT remote_lsn FROM pg_replication_origin_status o JOIN pg_subscription s ON o.external_id = 'pg_' || s.oid
-                 WHERE s.subname = $1)::text, '') AS position,
        EXISTS (SELECT FROM pg_stat_subscription WHERE subname = $1 AND relid IS NULL AND pid IS NOT NULL) AS running,
        to_regclass('pg_catalog.pg_stat_subscription_stats') IS NOT NULL AS counts`,
     [subscription],
   );
-  const { position, running, counts } = rows[0]!;
+  const { running, counts } = rows[0]!;
   // PostgreSQL counts failures from 15 on.
   const failures = counts
     ? await client.query<{ count: string }>(
@@ -83,5 +91,5 @@ async function readApplyState(
         [subscription],
       )
     : { rows: [] };
-  return { position, running, count: Number(failures.rows[0]?.count ?? 0) };
+  return { running, count: Number(failures.rows[0]?.count ?? 0) };
 }

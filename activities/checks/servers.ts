@@ -2,8 +2,10 @@ import { randomBytes } from "node:crypto";
 
 import type { ClientBase } from "pg";
 
+import { plural } from "../../src/plural.ts";
 import { findPgDump } from "../../src/postgres/binaries.ts";
 import { namesBegin, replicationNames, runOfMark } from "../../src/postgres/names.ts";
+import { ident } from "../../src/postgres/quote.ts";
 import { runWithConninfo } from "../../src/postgres/replication.ts";
 import { readSchema } from "../../src/postgres/tables.ts";
 import type { Check, CheckContext, Server } from "./context.ts";
@@ -156,6 +158,19 @@ export const subscriberReachesPublisher = (conninfo: string): Check => {
       await destination.query("ROLLBACK");
     }
   };
+};
+
+/** PostgreSQL shows how far physical replicas are, whose lag is waited for, to some roles only: others see a process. */
+export const replicasInSight = async (client: ClientBase, { name, role }: Server): Promise<string[]> => {
+  const { rows } = await client.query<{ hidden: number }>(
+    `SELECT count(*)::int AS hidden FROM pg_stat_replication r JOIN pg_stat_activity a USING (pid)
+     WHERE r.state IS NULL AND a.datid IS NULL`,
+  );
+  return rows[0]!.hidden === 0
+    ? []
+    : [
+        `role ${role} may not see the lag of ${plural(rows[0]!.hidden, "physical replica")} of ${name}: GRANT pg_read_all_stats TO ${ident(role)}`,
+      ];
 };
 
 /** A transaction that was prepared and forgotten keeps a slot from being created: minutes old is forgotten. */

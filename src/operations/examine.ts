@@ -2,6 +2,7 @@ import { readServer } from "../../activities/checks/context.ts";
 import {
   destinationCapacity,
   preparedTransactions,
+  replicasInSight,
   sourceCapacity,
   versionProblems,
 } from "../../activities/checks/servers.ts";
@@ -34,6 +35,7 @@ async function checkServer({ client, name }: ConnectedIsland, say: Say): Promise
     ...(await sourceCapacity({ source: client, from: server })),
     ...(await preparedTransactions({ source: client, from: server })),
     ...(await destinationCapacity({ destination: client, to: server })),
+    ...(await replicasInSight(client, server)),
   ];
   for (const problem of problems) say("problem", problem);
   await findPgDump(server.identity.serverMajor).catch((error: unknown) => say("problem", messageOf(error)));
