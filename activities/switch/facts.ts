@@ -132,6 +132,8 @@ export async function lookAtOutcome(step: Step): Promise<Outcome> {
     );
     return rows[0] ?? null;
   });
+  // What has not left has not arrived either; and no destination is asked in vain that is another database by now.
+  if (!left) return { left, arrived: false };
   const arrived = await step.onDestination(async (client) => {
     const { rowCount } = await client.query(
       `SELECT FROM ${await bookOf(client, step.to)}

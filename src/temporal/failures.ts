@@ -32,7 +32,8 @@ const UNKNOWN_ISLAND_RETRY = "500ms";
 export function toFailure(error: unknown, activity: string, redact: (text: string) => string): Error {
   if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
   if (error instanceof Error && error.name === "AbortError") return error;
-  const retryable = (NEVER_GIVE_UP.has(activity) && !isFinal(error)) || isRetryable(error, activity);
+  const retryable =
+    (NEVER_GIVE_UP.has(activity) && !isFinal(error, activity)) || isRetryable(error, activity);
   return ApplicationFailure.create({
     message: redact(describe(error)),
     type: typeOf(error),
@@ -55,9 +56,14 @@ export function isRetryable(error: unknown, activity = ""): boolean {
   return CONNECTION_MESSAGES.test(error.message);
 }
 
-/** What no patience changes, also in a step that has to be done in any case. */
-const isFinal = (error: unknown): boolean =>
-  error instanceof ShardferryError && ["already_switched", "prepared_lost"].includes(error.code);
+/**
+ * What no patience changes, also in a step that has to be done in any case. To undo there is nothing in another database
+ * than that of the move; to finish there is, as soon as the right one is back.
+ */
+const isFinal = (error: unknown, activity: string): boolean =>
+  error instanceof ShardferryError &&
+  (["already_switched", "prepared_lost"].includes(error.code) ||
+    (error.code === "wrong_database" && activity.startsWith("drop ")));
 
 function typeOf(error: unknown): string {
   if (error instanceof ShardferryError) return error.code;

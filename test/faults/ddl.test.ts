@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { install } from "../../src/install.ts";
+import { dropSlots } from "../../src/postgres/replication.ts";
 import type { Progress } from "../../workflows/contract.ts";
 import { progressQuery } from "../../workflows/messages.ts";
-import { expectNoLeftovers, waitFor } from "../support/index.ts";
+import { expectNoLeftovers, type TestDatabase, waitFor, withClient } from "../support/index.ts";
 import { activePlaces, createWorld, resultOf, waitingFor, type World } from "../support/world.ts";
 import { expectSound, loadedShard } from "./shard.ts";
 
@@ -36,6 +38,22 @@ async function expectUndone(
   const [keyless] = await a.rows("SELECT relreplident FROM pg_class WHERE oid = 'sh0042.keyless'::regclass");
   assert.deepEqual(keyless, { relreplident: "d" });
   await expectNoLeftovers(a, b);
+}
+
+/** Puts an empty database in the place of another one, whose subscription ends with it. */
+async function replace({ name, server, rows }: TestDatabase): Promise<void> {
+  const [{ subscription }] = (await rows(
+    "SELECT subname AS subscription FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE datname = current_database()",
+  )) as [{ subscription: string }];
+  await rows(
+    `ALTER SUBSCRIPTION ${subscription} DISABLE; ALTER SUBSCRIPTION ${subscription} SET (slot_name = NONE)`,
+  );
+  await rows(`DROP SUBSCRIPTION ${subscription}`);
+  await withClient(server.dsn(), async (client) => {
+    await client.query(`DROP DATABASE "${name}" WITH (FORCE)`);
+    await client.query(`CREATE DATABASE "${name}"`);
+  });
+  await withClient(server.dsn(name), (client) => install(client));
 }
 
 /** Starts a move that waits for its confirmation, and waits until it does. */
@@ -120,3 +138,32 @@ describe(
     }
   },
 );
+
+it("a slot that is lost in the middle of a move ends it, and everything is undone (P7)", async () => {
+  const world = await createWorld();
+  const ledger = await loadedShard(world);
+  const handle = await pausedMove(world);
+  await world.a.withClient(async (client) => {
+    const { rows } = await client.query<{ name: string }>("SELECT pubname AS name FROM pg_publication");
+    await dropSlots(client, rows[0]!.name, null);
+  });
+  await handle.signal("confirm");
+  await expectUndone(world, handle, /the replication slot \S+ on \S+ is gone: the source removed WAL/);
+  await expectSound(ledger);
+});
+
+it("a destination that is another database than before ends a move; the source is freed, and what is left is said (P15)", async () => {
+  const world = await createWorld();
+  const { a, b } = world;
+  const ledger = await loadedShard(world);
+  const handle = await pausedMove(world);
+  await replace(b);
+  await handle.signal("confirm");
+  await assert.rejects(
+    resultOf(handle),
+    /another database than the one with which this move began.*; and not everything could be undone/s,
+  );
+  assert.deepEqual(await activePlaces("sh0042", a), [a.name]);
+  await expectNoLeftovers(a);
+  await expectSound(ledger);
+});
