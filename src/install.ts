@@ -50,6 +50,7 @@ export async function install(client: ClientBase, options: InstallOptions = {}):
       [ident(libSchema), schemaNameFmt],
     );
     for (const file of files) await runFile(client, file);
+    if (schemaNameFmt !== "") await requireNamed(client, libSchema, schemaNameFmt);
     const { rows } = await client.query<{ count: number }>(
       `SELECT cardinality(${ident(libSchema)}.microsharding_list_active_shards()) AS count`,
     );
@@ -86,6 +87,27 @@ export async function isCurrent(client: ClientBase, libSchema: string): Promise<
     const hashes = installed.get(name);
     return hashes?.length === 1 && (bodyHash === null || hashes[0] === bodyHash);
   });
+}
+
+/** Under a format that names it otherwise, nobody would find an active shard any more. */
+async function requireNamed(client: ClientBase, libSchema: string, schemaNameFmt: string): Promise<void> {
+  const { rows } = await client.query<{ schema: string }>(
+    String.raw`
+     SELECT nspname AS schema
+     FROM unnest(${ident(libSchema)}.microsharding_list_active_shards()) AS active(oid) JOIN pg_namespace USING (oid)
+     WHERE NOT EXISTS (
+       SELECT FROM generate_series(1, length(nspname)) AS start, generate_series(1, 9) AS digits
+       WHERE CASE WHEN substr(nspname, start, digits) ~ '^\d+$'
+         THEN ${ident(libSchema)}.microsharding_schema_name_(substr(nspname, start, digits)::integer) = nspname END
+     )
+     ORDER BY nspname LIMIT 3`,
+  );
+  if (rows.length > 0) {
+    throw new UsageError(
+      `The schema name format "${schemaNameFmt}" is not that of shards which are active: ${rows.map(({ schema }) => schema).join(", ")}. ` +
+        "Leave it out to keep theirs.",
+    );
+  }
 }
 
 async function ensureSchema(client: ClientBase, schema: string): Promise<void> {

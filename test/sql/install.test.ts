@@ -104,6 +104,23 @@ test("the format of the schemas' names is an option, checked before anything is 
   assert.deepEqual(await column(db, "SELECT microsharding.microsharding_schema_name_(7)"), ["s'007"]);
 });
 
+test("a format that names an active shard otherwise is refused, and one that does not is taken", async () => {
+  const db = await create();
+  await installIn(db, { schemaNameFmt: "db2%d_7" });
+  const name = "microsharding.microsharding_schema_name_(12)";
+  await db.rows(
+    "SELECT microsharding.microsharding_ensure_exist(12), microsharding.microsharding_ensure_active(12)",
+  );
+  for (const schemaNameFmt of ["db2%04d_7", "sh%d"]) {
+    await assert.rejects(
+      installIn(db, { schemaNameFmt }),
+      (error) => error instanceof UsageError && /db212_7/.test(error.message),
+    );
+    assert.deepEqual(await column(db, `SELECT ${name}`), ["db212_7"]);
+  }
+  assert.equal((await installIn(db, { schemaNameFmt: "db2%d_7" })).activeShards, 1);
+});
+
 test("the owner of a database can install on PostgreSQL 14 and 18 without being superuser", async () => {
   for (const version of [14, 18] as const) {
     const db = await createDatabase(await serverOf(version));
