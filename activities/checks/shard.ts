@@ -6,7 +6,7 @@ import type { Table } from "../../src/postgres/tables.ts";
 import type { Check } from "./context.ts";
 
 /** Bytes of tables that can only be copied while writers wait: about a second's worth. */
-export const MAX_LOCKED_BYTES = 100 << 20;
+const MAX_LOCKED_BYTES = 100 << 20;
 
 /** The SQL API on both islands, the shard active on the source and on the source only. */
 export const activation: Check = async ({ kind, shard, source, destination, request, from, to }) => {

@@ -42,15 +42,6 @@ export async function requireSqlApi(client: ClientBase, island: IslandName): Pro
 /** Calls a function of the SQL API, `microsharding_…(…)`. */
 export const apiCall = (api: SqlApi, call: string): string => `${ident(api.schema)}.${call}`;
 
-/** The schema's name of a shard, in the format of this island. */
-export async function schemaName(client: ClientBase, api: SqlApi, shard: number): Promise<string> {
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT ${apiCall(api, "microsharding_schema_name_($1::int)")} AS name`,
-    [shard],
-  );
-  return rows[0]!.name;
-}
-
 function numberReader(sample: string): (schema: string) => number | null {
   const at = sample.lastIndexOf(String(SAMPLE));
   const prefix = at < 0 ? "" : sample.slice(0, at).replace(/0+$/, "");

@@ -103,7 +103,7 @@ const LOCKS_PER_RELATION = 3;
 const LOCKS_PER_SHARD = 2;
 
 /** Locks that one shard costs until the commit, estimated. */
-export const locksPerShard = (statements: readonly MigrationStatement[]): number =>
+const locksPerShard = (statements: readonly MigrationStatement[]): number =>
   LOCKS_PER_SHARD +
   LOCKS_PER_RELATION * Math.max(1, new Set(statements.flatMap(({ relations }) => relations)).size);
 

@@ -10,4 +10,4 @@ export function excerpt(source: string, text: string, offset: number): string {
 }
 
 /** The number of the line of an offset, from 1. */
-export const lineOf = (text: string, offset: number): number => text.slice(0, offset).split("\n").length;
+const lineOf = (text: string, offset: number): number => text.slice(0, offset).split("\n").length;

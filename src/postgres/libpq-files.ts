@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { UsageError } from "../errors.ts";
 
 /** The user's home as libpq sees it: `HOME`, else the one of the account. */
-export const homeOf = (env: NodeJS.ProcessEnv): string => env["HOME"] || homedir();
+const homeOf = (env: NodeJS.ProcessEnv): string => env["HOME"] || homedir();
 
 function read(path: string): string | null {
   try {

@@ -107,7 +107,7 @@ export function renderMoves(moves: readonly PlannedMove[], width: number): strin
 }
 
 /** Renders the plan's figures, and which global shards have to be moved by hand. */
-export function renderTotals(
+function renderTotals(
   { moves, bytes, before, spreadBefore, spreadAfter, stays }: Plan,
   remaining = 0,
 ): string {
