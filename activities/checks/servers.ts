@@ -234,8 +234,8 @@ export const foreignReplication: Check = async ({
   for (const [server, client, sql] of taken) {
     if (await busy(client, sql)) {
       problems.push(
-        `replication ${begin}… is at work on ${server.name}: another Temporal server or namespace moves this schema, or a move ` +
-          `of it was terminated; abort that one, or run "shardferry cleanup"`,
+        `replication ${begin}… is at work on ${server.name}: this move runs already (see "shardferry status"), perhaps with ` +
+          `another Temporal server or namespace: let it end, or abort it; or it was terminated: run "shardferry cleanup"`,
       );
     }
   }
