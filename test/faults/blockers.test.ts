@@ -10,7 +10,7 @@ import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts
 /** Milliseconds that others may have to wait behind our request for a lock. */
 const OTHERS_MS = 1000;
 
-describe("a move whose lock is held by others", { concurrency: 4, timeout: 600_000 }, () => {
+describe("a move whose lock is held by others", { concurrency: 5, timeout: 600_000 }, () => {
   for (const [what, sql, blockMs] of [
     ["a transaction that has written", "INSERT INTO sh0042.large (a) VALUES ('blocker')", 30_000],
     ["a transaction that has called nextval", "SELECT nextval('sh0042.ids')", 8000],
@@ -77,6 +77,36 @@ describe("a move whose lock is held by others", { concurrency: 4, timeout: 600_0
     const log = await a.log();
     assert.match(log, new RegExp(`\\[${vacuum.pid}\\].*canceling autovacuum task`));
     assert.ok(durationMs < 60_000);
+    await expectSound(ledger);
+    await expectMoved(world, leftover, before);
+  });
+
+  it("names the transactions that keep its slot from being created, also prepared ones (P1, P3)", async () => {
+    const a = await startPostgres({ version: 17, name: "slow-slot" });
+    const { b } = await testIslands();
+    const world = await createWorld({ servers: { a, b } });
+    const ledger = await loadedShard(world);
+    const before = await contentBefore(world);
+    await world.startWorker();
+    await world.a.rows("CREATE TABLE others (id int)");
+    await world.a.rows("BEGIN; INSERT INTO others VALUES (1); PREPARE TRANSACTION 'of the application'");
+    const handle = await world.a.withClient(async (writer) => {
+      const { rows } = await writer.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+      await writer.query("BEGIN; INSERT INTO others VALUES (2)");
+      const started = await world.startMove();
+      const reason = async (): Promise<string | null> => {
+        const told = await waitingFor(started);
+        return told?.includes(`pid ${rows[0]!.pid} `) ? told : null;
+      };
+      assert.match(
+        await waitFor(reason, { what: "the move to say who keeps it waiting" }),
+        /transactions on the source to end: .*prepared transaction 'of the application'/,
+      );
+      await writer.query("COMMIT");
+      return started;
+    });
+    await world.a.rows("ROLLBACK PREPARED 'of the application'");
+    const { leftover } = await resultOf(handle);
     await expectSound(ledger);
     await expectMoved(world, leftover, before);
   });
