@@ -5,6 +5,7 @@ import { requireSqlApi } from "../../src/layout/api.ts";
 import { type Applied, problemsOf, readApplied } from "../../src/migrations/check.ts";
 import { type Choice, chooseShards, type IslandFacts, lookAtIsland } from "../../src/migrations/look.ts";
 import { parseMigration } from "../../src/migrations/parse.ts";
+import { plural } from "../../src/plural.ts";
 import { UnknownIslandError } from "../../src/postgres/islands.ts";
 import type { IslandName, StepReport } from "../../workflows/contract.ts";
 import type { LeasedShards, MigrateInput } from "../../workflows/migration.ts";
@@ -40,7 +41,7 @@ export async function leaseShards(attempt: Attempt, input: MigrateInput): Promis
   const todo = left.reduce((sum, { schemas }) => sum + schemas.length, 0);
   const skipped = left.reduce((sum, one) => sum + one.skipped, 0);
   return {
-    text: `${todo} shards on ${left.length} islands to change${skipped > 0 ? `, ${skipped} have had it` : ""}; no move of them begins`,
+    text: `${plural(todo, "shard")} on ${plural(left.length, "island")} to change${skipped > 0 ? `, ${skipped} have had it` : ""}; no move of them begins`,
     islands: left,
   };
 }

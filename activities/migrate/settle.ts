@@ -54,7 +54,7 @@ async function end(client: ClientBase, how: "COMMIT" | "ROLLBACK", gid: string):
 export async function commitEverywhere(attempt: Attempt, input: DecisionInput): Promise<CommittedReport> {
   await everywhere(input.prepared, (transaction, i) => commit(attempt, input, transaction, i));
   const committedAt = Date.now();
-  return { text: `committed on ${input.prepared.length} islands`, committedAt };
+  return { text: `committed on ${plural(input.prepared.length, "island")}`, committedAt };
 }
 
 async function commit(

@@ -96,9 +96,9 @@ function describe({
 }: MigrationPlan): string[] {
   const lines = islands.map(
     ({ island, applied, skipped }) =>
-      `${island}: ${count(applied)} shards to change${skipped > 0 ? `, ${count(skipped)} have had "${name}"` : ""}`,
+      `${island}: ${plural(applied, "shard")} to change${skipped > 0 ? `, ${count(skipped)} have had "${name}"` : ""}`,
   );
-  const what = `"${name}", ${count(statements)} ${statements === 1 ? "statement" : "statements"}`;
+  const what = `"${name}", ${plural(statements, "statement")}`;
   if (dryRun) lines.push(`${what}: runs in all of them and is rolled back`);
   else if (how === "each")
     lines.push(
@@ -123,9 +123,9 @@ export function migrateSummary({
   durationMs,
   lockedMs,
 }: MigrateResult): string {
-  const had = skipped > 0 ? ` ${count(skipped)} shards have had it before.` : "";
+  const had = skipped > 0 ? ` ${plural(skipped, "shard")} had it before.` : "";
   if (dryRun)
     return `"${name}" ran in ${plural(applied, "shard")} on ${plural(islands.length, "island")} without an error, and was rolled back.${had}`;
   const locked = lockedMs > 0 ? `; tables were locked for at most ${Math.ceil(lockedMs)} ms` : "";
-  return `"${name}" is in ${count(applied)} more shards on ${plural(islands.length, "island")}, in ${duration(durationMs)}${locked}.${had}`;
+  return `"${name}" is in ${plural(applied, "more shard")} on ${plural(islands.length, "island")}, in ${duration(durationMs)}${locked}.${had}`;
 }

@@ -10,7 +10,7 @@ import { askYesNo } from "./ask.ts";
 import { AbortedError } from "./exit.ts";
 import { runWorkflow } from "./run-workflow.ts";
 import type { Ui } from "./ui.ts";
-import { bytes, count, duration, weight } from "./units.ts";
+import { bytes, count, duration, plural, weight } from "./units.ts";
 
 const options = z.object({
   decommission: text.optional(),
@@ -83,9 +83,9 @@ export function rebalanceSummary({ moves, failed, remaining }: RebalanceResult):
     Math.max(0, ...moves.map(({ writeBlockedMs }) => writeBlockedMs)),
   ];
   const what = moves.every(({ activated }) => activated) ? "Moved" : "Rehearsed";
-  const rest = remaining > 0 ? [`${count(remaining)} more moves remain: run rebalance again.`] : [];
+  const rest = remaining > 0 ? [`To be made yet: ${plural(remaining, "move")}; run rebalance again.`] : [];
   const done =
-    `${what} ${count(moves.length)} shards: ${count(rows)} rows, ${bytes(size)}; ` +
+    `${what} ${plural(moves.length, "shard")}: ${count(rows)} rows, ${bytes(size)}; ` +
     `${duration(time)} of work in all, writers were blocked for ${Math.ceil(blocked)} ms at most.`;
   if (failed.length === 0) return [done, ...rest].join("\n");
   const failures = failed.map(

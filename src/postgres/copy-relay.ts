@@ -2,6 +2,8 @@ import type { Duplex } from "node:stream";
 
 import type pg from "pg";
 
+import { inSession } from "./failed-on.ts";
+
 /**
  * COPY from one session to another. The rows never become anything but bytes: a CopyData message that a
  * server sends looks exactly like one that a client sends, so whole chunks are handed on as they came, and
@@ -48,27 +50,27 @@ export async function relayCopy(
   // COPY fails they are ignored, as the protocol demands.
   destination.query(into);
   source.query(out);
-  let failure: unknown;
+  let failure: Error | undefined;
   const sent = out.ended.then(
     () => into.finish(),
-    (error: unknown) => {
-      failure ??= error;
+    (error: Error) => {
+      failure ??= inSession(source, error);
       // A connection that broke may have done so in the middle of a row.
       if (out.isReading) into.abandon();
       else into.fail("the source has failed");
     },
   );
-  const received = into.ended.catch((error: unknown) => {
+  const received = into.ended.catch((error: Error) => {
     // Otherwise it has failed because we told it so.
     if (failure === undefined) {
-      failure = error;
+      failure = inSession(destination, error);
       into.abandon();
       if (out.isReading) out.abandon();
     }
     return 0;
   });
   const [rows] = await Promise.all([received, sent]);
-  if (failure !== undefined) throw failure as Error;
+  if (failure !== undefined) throw failure;
   return rows;
 }
 

@@ -3,6 +3,7 @@ import pg from "pg";
 import type { IslandName } from "../../workflows/contract.ts";
 import { ShardferryError } from "../errors.ts";
 import { type Dsn, toClientConfig } from "./dsn.ts";
+import { noteIsland, onIsland } from "./failed-on.ts";
 import { NO_TRANSACTION_TIMEOUT, OWN_SETTINGS } from "./own-settings.ts";
 
 export interface SessionOptions {
@@ -58,18 +59,6 @@ const LOOKING = 10;
 
 /** After so many uses a session is replaced: its caches of the catalogs grow with each shard that it has seen. */
 const MAX_USES = 500;
-
-const failedOn = new WeakMap<Error, IslandName>();
-
-/** Remembers on which island an error arose: node-postgres does not say. */
-function onIsland<E extends Error>(name: IslandName, error: E): E {
-  if (!failedOn.has(error)) failedOn.set(error, name);
-  return error;
-}
-
-/** The island on which an error arose, if it arose in a session of Islands. */
-export const islandOf = (error: unknown): IslandName | undefined =>
-  error instanceof Error ? failedOn.get(error) : undefined;
 
 /** Turns island names into connections: the only place where names meet credentials. */
 export class Islands {
@@ -179,7 +168,9 @@ export class Islands {
   async #take(name: IslandName, options: SessionOptions): Promise<Lent> {
     try {
       const reused = options.reuse && !options.replication && !options.pgOptions;
-      return await (reused ? this.#reuse(name, options) : this.#open(name, options));
+      const lent = await (reused ? this.#reuse(name, options) : this.#open(name, options));
+      noteIsland(lent.client, name);
+      return lent;
     } catch (error) {
       throw onIsland(name, error as Error);
     }

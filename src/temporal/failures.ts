@@ -1,7 +1,8 @@
 import { ApplicationFailure, CancelledFailure } from "@temporalio/common";
 
 import { messageOf, ShardferryError } from "../errors.ts";
-import { islandOf, UnknownIslandError } from "../postgres/islands.ts";
+import { islandOf } from "../postgres/failed-on.ts";
+import { UnknownIslandError } from "../postgres/islands.ts";
 
 /**
  * SQLSTATE classes and codes that heal by themselves: lost connections, serialization failures, lack of

@@ -3,7 +3,9 @@ import { before, describe, it } from "node:test";
 
 import type { ClientBase } from "pg";
 
+import { relayCopy } from "../../src/postgres/copy-relay.ts";
 import { parseDsn } from "../../src/postgres/dsn.ts";
+import { islandOf } from "../../src/postgres/failed-on.ts";
 import { Islands } from "../../src/postgres/islands.ts";
 import { createDatabase, type TestDatabase, testIslands } from "../support/index.ts";
 
@@ -58,5 +60,23 @@ it("sessions of Islands see in a transaction what others commit, whatever the da
     assert.equal(rowCount, 1);
     await client.query("ROLLBACK");
   });
+  await islands.close();
+});
+
+it("an error in the middle of a COPY between two islands tells on which of them", async () => {
+  const dsns = databases.map(({ dsn }) => parseDsn(dsn));
+  const islands = new Islands(dsns);
+  const [here, there] = dsns.map(({ name }) => name) as [string, string];
+  const failing = (read: string): Promise<unknown> =>
+    islands.withSessions(
+      [here, there].map((name) => [name, { reuse: true }]),
+      async ([from, to]) => {
+        await to!.query("CREATE TEMP TABLE t (id int)");
+        const rows = relayCopy(from!, `COPY (${read}) TO STDOUT`, to!, "COPY t FROM STDIN", () => undefined);
+        return rows.catch((error: unknown) => islandOf(error));
+      },
+    );
+  assert.equal(await failing("SELECT 1 / (3 - i) FROM generate_series(1, 3) i"), here);
+  assert.equal(await failing("SELECT 'no number'"), there);
   await islands.close();
 });
