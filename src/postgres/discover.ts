@@ -86,8 +86,9 @@ async function probe(dsn: Dsn): Promise<Probe> {
   client.on("error", () => undefined);
   try {
     await client.connect();
-    await client.query(SETTINGS_SQL);
-    const { rows } = await client.query<Omit<Probe, "dsn" | "client">>(IDENTITY_SQL);
+    // One round trip, whose last result is the answer.
+    const results = await client.query(`${SETTINGS_SQL}; ${IDENTITY_SQL}`);
+    const { rows } = (results as unknown as pg.QueryResult<Omit<Probe, "dsn" | "client">>[]).at(-1)!;
     return { dsn, client, ...rows[0]! };
   } catch (error) {
     await client.end().catch(() => undefined);
