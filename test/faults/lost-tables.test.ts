@@ -17,12 +17,28 @@ async function loseTable({ b }: World, table: string): Promise<void> {
   await b.rows(
     `UPDATE pg_subscription_rel SET srsubstate = 'f', srsublsn = NULL WHERE srrelid = '${table}'::regclass`,
   );
-  // The function refuses names that PostgreSQL gives itself.
-  await b.rows(
-    `INSERT INTO pg_replication_origin
-     SELECT (SELECT coalesce(max(roident::int8), 0) + 1 FROM pg_replication_origin)::oid, concat('pg_', srsubid, '_', srrelid)
-     FROM pg_subscription_rel WHERE srrelid = '${table}'::regclass`,
+  // The function refuses names that PostgreSQL gives itself. The lock is that of whoever else makes one on this server.
+  await b.withClient((client) =>
+    client.query(
+      `BEGIN; LOCK TABLE pg_replication_origin IN EXCLUSIVE MODE;
+       INSERT INTO pg_replication_origin
+       SELECT (SELECT coalesce(max(roident::int8), 0) + 1 FROM pg_replication_origin)::oid, concat('pg_', srsubid, '_', srrelid)
+       FROM pg_subscription_rel WHERE srrelid = '${table}'::regclass;
+       COMMIT`,
+    ),
   );
+}
+
+/** A move whose worker has died in tablesync, and a table of it in that state. */
+async function moveWithLostTable() {
+  const world = await createWorld();
+  const ledger = await loadedShard(world);
+  const before = await contentBefore(world);
+  const worker = await world.startWorker({ fault: "before tablesync" });
+  const handle = await world.startMove({ copyMethod: "tablesync" });
+  await worker.gone();
+  await loseTable(world, "sh0042.ledger");
+  return { world, ledger, before, handle };
 }
 
 describe("a table whose tablesync has lost its slot", { concurrency: 4, timeout: 300_000 }, () => {
@@ -42,13 +58,7 @@ describe("a table whose tablesync has lost its slot", { concurrency: 4, timeout:
 
   for (const point of ["after unpublish", "after publish again"]) {
     it(`is copied anew when the worker dies ${point}`, async () => {
-      const world = await createWorld();
-      const ledger = await loadedShard(world);
-      const before = await contentBefore(world);
-      const first = await world.startWorker({ fault: "before tablesync" });
-      const handle = await world.startMove({ copyMethod: "tablesync" });
-      await first.gone();
-      await loseTable(world, "sh0042.ledger");
+      const { world, ledger, before, handle } = await moveWithLostTable();
       const second = await world.startWorker({ fault: point });
       await second.gone();
       await world.startWorker();
@@ -59,13 +69,7 @@ describe("a table whose tablesync has lost its slot", { concurrency: 4, timeout:
   }
 
   it("keeps its rows when the worker freezes in the middle, is replaced, and wakes up", async () => {
-    const world = await createWorld();
-    const ledger = await loadedShard(world);
-    const before = await contentBefore(world);
-    const first = await world.startWorker({ fault: "before tablesync" });
-    const handle = await world.startMove({ copyMethod: "tablesync" });
-    await first.gone();
-    await loseTable(world, "sh0042.ledger");
+    const { world, ledger, before, handle } = await moveWithLostTable();
     const frozen = await world.startWorker({ fault: "before truncate", mode: "stop" });
     await frozen.reached("before truncate");
     const next = await world.startWorker({ fault: "before build indexes", mode: "hold" });
