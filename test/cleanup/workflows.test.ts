@@ -3,10 +3,15 @@ import { describe, it } from "node:test";
 
 import { cleanup, findLeftovers } from "../../src/operations/cleanup.ts";
 import { Session } from "../../src/operations/session.ts";
-import type { Progress } from "../../workflows/contract.ts";
-import { progressQuery } from "../../workflows/messages.ts";
-import { expectNoLeftovers, listLeftovers, waitFor } from "../support/index.ts";
-import { activePlaces, createShard, createWorld, resultOf, type World } from "../support/world.ts";
+import { expectNoLeftovers, listLeftovers } from "../support/index.ts";
+import {
+  activePlaces,
+  createShard,
+  createWorld,
+  resultOf,
+  untilPaused,
+  type World,
+} from "../support/world.ts";
 import { schemasOf, settingsOf } from "./support.ts";
 
 const SHARD = `CREATE TABLE sh0042.t (id int PRIMARY KEY); INSERT INTO sh0042.t VALUES (1);
@@ -18,13 +23,6 @@ async function openSession({ a, b, temporal }: World, namespace = temporal.names
   const settings = await settingsOf([a, b], env);
   return { settings, session: await Session.open(settings, () => undefined) };
 }
-
-type Handle = Awaited<ReturnType<World["startMove"]>>;
-
-const isPaused = (handle: Handle): Promise<unknown> =>
-  waitFor(async () => (await handle.query<Progress>(progressQuery)).phase === "paused", {
-    what: "the pause",
-  });
 
 /** A move whose worker dies when the shard has left its source and has not arrived yet. */
 async function dieBetweenCommits() {
@@ -43,7 +41,7 @@ describe("cleanup after workflows", { concurrency: 2, timeout: 240_000 }, () => 
     await createShard(a, 42, SHARD);
     await world.startWorker();
     const handle = await world.startMove({ wait: true });
-    await isPaused(handle);
+    await untilPaused(handle);
     const { settings, session } = await openSession(world);
     const kinds = ["publication", "slot", "half-made copy", "subscription"].sort();
     const running = await findLeftovers(settings, session);

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { startPostgres } from "../../src/sandbox/index.ts";
 import { testIslands, waitFor } from "../support/index.ts";
-import { createWorld, resultOf, waitingFor } from "../support/world.ts";
+import { createWorld, resultOf, untilPaused, waitingFor } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
 
 /** Milliseconds that others may have to wait behind our request for a lock. */
@@ -24,9 +24,7 @@ describe("a move whose lock is held by others", { concurrency: 5, timeout: 600_0
       const ledger = await loadedShard(world, { rate: 100 });
       await world.startWorker();
       const handle = await world.startMove({ wait: true });
-      await waitFor(async () => (await handle.query<{ phase: string }>("progress")).phase === "paused", {
-        what: "the pause before the switch",
-      });
+      await untilPaused(handle);
       const before = await world.a.withClient(async (blocker) => {
         const { rows } = await blocker.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
         await blocker.query("BEGIN");

@@ -3,10 +3,15 @@ import { describe, it } from "node:test";
 
 import { install } from "../../src/install.ts";
 import { dropSlots } from "../../src/postgres/replication.ts";
-import type { Progress } from "../../workflows/contract.ts";
-import { progressQuery } from "../../workflows/messages.ts";
 import { expectNoLeftovers, type TestDatabase, waitFor, withClient } from "../support/index.ts";
-import { activePlaces, createWorld, resultOf, waitingFor, type World } from "../support/world.ts";
+import {
+  activePlaces,
+  createWorld,
+  resultOf,
+  untilPaused,
+  waitingFor,
+  type World,
+} from "../support/world.ts";
 import { expectSound, loadedShard } from "./shard.ts";
 
 const CHANGES = {
@@ -60,9 +65,7 @@ async function replace({ name, server, rows }: TestDatabase): Promise<void> {
 async function pausedMove(world: World): ReturnType<World["startMove"]> {
   await world.startWorker();
   const handle = await world.startMove({ wait: true });
-  await waitFor(async () => (await handle.query<Progress>(progressQuery)).phase === "paused", {
-    what: "the pause before the switch",
-  });
+  await untilPaused(handle);
   return handle;
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { waitFor } from "../support/index.ts";
-import { activePlaces, createWorld, resultOf } from "../support/world.ts";
+import { activePlaces, createWorld, resultOf, untilPaused } from "../support/world.ts";
 import { attemptsOf, contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
 
 /** Milliseconds after a worker freezes with the lock in which writers have to be free. */
@@ -54,9 +54,7 @@ export function testFreezes({ alone, replaced }: Freezes): void {
         await world.startWorker();
         if (isStep(point)) {
           // The other has come to the end of the copy and waits when the frozen one wakes up.
-          await waitFor(async () => (await handle.query<{ phase: string }>("progress")).phase === "paused", {
-            what: "the second worker to reach the switch",
-          });
+          await untilPaused(handle);
           await frozen.wake();
           const [, when, step] = /^(\w+) (.*)/.exec(point)!;
           // After the end of its step it does nothing more.

@@ -9,10 +9,8 @@ import {
   type TemporalServer,
 } from "../../src/sandbox/index.ts";
 import { startReplica } from "../../src/sandbox/replica.ts";
-import type { Progress } from "../../workflows/contract.ts";
-import { progressQuery } from "../../workflows/messages.ts";
 import { waitFor } from "../support/index.ts";
-import { createWorld, resultOf, type World } from "../support/world.ts";
+import { createWorld, resultOf, untilPaused, type World } from "../support/world.ts";
 import { catalogsOf } from "./catalogs.ts";
 import { contentBefore, expectMoved, expectSound, expectUntouched, LARGE, loadedShard } from "./shard.ts";
 
@@ -115,9 +113,7 @@ describe("a destination that is failed over", { timeout: 600_000 }, () => {
     const before = await contentBefore(world);
     await world.startWorker();
     const handle = await world.startMove({ wait: true });
-    await waitFor(async () => (await handle.query<Progress>(progressQuery)).phase === "paused", {
-      what: "the pause before the switch",
-    });
+    await untilPaused(handle);
     await waitFor(
       async () => (await replica.withClient((client) => client.query(HAS_SHARD), world.b.name)).rowCount,
       {

@@ -3,10 +3,7 @@ import { it } from "node:test";
 
 import { examineIsland } from "../../src/operations/examine.ts";
 import { parseDsn } from "../../src/postgres/dsn.ts";
-import type { Progress } from "../../workflows/contract.ts";
-import { progressQuery } from "../../workflows/messages.ts";
-import { waitFor } from "../support/index.ts";
-import { createWorld, resultOf } from "../support/world.ts";
+import { createWorld, resultOf, untilPaused } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
 
 it("a move that was terminated from outside is told by doctor, and the next one takes up what it left", async () => {
@@ -16,9 +13,7 @@ it("a move that was terminated from outside is told by doctor, and the next one 
   const before = await contentBefore(world);
   await world.startWorker();
   const first = await world.startMove({ wait: true });
-  await waitFor(async () => (await first.query<Progress>(progressQuery)).phase === "paused", {
-    what: "the pause",
-  });
+  await untilPaused(first);
   await first.terminate("by an operator");
   const left = await a.rows<{ relreplident: string }>(
     "SELECT relreplident FROM pg_class WHERE oid = 'sh0042.keyless'::regclass",

@@ -4,11 +4,10 @@ import { describe, it } from "node:test";
 import { WorkflowExecutionAlreadyStartedError } from "@temporalio/client";
 
 import { parseDsn } from "../../src/postgres/dsn.ts";
-import type { Progress } from "../../workflows/contract.ts";
-import { abortSignal, confirmSignal, progressQuery } from "../../workflows/messages.ts";
-import { createDatabase, expectNoLeftovers, waitFor } from "../support/index.ts";
+import { abortSignal, confirmSignal } from "../../workflows/messages.ts";
+import { createDatabase, expectNoLeftovers } from "../support/index.ts";
 import { Ledger } from "../support/ledger.ts";
-import { activePlaces, createShard, createWorld, resultOf } from "../support/world.ts";
+import { activePlaces, createShard, createWorld, resultOf, untilPaused } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
 
 describe("moves at the same time", { concurrency: 2, timeout: 600_000 }, () => {
@@ -19,9 +18,7 @@ describe("moves at the same time", { concurrency: 2, timeout: 600_000 }, () => {
     const before = await contentBefore(world);
     await Promise.all([world.startWorker(), elsewhere.startWorker()]);
     const handle = await world.startMove({ wait: true });
-    await waitFor(async () => (await handle.query<Progress>(progressQuery)).phase === "paused", {
-      what: "the pause before the switch",
-    });
+    await untilPaused(handle);
     await assert.rejects(world.startMove(), WorkflowExecutionAlreadyStartedError);
     const second = await elsewhere.startMove();
     await assert.rejects(
@@ -96,9 +93,7 @@ describe("moves at the same time", { concurrency: 2, timeout: 600_000 }, () => {
     const copying = await world.startCopy({ to: parseDsn(c.dsn).name, wait: true });
     const moving = await world.startMove({ wait: true });
     for (const handle of [copying, moving]) {
-      await waitFor(async () => (await handle.query<Progress>(progressQuery)).phase === "paused", {
-        what: "the pause",
-      });
+      await untilPaused(handle);
     }
     const identity = async (): Promise<string | undefined> => {
       const [row] = await a.rows<{ is: string }>(

@@ -8,7 +8,7 @@ import { parseDsn } from "../../src/postgres/dsn.ts";
 import type { Progress } from "../../workflows/contract.ts";
 import { progressQuery } from "../../workflows/messages.ts";
 import { waitFor } from "../support/index.ts";
-import { activePlaces, createShard, createWorld, resultOf } from "../support/world.ts";
+import { activePlaces, createShard, createWorld, resultOf, untilPaused } from "../support/world.ts";
 import { attemptsOf } from "./shard.ts";
 
 const TABLE =
@@ -46,9 +46,7 @@ describe("workers", { concurrency: 2 }, () => {
     await createShard(world.a, 42, TABLE);
     await world.startWorker();
     const handle = await world.startMove({ wait: true });
-    await waitFor(async () => (await handle.query<Progress>(progressQuery)).phase === "paused", {
-      what: "the pause",
-    });
+    await untilPaused(handle);
     await world.a.withClient(async (client) => {
       // The size of a table is among what is read, and waits for this.
       await client.query("BEGIN; LOCK TABLE sh0042.t");

@@ -9,7 +9,7 @@ import type { move } from "../../workflows/index.ts";
 import { progressQuery } from "../../workflows/messages.ts";
 import { waitFor } from "../support/index.ts";
 import { bundleWith } from "../support/workflow-bundle.ts";
-import { activePlaces, resultOf, waitingFor } from "../support/world.ts";
+import { activePlaces, resultOf, untilPaused, waitingFor } from "../support/world.ts";
 import { createMigrateWorld, expectSoundLedgers, type MigrateWorld, schemaOf } from "./world.ts";
 
 async function startMove(
@@ -41,9 +41,7 @@ describe("a move and a migration of the same shard", { timeout: 300_000 }, () =>
   it("the migration waits for the move, says so, and then changes the shard where it is now (P56)", async () => {
     const ledgers = await world.startLedgers();
     const moving = await startMove(world, 1, true);
-    await waitFor(async () => (await moving.query<Progress>(progressQuery)).phase === "paused", {
-      what: "the move to pause before its switch",
-    });
+    await untilPaused(moving);
     const migrating = await world.start("behind", "ALTER TABLE ledger ADD COLUMN behind int");
     await waits(migrating, /move-sh0001, which holds sh0001 on/);
     assert.deepEqual(await world.shardsWith("behind"), []);

@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { ident } from "../../src/postgres/quote.ts";
-import type { Progress } from "../../workflows/contract.ts";
-import { abortSignal, confirmSignal, progressQuery } from "../../workflows/messages.ts";
+import { abortSignal, confirmSignal } from "../../workflows/messages.ts";
 import { catalogsOf } from "../faults/catalogs.ts";
-import { createDatabase, expectNoLeftovers, testIslands, waitFor } from "../support/index.ts";
-import { createWorld, resultOf, type World } from "../support/world.ts";
+import { createDatabase, expectNoLeftovers, testIslands } from "../support/index.ts";
+import { createWorld, resultOf, untilPaused, type World } from "../support/world.ts";
 
 const SCHEMA = `We"ird; 'schema' %s $1 Ünï--`;
 const NAME = ident(SCHEMA);
@@ -32,18 +31,6 @@ async function createCopyWorld(withApi: boolean, fault?: string): Promise<World>
   return world;
 }
 
-type Handle = Awaited<ReturnType<World["startCopy"]>>;
-
-async function paused(handle: Handle): Promise<Progress> {
-  return waitFor(
-    async () => {
-      const progress = await handle.query<Progress>(progressQuery);
-      return progress.phase === "paused" ? progress : null;
-    },
-    { what: "the pause" },
-  );
-}
-
 describe("a copy within one server", { concurrency: 2, timeout: 600_000 }, () => {
   for (const copyMethod of ["direct", "tablesync"] as const) {
     it(`brings rows and sequences as they are when it is confirmed, and leaves the source alone (${copyMethod}, P4)`, async () => {
@@ -53,7 +40,7 @@ describe("a copy within one server", { concurrency: 2, timeout: 600_000 }, () =>
         a.rows("SELECT relname, relreplident FROM pg_class WHERE relname IN ('Table', 'keyless') ORDER BY 1");
       const before = await identities();
       const handle = await world.startCopy({ schema: SCHEMA, wait: true, copyMethod });
-      const { waitingFor, step } = await paused(handle);
+      const { waitingFor, step } = await untilPaused(handle);
       assert.equal(step, "wait for confirmation");
       assert.match(waitingFor!, /you may now stop the writes on the source and reroute them/);
       // Writes go on during the pause, also of what a sequence hands out.
@@ -85,7 +72,7 @@ describe("a copy within one server", { concurrency: 2, timeout: 600_000 }, () =>
     const { a, b } = world;
     const before = [await catalogsOf(a), await catalogsOf(b)];
     const handle = await world.startCopy({ schema: SCHEMA, wait: true });
-    await paused(handle);
+    await untilPaused(handle);
     assert.notDeepEqual(await catalogsOf(b), before[1]);
     await handle.signal(abortSignal);
     await assert.rejects(resultOf(handle), /aborted; the source is as it was/);
@@ -98,7 +85,7 @@ describe("a copy within one server", { concurrency: 2, timeout: 600_000 }, () =>
     const { a, b } = world;
     const before = [await catalogsOf(a), await catalogsOf(b)];
     const handle = await world.startCopy({ schema: SCHEMA, wait: true });
-    await paused(handle);
+    await untilPaused(handle);
     await b.rows(`DROP SCHEMA ${NAME} CASCADE`);
     await handle.signal(confirmSignal);
     await assert.rejects(resultOf(handle), /was dropped or replaced by somebody; run the move again/);

@@ -6,8 +6,8 @@ import { dropSchema } from "../../src/postgres/drop-schema.ts";
 import type { Progress } from "../../workflows/contract.ts";
 import { progressQuery } from "../../workflows/messages.ts";
 import { catalogsOf } from "../faults/catalogs.ts";
-import { type TestDatabase, waitFor } from "../support/index.ts";
-import { createShard, createWorld, resultOf, type World } from "../support/world.ts";
+import { type TestDatabase } from "../support/index.ts";
+import { createShard, createWorld, resultOf, untilPaused, type World } from "../support/world.ts";
 
 /** Shard 7 and shard 42, which moves, on the first island, shard 9 on the second; each with one user. */
 async function createShards({ a, b }: World): Promise<void> {
@@ -105,9 +105,7 @@ describe("the debug views", { concurrency: 2, timeout: 600_000 }, () => {
     const before = [await catalogsOf(a), await catalogsOf(b)];
     await world.startWorker();
     const aborted = await world.startMove({ wait: true });
-    await waitFor(async () => (await aborted.query<Progress>(progressQuery)).phase === "paused", {
-      what: "the pause",
-    });
+    await untilPaused(aborted);
     await aborted.signal("abort");
     await assert.rejects(resultOf(aborted));
     assert.deepEqual([await catalogsOf(a), await catalogsOf(b)], before);

@@ -9,14 +9,17 @@ import {
   copyWorkflowId,
   type MoveInput,
   moveWorkflowId,
+  type Progress,
   REQUEST_MEMO,
   type StepProgress,
   TASK_QUEUE,
 } from "../../workflows/contract.ts";
 import type { copy, move } from "../../workflows/index.ts";
+import { progressQuery } from "../../workflows/messages.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
 import { testIslands, type TestServer } from "./servers.ts";
 import { createNamespace, type TestNamespace } from "./temporal.ts";
+import { waitFor } from "./wait.ts";
 import { type WorkerOptions, WorkerProcess } from "./worker.ts";
 
 /** PENDING_ACTIVITY_STATE_CANCEL_REQUESTED of Temporal's API. */
@@ -152,6 +155,15 @@ export async function activePlaces(schema: string, ...databases: TestDatabase[])
     if (rows.some((row) => row.name === schema)) places.push(database.name);
   }
   return places;
+}
+
+/** Waits until a move or copy pauses for its confirmation, and answers its progress then. */
+export async function untilPaused(handle: Pick<WorkflowHandle, "query">): Promise<Progress> {
+  const paused = async (): Promise<Progress | null> => {
+    const progress = await handle.query<Progress>(progressQuery);
+    return progress.phase === "paused" ? progress : null;
+  };
+  return waitFor(paused, { what: "the pause before the switch" });
 }
 
 /** The result of a workflow; its failure has the root cause as message. */
