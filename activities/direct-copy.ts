@@ -125,7 +125,7 @@ async function copyInLanes(
       { settings: { ...TEXT_FORMAT, synchronous_commit: "off" }, pgOptions: step.deps.pgOptions },
       async (source, destination) => {
         onBackend(destination);
-        // An attempt that was replaced before its sessions were open must not copy what the next one has copied.
+        // By now another worker may have this step, and have copied the tables.
         await step.ensureCurrent();
         for (let table = queue.shift(); table; table = queue.shift()) {
           step.throwIfCancelled();

@@ -3,6 +3,7 @@ import type { ClientBase } from "pg";
 import { toConninfo } from "../src/postgres/dsn.ts";
 import { recordSql } from "../src/postgres/identities.ts";
 import { withLockRetry } from "../src/postgres/locks.ts";
+import { NO_TIMEOUTS } from "../src/postgres/own-settings.ts";
 import { qualified } from "../src/postgres/quote.ts";
 import { ensureSlot, ensureSubscription, publicationSql } from "../src/postgres/replication.ts";
 import { readTables, type Table } from "../src/postgres/tables.ts";
@@ -110,13 +111,8 @@ export async function createSubscription(
   const { names, deps, input } = step;
   // The source's sessions of the subscription; options that it does not know would refuse them.
   const settings = {
-    ...{
-      statement_timeout: 0,
-      lock_timeout: 0,
-      idle_in_transaction_session_timeout: 0,
-      idle_session_timeout: 0,
-    },
-    ...(input.plan.source.serverMajor >= 17 && { transaction_timeout: 0 }),
+    ...NO_TIMEOUTS,
+    ...(input.plan.source.serverMajor >= 17 && { transaction_timeout: "0" }),
     wal_sender_timeout: WAL_SENDER_TIMEOUT,
   };
   const conninfo = toConninfo(deps.islands.dsn(step.from), {

@@ -1,5 +1,4 @@
-import type pg from "pg";
-
+import { lastRows } from "../../src/postgres/last-rows.ts";
 import {
   type Blocker,
   blockersDuring,
@@ -46,10 +45,4 @@ export async function lockEverything(plan: SwitchPlan): Promise<string | null> {
     if (!waitedInVain) throw error;
     return describeBlockers(await watched);
   }
-}
-
-/** Runs several statements in one round trip, and answers the rows of the last. */
-async function lastRows<Row extends object>(client: pg.Client, sql: string): Promise<Row[]> {
-  const results = (await client.query(sql)) as unknown as pg.QueryResult<Row>[];
-  return results.at(-1)!.rows;
 }

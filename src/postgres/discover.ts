@@ -4,6 +4,7 @@ import type { IslandName } from "../../workflows/contract.ts";
 import { messageOf, ShardferryError, UsageError } from "../errors.ts";
 import type { Dsn } from "./dsn.ts";
 import { parseDsn, redact, toClientConfig } from "./dsn.ts";
+import { lastRows } from "./last-rows.ts";
 import { NO_TRANSACTION_TIMEOUT, OWN_SETTINGS } from "./own-settings.ts";
 
 /** A primary database, with an open session. */
@@ -86,10 +87,8 @@ async function probe(dsn: Dsn): Promise<Probe> {
   client.on("error", () => undefined);
   try {
     await client.connect();
-    // One round trip, whose last result is the answer.
-    const results = await client.query(`${SETTINGS_SQL}; ${IDENTITY_SQL}`);
-    const { rows } = (results as unknown as pg.QueryResult<Omit<Probe, "dsn" | "client">>[]).at(-1)!;
-    return { dsn, client, ...rows[0]! };
+    const [found] = await lastRows<Omit<Probe, "dsn" | "client">>(client, `${SETTINGS_SQL}; ${IDENTITY_SQL}`);
+    return { dsn, client, ...found! };
   } catch (error) {
     await client.end().catch(() => undefined);
     throw error;

@@ -1,13 +1,18 @@
+/** The timeouts that roles and databases may have on every version; see NO_TRANSACTION_TIMEOUT for the one since 17. */
+export const NO_TIMEOUTS = {
+  statement_timeout: "0",
+  lock_timeout: "0",
+  idle_in_transaction_session_timeout: "0",
+  idle_session_timeout: "0",
+};
+
 /**
  * Every session of ours has these: a role's or a database's own timeouts must not kill a copy in its middle (a role
  * with statement_timeout=200ms made tablesync loop for ever), literals mean what they mean to the parser of
  * migrations, and who has waited for a lock sees what was committed meanwhile.
  */
 export const OWN_SETTINGS = {
-  statement_timeout: "0",
-  lock_timeout: "0",
-  idle_in_transaction_session_timeout: "0",
-  idle_session_timeout: "0",
+  ...NO_TIMEOUTS,
   standard_conforming_strings: "on",
   default_transaction_isolation: "read committed",
   // A backend whose client has died stops its statement within this time.
