@@ -95,9 +95,3 @@ async function tail(file: string): Promise<string> {
   const text = await readFile(file, "utf8").catch(() => "");
   return text.trimEnd().split("\n").slice(-15).join("\n");
 }
-
-/**
- * Answers a port outside the range that the system gives to outgoing connections, so that a server
- * finds its port free again after a restart. Whoever uses it must still try another when it is taken.
- */
-export const randomPort = (): number => 20_000 + Math.floor(Math.random() * 10_000);

@@ -6,9 +6,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 import { ShardferryError } from "../errors.ts";
+import { randomPort } from "../ports.ts";
 import { findTemporal } from "./find.ts";
 import { makeServerFolder } from "./folders.ts";
-import { randomPort, supervise, type Supervised, waitForEnd, waitUntilReady } from "./supervise.ts";
+import { supervise, type Supervised, waitForEnd, waitUntilReady } from "./supervise.ts";
 
 const run = promisify(execFile);
 

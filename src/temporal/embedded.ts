@@ -1,10 +1,12 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, closeSync, existsSync, openSync, readFileSync, statSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { ShardferryError } from "../errors.ts";
+import { randomPort } from "../ports.ts";
 import { temporalBinary } from "./binary.ts";
 import { withLockFile } from "./lock-file.ts";
 import { endProcess, isAlive, type ProcessId, processId } from "./processes.ts";
@@ -171,18 +173,21 @@ export function accepts(port: number): Promise<boolean> {
 
 /** The wanted ports where they are free, other free ones where not. All are held until all are found. */
 async function freePorts(wanted: readonly number[]): Promise<number[]> {
-  const servers = await Promise.all(wanted.map(async (port) => (await listen(port)) ?? (await listen(0))!));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  const servers = await Promise.all(wanted.map(listen));
+  await Promise.all(servers.map(({ server }) => new Promise((resolve) => server.close(resolve))));
+  return servers.map(({ port }) => port);
 }
 
-function listen(port: number): Promise<ReturnType<typeof createServer> | null> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(null));
-    server.listen(port, HOST, () => resolve(server));
-  });
+async function listen(wanted: number): Promise<{ server: Server; port: number }> {
+  for (let port = wanted || randomPort(); ; port = randomPort()) {
+    const server = createServer().listen(port, HOST);
+    const error = await once(server, "listening").then(
+      () => null,
+      (cause: NodeJS.ErrnoException) => cause,
+    );
+    if (!error) return { server, port };
+    if (error.code !== "EADDRINUSE") throw error;
+  }
 }
 
 async function until(condition: () => Promise<boolean>, timeoutMs: number): Promise<boolean> {

@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { it } from "node:test";
+
+import { connectClient, resolveTarget } from "../../src/temporal/connection.ts";
+import { stopServer } from "../../src/temporal/embedded.ts";
+import { userEnvironment } from "./support.ts";
+
+/** Where outgoing connections begin to get their ports: on Linux by default, and on other systems above. */
+const OUTGOING_PORTS = 32_768;
+
+it("the embedded server keeps its port, which no outgoing connection gets, and finds another when that is taken", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "embedded-"));
+  const env = userEnvironment({ SHARDFERRY_STATE_DIR: folder });
+  const portOfServer = async (): Promise<number> => {
+    const target = await resolveTarget(env, () => undefined);
+    const temporal = await connectClient(target, env, () => undefined);
+    await temporal.close();
+    return target.embedded!.port;
+  };
+  const squatter = createServer();
+  try {
+    const port = await portOfServer();
+    assert.ok(port < OUTGOING_PORTS, `port ${port}`);
+    await stopServer(env);
+    assert.equal(await portOfServer(), port);
+    await stopServer(env);
+    await once(squatter.listen(port, "127.0.0.1"), "listening");
+    const other = await portOfServer();
+    assert.notEqual(other, port);
+    assert.ok(other < OUTGOING_PORTS, `port ${other}`);
+  } finally {
+    squatter.close();
+    await stopServer(env);
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
