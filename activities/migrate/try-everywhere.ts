@@ -18,7 +18,7 @@ import type {
 } from "../../workflows/migration.ts";
 import type { Attempt } from "../attempt.ts";
 import { createViews, dropViews } from "./debug-views.ts";
-import { runInShards, StatementError } from "./run-statements.ts";
+import { changesOf, ledgerRowOf, runInShards, StatementError } from "./run-statements.ts";
 
 /** One try: a session on each island. */
 export interface OpenTransactions {
@@ -105,11 +105,12 @@ function rank(error: unknown): number {
 /** Changes the shards of one island in one transaction, which stays open. Answers when the first lock was taken. */
 async function execute(
   { attempt, input, statements, deadline }: OpenTransactions,
-  { island, schemas }: IslandShards,
+  shards: IslandShards,
   client: pg.Client,
   stopped: () => void,
 ): Promise<number> {
   const { migration, round } = input;
+  const { island, schemas } = shards;
   const { schema: lib } = await requireSqlApi(client, island);
   const limits = [
     "BEGIN",
@@ -124,13 +125,14 @@ async function execute(
       throw new StatementError({ island, schema: null, statement: null, offset: 0 }, error);
     });
   return located(async () => {
-    // First what nobody waits for: the application does not know these tables.
+    // First what nobody waits for, since the application does not know these tables.
     await client.query(`SELECT ${qualified(lib, "microsharding_migrations_create_")}($1)`, [schemas]);
+    const key = transactionKey(attempt.runId, round);
+    await runInShards(client, shards, ledgerRowOf(migration, statements.length, key), stopped);
     stopped();
     const lockedAt = Date.now();
     const views = await dropViews(client, lib);
-    const key = transactionKey(attempt.runId, round);
-    await runInShards(client, island, schemas, migration, statements, key, stopped);
+    await runInShards(client, shards, changesOf(statements), stopped);
     await client.query("SET LOCAL search_path TO DEFAULT");
     if (views) await createViews(client, lib);
     return lockedAt;

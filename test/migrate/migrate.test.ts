@@ -76,6 +76,26 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
     assert.equal(row!.count, "20");
   });
 
+  it("has done what nobody waits for, in all shards, before it takes the first lock", async () => {
+    const [a] = world.islands;
+    await a!.withClient(async (holder) => {
+      await holder.query(`BEGIN; INSERT INTO ${schemaOf(1)}.ledger (op) VALUES ('held')`);
+      const sql = "ALTER TABLE ledger ADD COLUMN booked int";
+      const handle = await world.start("booked", sql, { lockTimeoutMs: 10_000 });
+      await waitFor(async () => /idle in transaction/.test((await waitingFor(handle)) ?? ""), {
+        what: "the migration to wait for the first shard",
+      });
+      const booked = await a!.rows(
+        `SELECT FROM pg_locks WHERE mode = 'RowExclusiveLock'
+           AND relation = '${schemaOf(8)}.microsharding_migrations_'::regclass`,
+      );
+      assert.equal(booked.length, 1, "the last shard's ledger has its row");
+      await holder.query("ROLLBACK");
+      await resultOf(handle);
+    });
+    assert.equal(await world.expectAllOrNone("booked", "booked"), "all");
+  });
+
   it("gives up at its deadline, and says who was in the way (P59)", async () => {
     const [a] = world.islands;
     await a!.withClient(async (holder) => {
