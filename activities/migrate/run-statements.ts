@@ -29,7 +29,7 @@ interface Part {
 const QUERY_CHARACTERS = 64 * 1024;
 
 /** What runs in one shard: SQL, and the statement of the migration that it is, if any. */
-type ShardSql = (schema: string) => (readonly [string, MigrationStatement | null])[];
+export type ShardSql = (schema: string) => (readonly [string, MigrationStatement | null])[];
 
 /** The statements of the migration. */
 export const changesOf =
