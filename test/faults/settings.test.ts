@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { type PostgresServer, startPostgres } from "../../src/sandbox/index.ts";
+import { withClient } from "../support/index.ts";
 import { createWorld, resultOf } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, LARGE, loadedShard } from "./shard.ts";
 
@@ -86,9 +87,8 @@ describe("a move between servers whose defaults are hostile", { timeout: 600_000
       // Our own looks, too, would be ended by these defaults.
       for (const server of [a, b])
         await server.withClient((client) => client.query("ALTER ROLE postgres RESET ALL"));
-      for (const database of [world.a, world.b]) {
-        await database.rows(`ALTER DATABASE "${database.name}" RESET ALL`);
-      }
+      for (const { server, name } of [world.a, world.b])
+        await withClient(server.dsn(), (client) => client.query(`ALTER DATABASE "${name}" RESET ALL`));
       await expectSound(ledger);
       await expectMoved(world, leftover, before);
 

@@ -141,7 +141,7 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
       // In shards that it does not lock.
       const sql = "CREATE TABLE foreigner ()";
       assert.equal((await resultOf(await world.start("foreign", sql))).applied, 24);
-      assert.equal((await a!.rows("SELECT FROM pg_prepared_xacts")).length, 1);
+      assert.equal((await a!.rows("SELECT FROM pg_prepared_xacts WHERE gid = $1", [gid])).length, 1);
     } finally {
       await a!.rows(`ROLLBACK PREPARED '${gid}'`);
     }

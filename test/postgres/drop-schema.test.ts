@@ -148,7 +148,7 @@ describe("dropping a schema", { timeout: 600_000 }, () => {
       const dropping = drop(database, "busy", patient);
       await waitFor(() => patient.waits.length > 1, { what: "the drop to have waited twice" });
       // Whoever comes while it waits does not queue behind it for long.
-      await database.rows("SET lock_timeout = '1s'; SELECT FROM busy.t");
+      await database.withClient((client) => client.query("SET lock_timeout = '1s'; SELECT FROM busy.t"));
       await reader.query("COMMIT");
       await dropping;
     });
