@@ -32,7 +32,7 @@ export async function withClient<T>(dsn: string, work: (client: Client) => Promi
 }
 
 /**
- * A session of `rows` is kept for so long, for the next look of who waits for something: one for each look took 7 % of
+ * A session of `rows` is kept for so long, for the next look of who waits for something: one for each look took 5 % of
  * all processor time of the tests.
  */
 const KEPT_MS = 100;
