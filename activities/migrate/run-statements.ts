@@ -5,7 +5,7 @@ import { LEDGER_TABLE } from "../../src/migrations/names.ts";
 import type { MigrationStatement } from "../../src/migrations/parse.ts";
 import { ident, literal, qualified } from "../../src/postgres/quote.ts";
 import type { IslandName } from "../../workflows/contract.ts";
-import type { IslandShards, MigrateInput } from "../../workflows/migration.ts";
+import type { MigrateInput } from "../../workflows/migration.ts";
 
 /** An error of the server, with its place in the migration. */
 export class StatementError extends Error {
@@ -28,44 +28,24 @@ interface Part {
 /** Characters of one round trip: at 0.2 ms a shard, the trips would cost more than the work. */
 const QUERY_CHARACTERS = 64 * 1024;
 
-/** What runs in one shard: SQL, and the statement of the migration that it is, if any. */
-export type ShardSql = (schema: string) => (readonly [string, MigrationStatement | null])[];
-
-/** The statements of the migration. */
-export const changesOf =
-  (statements: readonly MigrationStatement[]): ShardSql =>
-  (schema) => [
-    [`SET LOCAL search_path TO ${ident(schema)}`, null],
-    ...statements.map((statement) => [statement.sql, statement] as const),
-  ];
-
-/** The row that says that the shard has had the migration, by the transaction with this key. */
-export function ledgerRowOf({ name, hash }: MigrateInput, statements: number, key: string): ShardSql {
-  const values = [literal(name), literal(hash), String(statements), "true", literal(key)].join(", ");
-  return (schema) => [
-    [
-      `INSERT INTO ${qualified(schema, LEDGER_TABLE)} (name, hash, statements, complete, transaction_key)
-       VALUES (${values})`,
-      null,
-    ],
-  ];
-}
-
 /**
- * Runs something in each of some shards in the open transaction, many statements in one round trip.
+ * Runs the migration in some shards in the open transaction, many statements in one round trip.
  *
  * @param between called between two round trips; throws to stop.
  */
 export async function runInShards(
   client: ClientBase,
-  { island, schemas }: IslandShards,
-  sqlOf: ShardSql,
+  island: IslandName,
+  schemas: readonly string[],
+  migration: MigrateInput,
+  statements: readonly MigrationStatement[],
+  key: string,
   between: () => void,
 ): Promise<void> {
   let parts: Part[] = [];
   let length = 0;
   for (const schema of schemas) {
-    for (const [sql, statement] of sqlOf(schema)) {
+    for (const [sql, statement] of sqlOf(schema, migration, statements, key)) {
       // The end of the line ends a comment, too.
       const text = `${sql}\n;\n`;
       parts.push({ start: length, sql: text, schema, statement });
@@ -78,6 +58,24 @@ export async function runInShards(
     length = 0;
   }
   if (parts.length > 0) await runParts(client, island, parts);
+}
+
+function sqlOf(
+  schema: string,
+  { name, hash }: MigrateInput,
+  statements: readonly MigrationStatement[],
+  key: string,
+): (readonly [string, MigrationStatement | null])[] {
+  const values = [literal(name), literal(hash), String(statements.length), "true", literal(key)];
+  return [
+    [`SET LOCAL search_path TO ${ident(schema)}`, null],
+    ...statements.map((statement) => [statement.sql, statement] as const),
+    [
+      `INSERT INTO ${qualified(schema, LEDGER_TABLE)} (name, hash, statements, complete, transaction_key)
+       VALUES (${values.join(", ")})`,
+      null,
+    ],
+  ];
 }
 
 /** What node-postgres' Client has beyond its published types: one event for each statement that is done. */

@@ -4,7 +4,7 @@ import type pg from "pg";
 import type { ClientBase } from "pg";
 
 import { ShardferryError } from "../../src/errors.ts";
-import { requireSqlApi, type SqlApi } from "../../src/layout/api.ts";
+import { requireSqlApi } from "../../src/layout/api.ts";
 import { gidOf, transactionKey } from "../../src/migrations/names.ts";
 import type { MigrationStatement } from "../../src/migrations/parse.ts";
 import { plural } from "../../src/plural.ts";
@@ -19,7 +19,7 @@ import type {
 } from "../../workflows/migration.ts";
 import type { Attempt } from "../attempt.ts";
 import { createViews, dropViews } from "./debug-views.ts";
-import { changesOf, ledgerRowOf, runInShards, type ShardSql, StatementError } from "./run-statements.ts";
+import { runInShards, StatementError } from "./run-statements.ts";
 
 /** One try: a session on each island. */
 export interface OpenTransactions {
@@ -44,7 +44,7 @@ class StoppedError extends Error {}
 
 /** Runs everything everywhere, then prepares everywhere; a rehearsal rolls that back. */
 export async function tryEverywhere(open: OpenTransactions): Promise<PreparedReport> {
-  const { attempt, input, clients, statements } = open;
+  const { attempt, input, clients } = open;
   const stop = new AbortController();
   const stopped = (): void => {
     if (stop.signal.aborted) throw new StoppedError();
@@ -56,12 +56,10 @@ export async function tryEverywhere(open: OpenTransactions): Promise<PreparedRep
   try {
     await attempt.deps.fault("before execute");
     attempt.signal.addEventListener("abort", () => stop.abort(), { signal: over.signal });
-    // On all islands before any takes a lock: one that makes 500 ledgers kept the others' locked for 0.3 s.
-    const apis = await everywhere(open, stop, (shards, client) =>
-      noteInLedgers(open, shards, client, stopped),
-    );
-    const lockedAt = await everywhere(open, stop, (shards, client, i) =>
-      change(shards, client, apis[i]!, changesOf(statements), stopped),
+    // On all islands before any takes a lock: one that makes 500 ledgers kept the tables of the others locked for 0.3 s.
+    const libs = await onAllIslands(open, stop, (shards, client) => begin(open, shards, client));
+    const lockedAt = await onAllIslands(open, stop, (shards, client, i) =>
+      change(open, shards, client, libs[i]!, stopped),
     );
     await attempt.deps.fault("after execute");
     attempt.throwIfCancelled();
@@ -79,13 +77,12 @@ export async function tryEverywhere(open: OpenTransactions): Promise<PreparedRep
  * Runs something on all islands and waits for all, showing sessions that are done that their client lives. One that
  * fails stops the others, and the first real error is thrown.
  */
-async function everywhere<T>(
+async function onAllIslands<T>(
   { input, clients }: OpenTransactions,
   stop: AbortController,
   run: (shards: IslandShards, client: pg.Client, place: number) => Promise<T>,
 ): Promise<T[]> {
   const running = input.islands.map((shards, i) => located(shards.island, run(shards, clients[i]!, i)));
-  for (const one of running) one.catch(() => stop.abort());
   const done = new AbortController();
   const waiting = running.map(async (one, i) => {
     await one;
@@ -94,7 +91,7 @@ async function everywhere<T>(
       await delay(ALIVE_MS, undefined, { signal: done.signal }).catch(() => undefined);
     }
   });
-  for (const one of waiting) one.catch(() => undefined);
+  for (const one of waiting) one.catch(() => stop.abort());
   const outcomes = await Promise.allSettled(running);
   done.abort();
   const alive = await Promise.allSettled(waiting);
@@ -122,41 +119,44 @@ function rank(error: unknown): number {
   return code === "57014" ? 1 : 0;
 }
 
-/** Begins the transaction of an island with what nobody waits for: the application does not know the ledgers. */
-async function noteInLedgers(
-  { attempt, input, statements, deadline }: OpenTransactions,
-  shards: IslandShards,
+/**
+ * Begins the transaction of an island with what nobody waits for, since the application does not know the ledgers.
+ * Answers the schema of the SQL API.
+ */
+async function begin(
+  { input: { migration }, deadline }: OpenTransactions,
+  { island, schemas }: IslandShards,
   client: pg.Client,
-  stopped: () => void,
-): Promise<SqlApi> {
-  const { migration, round } = input;
-  const api = await requireSqlApi(client, shards.island);
+): Promise<string> {
+  const { schema: lib } = await requireSqlApi(client, island);
   const limits = [
     "BEGIN",
     `SET LOCAL lock_timeout = ${migration.lockTimeoutMs}`,
-    `SET LOCAL statement_timeout = ${Math.max(1, deadline - Date.now())}`,
+    timeLeft(deadline),
     "SET LOCAL client_min_messages = warning",
   ];
   await client.query(limits.join(";\n"));
-  const create = qualified(api.schema, "microsharding_migrations_create_");
-  await client.query(`SELECT ${create}($1)`, [shards.schemas]);
-  const key = transactionKey(attempt.runId, round);
-  await runInShards(client, shards, ledgerRowOf(migration, statements.length, key), stopped);
-  stopped();
-  return api;
+  await client.query(`SELECT ${qualified(lib, "microsharding_migrations_create_")}($1)`, [schemas]);
+  return lib;
 }
+
+const timeLeft = (deadline: number): string =>
+  `SET LOCAL statement_timeout = ${Math.max(1, deadline - Date.now())}`;
 
 /** Changes the shards of an island in its transaction, which stays open. Answers when the first lock was taken. */
 async function change(
-  shards: IslandShards,
+  { attempt, input, statements, deadline }: OpenTransactions,
+  { island, schemas }: IslandShards,
   client: pg.Client,
-  { schema: lib }: SqlApi,
-  changes: ShardSql,
+  lib: string,
   stopped: () => void,
 ): Promise<number> {
+  stopped();
+  await client.query(timeLeft(deadline));
   const lockedAt = Date.now();
   const views = await dropViews(client, lib);
-  await runInShards(client, shards, changes, stopped);
+  const key = transactionKey(attempt.runId, input.round);
+  await runInShards(client, island, schemas, input.migration, statements, key, stopped);
   await client.query("SET LOCAL search_path TO DEFAULT");
   if (views) await createViews(client, lib);
   return lockedAt;
@@ -201,9 +201,7 @@ async function prepare(open: OpenTransactions, lockedAt: number): Promise<Prepar
     input.islands.map(async ({ island, schemas }, i): Promise<PreparedTransaction> => {
       const gid = gidOf(workflowId, runId, input.round, number, island);
       await attempt.deps.fault(`before prepare ${i + 1}`);
-      await clients[i]!.query(`PREPARE TRANSACTION ${literal(gid)}`).catch((cause: unknown) => {
-        throw new StatementError({ island, schema: null, statement: null, offset: 0 }, cause);
-      });
+      await located(island, clients[i]!.query(`PREPARE TRANSACTION ${literal(gid)}`));
       await attempt.deps.fault(`after prepare ${i + 1}`);
       return { island, gid, witness: schemas[0]! };
     }),

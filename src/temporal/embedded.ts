@@ -5,8 +5,8 @@ import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { ShardferryError } from "../errors.ts";
-import { randomPort } from "../ports.ts";
+import { messageOf, ShardferryError } from "../errors.ts";
+import { isServerPort, randomPort } from "../ports.ts";
 import { temporalBinary } from "./binary.ts";
 import { withLockFile } from "./lock-file.ts";
 import { endProcess, isAlive, type ProcessId, processId } from "./processes.ts";
@@ -25,6 +25,8 @@ const STOP_TIMEOUT_MS = 10_000;
 /** A worker finishes or hands back its running steps before it ends. */
 const WORKER_STOP_TIMEOUT_MS = 30_000;
 const POLL_MS = 10;
+/** Ports that are tried before we say that none is free. */
+const MOST_PORTS = 100;
 
 /** The Temporal development server of this user, which runs in the background. */
 export interface EmbeddedServer extends ProcessId {
@@ -99,12 +101,12 @@ async function start(
 ): Promise<EmbeddedServer> {
   const binary = await temporalBinary(join(folder, "bin"), say);
   const before = readJson<EmbeddedServer>(stateFile(folder));
-  let ports = before ? [before.port, before.uiPort] : [0, 0];
+  let ports = before ? [before.port, before.uiPort] : [];
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
     const [port, uiPort] = await freePorts(ports);
     const logged = logSize(folder);
-    const server = launch(binary, folder, port!, uiPort!, env);
+    const server = launch(binary, folder, port, uiPort, env);
     writeJson(stateFile(folder), server);
     await until(async () => (await accepts(server.port)) || !isAlive(server), deadline - Date.now());
     if (isAlive(server) && (await accepts(server.port))) return server;
@@ -121,7 +123,7 @@ async function start(
         `The embedded Temporal server did not start; its log ${logFile(folder)} ends with:\n${tail}`,
       );
     }
-    ports = [0, 0];
+    ports = [];
   }
 }
 
@@ -171,23 +173,32 @@ export function accepts(port: number): Promise<boolean> {
   });
 }
 
-/** The wanted ports where they are free, other free ones where not. All are held until all are found. */
-async function freePorts(wanted: readonly number[]): Promise<number[]> {
-  const servers = await Promise.all(wanted.map(listen));
-  await Promise.all(servers.map(({ server }) => new Promise((resolve) => server.close(resolve))));
-  return servers.map(({ port }) => port);
+/** Two ports: the wanted ones where they are free, other free ones where not. Both are held until both are found. */
+async function freePorts(wanted: readonly number[]): Promise<[number, number]> {
+  const held: Server[] = [];
+  try {
+    return [await hold(held, wanted[0]), await hold(held, wanted[1])];
+  } finally {
+    await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))));
+  }
 }
 
-async function listen(wanted: number): Promise<{ server: Server; port: number }> {
-  for (let port = wanted || randomPort(); ; port = randomPort()) {
-    const server = createServer().listen(port, HOST);
-    const error = await once(server, "listening").then(
-      () => null,
-      (cause: NodeJS.ErrnoException) => cause,
-    );
-    if (!error) return { server, port };
-    if (error.code !== "EADDRINUSE") throw error;
+/** Listens on a port until the server is closed; who connects meanwhile meant somebody else. */
+async function hold(held: Server[], wanted = 0): Promise<number> {
+  let cause: unknown;
+  for (let tries = 0; tries < MOST_PORTS; tries++) {
+    const port = tries === 0 && isServerPort(wanted) ? wanted : randomPort();
+    const server = createServer((socket) => socket.destroy()).listen(port, HOST);
+    try {
+      await once(server, "listening");
+      held.push(server);
+      return port;
+    } catch (error) {
+      cause = error;
+    }
   }
+  const text = `The embedded Temporal server did not start: no port of ${HOST} is free (${messageOf(cause)})`;
+  throw new ShardferryError("temporal_start", text, { cause });
 }
 
 async function until(condition: () => Promise<boolean>, timeoutMs: number): Promise<boolean> {

@@ -76,24 +76,36 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
     assert.equal(row!.count, "20");
   });
 
-  it("has done what nobody waits for, in all shards, before it takes the first lock", async () => {
-    const [a] = world.islands;
-    await a!.withClient(async (holder) => {
-      await holder.query(`BEGIN; INSERT INTO ${schemaOf(1)}.ledger (op) VALUES ('held')`);
-      const sql = "ALTER TABLE ledger ADD COLUMN booked int";
-      const handle = await world.start("booked", sql, { lockTimeoutMs: 10_000 });
+  it("locks nothing of the application before all islands have the ledgers of their shards", async () => {
+    const [a, b, c] = world.islands;
+    const ledger = `${schemaOf(24)}.microsharding_migrations_`;
+    await c!.rows(`DROP TABLE IF EXISTS ${ledger}`);
+    await c!.withClient(async (holder) => {
+      await holder.query(`BEGIN; CREATE TABLE ${ledger} (in_the_way int)`);
+      const sql = "ALTER TABLE ledger ADD COLUMN patient int";
+      const handle = await world.start("patient", sql, { lockTimeoutMs: 10_000 });
       await waitFor(async () => /idle in transaction/.test((await waitingFor(handle)) ?? ""), {
-        what: "the migration to wait for the first shard",
+        what: "the migration to wait for the last island",
       });
-      const booked = await a!.rows(
-        `SELECT FROM pg_locks WHERE mode = 'RowExclusiveLock'
-           AND relation = '${schemaOf(8)}.microsharding_migrations_'::regclass`,
-      );
-      assert.equal(booked.length, 1, "the last shard's ledger has its row");
+      for (const island of [a!, b!]) {
+        const locks = await island.rows(
+          `SELECT c.relname, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+           WHERE c.relname = 'ledger' AND l.mode = 'AccessExclusiveLock'
+             AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+        );
+        assert.deepEqual(locks, []);
+      }
       await holder.query("ROLLBACK");
       await resultOf(handle);
     });
-    assert.equal(await world.expectAllOrNone("booked", "booked"), "all");
+    assert.equal(await world.expectAllOrNone("patient", "patient"), "all");
+  });
+
+  it("is rolled back everywhere when it takes away the ledger that is to note it", async () => {
+    const sql = "ALTER TABLE ledger ADD COLUMN forgetful int;\nDROP TABLE microsharding_migrations_;";
+    const error = await resultOf(await world.start("forgetful", sql)).then(String, String);
+    assert.match(error, /microsharding_migrations_" does not exist/);
+    assert.equal(await world.expectAllOrNone("forgetful", "forgetful"), "none");
   });
 
   it("gives up at its deadline, and says who was in the way (P59)", async () => {

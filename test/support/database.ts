@@ -55,7 +55,7 @@ export async function createDatabase(
   await withClient(server.dsn(), (client) =>
     client.query(`CREATE DATABASE ${ident(name)} TEMPLATE ${ident(options.template ?? "template0")}`),
   );
-  const pool = new pg.Pool({ connectionString: dsn, idleTimeoutMillis: KEPT_MS });
+  const pool = new pg.Pool({ connectionString: dsn, idleTimeoutMillis: KEPT_MS, max: Infinity });
   // The end of a server under an idle session is what some tests are about.
   pool.on("error", () => undefined);
   const database: TestDatabase = {
@@ -65,8 +65,10 @@ export async function createDatabase(
       (await pool.query<Row>(sql, values)).rows,
     drop: async () => {
       created.delete(database);
-      await pool.end();
+      // Which waits for what still runs; the end of the database ends that.
+      const ended = pool.end();
       await dropDatabase(database);
+      await ended;
     },
   };
   created.add(database);
