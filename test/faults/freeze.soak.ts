@@ -2,5 +2,5 @@ import { testFreezes } from "./freeze.ts";
 
 testFreezes({
   alone: ["after wait", "after leave source"],
-  replaced: ["before tablesync", "after subscribe", "after lock", "after leave source"],
+  replaced: ["before tablesync", "after subscribe", "after lock", "after wait", "after leave source"],
 });

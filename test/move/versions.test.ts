@@ -53,10 +53,6 @@ async function ddlOn({ server }: TestDatabase, shard: Place): Promise<string[]> 
   return ddl;
 }
 
-/** Writers that the settings of the zoo's databases do not hinder. */
-const patient = (dsn: string): string =>
-  `${dsn}?options=${encodeURIComponent("-c lock_timeout=0 -c statement_timeout=0 -c default_transaction_isolation=read\\ committed")}`;
-
 /** The rows of a shard, but for those of the ledger, which is written to also after the move. */
 async function contentOf(shard: Place): Promise<Map<string, string[]>> {
   const rows = new Map(await rowsOf(shard, SCHEMA));
@@ -78,7 +74,7 @@ describe("a shard with every kind of object that both versions know", { concurre
       await a.rows(Ledger.tableSql(SCHEMA, LEDGER));
       const ddl = await ddlOn(b, { database: a, schema: SCHEMA });
       const ledger = new Ledger({
-        islands: [a.dsn, b.dsn].map(patient),
+        islands: [a.dsn, b.dsn],
         shard: 42,
         schema: SCHEMA,
         writers: 2,
