@@ -17,15 +17,12 @@ async function loseTable({ b }: World, table: string): Promise<void> {
   await b.rows(
     `UPDATE pg_subscription_rel SET srsubstate = 'f', srsublsn = NULL WHERE srrelid = '${table}'::regclass`,
   );
-  // The function refuses names that PostgreSQL gives itself. The lock is that of whoever else makes one on this server.
-  await b.withClient((client) =>
-    client.query(
-      `BEGIN; LOCK TABLE pg_replication_origin IN EXCLUSIVE MODE;
-       INSERT INTO pg_replication_origin
-       SELECT (SELECT coalesce(max(roident::int8), 0) + 1 FROM pg_replication_origin)::oid, concat('pg_', srsubid, '_', srrelid)
-       FROM pg_subscription_rel WHERE srrelid = '${table}'::regclass;
-       COMMIT`,
-    ),
+  // The function refuses names that PostgreSQL gives itself. Whoever else makes one on this server takes the smallest
+  // number that is free, and its row may not be committed yet: ours is far away.
+  await b.rows(
+    `INSERT INTO pg_replication_origin
+     SELECT (20000 + floor(random() * 40000))::int::oid, concat('pg_', srsubid, '_', srrelid)
+     FROM pg_subscription_rel WHERE srrelid = '${table}'::regclass`,
   );
 }
 
