@@ -1,24 +1,24 @@
-import type { Activities, StepInput } from "../workflows/contract.ts";
-import type { ChangeInput, MigrateActivities } from "../workflows/migration.ts";
-import { analyze } from "./analyze.ts";
-import { Attempt } from "./attempt.ts";
-import { buildIndexes } from "./build-indexes.ts";
-import { cleanUp } from "./clean-up.ts";
-import { type Deps, Step } from "./context.ts";
-import { createStructure } from "./create-structure.ts";
-import { finishCopy } from "./finish-copy.ts";
+import type { ChangeInput, MigrateActivities } from "../contract/migrate.ts";
+import type { Activities, StepInput } from "../contract/move.ts";
+import { Attempt } from "./attempt/attempt.ts";
+import { keepingLeases, renewLeases } from "./attempt/leases.ts";
 import { joinMove } from "./join-move.ts";
-import { keepingLeases, renewLeases } from "./leases.ts";
-import { lockAndSwitch, settleSwitch } from "./lock-and-switch.ts";
 import { changeEachShard } from "./migrate/change-each.ts";
 import { leaseShards, releaseShards } from "./migrate/lease-shards.ts";
 import { prepareEverywhere } from "./migrate/prepare-everywhere.ts";
 import { commitEverywhere, rollBackEverywhere } from "./migrate/settle.ts";
-import { preflight } from "./preflight.ts";
-import { subscribe } from "./subscribe.ts";
-import { tablesync } from "./tablesync.ts";
-import { dropStructure, undoReplication } from "./undo.ts";
-import { waitForLag } from "./wait-for-lag.ts";
+import { analyze } from "./move/analyze.ts";
+import { buildIndexes } from "./move/build-indexes.ts";
+import { cleanUp } from "./move/clean-up.ts";
+import { createStructure } from "./move/create-structure.ts";
+import { finishCopy } from "./move/finish-copy.ts";
+import { lockAndSwitch, settleSwitch } from "./move/lock-and-switch.ts";
+import { type Deps, Step } from "./move/parts/step.ts";
+import { preflight } from "./move/preflight.ts";
+import { subscribe } from "./move/subscribe.ts";
+import { tablesync } from "./move/tablesync.ts";
+import { dropStructure, undoReplication } from "./move/undo.ts";
+import { waitForLag } from "./move/wait-for-lag.ts";
 
 /** The steps under the names by which the history knows them. */
 export function createActivities(deps: Deps): Activities & MigrateActivities {

@@ -3,9 +3,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Context } from "@temporalio/activity";
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from "@temporalio/client";
 
+import { type JoinInput, type MoveInput, type MoveResult, REQUEST_MEMO } from "../contract/move.ts";
 import { messageOf, ShardferryError } from "../src/errors.ts";
 import { isPassing, outcomeOfError } from "../src/temporal/outcome.ts";
-import { type JoinInput, type MoveInput, type MoveResult, REQUEST_MEMO } from "../workflows/contract.ts";
 
 /** Milliseconds between two looks at the move. */
 const LOOK_EVERY_MS = 1000;

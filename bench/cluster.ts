@@ -1,5 +1,5 @@
 import { loadSettings, type Settings } from "../src/config/settings.ts";
-import { install } from "../src/install.ts";
+import { install } from "../src/postgres/api/install.ts";
 import { ident } from "../src/postgres/quote.ts";
 import { createShards, schemaOf, type Stage } from "./stage.ts";
 

@@ -1,6 +1,6 @@
-import { Command } from "../src/demo/processes.ts";
 import { list } from "../src/operations/list.ts";
 import { planRebalance } from "../src/rebalance/plan.ts";
+import { Command } from "../src/sandbox/commands.ts";
 import { type Cluster, createCluster, FIRST } from "./cluster.ts";
 import { median, seconds, type Section } from "./report.ts";
 import { schemaOf, type Stage } from "./stage.ts";

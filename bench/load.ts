@@ -1,4 +1,4 @@
-import type { Window } from "../src/demo/application.ts";
+import type { Window } from "../src/sandbox/application.ts";
 import { type Contender, contenders } from "./contenders.ts";
 import { BIG, ledgerTable } from "./data.ts";
 import { millis, quantile, type Section } from "./report.ts";

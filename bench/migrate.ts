@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import pg from "pg";
 
-import { Command, startWorker } from "../src/demo/processes.ts";
-import { install } from "../src/install.ts";
+import { install } from "../src/postgres/api/install.ts";
+import { Command, startWorker } from "../src/sandbox/commands.ts";
 import type { PostgresServer } from "../src/sandbox/index.ts";
 import { median, millis, seconds, type Section } from "./report.ts";
 import { DATABASE, schemaOf, shell, type Stage } from "./stage.ts";

@@ -1,7 +1,7 @@
 import { loadSettings } from "../src/config/settings.ts";
-import { Command } from "../src/demo/processes.ts";
-import { install } from "../src/install.ts";
 import { list } from "../src/operations/list.ts";
+import { install } from "../src/postgres/api/install.ts";
+import { Command } from "../src/sandbox/commands.ts";
 import { seconds, type Section } from "./report.ts";
 import { createShards, DATABASE, settle, type Stage } from "./stage.ts";
 
@@ -27,7 +27,7 @@ export async function rebalancing(stage: Stage, say: (line: string) => void): Pr
   const dsns = [a.dsn(DATABASE), b.dsn(DATABASE), a.dsn(THIRD)];
   const wide = { ...place, dsns };
   await stage.worker.end("SIGTERM");
-  const { startWorker } = await import("../src/demo/processes.ts");
+  const { startWorker } = await import("../src/sandbox/commands.ts");
   stage.worker = await startWorker(wide);
   const rows: string[][] = [];
   for (const parallelism of PARALLELISMS) {

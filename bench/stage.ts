@@ -5,9 +5,16 @@ import { promisify } from "node:util";
 
 import { Client, Connection } from "@temporalio/client";
 
-import { type Command, type Place, startWorker } from "../src/demo/processes.ts";
-import { install } from "../src/install.ts";
-import { parseDsn } from "../src/postgres/dsn.ts";
+import {
+  type MoveInput,
+  type MoveResult,
+  moveWorkflowId,
+  type Progress,
+  TASK_QUEUE,
+} from "../contract/move.ts";
+import { install } from "../src/postgres/api/install.ts";
+import { parseDsn } from "../src/postgres/islands/dsn.ts";
+import { type Command, type Place, startWorker } from "../src/sandbox/commands.ts";
 import { makeServerFolder } from "../src/sandbox/folders.ts";
 import {
   closeSandbox,
@@ -16,13 +23,6 @@ import {
   startPostgres,
   startTemporal,
 } from "../src/sandbox/index.ts";
-import {
-  type MoveInput,
-  type MoveResult,
-  moveWorkflowId,
-  type Progress,
-  TASK_QUEUE,
-} from "../workflows/contract.ts";
 import type { move } from "../workflows/index.ts";
 
 export const DATABASE = "app";

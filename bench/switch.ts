@@ -1,4 +1,4 @@
-import { Application, type Window } from "../src/demo/application.ts";
+import { Application, type Window } from "../src/sandbox/application.ts";
 import { ledgerTable } from "./data.ts";
 import { median, millis, seconds, type Section } from "./report.ts";
 import { back, createShards, dropShards, moveShard, schemaOf, type Stage } from "./stage.ts";

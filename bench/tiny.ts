@@ -1,5 +1,5 @@
-import { Command } from "../src/demo/processes.ts";
-import { parseDsn } from "../src/postgres/dsn.ts";
+import { parseDsn } from "../src/postgres/islands/dsn.ts";
+import { Command } from "../src/sandbox/commands.ts";
 import { median, megabytes, millis, seconds, type Section } from "./report.ts";
 import {
   back,

@@ -1,4 +1,4 @@
-// Runs programs for a worker and tells it how they ended: the other end of src/postgres/programs.ts.
+// Runs programs for a worker and tells it how they ended: the other end of src/machine/run-program.ts.
 import { execFile } from "node:child_process";
 
 /** Bytes of messages that a program may write. */

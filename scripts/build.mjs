@@ -16,6 +16,7 @@ import {
 
 const DIST = join(ROOT, "dist");
 const SOURCES = [
+  "contract",
   "workflows",
   "activities",
   "src",

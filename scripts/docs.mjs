@@ -37,7 +37,7 @@ async function regenerate(file, fill) {
 
 /** What `--help` prints: the overview, and each action folded up below it. */
 async function usage() {
-  const { ACTIONS } = await import(pathToFileURL(join(ROOT, "dist/src/cli/actions.js")).href);
+  const { ACTIONS } = await import(pathToFileURL(join(ROOT, "dist/src/cli/actions/index.js")).href);
   const actions = Object.keys(ACTIONS).map((name) => {
     const summary = `<summary><code>shardferry ${name}</code></summary>`;
     return `<details>${summary}\n\n${fenced(help(name))}\n\n</details>`;

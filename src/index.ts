@@ -2,9 +2,9 @@
  * Shardferry as a library: what the command line does, as functions. Settings come first (`loadSettings`); what runs
  * for long is a `Watch`, which is begun in a `Session` and goes on when this process ends.
  */
-export type { CopyResult, IslandName, MoveResult, Progress, StepProgress } from "../workflows/contract.ts";
-export type { IslandChanges, MigrateMode, MigrateResult } from "../workflows/migration.ts";
-export type { FailedMove, RebalanceProgress, RunningMove } from "../workflows/rebalancing.ts";
+export type { IslandChanges, MigrateMode, MigrateResult } from "../contract/migrate.ts";
+export type { CopyResult, IslandName, MoveResult, Progress, StepProgress } from "../contract/move.ts";
+export type { FailedMove, RebalanceProgress, RunningMove } from "../contract/rebalance.ts";
 export type { Leftover, LeftoverKind } from "./cleanup/leftover.ts";
 export { loadSettings, type Settings, type SettingsSource } from "./config/settings.ts";
 export type { ShardRange } from "./config/values.ts";
@@ -41,19 +41,19 @@ export {
   type RebalanceProposal,
   type RebalanceRequest,
 } from "./operations/rebalance.ts";
-export { movesOf, rebalanceProgress } from "./operations/rebalance-moves.ts";
+export { movesOf, rebalanceProgress } from "./operations/rebalance-progress.ts";
 export type { RebalanceResult } from "./operations/rebalance-result.ts";
 export { type AssignedSequence, assignSequences, type SequencesRequest } from "./operations/sequences.ts";
-export { type Opening, Session } from "./operations/session.ts";
 export { attach, status, steer } from "./operations/steer.ts";
 export { assignTenants, listTenants, type Tenant, unpinTenants } from "./operations/tenants.ts";
 export type { SteeringSignal, Watch } from "./operations/watch.ts";
 export { serve, type ServingWorker } from "./operations/worker.ts";
-export { discoverIslands, UnreachableError } from "./postgres/discover.ts";
-export type { Dsn } from "./postgres/dsn.ts";
-export { parseDsn } from "./postgres/dsn.ts";
+export { discoverIslands, UnreachableError } from "./postgres/islands/discover.ts";
+export type { Dsn } from "./postgres/islands/dsn.ts";
+export { parseDsn } from "./postgres/islands/dsn.ts";
 export { planRebalance } from "./rebalance/plan.ts";
 export { renderPlan } from "./rebalance/render.ts";
 export type { Plan, PlannedMove, PlanOptions, ShardLoad } from "./rebalance/types.ts";
 export type { Outcome } from "./temporal/outcome.ts";
 export type { Snapshot } from "./temporal/snapshot.ts";
+export { type Opening, Session } from "./worker/session.ts";

@@ -1,7 +1,7 @@
 import { CancellationScope, workflowInfo } from "@temporalio/workflow";
 
-import { quick, switching } from "./activities.ts";
-import type { CopyInput, CopyResult } from "./contract.ts";
+import type { CopyInput, CopyResult } from "../contract/move.ts";
+import { quick, switching } from "./proxies.ts";
 import { orUndo, replicate } from "./replicate.ts";
 import { Steering } from "./steering.ts";
 

@@ -6,8 +6,6 @@ import {
   workflowInfo,
 } from "@temporalio/workflow";
 
-import { COMMON } from "./activities.ts";
-import { WAIT_QUEUE } from "./contract.ts";
 import {
   type ChangeInput,
   type IslandShards,
@@ -16,7 +14,9 @@ import {
   type MigrateActivities,
   type MigrateInput,
   type MigrateResult,
-} from "./migration.ts";
+} from "../contract/migrate.ts";
+import { WAIT_QUEUE } from "../contract/move.ts";
+import { COMMON } from "./proxies.ts";
 import { Steering } from "./steering.ts";
 
 /**

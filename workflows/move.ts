@@ -1,7 +1,7 @@
 import { CancellationScope, workflowInfo } from "@temporalio/workflow";
 
-import { quick, switching } from "./activities.ts";
-import type { MoveInput, MoveResult, ReplicationInput, SwitchInput, SwitchReport } from "./contract.ts";
+import type { MoveInput, MoveResult, ReplicationInput, SwitchInput, SwitchReport } from "../contract/move.ts";
+import { quick, switching } from "./proxies.ts";
 import { orUndo, replicate, waitForLag } from "./replicate.ts";
 import { Steering } from "./steering.ts";
 

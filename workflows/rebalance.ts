@@ -16,19 +16,19 @@ import {
   workflowInfo,
 } from "@temporalio/workflow";
 
-import { waiting } from "./activities.ts";
-import { type MoveInput, type MoveResult, moveWorkflowId, REQUEST_MEMO, TASK_QUEUE } from "./contract.ts";
 import {
-  abortSignal,
-  confirmSignal,
-  pauseSignal,
-  rebalanceProgressQuery,
-  skipLagSignal,
-} from "./messages.ts";
+  type MoveInput,
+  type MoveResult,
+  moveWorkflowId,
+  REQUEST_MEMO,
+  TASK_QUEUE,
+} from "../contract/move.ts";
+import type { RebalanceInput, RebalanceItem, RebalanceOutcome, RunningItem } from "../contract/rebalance.ts";
 import type { move } from "./move.ts";
-import { Board } from "./rebalance-board.ts";
-import type { RebalanceInput, RebalanceItem, RebalanceOutcome, RunningItem } from "./rebalancing.ts";
-import { type Movable, Schedule } from "./schedule.ts";
+import { waiting } from "./proxies.ts";
+import { Board } from "./rebalance-record.ts";
+import { type Movable, Schedule } from "./rebalance-schedule.ts";
+import { abortSignal, confirmSignal, pauseSignal, rebalanceProgressQuery, skipLagSignal } from "./signals.ts";
 
 /** A move on its way through the schedule, with the names of its islands. */
 interface Lane extends Movable {

@@ -6,8 +6,8 @@ import {
   rootCause,
 } from "@temporalio/workflow";
 
-import { quick, waiting } from "./activities.ts";
-import type { Plan, ReplicationInput, StepInput } from "./contract.ts";
+import type { Plan, ReplicationInput, StepInput } from "../contract/move.ts";
+import { quick, waiting } from "./proxies.ts";
 import type { Steering } from "./steering.ts";
 
 /** What has to be undone, in reverse order, when a move does not reach its switch. */

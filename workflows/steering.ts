@@ -15,8 +15,8 @@ import {
   type StepName,
   type StepReport,
   STEPS,
-} from "./contract.ts";
-import { abortSignal, confirmSignal, progressQuery, skipLagSignal } from "./messages.ts";
+} from "../contract/move.ts";
+import { abortSignal, confirmSignal, progressQuery, skipLagSignal } from "./signals.ts";
 
 /** True for what an activity threw as not to be tried again. */
 const isFatal = (error: unknown): boolean =>

@@ -3,18 +3,18 @@ import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
 import type { ClientBase } from "pg";
 
-import { requireSqlApi } from "../../src/layout/api.ts";
+import type { ChangeInput, IslandShards } from "../../contract/migrate.ts";
+import type { IslandName, StepReport } from "../../contract/move.ts";
+import { plural } from "../../src/format.ts";
 import { readApplied } from "../../src/migrations/check.ts";
 import { MigrationFailedError, MigrationLockedError } from "../../src/migrations/failure.ts";
 import { LEDGER_TABLE, sessionName } from "../../src/migrations/names.ts";
 import { type MigrationStatement, parseMigration } from "../../src/migrations/parse.ts";
-import { plural } from "../../src/plural.ts";
+import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { backoffMs, blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
 import { ident, qualified } from "../../src/postgres/quote.ts";
-import { isRetryable } from "../../src/temporal/failures.ts";
-import type { IslandName, StepReport } from "../../workflows/contract.ts";
-import type { ChangeInput, IslandShards } from "../../workflows/migration.ts";
-import { type Attempt, POLL_MS } from "../attempt.ts";
+import { type Attempt, POLL_MS } from "../attempt/attempt.ts";
+import { isRetryable } from "../attempt/failures.ts";
 
 /** What all islands have in common while their shards are changed one by one. */
 interface Work {

@@ -1,12 +1,12 @@
 import type { ClientBase } from "pg";
 
+import type { IslandName } from "../../contract/move.ts";
 import { messageOf } from "../../src/errors.ts";
-import { requireSqlApi } from "../../src/layout/api.ts";
-import { refreshDebugViews } from "../../src/postgres/debug-views.ts";
+import { refreshDebugViews } from "../../src/postgres/api/debug-views.ts";
+import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { qualified } from "../../src/postgres/quote.ts";
-import { isRetryable } from "../../src/temporal/failures.ts";
-import type { IslandName } from "../../workflows/contract.ts";
-import { alive, type Attempt } from "../attempt.ts";
+import { alive, type Attempt } from "../attempt/attempt.ts";
+import { isRetryable } from "../attempt/failures.ts";
 
 /**
  * Drops the debug views in the open transaction, since PostgreSQL lets nobody change a column that a view reads.

@@ -1,16 +1,23 @@
 import { isDeepStrictEqual } from "node:util";
 
+import type { LeasedShards, MigrateInput } from "../../contract/migrate.ts";
+import type { IslandName, StepReport } from "../../contract/move.ts";
 import { messageOf, RefusedError } from "../../src/errors.ts";
-import { requireSqlApi } from "../../src/layout/api.ts";
+import { plural } from "../../src/format.ts";
 import { type Applied, problemsOf, readApplied } from "../../src/migrations/check.ts";
 import { type Choice, chooseShards, type IslandFacts, lookAtIsland } from "../../src/migrations/look.ts";
 import { parseMigration } from "../../src/migrations/parse.ts";
-import { plural } from "../../src/plural.ts";
-import { UnknownIslandError } from "../../src/postgres/islands.ts";
-import type { IslandName, StepReport } from "../../workflows/contract.ts";
-import type { LeasedShards, MigrateInput } from "../../workflows/migration.ts";
-import { type Attempt, POLL_MS } from "../attempt.ts";
-import { describeLeases, evictDead, type Lease, leasingLib, releaseLeases, takeLeases } from "../leases.ts";
+import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
+import { UnknownIslandError } from "../../src/postgres/islands/connections.ts";
+import { type Attempt, POLL_MS } from "../attempt/attempt.ts";
+import {
+  describeLeases,
+  evictDead,
+  type Lease,
+  leasingLib,
+  releaseLeases,
+  takeLeases,
+} from "../attempt/leases.ts";
 import { refreshViews } from "./debug-views.ts";
 import { settleEarlierRuns } from "./settle.ts";
 

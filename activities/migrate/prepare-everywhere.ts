@@ -1,11 +1,11 @@
+import type { ChangeInput, PreparedReport } from "../../contract/migrate.ts";
 import { MigrationFailedError, MigrationLockedError } from "../../src/migrations/failure.ts";
 import { sessionName } from "../../src/migrations/names.ts";
 import { parseMigration } from "../../src/migrations/parse.ts";
 import { backoffMs } from "../../src/postgres/locks.ts";
-import { isRetryable } from "../../src/temporal/failures.ts";
-import type { ChangeInput, PreparedReport } from "../../workflows/migration.ts";
-import type { Attempt } from "../attempt.ts";
-import { LOCK_SESSION } from "../switch/attempt.ts";
+import type { Attempt } from "../attempt/attempt.ts";
+import { isRetryable } from "../attempt/failures.ts";
+import { LOCK_SESSION } from "../move/switch/switch-once.ts";
 import { StatementError } from "./run-statements.ts";
 import { rollBackEverywhere } from "./settle.ts";
 import { type OpenTransactions, tryEverywhere } from "./try-everywhere.ts";

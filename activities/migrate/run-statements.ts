@@ -1,11 +1,11 @@
 import type { ClientBase } from "pg";
 
+import type { MigrateInput } from "../../contract/migrate.ts";
+import type { IslandName } from "../../contract/move.ts";
 import type { FailurePlace } from "../../src/migrations/failure.ts";
 import { LEDGER_TABLE } from "../../src/migrations/names.ts";
 import type { MigrationStatement } from "../../src/migrations/parse.ts";
 import { ident, literal, qualified } from "../../src/postgres/quote.ts";
-import type { IslandName } from "../../workflows/contract.ts";
-import type { MigrateInput } from "../../workflows/migration.ts";
 
 /** An error of the server, with its place in the migration. */
 export class StatementError extends Error {

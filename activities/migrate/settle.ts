@@ -1,7 +1,14 @@
 import type { ClientBase } from "pg";
 
+import type {
+  CommittedReport,
+  DecisionInput,
+  MigrateInput,
+  PreparedTransaction,
+} from "../../contract/migrate.ts";
+import type { IslandName, StepReport } from "../../contract/move.ts";
 import { ShardferryError } from "../../src/errors.ts";
-import { requireSqlApi } from "../../src/layout/api.ts";
+import { plural } from "../../src/format.ts";
 import { readApplied } from "../../src/migrations/check.ts";
 import type { IslandFacts } from "../../src/migrations/look.ts";
 import {
@@ -12,16 +19,9 @@ import {
   sessionName,
   transactionKey,
 } from "../../src/migrations/names.ts";
-import { plural } from "../../src/plural.ts";
+import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { literal } from "../../src/postgres/quote.ts";
-import type { IslandName, StepReport } from "../../workflows/contract.ts";
-import type {
-  CommittedReport,
-  DecisionInput,
-  MigrateInput,
-  PreparedTransaction,
-} from "../../workflows/migration.ts";
-import type { Attempt } from "../attempt.ts";
+import type { Attempt } from "../attempt/attempt.ts";
 
 /** Somebody else has ended a transaction that was to be committed. */
 class PreparedLostError extends ShardferryError {

@@ -3,21 +3,21 @@ import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
 import type { ClientBase } from "pg";
 
-import { ShardferryError } from "../../src/errors.ts";
-import { requireSqlApi } from "../../src/layout/api.ts";
-import { gidOf, transactionKey } from "../../src/migrations/names.ts";
-import type { MigrationStatement } from "../../src/migrations/parse.ts";
-import { plural } from "../../src/plural.ts";
-import { blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
-import { literal, qualified } from "../../src/postgres/quote.ts";
-import type { IslandName } from "../../workflows/contract.ts";
 import type {
   ChangeInput,
   IslandShards,
   PreparedReport,
   PreparedTransaction,
-} from "../../workflows/migration.ts";
-import type { Attempt } from "../attempt.ts";
+} from "../../contract/migrate.ts";
+import type { IslandName } from "../../contract/move.ts";
+import { ShardferryError } from "../../src/errors.ts";
+import { plural } from "../../src/format.ts";
+import { gidOf, transactionKey } from "../../src/migrations/names.ts";
+import type { MigrationStatement } from "../../src/migrations/parse.ts";
+import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
+import { blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
+import { literal, qualified } from "../../src/postgres/quote.ts";
+import type { Attempt } from "../attempt/attempt.ts";
 import { createViews, dropViews } from "./debug-views.ts";
 import { runInShards, StatementError } from "./run-statements.ts";
 

@@ -1,10 +1,10 @@
 import type { ClientBase } from "pg";
 
-import type { IslandName } from "../../workflows/contract.ts";
-import { activeShardsSql, apiCall, findSqlApi, type SqlApi } from "../layout/api.ts";
-import type { ConnectedIsland } from "../postgres/discover.ts";
-import { isReplicationName, MARK_PREFIX, OBJECT_PREFIX } from "../postgres/names.ts";
+import type { IslandName } from "../../contract/move.ts";
+import { activeShardsSql, apiCall, findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
+import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { qualified } from "../postgres/quote.ts";
+import { isReplicationName, MARK_PREFIX, OBJECT_PREFIX } from "../postgres/replication/names.ts";
 
 /** A schema that may be a leftover. */
 export interface SchemaRow {

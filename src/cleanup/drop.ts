@@ -2,12 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { ClientBase } from "pg";
 
-import type { IslandName } from "../../workflows/contract.ts";
+import type { IslandName } from "../../contract/move.ts";
 import { ShardferryError } from "../errors.ts";
-import { activeShardsSql, findSqlApi } from "../layout/api.ts";
-import { refreshDebugViews } from "../postgres/debug-views.ts";
-import { dropSchema } from "../postgres/drop-schema.ts";
-import type { Islands } from "../postgres/islands.ts";
+import { refreshDebugViews } from "../postgres/api/debug-views.ts";
+import { activeShardsSql, findSqlApi } from "../postgres/api/sql-api.ts";
+import type { Islands } from "../postgres/islands/connections.ts";
 import { type Lend, limited, type Patience, withLockRetry } from "../postgres/locks.ts";
 import { qualified } from "../postgres/quote.ts";
 import {
@@ -15,7 +14,8 @@ import {
   dropPublication,
   dropSlots,
   dropSubscription,
-} from "../postgres/replication.ts";
+} from "../postgres/replication/objects.ts";
+import { dropSchema } from "../postgres/schema/drop-schema.ts";
 import type { SchemaRow } from "./catalog.ts";
 import type { Judged } from "./judge.ts";
 

@@ -1,6 +1,6 @@
-import { moveWorkflowId } from "../../workflows/contract.ts";
-import type { SqlApi } from "../layout/api.ts";
-import { readCopyName, readMark, replicationNames, timeOf } from "../postgres/names.ts";
+import { moveWorkflowId } from "../../contract/move.ts";
+import type { SqlApi } from "../postgres/api/sql-api.ts";
+import { readCopyName, readMark, replicationNames, timeOf } from "../postgres/replication/names.ts";
 import type { Catalog, ObjectRow, SchemaRow } from "./catalog.ts";
 import { Cluster } from "./cluster.ts";
 import type { Leftover } from "./leftover.ts";

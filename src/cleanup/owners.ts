@@ -1,5 +1,5 @@
-import { REQUEST_MEMO } from "../../workflows/contract.ts";
-import { replicationNames } from "../postgres/names.ts";
+import { REQUEST_MEMO } from "../../contract/move.ts";
+import { replicationNames } from "../postgres/replication/names.ts";
 import type { Temporal } from "../temporal/connection.ts";
 
 /** A run of a move or copy that Temporal knows. */

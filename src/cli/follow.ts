@@ -1,9 +1,9 @@
-import { REBALANCE_WORKFLOW_ID } from "../../workflows/rebalancing.ts";
+import { REBALANCE_WORKFLOW_ID } from "../../contract/rebalance.ts";
 import { watchLag } from "../operations/lag.ts";
-import type { Session } from "../operations/session.ts";
 import type { SteeringSignal, Watch } from "../operations/watch.ts";
-import { redact } from "../postgres/dsn.ts";
+import { redact } from "../postgres/islands/dsn.ts";
 import type { Outcome } from "../temporal/outcome.ts";
+import type { Session } from "../worker/session.ts";
 import { DetachedError } from "./exit.ts";
 import type { Ui } from "./ui.ts";
 import { listen } from "./view/keys.ts";

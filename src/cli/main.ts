@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 
 import { EXIT, UsageError } from "../errors.ts";
-import { packageFolder } from "../package-folder.ts";
+import { packageFolder } from "../machine/package-folder.ts";
 import { explainGone } from "../temporal/outcome.ts";
 import { type Invocation, withCommonOptions } from "./action.ts";
-import { ACTIONS, findAction } from "./actions.ts";
+import { ACTIONS, findAction } from "./actions/index.ts";
 import { DetachedError, exitStatusOf } from "./exit.ts";
 import { Ui } from "./ui.ts";
 

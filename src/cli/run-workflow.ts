@@ -1,6 +1,6 @@
 import type { Settings } from "../config/settings.ts";
-import type { Session } from "../operations/session.ts";
 import type { Watch } from "../operations/watch.ts";
+import type { Session } from "../worker/session.ts";
 import { resultOf } from "./finish.ts";
 import { follow } from "./follow.ts";
 import type { Ui } from "./ui.ts";
@@ -15,7 +15,7 @@ export async function runWorkflow<T>(
   begin: (open: () => Promise<Session>) => Promise<Watch<T> | null>,
   summary: (result: T) => string,
 ): Promise<T | null> {
-  const { Session: Opened } = await import("../operations/session.ts");
+  const { Session: Opened } = await import("../worker/session.ts");
   // Needed once the islands have answered: it takes 0.1 s to load, and until then nothing else is to be done.
   void import("../temporal/sdk.ts");
   let session: Session | undefined;

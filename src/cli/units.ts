@@ -1,4 +1,4 @@
-export { count, plural } from "../plural.ts";
+export { count, plural } from "../format.ts";
 
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 

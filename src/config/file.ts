@@ -4,7 +4,7 @@ import { dirname, extname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
 import { messageOf, UsageError } from "../errors.ts";
-import { maskPassword } from "../postgres/redact.ts";
+import { maskPassword } from "../postgres/islands/redact.ts";
 
 const NAMES = ["shardferry.config", "pg-microsharding.config"];
 const EXTENSIONS = [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json"];

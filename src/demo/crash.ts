@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import pg from "pg";
 
-import { type Command, type Place, startWorker } from "./processes.ts";
+import { type Command, type Place, startWorker } from "../sandbox/commands.ts";
 
 /** How much of the shard's bytes is to be there when the worker dies. */
 const SHARE = 0.3;

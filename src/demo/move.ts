@@ -1,9 +1,9 @@
 import { createInterface } from "node:readline";
 
-import type { MoveResult } from "../../workflows/contract.ts";
+import type { MoveResult } from "../../contract/move.ts";
 import { AbortedError } from "../cli/exit.ts";
 import { EXIT, ShardferryError } from "../errors.ts";
-import { Command, type Place } from "./processes.ts";
+import { Command, type Place } from "../sandbox/commands.ts";
 
 /** A move as a user types it, in a process of its own. */
 export class MoveCommand {

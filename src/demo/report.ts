@@ -1,7 +1,7 @@
-import type { IslandName, MoveResult } from "../../workflows/contract.ts";
+import type { IslandName, MoveResult } from "../../contract/move.ts";
 import { bytes, count, duration } from "../cli/units.ts";
 import { ShardferryError } from "../errors.ts";
-import type { Balance } from "./application.ts";
+import type { Balance } from "../sandbox/application.ts";
 import type { Crash } from "./crash.ts";
 
 /** What came out of the demo. */

@@ -1,13 +1,15 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { IslandName, MoveResult } from "../../workflows/contract.ts";
+import type { IslandName, MoveResult } from "../../contract/move.ts";
 import { AbortedError } from "../cli/exit.ts";
 import { bytes } from "../cli/units.ts";
 import { UsageError } from "../errors.ts";
-import { install } from "../install.ts";
-import { parseDsn } from "../postgres/dsn.ts";
+import { install } from "../postgres/api/install.ts";
+import { parseDsn } from "../postgres/islands/dsn.ts";
 import { ident } from "../postgres/quote.ts";
+import { Application } from "../sandbox/application.ts";
+import type { Place } from "../sandbox/commands.ts";
 import {
   closeSandbox,
   ensureServers,
@@ -16,12 +18,10 @@ import {
   startTemporal,
   type TemporalServer,
 } from "../sandbox/index.ts";
-import { Application } from "./application.ts";
+import { isActive } from "../sandbox/router.ts";
 import { type Crash, Workers } from "./crash.ts";
 import { MoveCommand } from "./move.ts";
-import type { Place } from "./processes.ts";
 import { type DemoResult, judge, report } from "./report.ts";
-import { isActive } from "./router.ts";
 import { describeShop, LAST_SHARD, openShop, payments, SCHEMA, SHARD, strayPayments } from "./shop.ts";
 
 const DATABASE = "shop";

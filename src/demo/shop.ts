@@ -1,6 +1,6 @@
 import type pg from "pg";
 
-import type { Workload } from "./application.ts";
+import type { Workload } from "../sandbox/application.ts";
 
 /** The shard that moves. */
 export const SHARD = 1;

@@ -1,7 +1,7 @@
-import type { IslandName } from "../../workflows/contract.ts";
+import type { IslandName } from "../../contract/move.ts";
 import { messageOf, ShardferryError } from "../errors.ts";
-import { activeShardsSql, type SqlApi } from "../layout/api.ts";
-import type { ConnectedIsland } from "../postgres/discover.ts";
+import { activeShardsSql, type SqlApi } from "../postgres/api/sql-api.ts";
+import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { objectsSql } from "./catalog-sql.ts";
 import type { CatalogObject } from "./facts.ts";
 import { neutralizer } from "./neutral.ts";

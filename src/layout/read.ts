@@ -1,8 +1,8 @@
 import type { ClientBase } from "pg";
 
-import type { IslandName } from "../../workflows/contract.ts";
-import type { ConnectedIsland } from "../postgres/discover.ts";
-import { activeShardsSql, factorSql, findSqlApi, type SqlApi } from "./api.ts";
+import type { IslandName } from "../../contract/move.ts";
+import { activeShardsSql, factorSql, findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
+import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { customWeights, type Weight } from "./weights.ts";
 
 /** One active shard. */

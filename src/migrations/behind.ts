@@ -1,8 +1,8 @@
 import type { ClientBase } from "pg";
 
-import { migrateWorkflowId } from "../../workflows/contract.ts";
-import { activeShardsSql, apiCall, findSqlApi } from "../layout/api.ts";
-import type { ConnectedIsland } from "../postgres/discover.ts";
+import { migrateWorkflowId } from "../../contract/move.ts";
+import { activeShardsSql, apiCall, findSqlApi } from "../postgres/api/sql-api.ts";
+import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { qualified } from "../postgres/quote.ts";
 import { LEDGER_TABLE } from "./names.ts";
 

@@ -1,7 +1,7 @@
 import type { ClientBase } from "pg";
 
-import type { IslandName } from "../../workflows/contract.ts";
-import type { IslandShards, MigrateInput } from "../../workflows/migration.ts";
+import type { IslandShards, MigrateInput } from "../../contract/migrate.ts";
+import type { IslandName } from "../../contract/move.ts";
 import { qualified } from "../postgres/quote.ts";
 import type { IslandFacts } from "./look.ts";
 import type { MigrationStatement } from "./parse.ts";

@@ -1,5 +1,5 @@
-import type { IslandName } from "../../workflows/contract.ts";
-import type { MigrateInput } from "../../workflows/migration.ts";
+import type { MigrateInput } from "../../contract/migrate.ts";
+import type { IslandName } from "../../contract/move.ts";
 import { messageOf, ShardferryError } from "../errors.ts";
 import { excerpt } from "./excerpt.ts";
 import type { MigrationStatement } from "./parse.ts";

@@ -1,12 +1,12 @@
 import type { ClientBase } from "pg";
 
-import { type IslandName, moveWorkflowId } from "../../workflows/contract.ts";
-import type { ShardNumbers } from "../../workflows/migration.ts";
+import type { ShardNumbers } from "../../contract/migrate.ts";
+import { type IslandName, moveWorkflowId } from "../../contract/move.ts";
 import { UsageError } from "../errors.ts";
-import { isCurrent } from "../install.ts";
-import { activeShardsSql, requireSqlApi } from "../layout/api.ts";
-import { MARK_PREFIX } from "../postgres/names.ts";
+import { isCurrent } from "../postgres/api/install.ts";
+import { activeShardsSql, requireSqlApi } from "../postgres/api/sql-api.ts";
 import { qualified } from "../postgres/quote.ts";
+import { MARK_PREFIX } from "../postgres/replication/names.ts";
 import { gidsOfWorkflow } from "./names.ts";
 
 /** A schema with the number of a shard. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-import type { IslandName } from "../../workflows/contract.ts";
+import type { IslandName } from "../../contract/move.ts";
 
 /** The table in which each shard remembers what has been applied to it: it belongs to us, not to the schema. */
 export const LEDGER_TABLE = "microsharding_migrations_";

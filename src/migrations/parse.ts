@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 
 import { loadModule, parseSync } from "libpg-query";
 
-import type { MigrateMode } from "../../workflows/migration.ts";
+import type { MigrateMode } from "../../contract/migrate.ts";
 import { messageOf, ShardferryError } from "../errors.ts";
 import { excerpt } from "./excerpt.ts";
 import { type Node, outsideOfTransactions, refusalOf } from "./refusals.ts";

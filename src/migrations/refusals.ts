@@ -1,4 +1,4 @@
-import type { MigrateMode } from "../../workflows/migration.ts";
+import type { MigrateMode } from "../../contract/migrate.ts";
 
 /** A node of PostgreSQL's parse tree. */
 export type Node = Record<string, unknown>;

@@ -1,17 +1,17 @@
 import { spawn } from "node:child_process";
 import type { Writable } from "node:stream";
 
-import type { IslandName } from "../../workflows/contract.ts";
+import type { IslandName } from "../../contract/move.ts";
 import type { Settings } from "../config/settings.ts";
 import type { ShardRange } from "../config/values.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
-import { activeShardsSql, apiCall, findSqlApi, requireSqlApi, type SqlApi } from "../layout/api.ts";
 import { readActiveLedger } from "../migrations/behind.ts";
-import type { ConnectedIsland } from "../postgres/discover.ts";
+import { awaitMigrations, notBehind } from "../migrations/new-shards.ts";
+import { activeShardsSql, apiCall, findSqlApi, requireSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
+import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import type { SequenceMode } from "../sequences/own-values.ts";
-import { onIslands } from "./islands.ts";
-import { awaitMigrations, notBehind } from "./new-shards.ts";
 import { type AssignedSequence, assignShards, sequencesOf } from "./sequences.ts";
+import { onIslands } from "./with-islands.ts";
 
 export interface AllocateRequest extends ShardRange {
   activate: boolean;

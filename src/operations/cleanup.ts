@@ -1,4 +1,4 @@
-import type { IslandName } from "../../workflows/contract.ts";
+import type { IslandName } from "../../contract/move.ts";
 import { type ObjectRow, readCatalog, readSizes } from "../cleanup/catalog.ts";
 import { dropLeftover, freeFromDebugViews, type Tell } from "../cleanup/drop.ts";
 import { judge, type Judged } from "../cleanup/judge.ts";
@@ -6,10 +6,10 @@ import { keyOf, type Leftover, type LeftoverKind } from "../cleanup/leftover.ts"
 import { askOwners, NO_OWNERS } from "../cleanup/owners.ts";
 import type { Settings } from "../config/settings.ts";
 import { messageOf } from "../errors.ts";
-import type { ConnectedIsland } from "../postgres/discover.ts";
-import { Islands } from "../postgres/islands.ts";
-import { dsnsOf, onIslands } from "./islands.ts";
-import type { Session } from "./session.ts";
+import { Islands } from "../postgres/islands/connections.ts";
+import type { ConnectedIsland } from "../postgres/islands/discover.ts";
+import type { Session } from "../worker/session.ts";
+import { dsnsOf, onIslands } from "./with-islands.ts";
 
 /** Whom to ask which workflows run: an open session, or how to open one where there is anybody to ask. */
 export type Asking = Session | null | (() => Promise<Session | null>);

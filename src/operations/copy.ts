@@ -4,12 +4,11 @@ import {
   type CopyResult,
   copyWorkflowId,
   moveWorkflowId,
-} from "../../workflows/contract.ts";
+} from "../../contract/move.ts";
 import type { Settings } from "../config/settings.ts";
 import { UsageError } from "../errors.ts";
-import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/discover.ts";
-import { dsnsOf } from "./islands.ts";
-import { opened, type Opening, type Session } from "./session.ts";
+import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/islands/discover.ts";
+import { opened, type Opening, type Session } from "../worker/session.ts";
 import {
   attachIfSame,
   BusyError,
@@ -19,8 +18,9 @@ import {
   type Running,
   start,
   watchRunning,
-} from "./start.ts";
+} from "./start-workflow.ts";
 import type { Watch } from "./watch.ts";
+import { dsnsOf } from "./with-islands.ts";
 
 /** What a copy is asked for. */
 export interface CopyRequest {

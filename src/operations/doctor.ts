@@ -1,13 +1,13 @@
-import { inspect } from "../../activities/preflight.ts";
-import { type CopyMethod, type IslandName, moveWorkflowId } from "../../workflows/contract.ts";
+import { inspect } from "../../activities/move/preflight.ts";
+import { type CopyMethod, type IslandName, moveWorkflowId } from "../../contract/move.ts";
 import type { Settings } from "../config/settings.ts";
 import { UsageError } from "../errors.ts";
-import { activeNumbers, findShard } from "../layout/places.ts";
-import { resolveIsland, withIslands } from "../postgres/discover.ts";
-import { Islands } from "../postgres/islands.ts";
-import { collidingSequences } from "./collisions.ts";
-import { doublyActive, examineIsland } from "./examine.ts";
-import { dsnsOf, onIslands } from "./islands.ts";
+import { activeNumbers, findShard } from "../layout/where.ts";
+import { Islands } from "../postgres/islands/connections.ts";
+import { resolveIsland, withIslands } from "../postgres/islands/discover.ts";
+import { collidingSequences } from "../preflight/colliding-sequences.ts";
+import { doublyActive, examineIsland } from "../preflight/island.ts";
+import { dsnsOf, onIslands } from "./with-islands.ts";
 
 /** Something that the doctor found. */
 export interface Finding {

@@ -9,10 +9,10 @@ import { fixStatements } from "../drift/fix.ts";
 import { inShard } from "../drift/neutral.ts";
 import { type ComparedShard, type DigestedShard, readDigests, readObjects } from "../drift/read.ts";
 import { UsageError } from "../errors.ts";
-import { findSqlApi } from "../layout/api.ts";
-import { activeNumbers } from "../layout/places.ts";
-import type { ConnectedIsland } from "../postgres/discover.ts";
-import { onIslands } from "./islands.ts";
+import { activeNumbers } from "../layout/where.ts";
+import { findSqlApi } from "../postgres/api/sql-api.ts";
+import type { ConnectedIsland } from "../postgres/islands/discover.ts";
+import { onIslands } from "./with-islands.ts";
 
 export interface DriftRequest {
   /** Numbers of the shards to compare; all active ones but shard 0 by default. */

@@ -1,10 +1,10 @@
-import type { IslandName } from "../../workflows/contract.ts";
+import type { IslandName } from "../../contract/move.ts";
 import type { Settings } from "../config/settings.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
-import { activeShardsSql, apiCall, findSqlApi, type SqlApi } from "../layout/api.ts";
-import { activeNumbers } from "../layout/places.ts";
-import { type ConnectedIsland, resolveIsland } from "../postgres/discover.ts";
-import { onIslands } from "./islands.ts";
+import { activeNumbers } from "../layout/where.ts";
+import { activeShardsSql, apiCall, findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
+import { type ConnectedIsland, resolveIsland } from "../postgres/islands/discover.ts";
+import { onIslands } from "./with-islands.ts";
 
 /** Which shards: by number, or all of the island that a DSN or prefix names. */
 export type ShardSelection = { readonly numbers: readonly number[] } | { readonly island: string };

@@ -1,9 +1,9 @@
-import type { IslandName } from "../../workflows/contract.ts";
+import type { IslandName } from "../../contract/move.ts";
 import type { Settings } from "../config/settings.ts";
 import { messageOf, ShardferryError } from "../errors.ts";
-import { install as installOn, type InstallResult } from "../install.ts";
-import { redact } from "../postgres/dsn.ts";
-import { onIslands } from "./islands.ts";
+import { install as installOn, type InstallResult } from "../postgres/api/install.ts";
+import { redact } from "../postgres/islands/dsn.ts";
+import { onIslands } from "./with-islands.ts";
 
 /** What `install` did on one island. */
 export interface IslandInstallation extends InstallResult {

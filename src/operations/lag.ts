@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { IslandName, ReplicaLag } from "../../workflows/contract.ts";
-import type { Dsn } from "../postgres/dsn.ts";
-import { Islands } from "../postgres/islands.ts";
-import { LagClock, reachedBySubscription, readStanding, SUBSCRIPTION } from "../postgres/lag.ts";
-import { replicationNames } from "../postgres/names.ts";
+import type { IslandName, ReplicaLag } from "../../contract/move.ts";
+import { Islands } from "../postgres/islands/connections.ts";
+import type { Dsn } from "../postgres/islands/dsn.ts";
+import { LagClock, reachedBySubscription, readStanding, SUBSCRIPTION } from "../postgres/replication/lag.ts";
+import { replicationNames } from "../postgres/replication/names.ts";
 
 /** The move or copy whose replication is watched; the ids are those of its `Watch`. */
 export interface LagRequest {

@@ -1,25 +1,25 @@
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 
-import { migrateWorkflowId } from "../../workflows/contract.ts";
 import type {
   IslandChanges,
   MigrateInput,
   MigrateMode,
   MigrateResult,
   ShardNumbers,
-} from "../../workflows/migration.ts";
+} from "../../contract/migrate.ts";
+import { migrateWorkflowId } from "../../contract/move.ts";
 import type { Settings } from "../config/settings.ts";
 import { shardNumbers } from "../config/values.ts";
 import { messageOf, RefusedError, UsageError } from "../errors.ts";
 import { type Applied, problemsOf, readApplied } from "../migrations/check.ts";
 import { chooseShards, lookAtIsland } from "../migrations/look.ts";
 import { migrationHash, type MigrationStatement, parseMigration } from "../migrations/parse.ts";
-import { type ConnectedIsland, withIslands } from "../postgres/discover.ts";
-import { dsnsOf } from "./islands.ts";
-import { opened, type Opening } from "./session.ts";
-import { attachIfSame, findRunning, start } from "./start.ts";
+import { type ConnectedIsland, withIslands } from "../postgres/islands/discover.ts";
+import { opened, type Opening } from "../worker/session.ts";
+import { attachIfSame, findRunning, start } from "./start-workflow.ts";
 import type { Watch } from "./watch.ts";
+import { dsnsOf } from "./with-islands.ts";
 
 /** What a migration is asked for; what is missing has the default of the command line. */
 export interface MigrateRequest {

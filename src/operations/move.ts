@@ -4,15 +4,22 @@ import {
   type MoveInput,
   type MoveResult,
   moveWorkflowId,
-} from "../../workflows/contract.ts";
+} from "../../contract/move.ts";
 import type { Settings } from "../config/settings.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
-import { activeNumbers, findShard, type Places } from "../layout/places.ts";
-import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/discover.ts";
-import { dsnsOf } from "./islands.ts";
-import { opened, type Opening } from "./session.ts";
-import { attachIfSame, differencesOf, findLast, type Running, start, watchRunning } from "./start.ts";
+import { activeNumbers, findShard, type Places } from "../layout/where.ts";
+import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/islands/discover.ts";
+import { opened, type Opening } from "../worker/session.ts";
+import {
+  attachIfSame,
+  differencesOf,
+  findLast,
+  type Running,
+  start,
+  watchRunning,
+} from "./start-workflow.ts";
 import type { Watch } from "./watch.ts";
+import { dsnsOf } from "./with-islands.ts";
 
 /** What a move is asked for; what is missing has the default of the command line. */
 export interface MoveRequest {

@@ -1,9 +1,5 @@
-import { type MoveResult, moveWorkflowId } from "../../workflows/contract.ts";
-import {
-  type FailedMove,
-  REBALANCE_WORKFLOW_ID,
-  type RebalanceOutcome,
-} from "../../workflows/rebalancing.ts";
+import { type MoveResult, moveWorkflowId } from "../../contract/move.ts";
+import { type FailedMove, REBALANCE_WORKFLOW_ID, type RebalanceOutcome } from "../../contract/rebalance.ts";
 
 /** What a rebalance has done. */
 export interface RebalanceResult {

@@ -1,23 +1,23 @@
-import { type CopyMethod, type IslandName } from "../../workflows/contract.ts";
+import { type CopyMethod, type IslandName } from "../../contract/move.ts";
 import {
   type MoveSwitches,
   REBALANCE_WORKFLOW_ID,
   type RebalanceInput,
   type Room,
-} from "../../workflows/rebalancing.ts";
+} from "../../contract/rebalance.ts";
 import type { Settings } from "../config/settings.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
+import { readRooms } from "../layout/capacity.ts";
 import { type Layout, readLayout, type ShardInfo } from "../layout/read.ts";
-import { readRooms } from "../layout/room.ts";
-import { resolveIsland, withIslands } from "../postgres/discover.ts";
+import { resolveIsland, withIslands } from "../postgres/islands/discover.ts";
 import { planRebalance } from "../rebalance/plan.ts";
 import type { Plan, PlannedMove } from "../rebalance/types.ts";
-import { dsnsOf } from "./islands.ts";
+import { opened, type Opening, Session } from "../worker/session.ts";
 import { DEFAULT_MAX_WRITE_BLOCK_MS } from "./move.ts";
 import type { RebalanceResult } from "./rebalance-result.ts";
-import { opened, type Opening, Session } from "./session.ts";
-import { attachIfSame, findRunning, start } from "./start.ts";
+import { attachIfSame, findRunning, start } from "./start-workflow.ts";
 import type { Watch } from "./watch.ts";
+import { dsnsOf } from "./with-islands.ts";
 
 /** What a rebalance is asked for; what is missing has the default of the command line. */
 export interface RebalanceRequest {

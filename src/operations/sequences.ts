@@ -1,9 +1,9 @@
-import type { IslandName } from "../../workflows/contract.ts";
+import type { IslandName } from "../../contract/move.ts";
 import type { Settings } from "../config/settings.ts";
 import { UsageError } from "../errors.ts";
-import { activeShardsSql, findSqlApi } from "../layout/api.ts";
-import { activeNumbers } from "../layout/places.ts";
-import type { ConnectedIsland } from "../postgres/discover.ts";
+import { activeNumbers } from "../layout/where.ts";
+import { activeShardsSql, findSqlApi } from "../postgres/api/sql-api.ts";
+import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import {
   type Assignment,
   assignSequence,
@@ -14,7 +14,7 @@ import {
 } from "../sequences/assign.ts";
 import { highest, type SequenceMode } from "../sequences/own-values.ts";
 import { readSequences, readUsed, type ShardSequence } from "../sequences/read.ts";
-import { onIslands } from "./islands.ts";
+import { onIslands } from "./with-islands.ts";
 
 export interface SequencesRequest {
   /** interleave: N, N + 10000, …; range: a range of numbers for each shard. */

@@ -1,9 +1,9 @@
-import { REBALANCE_WORKFLOW_ID } from "../../workflows/rebalancing.ts";
+import { REBALANCE_WORKFLOW_ID } from "../../contract/rebalance.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import type { Temporal } from "../temporal/connection.ts";
 import { type Snapshot, takeSnapshot } from "../temporal/snapshot.ts";
-import { rebalanceProgress } from "./rebalance-moves.ts";
-import { findLast, findRunning, type Running, watchRunning } from "./start.ts";
+import { rebalanceProgress } from "./rebalance-progress.ts";
+import { findLast, findRunning, type Running, watchRunning } from "./start-workflow.ts";
 import type { SteeringSignal, Watch } from "./watch.ts";
 
 /** The workflows that an operator sees and steers. */

@@ -1,14 +1,14 @@
-import type { IslandName } from "../../workflows/contract.ts";
+import type { IslandName } from "../../contract/move.ts";
 import type { Settings } from "../config/settings.ts";
 import { messageOf, RefusedError, ShardferryError, UsageError } from "../errors.ts";
-import { apiCall, requireSqlApi, type SqlApi } from "../layout/api.ts";
-import { findShard } from "../layout/places.ts";
 import { readLayout, type ShardInfo } from "../layout/read.ts";
 import { askShards, parseQuantity, show } from "../layout/weights.ts";
-import type { ConnectedIsland } from "../postgres/discover.ts";
+import { findShard } from "../layout/where.ts";
+import { apiCall, requireSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
+import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { qualified } from "../postgres/quote.ts";
-import { onIslands } from "./islands.ts";
-import { problemsOf, refuseNameless } from "./tenant-problems.ts";
+import { problemsOf, refuseNameless } from "../tenants/problems.ts";
+import { onIslands } from "./with-islands.ts";
 
 /** Where a tenant is. */
 export interface Tenant {

@@ -1,9 +1,9 @@
-import type { IslandName } from "../../workflows/contract.ts";
+import type { IslandName } from "../../contract/move.ts";
 import type { Settings } from "../config/settings.ts";
 import { ensureListening, resolveTarget, type TemporalTarget } from "../temporal/connection.ts";
 import { registerWorker } from "../temporal/state-folder.ts";
-import { dsnsOf } from "./islands.ts";
-import type { Say } from "./session.ts";
+import type { Say } from "../worker/session.ts";
+import { dsnsOf } from "./with-islands.ts";
 
 /** A worker that serves until it is stopped. */
 export interface ServingWorker {
@@ -20,7 +20,7 @@ export async function serve(settings: Settings, say: Say, given?: TemporalTarget
   const dsns = dsnsOf(settings);
   const [target, { startWorker }] = await Promise.all([
     given ?? resolveTarget(settings.env, say),
-    import("../temporal/worker.ts"),
+    import("../worker/worker.ts"),
   ]);
   const { connectionOptions, namespace, embedded } = target;
   await ensureListening(target);

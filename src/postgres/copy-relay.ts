@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 
 import type pg from "pg";
 
-import { inSession } from "./failed-on.ts";
+import { inSession } from "./error-origin.ts";
 
 /**
  * COPY from one session to another. The rows never become anything but bytes: a CopyData message that a

@@ -1,7 +1,6 @@
 /**
  * Gives every shard of a board its island: tiny ones by count, giants alone, all others by weight.
  */
-import type { Board, Item } from "./board.ts";
 import { settleGiants, withoutGiants } from "./giants.ts";
 import {
   differenceOf,
@@ -12,6 +11,7 @@ import {
   type Problem,
   sum,
 } from "./problem.ts";
+import type { Board, Item } from "./set-up.ts";
 import { type Demand, solve } from "./solve.ts";
 import { dealOut, levelOut, tinyFrom } from "./tiny.ts";
 import type { ShardLoad } from "./types.ts";

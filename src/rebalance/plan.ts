@@ -14,9 +14,9 @@
  * nothing to do.
  */
 import { RefusedError } from "../errors.ts";
-import { type Board, setUpBoard } from "./board.ts";
 import { type Limits, place, spreadOf, waysFor } from "./place.ts";
 import { HOMELESS, type Placement, sum } from "./problem.ts";
+import { type Board, setUpBoard } from "./set-up.ts";
 import type { IslandLoad, Layout, Plan, PlannedMove, PlanOptions, ShardLoad } from "./types.ts";
 
 const DEFAULT_TOLERANCE = 0.05;

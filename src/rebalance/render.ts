@@ -1,7 +1,7 @@
 /**
  * A plan as text: bars of each island's weight now and then, the moves, the totals. Readable without colour.
  */
-import { plural } from "../plural.ts";
+import { plural } from "../format.ts";
 import type { IslandRole, Layout, Plan, PlannedMove } from "./types.ts";
 
 /** How an island stands to the mean, for those who colour it. */

@@ -4,9 +4,9 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
+import { serverUser } from "../machine/server-user.ts";
 import type { PostgresBinaries } from "./find.ts";
 import { giveToServers } from "./folders.ts";
-import { serverUser } from "./user.ts";
 
 const run = promisify(execFile);
 

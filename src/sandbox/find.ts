@@ -1,8 +1,8 @@
 import { delimiter, join } from "node:path";
 
 import { ShardferryError } from "../errors.ts";
-import { binaryFolders, cachedFolders, isExecutable, majorOf } from "../postgres/binaries.ts";
-import { cacheDir } from "./cache.ts";
+import { cacheDir } from "../machine/cache-folder.ts";
+import { binaryFolders, cachedFolders, isExecutable, majorOf } from "../machine/pg-programs.ts";
 
 /** The major versions of PostgreSQL that Shardferry works with. */
 export const MAJORS = [14, 15, 16, 17, 18] as const;

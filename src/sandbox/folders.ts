@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { isReachable, serverUser } from "./user.ts";
+import { isReachable, serverUser } from "../machine/server-user.ts";
 
 /**
  * Stops every server of a sandbox folder and removes the folder, as soon as its standard input ends.

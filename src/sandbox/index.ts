@@ -1,5 +1,5 @@
 /** Throw-away servers on 127.0.0.1 for the demo, the tests and the benchmarks. All end with the process that started them. */
-export { cacheDir } from "./cache.ts";
+export { cacheDir } from "../machine/cache-folder.ts";
 export { findPostgres, findTemporal, type Major, MAJORS } from "./find.ts";
 export { closeSandbox, sweep, temporaryFolder } from "./folders.ts";
 export { ensureServers, type Need } from "./packages.ts";

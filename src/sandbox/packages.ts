@@ -4,8 +4,8 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 
 import { messageOf, ShardferryError } from "../errors.ts";
-import { forgetPgDumps } from "../postgres/binaries.ts";
-import { cacheDir, makeCacheFolder } from "./cache.ts";
+import { cacheDir, makeCacheFolder } from "../machine/cache-folder.ts";
+import { forgetPgDumps } from "../machine/pg-programs.ts";
 import { runAsServer } from "./data-folder.ts";
 import {
   cachedTemporal,

@@ -5,12 +5,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { Client } from "pg";
 
-import { randomPort } from "../ports.ts";
+import { randomPort } from "../machine/ports.ts";
+import { isReachable, serverUser } from "../machine/server-user.ts";
 import { createDataFolder } from "./data-folder.ts";
 import { findPostgres, type Major, type PostgresBinaries } from "./find.ts";
 import { giveToServers, makeServerFolder } from "./folders.ts";
 import { supervise, type Supervised, waitForEnd, waitUntilReady } from "./supervise.ts";
-import { isReachable, serverUser } from "./user.ts";
 
 export type StopMode = "smart" | "fast" | "immediate";
 export type Settings = Record<string, string>;

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { serverUser } from "./user.ts";
+import { serverUser } from "../machine/server-user.ts";
 
 /** A server process under supervision. */
 export interface Supervised {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 import { ShardferryError } from "../errors.ts";
-import { randomPort } from "../ports.ts";
+import { randomPort } from "../machine/ports.ts";
 import { findTemporal } from "./find.ts";
 import { makeServerFolder } from "./folders.ts";
 import { supervise, type Supervised, waitForEnd, waitUntilReady } from "./supervise.ts";

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { ClientBase } from "pg";
 
-import { lockSequence } from "../../activities/switch/sequences.ts";
 import { RefusedError, ShardferryError } from "../errors.ts";
 import { qualified } from "../postgres/quote.ts";
+import { lockSequence } from "./hand-over.ts";
 import { firstBeyond, lastShard, ownNumbers, type SequenceMode, type SequenceNumbers } from "./own-values.ts";
 import { type Answer, furthest, type Question, readUsed, type ShardSequence } from "./read.ts";
 

@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { messageOf, ShardferryError } from "../errors.ts";
-import { isServerPort, randomPort } from "../ports.ts";
+import { withLockFile } from "../machine/lock-file.ts";
+import { isServerPort, randomPort } from "../machine/ports.ts";
+import { endProcess, isAlive, type ProcessId, processId } from "../machine/processes.ts";
 import { temporalBinary } from "./binary.ts";
-import { withLockFile } from "./lock-file.ts";
-import { endProcess, isAlive, type ProcessId, processId } from "./processes.ts";
 import {
   databaseFile,
   embeddedWorkers,

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from "@temporalio/client";
 
-import { type Progress, REQUEST_MEMO, type StepName, type StepProgress } from "../../workflows/contract.ts";
+import { type Progress, REQUEST_MEMO, type StepName, type StepProgress } from "../../contract/move.ts";
 import type { Temporal } from "./connection.ts";
 
 /** What can be seen of a workflow at one moment. */

@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
-import type { IslandName } from "../../workflows/contract.ts";
+import type { IslandName } from "../../contract/move.ts";
 import { messageOf, ShardferryError } from "../errors.ts";
-import { isAlive, type ProcessId, processId } from "./processes.ts";
+import { isAlive, type ProcessId, processId } from "../machine/processes.ts";
 
 /** Where the embedded Temporal server keeps its database, its log and what is known about its processes. */
 export function stateFolder(env: NodeJS.ProcessEnv): string {

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
 import type { Leftover } from "../../src/cleanup/leftover.ts";
-import { install } from "../../src/install.ts";
 import { cleanup, findLeftovers } from "../../src/operations/cleanup.ts";
+import { install } from "../../src/postgres/api/install.ts";
 import { ident } from "../../src/postgres/quote.ts";
 import { createDatabase, type TestDatabase, testIslands } from "../support/index.ts";
 import { createShard } from "../support/world.ts";
@@ -78,7 +78,7 @@ describe("cleanup of copies", { concurrency: 2, timeout: 120_000 }, () => {
     await island.withClient((client) => install(client, { schemaNameFmt: format }));
     const shard = format.replace("%05d", "00042");
     await createShard(island, 42, `CREATE TABLE ${ident(shard)}.t (id int)`);
-    const { copyName } = await import("../../src/postgres/names.ts");
+    const { copyName } = await import("../../src/postgres/replication/names.ts");
     const copy = copyName(shard, "old", new Date("2024-01-31T12:00:00Z"));
     assert.notEqual(copy, `${shard}old_20240131120000`);
     await createCopies(island, copy, "sh0042new");

@@ -1,5 +1,5 @@
 import { loadSettings, type Settings } from "../../src/config/settings.ts";
-import { parseDsn } from "../../src/postgres/dsn.ts";
+import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import type { TestDatabase } from "../support/index.ts";
 
 /** Settings of somebody who has set these databases and nothing else. */

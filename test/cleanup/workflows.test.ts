@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { cleanup, findLeftovers } from "../../src/operations/cleanup.ts";
-import { Session } from "../../src/operations/session.ts";
+import { Session } from "../../src/worker/session.ts";
 import { expectNoLeftovers, listLeftovers } from "../support/index.ts";
 import {
   activePlaces,

@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { before, describe, it } from "node:test";
 import { promisify } from "node:util";
 
-import { ACTIONS } from "../../src/cli/actions.ts";
+import { ACTIONS } from "../../src/cli/actions/index.ts";
 import { type ActionWord, readGrammar } from "../../src/cli/completion/grammar.ts";
 import { completionScript, SHELLS } from "../../src/cli/completion/scripts.ts";
 import { run } from "./support.ts";

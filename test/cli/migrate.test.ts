@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 
-import type { MigrateResult } from "../../workflows/migration.ts";
+import type { MigrateResult } from "../../contract/migrate.ts";
 import { waitFor } from "../support/index.ts";
 import {
   activeShards,

@@ -4,7 +4,7 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 
-import type { MoveResult } from "../../workflows/contract.ts";
+import type { MoveResult } from "../../contract/move.ts";
 import { expectNoLeftovers } from "../support/index.ts";
 import {
   activeShards,

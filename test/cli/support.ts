@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { cacheDir } from "../../src/sandbox/cache.ts";
+import { cacheDir } from "../../src/machine/cache-folder.ts";
 import { createDatabase, type TestDatabase, testIslands, waitFor } from "../support/index.ts";
 
 export const LAUNCHER = fileURLToPath(new URL("../../bin/shardferry", import.meta.url));

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 
-import { ACTIONS } from "../../src/cli/actions.ts";
+import { ACTIONS } from "../../src/cli/actions/index.ts";
 import { run, runJson } from "./support.ts";
 
 interface JsonError {

@@ -3,8 +3,8 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 
+import { startOf } from "../../src/machine/processes.ts";
 import { startTemporal, type TemporalServer } from "../../src/sandbox/index.ts";
-import { startOf } from "../../src/temporal/processes.ts";
 import { embeddedWorkers } from "../../src/temporal/state-folder.ts";
 import { waitFor } from "../support/index.ts";
 import { activeShards, createIslands, type Islands, run, runJson, start, stateFolder } from "./support.ts";

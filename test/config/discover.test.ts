@@ -7,8 +7,8 @@ import {
   resolveIsland,
   UnreachableError,
   withIslands,
-} from "../../src/postgres/discover.ts";
-import { type Dsn, parseDsn } from "../../src/postgres/dsn.ts";
+} from "../../src/postgres/islands/discover.ts";
+import { type Dsn, parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { type PostgresServer, startPostgres, startReplica } from "../../src/sandbox/index.ts";
 import { createDatabase, testIslands } from "../support/index.ts";
 

@@ -15,7 +15,7 @@ import {
   toClientConfig,
   toConninfo,
   toUrl,
-} from "../../src/postgres/dsn.ts";
+} from "../../src/postgres/islands/dsn.ts";
 
 const ENV = { PGUSER: "joe", PGPASSWORD: "from-env", PGDATABASE: "main", HOME: "/nowhere" };
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { Command } from "commander";
 
-import { findAction } from "../../src/cli/actions.ts";
+import { findAction } from "../../src/cli/actions/index.ts";
 import { documents, shardferryCalls } from "./support.ts";
 
 /** Why the command line does not understand these arguments; null when it does. Nothing is run. */

@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { ACTIONS, findAction } from "../../src/cli/actions.ts";
+import { STEPS } from "../../contract/move.ts";
+import { ACTIONS, findAction } from "../../src/cli/actions/index.ts";
 import { EXIT } from "../../src/errors.ts";
-import { LIBPQ_VARIABLES } from "../../src/postgres/keywords.ts";
-import { STEPS } from "../../workflows/contract.ts";
+import { LIBPQ_VARIABLES } from "../../src/postgres/islands/libpq-keywords.ts";
 import { codeBlocks, documents, inlineCode, listFiles, readDocument, ROOT, section } from "./support.ts";
 
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");

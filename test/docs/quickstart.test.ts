@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { test } from "node:test";
 import { promisify } from "node:util";
 
-import { parseDsn } from "../../src/postgres/dsn.ts";
+import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { expectNoLeftovers } from "../support/index.ts";
 import { activePlaces, openStage } from "./examples.ts";
 import { codeBlocks, readDocument, section } from "./support.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { install } from "../../src/install.ts";
+import { install } from "../../src/postgres/api/install.ts";
 import { createDatabase, testIslands } from "../support/index.ts";
 import { codeBlocks, readDocument } from "./support.ts";
 

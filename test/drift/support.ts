@@ -1,6 +1,6 @@
 import { loadSettings } from "../../src/config/settings.ts";
-import { install } from "../../src/install.ts";
 import { type Drift, drift, type DriftRequest } from "../../src/operations/drift.ts";
+import { install } from "../../src/postgres/api/install.ts";
 import { ident } from "../../src/postgres/quote.ts";
 import { serverOf } from "../sql/support.ts";
 import { createDatabase, type TestDatabase } from "../support/index.ts";

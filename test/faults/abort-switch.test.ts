@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import { CancelledFailure, type WorkflowFailedError } from "@temporalio/client";
 
-import { abortSignal } from "../../workflows/messages.ts";
+import { abortSignal } from "../../workflows/signals.ts";
 import { expectNoLeftovers } from "../support/index.ts";
 import { activePlaces, createWorld, resultOf } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, expectUntouched, loadedShard } from "./shard.ts";

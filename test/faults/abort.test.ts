@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 
 import type { WorkflowHandle } from "@temporalio/client";
 
-import type { MoveInput, Progress } from "../../workflows/contract.ts";
-import { progressQuery } from "../../workflows/messages.ts";
+import type { MoveInput, Progress } from "../../contract/move.ts";
+import { progressQuery } from "../../workflows/signals.ts";
 import { waitFor } from "../support/index.ts";
 import type { WorkerProcess } from "../support/worker.ts";
 import { cancelRequested, createWorld, resultOf, waitingFor, type World } from "../support/world.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { install } from "../../src/install.ts";
-import { dropSlots } from "../../src/postgres/replication.ts";
+import { install } from "../../src/postgres/api/install.ts";
+import { dropSlots } from "../../src/postgres/replication/objects.ts";
 import { expectNoLeftovers, type TestDatabase, waitFor, withClient } from "../support/index.ts";
 import {
   activePlaces,

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import { Client } from "pg";
 
-import { parseDsn } from "../../src/postgres/dsn.ts";
+import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { expectNoLeftovers, type TestDatabase, waitFor } from "../support/index.ts";
 import { createShard, createWorld, resultOf } from "../support/world.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import type { MoveInput } from "../../workflows/contract.ts";
+import type { MoveInput } from "../../contract/move.ts";
 import { waitFor } from "../support/index.ts";
 import type { WorkerProcess } from "../support/worker.ts";
 import { createWorld, resultOf, type World } from "../support/world.ts";

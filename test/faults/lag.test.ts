@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { moveWorkflowId, type Progress } from "../../contract/move.ts";
 import { watchLag } from "../../src/operations/lag.ts";
-import { parseDsn } from "../../src/postgres/dsn.ts";
+import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { type PostgresServer, startPostgres, startReplica } from "../../src/sandbox/index.ts";
-import { moveWorkflowId, type Progress } from "../../workflows/contract.ts";
-import { progressQuery } from "../../workflows/messages.ts";
+import { progressQuery } from "../../workflows/signals.ts";
 import { testIslands, waitFor } from "../support/index.ts";
 import { createWorld, resultOf, waitingFor, type World } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";

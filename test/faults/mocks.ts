@@ -2,8 +2,8 @@ import { Context } from "@temporalio/activity";
 import { ApplicationFailure } from "@temporalio/common";
 import { NativeConnection, Worker } from "@temporalio/worker";
 
+import { toFailure } from "../../activities/attempt/failures.ts";
 import { joinMove } from "../../activities/join-move.ts";
-import { toFailure } from "../../src/temporal/failures.ts";
 import {
   type Activities,
   type JoinInput,
@@ -12,7 +12,7 @@ import {
   type Plan,
   TASK_QUEUE,
   WAIT_QUEUE,
-} from "../../workflows/contract.ts";
+} from "../../contract/move.ts";
 import type { TestNamespace } from "../support/temporal.ts";
 import { bundleWorkflows } from "../support/workflow-bundle.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
-import { bytesOfLsn } from "../../src/postgres/lag.ts";
+import { bytesOfLsn } from "../../src/postgres/replication/lag.ts";
 import {
   type PostgresServer,
   startPostgres,

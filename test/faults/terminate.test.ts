@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 
-import { examineIsland } from "../../src/operations/examine.ts";
-import { parseDsn } from "../../src/postgres/dsn.ts";
+import { parseDsn } from "../../src/postgres/islands/dsn.ts";
+import { examineIsland } from "../../src/preflight/island.ts";
 import { createWorld, resultOf, untilPaused } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
 

@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 
 import { WorkflowExecutionAlreadyStartedError } from "@temporalio/client";
 
-import { parseDsn } from "../../src/postgres/dsn.ts";
-import { abortSignal, confirmSignal } from "../../workflows/messages.ts";
+import { parseDsn } from "../../src/postgres/islands/dsn.ts";
+import { abortSignal, confirmSignal } from "../../workflows/signals.ts";
 import { createDatabase, expectNoLeftovers } from "../support/index.ts";
 import { Ledger } from "../support/ledger.ts";
 import { activePlaces, createShard, createWorld, resultOf, untilPaused } from "../support/world.ts";

@@ -4,9 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { WorkflowHandle } from "@temporalio/client";
 
-import { parseDsn } from "../../src/postgres/dsn.ts";
-import type { Progress } from "../../workflows/contract.ts";
-import { progressQuery } from "../../workflows/messages.ts";
+import type { Progress } from "../../contract/move.ts";
+import { parseDsn } from "../../src/postgres/islands/dsn.ts";
+import { progressQuery } from "../../workflows/signals.ts";
 import { waitFor } from "../support/index.ts";
 import { activePlaces, createShard, createWorld, resultOf, untilPaused } from "../support/world.ts";
 import { attemptsOf } from "./shard.ts";

@@ -5,8 +5,8 @@
  */
 import { Client, Connection } from "@temporalio/client";
 
+import { type Activities, moveWorkflowId, TASK_QUEUE } from "../../contract/move.ts";
 import { closeSandbox } from "../../src/sandbox/index.ts";
-import { type Activities, moveWorkflowId, TASK_QUEUE } from "../../workflows/contract.ts";
 import type { move } from "../../workflows/index.ts";
 import { type Behaviour, INPUT, withMockedSteps } from "../faults/mocks.ts";
 import { createNamespace, waitFor } from "../support/index.ts";

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
 import { loadSettings, type Settings } from "../../src/config/settings.ts";
-import { install } from "../../src/install.ts";
 import { drift } from "../../src/operations/drift.ts";
 import { list } from "../../src/operations/list.ts";
+import { install } from "../../src/postgres/api/install.ts";
 import { createShards } from "../drift/support.ts";
 import { behind, createDatabase, Proxy, testIslands, withClient } from "../support/index.ts";
 import { countRounds } from "../support/rounds.ts";

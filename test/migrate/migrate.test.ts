@@ -3,8 +3,8 @@ import { before, describe, it } from "node:test";
 
 import { CancelledFailure, type WorkflowFailedError } from "@temporalio/client";
 
-import type { Progress } from "../../workflows/contract.ts";
-import { progressQuery } from "../../workflows/messages.ts";
+import type { Progress } from "../../contract/move.ts";
+import { progressQuery } from "../../workflows/signals.ts";
 import { expectNoLeftovers, waitFor } from "../support/index.ts";
 import { resultOf, waitingFor } from "../support/world.ts";
 import { createMigrateWorld, expectSoundLedgers, type MigrateWorld, schemaOf, shardsOf } from "./world.ts";

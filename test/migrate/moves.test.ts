@@ -3,10 +3,10 @@ import { before, describe, it } from "node:test";
 
 import type { WorkflowHandle } from "@temporalio/client";
 
-import { parseDsn } from "../../src/postgres/dsn.ts";
-import { type MoveInput, moveWorkflowId, type Progress, TASK_QUEUE } from "../../workflows/contract.ts";
+import { type MoveInput, moveWorkflowId, type Progress, TASK_QUEUE } from "../../contract/move.ts";
+import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import type { move } from "../../workflows/index.ts";
-import { progressQuery } from "../../workflows/messages.ts";
+import { progressQuery } from "../../workflows/signals.ts";
 import { waitFor } from "../support/index.ts";
 import { bundleWith } from "../support/workflow-bundle.ts";
 import { activePlaces, resultOf, untilPaused, waitingFor } from "../support/world.ts";

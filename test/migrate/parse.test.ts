@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import type { MigrateInput, MigrateMode } from "../../contract/migrate.ts";
 import { excerpt } from "../../src/migrations/excerpt.ts";
 import { describeFailure } from "../../src/migrations/failure.ts";
 import { migrationHash, parseMigration } from "../../src/migrations/parse.ts";
-import type { MigrateInput, MigrateMode } from "../../workflows/migration.ts";
 
 const parse = (sql: string, mode: MigrateMode = "all"): Promise<string[]> =>
   parseMigration(sql, "m.sql", mode).then((statements) => statements.map((one) => one.sql));

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
-import type { Progress } from "../../workflows/contract.ts";
-import { progressQuery } from "../../workflows/messages.ts";
+import type { Progress } from "../../contract/move.ts";
+import { progressQuery } from "../../workflows/signals.ts";
 import { behind, Proxy, testIslands, waitFor } from "../support/index.ts";
 import { resultOf } from "../support/world.ts";
 import { createMigrateWorld, type MigrateWorld } from "./world.ts";

@@ -3,12 +3,12 @@ import { after } from "node:test";
 
 import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 
-import { install } from "../../src/install.ts";
+import type { MigrateInput } from "../../contract/migrate.ts";
+import { migrateWorkflowId, TASK_QUEUE } from "../../contract/move.ts";
 import { migrationHash } from "../../src/migrations/parse.ts";
-import { parseDsn } from "../../src/postgres/dsn.ts";
-import { migrateWorkflowId, TASK_QUEUE } from "../../workflows/contract.ts";
+import { install } from "../../src/postgres/api/install.ts";
+import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import type { migrate } from "../../workflows/index.ts";
-import type { MigrateInput } from "../../workflows/migration.ts";
 import {
   createDatabase,
   createNamespace,

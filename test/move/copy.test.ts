@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { ident } from "../../src/postgres/quote.ts";
-import { abortSignal, confirmSignal } from "../../workflows/messages.ts";
+import { abortSignal, confirmSignal } from "../../workflows/signals.ts";
 import { catalogsOf } from "../faults/catalogs.ts";
 import { createDatabase, expectNoLeftovers, testIslands } from "../support/index.ts";
 import { createWorld, resultOf, untilPaused, type World } from "../support/world.ts";

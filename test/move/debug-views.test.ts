@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { dropSchema } from "../../src/postgres/drop-schema.ts";
-import type { Progress } from "../../workflows/contract.ts";
-import { progressQuery } from "../../workflows/messages.ts";
+import type { Progress } from "../../contract/move.ts";
+import { dropSchema } from "../../src/postgres/schema/drop-schema.ts";
+import { progressQuery } from "../../workflows/signals.ts";
 import { catalogsOf } from "../faults/catalogs.ts";
 import { type TestDatabase } from "../support/index.ts";
 import { createShard, createWorld, resultOf, untilPaused, type World } from "../support/world.ts";

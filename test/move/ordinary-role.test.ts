@@ -3,7 +3,7 @@ import { after, before, describe, it } from "node:test";
 
 import pg from "pg";
 
-import { install } from "../../src/install.ts";
+import { install } from "../../src/postgres/api/install.ts";
 import {
   createDatabase,
   expectNoLeftovers,

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
+import type { MoveInput, Progress } from "../../contract/move.ts";
 import { loadSettings } from "../../src/config/settings.ts";
-import { install } from "../../src/install.ts";
 import { list } from "../../src/operations/list.ts";
+import { install } from "../../src/postgres/api/install.ts";
 import { qualified } from "../../src/postgres/quote.ts";
-import type { MoveInput, Progress } from "../../workflows/contract.ts";
-import { progressQuery } from "../../workflows/messages.ts";
+import { progressQuery } from "../../workflows/signals.ts";
 import { expectNoLeftovers, type TestDatabase } from "../support/index.ts";
 import { activePlaces, createShard, createWorld, resultOf, type World } from "../support/world.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 
-import { tooLargeToLock } from "../../activities/checks/shard.ts";
-import { readTables } from "../../src/postgres/tables.ts";
+import { readTables } from "../../src/postgres/schema/tables.ts";
+import { tooLargeToLock } from "../../src/preflight/shard.ts";
 import { expectNoLeftovers } from "../support/index.ts";
 import { activePlaces, createWorld, resultOf, type World } from "../support/world.ts";
 

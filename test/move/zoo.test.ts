@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import type { CopyMethod, Progress } from "../../workflows/contract.ts";
-import { confirmSignal, progressQuery } from "../../workflows/messages.ts";
+import type { CopyMethod, Progress } from "../../contract/move.ts";
+import { confirmSignal, progressQuery } from "../../workflows/signals.ts";
 import { expectNoLeftovers, waitFor } from "../support/index.ts";
 import type { WorkerProcess } from "../support/worker.ts";
 import { activePlaces, createWorld, resultOf, type World } from "../support/world.ts";

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Client } from "pg";
 
-import { type DropOptions, dropSchema } from "../../src/postgres/drop-schema.ts";
-import { OutsideDependentsError } from "../../src/postgres/outside.ts";
+import { type DropOptions, dropSchema } from "../../src/postgres/schema/drop-schema.ts";
+import { OutsideDependentsError } from "../../src/postgres/schema/outside-dependents.ts";
 import { startPostgres } from "../../src/sandbox/index.ts";
 import { createDatabase, type TestDatabase, testIslands, waitFor } from "../support/index.ts";
 import { catalogsIn } from "./support.ts";

@@ -4,9 +4,9 @@ import { before, describe, it } from "node:test";
 import type { ClientBase } from "pg";
 
 import { relayCopy } from "../../src/postgres/copy-relay.ts";
-import { parseDsn } from "../../src/postgres/dsn.ts";
-import { islandOf } from "../../src/postgres/failed-on.ts";
-import { Islands } from "../../src/postgres/islands.ts";
+import { islandOf } from "../../src/postgres/error-origin.ts";
+import { Islands } from "../../src/postgres/islands/connections.ts";
+import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { createDatabase, type TestDatabase, testIslands } from "../support/index.ts";
 
 let databases: TestDatabase[];

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { findCopyName } from "../../src/postgres/copy-names.ts";
-import { copyBase, copyName } from "../../src/postgres/names.ts";
 import { ident } from "../../src/postgres/quote.ts";
+import { copyBase, copyName } from "../../src/postgres/replication/names.ts";
+import { findCopyName } from "../../src/postgres/schema/free-copy-name.ts";
 import { createDatabase, testIslands } from "../support/index.ts";
 
 const AT = new Date("2025-01-31T12:00:59.900Z");

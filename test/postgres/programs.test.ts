@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 
-import { packageFolder } from "../../src/package-folder.ts";
-import { ProgramError, runProgram } from "../../src/postgres/programs.ts";
-import { isRetryable } from "../../src/temporal/failures.ts";
+import { isRetryable } from "../../activities/attempt/failures.ts";
+import { packageFolder } from "../../src/machine/package-folder.ts";
+import { ProgramError, runProgram } from "../../src/machine/run-program.ts";
 import { waitFor } from "../support/wait.ts";
 
 const env = process.env;
@@ -90,7 +90,7 @@ describe("programs of a worker, run by a process of their own", { timeout: 60_00
 
 /** Runs code that uses programs, in a process of its own. */
 function startUser(code: string): ChildProcess {
-  const module = pathToFileURL(join(packageFolder(), "src/postgres/programs.ts")).href;
+  const module = pathToFileURL(join(packageFolder(), "src/machine/run-program.ts")).href;
   const script = `import { runProgram } from ${JSON.stringify(module)}; ${code}`;
   return spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {
     stdio: ["ignore", "inherit", "inherit"],

@@ -1,5 +1,5 @@
-import { install } from "../../src/install.ts";
-import { parseDsn } from "../../src/postgres/dsn.ts";
+import { install } from "../../src/postgres/api/install.ts";
+import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { schemaOf } from "../cli/support.ts";
 import { createDatabase, type TestDatabase, type TestServer } from "../support/index.ts";
 import { Ledger } from "../support/ledger.ts";

@@ -3,11 +3,11 @@ import { describe, it } from "node:test";
 
 import type { WorkflowHandle } from "@temporalio/client";
 
+import { moveWorkflowId } from "../../contract/move.ts";
 import { loadSettings } from "../../src/config/settings.ts";
-import { Session } from "../../src/operations/session.ts";
 import { type Snapshot, takeSnapshot } from "../../src/temporal/snapshot.ts";
-import { moveWorkflowId } from "../../workflows/contract.ts";
-import { abortSignal, skipLagSignal } from "../../workflows/messages.ts";
+import { Session } from "../../src/worker/session.ts";
+import { abortSignal, skipLagSignal } from "../../workflows/signals.ts";
 import { withMockedSteps } from "../faults/mocks.ts";
 import { waitFor } from "../support/index.ts";
 import { client, inputOf, place, schemaOf, start, staying, stays } from "./mocked.ts";

@@ -8,14 +8,10 @@ import {
   type Progress,
   REQUEST_MEMO,
   TASK_QUEUE,
-} from "../../workflows/contract.ts";
+} from "../../contract/move.ts";
+import { type MoveSwitches, REBALANCE_WORKFLOW_ID, type RebalanceInput } from "../../contract/rebalance.ts";
 import type { move, rebalance } from "../../workflows/index.ts";
-import { progressQuery } from "../../workflows/messages.ts";
-import {
-  type MoveSwitches,
-  REBALANCE_WORKFLOW_ID,
-  type RebalanceInput,
-} from "../../workflows/rebalancing.ts";
+import { progressQuery } from "../../workflows/signals.ts";
 import type { Behaviours } from "../faults/mocks.ts";
 import { createNamespace, type TestNamespace, waitFor } from "../support/index.ts";
 

@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { moveWorkflowId } from "../../contract/move.ts";
+import { REBALANCE_WORKFLOW_ID } from "../../contract/rebalance.ts";
 import { loadSettings } from "../../src/config/settings.ts";
-import { Session } from "../../src/operations/session.ts";
 import { steer } from "../../src/operations/steer.ts";
 import type { SteeringSignal } from "../../src/operations/watch.ts";
 import { outcomeOfError } from "../../src/temporal/outcome.ts";
-import { moveWorkflowId } from "../../workflows/contract.ts";
+import { Session } from "../../src/worker/session.ts";
 import {
   abortSignal,
   confirmSignal,
   pauseSignal,
   rebalanceProgressQuery,
   skipLagSignal,
-} from "../../workflows/messages.ts";
-import { REBALANCE_WORKFLOW_ID } from "../../workflows/rebalancing.ts";
+} from "../../workflows/signals.ts";
 import { withMockedSteps } from "../faults/mocks.ts";
 import { waitFor } from "../support/index.ts";
 import {

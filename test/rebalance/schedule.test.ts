@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import fc from "fast-check";
 
-import { type Movable, type MoveLimits, Schedule } from "../../workflows/schedule.ts";
+import { type Movable, type MoveLimits, Schedule } from "../../workflows/rebalance-schedule.ts";
 
 const GB = 1024 ** 3;
 const move = (from: string, to: string, bytes = GB): Movable => ({ from, to, bytes });

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { moveWorkflowId } from "../../contract/move.ts";
+import { REBALANCE_WORKFLOW_ID } from "../../contract/rebalance.ts";
 import { outcomeOfError } from "../../src/temporal/outcome.ts";
-import { moveWorkflowId } from "../../workflows/contract.ts";
-import { abortSignal, rebalanceProgressQuery } from "../../workflows/messages.ts";
-import { REBALANCE_WORKFLOW_ID } from "../../workflows/rebalancing.ts";
+import { abortSignal, rebalanceProgressQuery } from "../../workflows/signals.ts";
 import { withMockedSteps } from "../faults/mocks.ts";
 import { waitFor } from "../support/index.ts";
 import {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 
-import { findPgDump, forgetPgDumps, majorOf, NoPgDumpError } from "../../src/postgres/binaries.ts";
+import { findPgDump, forgetPgDumps, majorOf, NoPgDumpError } from "../../src/machine/pg-programs.ts";
 import { findPostgres, MAJORS } from "../../src/sandbox/index.ts";
 
 const saved = { PATH: process.env["PATH"], PG_BIN: process.env["PG_BIN"] };

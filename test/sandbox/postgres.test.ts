@@ -8,8 +8,8 @@ import { after, test } from "node:test";
 
 import { Client } from "pg";
 
+import { serverUser } from "../../src/machine/server-user.ts";
 import { MAJORS, type PostgresServer, startPostgres, startReplica } from "../../src/sandbox/index.ts";
-import { serverUser } from "../../src/sandbox/user.ts";
 import { waitFor } from "../support/index.ts";
 
 const servers: PostgresServer[] = [];

@@ -10,7 +10,7 @@ import {
   type InstallOptions,
   type InstallResult,
   isCurrent,
-} from "../../src/install.ts";
+} from "../../src/postgres/api/install.ts";
 import { createDatabase, type TestDatabase, testIslands } from "../support/index.ts";
 import { oldToolScript } from "./old-tool.ts";
 import { activeShards, column, downScript, psqlOk, serverOf, upScript } from "./support.ts";

@@ -5,8 +5,8 @@
  */
 import { EventEmitter, once } from "node:events";
 
-import { parseDsn } from "../../src/postgres/dsn.ts";
-import { type RunningWorker, startWorker } from "../../src/temporal/worker.ts";
+import { parseDsn } from "../../src/postgres/islands/dsn.ts";
+import { type RunningWorker, startWorker } from "../../src/worker/worker.ts";
 import type { Order } from "./worker.ts";
 
 /** What the worker tells its parent: that it is ready or stopped, or at which fault point it is. */

@@ -2,8 +2,6 @@ import { after } from "node:test";
 
 import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 
-import { install } from "../../src/install.ts";
-import { parseDsn } from "../../src/postgres/dsn.ts";
 import {
   type CopyInput,
   copyWorkflowId,
@@ -13,9 +11,11 @@ import {
   REQUEST_MEMO,
   type StepProgress,
   TASK_QUEUE,
-} from "../../workflows/contract.ts";
+} from "../../contract/move.ts";
+import { install } from "../../src/postgres/api/install.ts";
+import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import type { copy, move } from "../../workflows/index.ts";
-import { progressQuery } from "../../workflows/messages.ts";
+import { progressQuery } from "../../workflows/signals.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
 import { testIslands, type TestServer } from "./servers.ts";
 import { createNamespace, type TestNamespace } from "./temporal.ts";

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 
 import { withCommonOptions } from "../action.ts";
-import { ACTIONS } from "../actions.ts";
+import { ACTIONS } from "../actions/index.ts";
 
 /** An option as a shell completes it. */
 export interface OptionWord {

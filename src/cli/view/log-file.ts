@@ -2,8 +2,8 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
 import { messageOf } from "../../errors.ts";
-import { timestampSuffix } from "../../postgres/names.ts";
-import { runtimeFolder } from "../../runtime-folder.ts";
+import { runtimeFolder } from "../../machine/runtime-folder.ts";
+import { timestampSuffix } from "../../postgres/replication/names.ts";
 import type { Line } from "./story.ts";
 
 /**

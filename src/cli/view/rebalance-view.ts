@@ -1,5 +1,5 @@
-import type { RebalanceProgress } from "../../../workflows/rebalancing.ts";
-import { lookAt, movesOf, rebalanceProgress } from "../../operations/rebalance-moves.ts";
+import type { RebalanceProgress } from "../../../contract/rebalance.ts";
+import { lookAt, movesOf, rebalanceProgress } from "../../operations/rebalance-progress.ts";
 import type { SteeringSignal } from "../../operations/watch.ts";
 import type { Temporal } from "../../temporal/connection.ts";
 import type { Snapshot } from "../../temporal/snapshot.ts";

@@ -1,6 +1,6 @@
-import { STEPS } from "../../../workflows/contract.ts";
-import { type RebalanceProgress } from "../../../workflows/rebalancing.ts";
-import { rebalanceProgress } from "../../operations/rebalance-moves.ts";
+import { STEPS } from "../../../contract/move.ts";
+import { type RebalanceProgress } from "../../../contract/rebalance.ts";
+import { rebalanceProgress } from "../../operations/rebalance-progress.ts";
 import type { Snapshot } from "../../temporal/snapshot.ts";
 import { bytes, duration } from "../units.ts";
 import { idleText, numbersOf, waitOf } from "./story.ts";

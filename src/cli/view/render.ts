@@ -1,4 +1,4 @@
-import type { MovePhase, Progress, ProgressEvent, StepName } from "../../../workflows/contract.ts";
+import type { MovePhase, Progress, ProgressEvent, StepName } from "../../../contract/move.ts";
 import type { ObservedLag } from "../../operations/lag.ts";
 import type { Snapshot } from "../../temporal/snapshot.ts";
 import type { Ui } from "../ui.ts";

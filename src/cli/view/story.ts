@@ -1,4 +1,4 @@
-import type { ProgressEvent, StepProgress } from "../../../workflows/contract.ts";
+import type { ProgressEvent, StepProgress } from "../../../contract/move.ts";
 import type { Snapshot } from "../../temporal/snapshot.ts";
 import { bytes, count, duration } from "../units.ts";
 

@@ -1,0 +1,259 @@
+import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+
+import { Context } from "@temporalio/activity";
+import {
+  ActivityCancelledError,
+  ActivityNotFoundError,
+  ActivityPausedError,
+  ActivityResetError,
+  WorkflowNotFoundError,
+} from "@temporalio/client";
+import type { ClientBase } from "pg";
+
+import type { IslandName, StepProgress } from "../../contract/move.ts";
+import { messageOf, ShardferryError } from "../../src/errors.ts";
+import type { Islands } from "../../src/postgres/islands/connections.ts";
+import type { Lend } from "../../src/postgres/locks.ts";
+
+/** What the activities are given by the worker. */
+export interface Deps {
+  islands: Islands;
+  /** PGOPTIONS for the sessions that build indexes. */
+  pgOptions: string | undefined;
+  /** Called before and after each step, also after one that failed, and each statement of the switch; tests kill the process there. */
+  fault: (point: string) => Promise<void>;
+}
+
+/** Milliseconds between two looks at something that is waited for. */
+export const POLL_MS = 500;
+
+/** Another attempt has taken over while this one was frozen or cut off. Nobody reads this error any more. */
+class StaleAttemptError extends ShardferryError {
+  override readonly retryable = true;
+
+  constructor(workflowId: string) {
+    super("stale_attempt", `another worker has taken over this step of ${workflowId}`);
+  }
+}
+
+/** Without an answer from Temporal nobody knows whether another worker has taken over. */
+class TemporalUnreachableError extends ShardferryError {
+  override readonly retryable = true;
+
+  constructor(cause: unknown) {
+    super("temporal_unreachable", `Temporal does not answer: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Milliseconds in which an island has to answer; a second less than a heartbeat may take. */
+const ANSWER_MS = 3000;
+
+/** Nothing comes back from the host of an island, not even that it refuses. */
+class SilentIslandError extends ShardferryError {
+  override readonly retryable = true;
+
+  constructor(island: IslandName) {
+    super("island_silent", `${island} does not answer: see whether its host and the network to it work`);
+  }
+}
+
+/** One attempt of an activity: whose it is, its heartbeat, its cancellation, and the sessions it may have left. */
+export class Attempt {
+  readonly workflowId: string;
+  readonly runId: string;
+  /** When the activity was asked for; the same for all its attempts. */
+  readonly scheduledAt: Date;
+  /** 1 for the first attempt. */
+  readonly number: number;
+  /** Milliseconds from the first attempt to this one, both by Temporal's clock. */
+  readonly triedMs: number;
+  readonly #context = Context.current();
+  /** What the last heartbeat told, or that of the attempt before. */
+  #lastBeat = this.#context.info.heartbeatDetails as StepProgress | undefined;
+
+  constructor(readonly deps: Deps) {
+    const { workflowExecution, scheduledTimestampMs, currentAttemptScheduledTimestampMs, attempt } =
+      this.#context.info;
+    if (!workflowExecution) throw new Error("a step runs only as part of a workflow");
+    this.workflowId = workflowExecution.workflowId;
+    this.runId = workflowExecution.runId;
+    this.scheduledAt = new Date(scheduledTimestampMs);
+    this.number = attempt;
+    this.triedMs = currentAttemptScheduledTimestampMs - scheduledTimestampMs;
+  }
+
+  /** Aborted when the workflow is aborted, or when the worker shuts down. */
+  get signal(): AbortSignal {
+    return this.#context.cancellationSignal;
+  }
+
+  /** Throws the cancellation, if there is one. */
+  throwIfCancelled(): void {
+    if (this.signal.aborted) throw this.signal.reason;
+  }
+
+  /** Tells that the step is alive and how far it is. Called only after something was really seen to work. */
+  beat(progress: StepProgress): void {
+    this.#lastBeat = progress;
+    this.#context.heartbeat(progress);
+  }
+
+  /** What was told last, by this attempt or by the one before. */
+  get lastBeat(): StepProgress {
+    return this.#lastBeat ?? {};
+  }
+
+  /** The name that the sessions bear which `watched` may be told of. */
+  protected get sessionName(): string {
+    return "";
+  }
+
+  /** Reads from an island something that takes seconds where a shard has thousands of tables. */
+  async reading<T>(island: IslandName, read: () => Promise<T>): Promise<T> {
+    return this.watched(
+      island,
+      alive(() => `reads the catalogs of ${island}`),
+      read,
+    );
+  }
+
+  /**
+   * Runs something long, looking at its progress twice a second from another session; each look that
+   * works is a heartbeat. A cancellation ends the backends that `work` told about.
+   */
+  async watched<T>(
+    island: IslandName,
+    look: (client: ClientBase) => Promise<StepProgress>,
+    work: (onBackend: (client: ClientBase) => void) => Promise<T>,
+  ): Promise<T> {
+    const backends = new Set<number>();
+    const finished = new AbortController();
+    const lookOnce = async (client: ClientBase): Promise<void> => {
+      if (this.signal.aborted)
+        // Those that still are this step's: one given back may be at work for another move.
+        await client.query(
+          "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = ANY ($1) AND application_name = $2",
+          [[...backends], this.sessionName],
+        );
+      else this.beat(await look(client));
+    };
+    const over = once(finished.signal, "abort");
+    const watching = (async () => {
+      while (!finished.signal.aborted) {
+        await Promise.race([delay(POLL_MS), over]);
+        // A look that fails (the server restarts) is no heartbeat, and the next one may work again.
+        if (!finished.signal.aborted)
+          await this.deps.islands.withLook(island, lookOnce).catch(() => undefined);
+      }
+    })();
+    try {
+      return await work((client) => backends.add((client as unknown as { processID: number }).processID));
+    } catch (error) {
+      this.throwIfCancelled();
+      throw error;
+    } finally {
+      finished.abort();
+      await watching;
+    }
+  }
+
+  /** Waits; rejects at once when cancelled. */
+  async pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.signal }).catch((error: unknown) => {
+      this.throwIfCancelled();
+      throw error;
+    });
+  }
+
+  /**
+   * Asks Temporal whether this attempt still is the one that counts: a worker that was frozen or cut off
+   * does not know that another one has taken over, and would repeat what must not be repeated. To be asked
+   * between the opening of a session and its first change: whoever takes over later ends that session
+   * (endOrphans), and whoever was replaced before changes nothing. Answers whether it is to be aborted.
+   */
+  async ensureCurrent(): Promise<{ cancelled: boolean }> {
+    const { client, info } = this.#context;
+    try {
+      await client.activity.heartbeat(info.taskToken, this.#lastBeat);
+      return { cancelled: false };
+    } catch (error) {
+      if (error instanceof ActivityNotFoundError) throw new StaleAttemptError(this.workflowId);
+      if (error instanceof ActivityCancelledError) return { cancelled: true };
+      if (error instanceof ActivityPausedError || error instanceof ActivityResetError)
+        return { cancelled: false };
+      throw new TemporalUnreachableError(error);
+    }
+  }
+
+  /** True when Temporal knows a run of this workflow, and that it has ended. */
+  async isOver(runId: string): Promise<boolean> {
+    return (await this.stateOf(this.workflowId, runId)) === "over";
+  }
+
+  /** What Temporal knows of a run; one of another server or namespace, or of long ago, is unknown. */
+  async stateOf(workflowId: string, runId: string): Promise<"running" | "over" | "unknown"> {
+    try {
+      const { status } = await this.#context.client.workflow.getHandle(workflowId, runId).describe();
+      return status.name === "RUNNING" ? "running" : "over";
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return "unknown";
+      throw new TemporalUnreachableError(error);
+    }
+  }
+
+  /**
+   * Runs something short on an island, and fails after 3 s without an answer: a host that swallows packets would keep
+   * the step for longer than a heartbeat may take, on a new connection 10 s and on an old one for a quarter of an hour.
+   */
+  async answering<T>(island: IslandName, run: () => Promise<T>): Promise<T> {
+    const over = new AbortController();
+    const silence = delay(ANSWER_MS, undefined, { signal: over.signal }).then(() => {
+      throw new SilentIslandError(island);
+    });
+    try {
+      return await Promise.race([run(), silence]);
+    } finally {
+      over.abort();
+    }
+  }
+
+  /** Throws the cancellation that ensureCurrent saw: the worker learns of it by a heartbeat of its own. */
+  async awaitCancellation(): Promise<never> {
+    for (;;) {
+      this.beat({ note: "aborting" });
+      await this.pause(POLL_MS);
+    }
+  }
+
+  /** Lends sessions on an island for looks, also while this attempt holds another one there. */
+  lend(island: IslandName): Lend {
+    return (use) => this.deps.islands.withLook(island, use);
+  }
+
+  /**
+   * Ends the sessions of a name on an island: a backend does not notice the death of its client before its statement
+   * ends, and would finish its COPY, CREATE INDEX or PREPARE TRANSACTION against us.
+   */
+  async endSessions(island: IslandName, applicationName: string): Promise<void> {
+    for (;;) {
+      const { rowCount } = await this.deps.islands.withClient(island, (client) =>
+        client.query(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+           WHERE application_name = $1 AND backend_type = 'client backend'`,
+          [applicationName],
+        ),
+      );
+      if (!rowCount) return;
+      await this.pause(20);
+    }
+  }
+}
+
+/** A look for `watched` at something of which no more can be seen than that its server answers. */
+export const alive =
+  (note: () => string) =>
+  async (client: ClientBase): Promise<StepProgress> => {
+    await client.query("SELECT");
+    return { note: note() };
+  };

@@ -1,0 +1,149 @@
+import type { ClientBase } from "pg";
+
+import type { IslandName } from "../../contract/move.ts";
+import { findLibSchema } from "../../src/postgres/api/install.ts";
+import { qualified } from "../../src/postgres/quote.ts";
+import type { Step } from "../move/parts/step.ts";
+import { type Attempt, POLL_MS } from "./attempt.ts";
+
+/** Moves and copies share a shard with one another; a schema change shares it with nobody. */
+export type LeaseKind = "replication" | "schema change";
+
+/** A lease of somebody else. */
+export interface Lease {
+  schema: string;
+  workflowId: string;
+  runId: string;
+  kind: LeaseKind;
+  /** Past its time. It still counts while its workflow is known to run. */
+  expired: boolean;
+}
+
+/** Seconds for which a lease counts where nobody can be asked whether its workflow still runs. */
+const LEASE_SECONDS = 3600;
+/** A lease is renewed several times within its time. */
+const RENEW_MS = 600_000;
+
+/** Takes the leases of those shards of an island that are free, and answers those that are in the way of the others. */
+export async function takeLeases(
+  attempt: Attempt,
+  client: ClientBase,
+  lib: string,
+  schemas: readonly string[],
+  kind: LeaseKind,
+): Promise<Lease[]> {
+  const { rows } = await client.query<Lease>(
+    `SELECT schema_name AS schema, workflow_id AS "workflowId", run_id AS "runId", kind, expired
+     FROM ${qualified(lib, "microsharding_leases_take_")}($1, $2, $3, $4, $5)`,
+    [schemas, kind, attempt.workflowId, attempt.runId, LEASE_SECONDS],
+  );
+  return rows;
+}
+
+/** Gives up all leases that a run holds on an island. */
+export async function releaseLeases(client: ClientBase, lib: string, runId: string): Promise<void> {
+  await client.query(`SELECT ${qualified(lib, "microsharding_leases_release_")}($1)`, [runId]);
+}
+
+/**
+ * Takes those leases away whose owner is gone: a workflow that has ended without giving them up, or one that nobody
+ * knows here and that has not renewed them. Answers those that still count.
+ */
+export async function evictDead(
+  attempt: Attempt,
+  client: ClientBase,
+  lib: string,
+  leases: readonly Lease[],
+): Promise<Lease[]> {
+  const alive: Lease[] = [];
+  const runs = new Map(leases.map((lease) => [lease.runId, lease]));
+  for (const { workflowId, runId, expired } of runs.values()) {
+    const state = await attempt.stateOf(workflowId, runId);
+    const dead = state === "over" || (state === "unknown" && expired);
+    if (dead) await releaseLeases(client, lib, runId);
+    else alive.push(...leases.filter((lease) => lease.runId === runId));
+  }
+  return alive;
+}
+
+/** For whom is waited, in words. */
+export function describeLeases(leases: readonly Lease[], island: IslandName): string {
+  const shards = new Map<string, string[]>();
+  for (const { workflowId, schema } of leases)
+    shards.set(workflowId, [...(shards.get(workflowId) ?? []), schema]);
+  return [...shards]
+    .slice(0, 5)
+    .map(([workflowId, schemas]) => {
+      const shown = schemas.slice(0, 3).join(", ") + (schemas.length > 3 ? ", …" : "");
+      return `${workflowId}, which holds ${shown} on ${island}`;
+    })
+    .join("; ");
+}
+
+/**
+ * Takes the source's lease for a move or copy, waiting for a migration of the shard to end. Databases without the SQL
+ * API, from which any schema can be copied, have no leases.
+ */
+export async function leaseShard(step: Step): Promise<void> {
+  for (;;) {
+    const waitingFor = await step.onSource(async (client) => {
+      const lib = await leasingLib(client);
+      if (lib === null) return null;
+      const blocking = await takeLeases(step, client, lib, [step.schema], "replication");
+      if (blocking.length === 0) return null;
+      return describeLeases(await evictDead(step, client, lib, blocking), step.from);
+    });
+    if (waitingFor === null) return;
+    if (waitingFor !== "") {
+      step.beat({ waitingFor });
+      await step.pause(POLL_MS);
+    }
+  }
+}
+
+/** Gives the source's lease up at the end of a move or copy. */
+export async function releaseShard(step: Step): Promise<void> {
+  await step.onSource(async (client) => {
+    const lib = await leasingLib(client);
+    if (lib !== null) await releaseLeases(client, lib, step.runId);
+  });
+}
+
+/** The SQL API's schema, where it has leases; null elsewhere. */
+export async function leasingLib(client: ClientBase): Promise<string | null> {
+  const lib = await findLibSchema(client);
+  if (lib === null) return null;
+  const { rows } = await client.query<{ leasing: boolean }>("SELECT to_regclass($1) IS NOT NULL AS leasing", [
+    qualified(lib, "microsharding_leases_"),
+  ]);
+  return rows[0]!.leasing ? lib : null;
+}
+
+/** Renews the leases that the run holds on an island. */
+export async function renewLeases(attempt: Attempt, island: IslandName): Promise<void> {
+  await attempt.deps.islands.withClient(island, async (client) => {
+    const lib = await leasingLib(client);
+    if (lib === null) return;
+    const sql = `SELECT ${qualified(lib, "microsharding_leases_renew_")}($1, $2)`;
+    await client.query(sql, [attempt.runId, LEASE_SECONDS]);
+  });
+}
+
+/**
+ * Runs a step and renews the run's leases on some islands meanwhile. An island that does not answer is asked again the
+ * next time; should a lease be lost for all that, the comparison of the catalogs under the lock is what remains.
+ */
+export async function keepingLeases<T>(
+  attempt: Attempt,
+  islands: readonly IslandName[],
+  run: () => Promise<T>,
+): Promise<T> {
+  const renew = (): Promise<unknown> =>
+    Promise.allSettled(islands.map((island) => renewLeases(attempt, island)));
+  const renewing = setInterval(() => void renew(), RENEW_MS);
+  try {
+    return await run();
+  } finally {
+    clearInterval(renewing);
+  }
+}

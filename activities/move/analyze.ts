@@ -1,0 +1,94 @@
+import type pg from "pg";
+import type { ClientBase } from "pg";
+
+import type { StepProgress, StepReport } from "../../contract/move.ts";
+import { qualified } from "../../src/postgres/quote.ts";
+import { flushDestination } from "../../src/postgres/replication/position.ts";
+import { readTables } from "../../src/postgres/schema/tables.ts";
+import type { Step } from "./parts/step.ts";
+
+/** Tables analyzed per round trip. */
+const BATCH = 50;
+const MAX_LANES = 2;
+
+/**
+ * Fills the materialized views and gathers statistics, so that the first queries after the switch plan
+ * well. Rows that tablesync wrote are vacuumed too, for the visibility map; a direct copy froze its rows.
+ */
+export async function analyze(step: Step): Promise<StepReport> {
+  await step.endOrphans(step.to);
+  const views = await step.onSource((client) => filledViews(client, step.schema));
+  const tables = await step.onDestination((client) => readTables(client, step.schema));
+  const command = step.input.plan.copyMethod === "tablesync" ? "VACUUM (ANALYZE)" : "ANALYZE";
+  const queue = tables.sort((a, b) => b.bytes - a.bytes).map((table) => qualified(step.schema, table.name));
+  const lanes = Math.max(1, Math.min(MAX_LANES, Math.ceil(queue.length / BATCH), queue.length));
+
+  await step.watched(step.to, progress, async (onBackend) => {
+    // In a session of its own: functions of the operator's run in it.
+    const refreshing = { pgOptions: step.deps.pgOptions, reuse: false };
+    const refresh = async (client: pg.Client): Promise<void> => {
+      onBackend(client);
+      for (const view of views) {
+        step.throwIfCancelled();
+        await client.query(`REFRESH MATERIALIZED VIEW ${qualified(step.schema, view)}`);
+      }
+    };
+    if (views.length > 0) await step.session(step.to, refreshing, refresh);
+    const lane = (): Promise<void> =>
+      step.session(step.to, { settings: { synchronous_commit: "off" } }, async (client) => {
+        onBackend(client);
+        for (let batch = queue.splice(0, BATCH); batch.length > 0; batch = queue.splice(0, BATCH)) {
+          step.throwIfCancelled();
+          await client.query(`${command} ${batch.join(", ")}`);
+        }
+      });
+    await Promise.all(Array.from({ length: lanes }, lane));
+    const filled = views.map((view) => qualified(step.schema, view)).join(", ");
+    if (filled) await step.onDestination((client) => client.query(`ANALYZE ${filled}`));
+  });
+  await flushDestination(step);
+  return {
+    text: `analyzed ${tables.length} tables${views.length > 0 ? `, refreshed ${views.length} materialized views` : ""}`,
+    sql: [`${command} …`],
+  };
+}
+
+/** Materialized views that have data on the source, each after those that it reads from. */
+async function filledViews(client: ClientBase, schema: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `WITH RECURSIVE
+     view AS (
+       SELECT c.oid, c.relname, c.relispopulated, c.relkind
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = $1 AND c.relkind IN ('m', 'v')
+     ),
+     reads AS (
+       SELECT DISTINCT w.ev_class AS reader, d.refobjid AS read
+       FROM pg_rewrite w
+       JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass
+       WHERE w.ev_class IN (SELECT oid FROM view) AND d.refobjid IN (SELECT oid FROM view) AND d.refobjid <> w.ev_class
+     ),
+     depth(oid, level) AS (
+       SELECT oid, 0 FROM view
+       UNION
+       SELECT reads.reader, depth.level + 1 FROM depth JOIN reads ON reads.read = depth.oid
+     )
+     SELECT view.relname AS name
+     FROM view JOIN depth USING (oid)
+     WHERE view.relkind = 'm' AND view.relispopulated
+     GROUP BY view.relname
+     ORDER BY max(depth.level), view.relname`,
+    [schema],
+  );
+  return rows.map((row) => row.name);
+}
+
+async function progress(client: ClientBase): Promise<StepProgress> {
+  const { rows } = await client.query<{ note: string }>(
+    `SELECT 'analyzing ' || relid::regclass || ': ' || phase AS note FROM pg_stat_progress_analyze
+     UNION ALL
+     SELECT 'vacuuming ' || relid::regclass || ': ' || phase FROM pg_stat_progress_vacuum
+     LIMIT 1`,
+  );
+  return { note: rows[0]?.note ?? "refreshing materialized views" };
+}

@@ -1,0 +1,238 @@
+import type pg from "pg";
+import type { ClientBase } from "pg";
+
+import type { StepProgress, StepReport } from "../../contract/move.ts";
+import { ident, qualified } from "../../src/postgres/quote.ts";
+import { flushDestination } from "../../src/postgres/replication/position.ts";
+import { undoDefaultPrivileges } from "../../src/postgres/schema/default-privileges.ts";
+import { grants, type Statement } from "../../src/postgres/schema/dump-statements.ts";
+import { existingObjects, keyOf, relationKey } from "../../src/postgres/schema/existing-objects.ts";
+import { inWordsOf } from "../../src/postgres/schema/for-older-server.ts";
+import { readTables } from "../../src/postgres/schema/tables.ts";
+import { structureOf } from "./create-structure.ts";
+import { placed } from "./parts/direct-copy.ts";
+import type { Step } from "./parts/step.ts";
+import { shorten } from "./subscribe.ts";
+
+/** Indexes built at the same time, at most; each may use parallel workers of its own. */
+const MAX_LANES = 4;
+/** Bytes of tables that are worth a lane of their own. */
+const BYTES_PER_LANE = 16 << 20;
+/** Statements per round trip. */
+const BATCH = 200;
+
+/**
+ * Runs the post-data section of the dump: indexes and constraints on several connections, the largest
+ * table first, then foreign keys, triggers, rules, policies and the rest in the order of the dump.
+ */
+export async function buildIndexes(step: Step): Promise<StepReport> {
+  await step.endOrphans(step.to);
+  const { preData, postData } = await structureOf(step);
+  const { tables, relations } = await step.onDestination(async (client) => {
+    await dropInvalidIndexes(client, step.schema);
+    return {
+      tables: await readTables(client, step.schema),
+      relations: await existingObjects(client, step.schema),
+    };
+  });
+  const size = new Map(tables.map((table) => [table.name, table.bytes]));
+  const indexes = postData
+    .filter((statement) => isIndex(statement) && relations.has(relationKey(statement.relation)))
+    .sort((a, b) => (size.get(b.relation ?? "") ?? 0) - (size.get(a.relation ?? "") ?? 0));
+  const missing = indexes.filter((statement) => !relations.has(keyOf(statement)));
+  if (missing.length > 0) await buildInLanes(step, missing, size);
+
+  const rest = postData.filter((statement) => !indexes.includes(statement));
+  const partitioned = tables.filter((table) => table.kind === "p").map((table) => table.name);
+  if (rest.length > 0) await runRest(step, preData, rest, partitioned);
+  await flushDestination(step);
+  return {
+    text: `built ${missing.length} indexes and keys, and ${rest.length} further objects`,
+    sql: missing.slice(0, 10).map((statement) => shorten(statement.sql, 200)),
+  };
+}
+
+const isIndex = (statement: Statement): boolean =>
+  statement.creates === "index" ||
+  statement.constraint === "primary" ||
+  statement.constraint === "unique" ||
+  statement.constraint === "exclusion";
+
+/** An index left invalid by a build that failed would count as existing; it is of no use to anybody. */
+async function dropInvalidIndexes(client: ClientBase, schema: string): Promise<void> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT c.relname AS name
+     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = $1 AND NOT i.indisvalid AND c.relkind = 'i'`,
+    [schema],
+  );
+  for (const { name } of rows) await client.query(`DROP INDEX IF EXISTS ${qualified(schema, name)}`);
+}
+
+/** Builds the given indexes, each in its own transaction, so that a crash loses only those under way. */
+async function buildInLanes(
+  step: Step,
+  indexes: readonly Statement[],
+  size: ReadonlyMap<string, number>,
+): Promise<void> {
+  const queue = [...indexes];
+  const bytes = [...size.values()].reduce((sum, value) => sum + value, 0);
+  const lanes = Math.max(1, Math.min(MAX_LANES, queue.length, Math.ceil(bytes / BYTES_PER_LANE)));
+  let failure: Error | undefined;
+  await step.watched(
+    step.to,
+    (client) => indexProgress(client, step.names.slot, indexes.length - queue.length, indexes.length),
+    async (onBackend) => {
+      const lane = (): Promise<void> =>
+        buildSession(step, async (client) => {
+          onBackend(client);
+          for (const batch of batches(queue, size)) {
+            step.throwIfCancelled();
+            await client.query(oneByOne(batch));
+          }
+        });
+      await Promise.all(
+        Array.from({ length: lanes }, () =>
+          lane().catch((error: Error) => {
+            failure ??= error;
+            queue.length = 0;
+          }),
+        ),
+      );
+      if (failure) throw failure;
+    },
+  );
+}
+
+/**
+ * Many statements for one round trip, each in a transaction of its own: one that held the locks of all would
+ * stop the apply worker, or end in a deadlock with it.
+ */
+const oneByOne = (statements: readonly Statement[]): string =>
+  statements.map((statement) => `BEGIN;\n${placed(statement)};\nCOMMIT`).join(";\n");
+
+/** Takes statements off the queue: one at a time for large tables, many per round trip for tiny ones. */
+function* batches(queue: Statement[], size: ReadonlyMap<string, number>): Generator<Statement[]> {
+  const isTiny = (statement: Statement): boolean => (size.get(statement.relation ?? "") ?? 0) < 1 << 20;
+  for (let first = queue.shift(); first; first = queue.shift()) {
+    const batch = [first];
+    while (isTiny(first) && batch.length < BATCH && queue.length > 0) batch.push(queue.shift()!);
+    yield batch;
+  }
+}
+
+async function buildSession(step: Step, use: (client: pg.Client) => Promise<void>): Promise<void> {
+  await step.session(
+    step.to,
+    { pgOptions: step.deps.pgOptions, settings: { synchronous_commit: "off" } },
+    async (client) => {
+      await step.ensureCurrent();
+      await use(client);
+    },
+  );
+}
+
+async function indexProgress(
+  client: ClientBase,
+  applicationName: string,
+  done: number,
+  total: number,
+): Promise<StepProgress> {
+  const { rows } = await client.query<{ text: string; share: number | null; sql: string }>(
+    `SELECT p.phase || coalesce(' of ' || p.index_relid::regclass::text, '') AS text,
+       CASE WHEN p.blocks_total > 0 THEN p.blocks_done::float8 / p.blocks_total END AS share,
+       left(a.query, 200) AS sql
+     FROM pg_stat_progress_create_index p JOIN pg_stat_activity a USING (pid)
+     WHERE a.application_name = $1`,
+    [applicationName],
+  );
+  const building = rows.reduce((sum, row) => sum + (row.share ?? 0), 0);
+  const finished = Math.max(0, done - rows.length);
+  return {
+    note: `${finished} of ${total} indexes; ${rows.map((row) => row.text).join(", ")}`,
+    percent: total === 0 ? 100 : Math.round((100 * (finished + building)) / total),
+    ...(rows[0] ? { sql: rows[0].sql } : {}),
+  };
+}
+
+/**
+ * Runs everything after the indexes in the order of the dump. Foreign keys arrive NOT VALID, and are
+ * validated afterwards if asked for: that lock lets changes be applied meanwhile.
+ */
+async function runRest(
+  step: Step,
+  preData: readonly Statement[],
+  rest: readonly Statement[],
+  partitioned: readonly string[],
+): Promise<void> {
+  const statements = withTriggersDisabled(step.schema, rest);
+  const { serverMajor } = step.input.plan.destination;
+  const canDefer = (statement: Statement): boolean =>
+    statement.constraint === "foreign" &&
+    !statement.unvalidated &&
+    (serverMajor >= 18 || !partitioned.includes(statement.relation ?? ""));
+  await step.watched(
+    step.to,
+    () => Promise.resolve({ note: "foreign keys, triggers, policies and the rest" }),
+    (onBackend) =>
+      buildSession(step, async (client) => {
+        onBackend(client);
+        await client.query("SET search_path = ''; SET check_function_bodies = off");
+        const run = async (section: readonly Statement[]): Promise<void> => {
+          for (let start = 0; start < section.length; start += BATCH) {
+            step.throwIfCancelled();
+            const present = await existingObjects(client, step.schema);
+            const batch = section
+              .slice(start, start + BATCH)
+              .filter((statement) => !statement.creates || !present.has(keyOf(statement)));
+            await client.query(
+              oneByOne(batch.map((statement) => (canDefer(statement) ? notValid(statement) : statement))),
+            );
+          }
+        };
+        await run(statements.filter((statement) => !grants(statement)));
+        // Views and functions that rely on a key are created here; what is granted, is granted anew then.
+        if (statements.some(({ creates, node }) => creates === "relation" || node === "CreateFunctionStmt")) {
+          await undoDefaultPrivileges(client, step.schema);
+          await run((await inWordsOf(serverMajor, preData)).filter(grants));
+        }
+        await run(statements.filter(grants));
+        if (step.input.request.validateFks) await validate(client, step, rest.filter(canDefer));
+      }),
+  );
+}
+
+const notValid = (statement: Statement): Statement => ({ ...statement, sql: `${statement.sql} NOT VALID` });
+
+/** Those that refer to a table that is copied under the lock stay NOT VALID: it is empty until then. */
+async function validate(client: ClientBase, step: Step, foreignKeys: readonly Statement[]): Promise<void> {
+  const empty = new Set(step.input.plan.lockedCopies);
+  for (const { relation, name, refersTo } of foreignKeys) {
+    if (empty.has(refersTo!) && !empty.has(relation!)) continue;
+    step.throwIfCancelled();
+    await client.query(
+      `ALTER TABLE ${qualified(step.schema, relation!)} VALIDATE CONSTRAINT ${ident(name!)}`,
+    );
+  }
+}
+
+/**
+ * Triggers that fire always or on replicas would run for every replicated change: they arrive disabled,
+ * in the same statement that creates them, and the switch enables them.
+ */
+function withTriggersDisabled(schema: string, statements: readonly Statement[]): Statement[] {
+  const key = (table: string | null, trigger: string | null): string => JSON.stringify([table, trigger]);
+  const firing = new Set(
+    statements
+      .filter((statement) => statement.firesOnReplication)
+      .map(({ relation, firesOnReplication }) => key(relation, firesOnReplication)),
+  );
+  return statements
+    .filter((statement) => !statement.firesOnReplication)
+    .map((statement) => {
+      if (statement.creates !== "trigger" || !firing.has(key(statement.relation, statement.name)))
+        return statement;
+      const disable = `ALTER TABLE ${qualified(schema, statement.relation!)} DISABLE TRIGGER ${ident(statement.name!)}`;
+      return { ...statement, sql: `${statement.sql};\n${disable}` };
+    });
+}

@@ -1,0 +1,76 @@
+import type { ClientBase } from "pg";
+
+import type { CleanUpInput, IslandName, StepReport } from "../../contract/move.ts";
+import { messageOf } from "../../src/errors.ts";
+import { refreshDebugViews } from "../../src/postgres/api/debug-views.ts";
+import { literal, qualified } from "../../src/postgres/quote.ts";
+import { dropCachedDump } from "../../src/postgres/schema/dump.ts";
+import { readTables } from "../../src/postgres/schema/tables.ts";
+import { isRetryable } from "../attempt/failures.ts";
+import { releaseShard } from "../attempt/leases.ts";
+import { libSchemaOf } from "./parts/source-facts.ts";
+import { alive, type Step } from "./parts/step.ts";
+import { dropReplication } from "./undo.ts";
+
+/**
+ * What remains after the switch: the replication goes, debug views are made true, the operator's SQL runs.
+ * The move is done by then, so what fails for good in the last two is told, and does not hold up its end.
+ */
+export async function cleanUp(step: Step, input: CleanUpInput): Promise<StepReport> {
+  await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
+  const report = await dropReplication(step);
+  const failures: string[] = [];
+  if (step.input.kind === "move" && input.leftover) {
+    const deactivated = await Promise.allSettled([deactivate(step, input)]);
+    const views = await Promise.allSettled([refreshViews(step, step.from), refreshViews(step, step.to)]);
+    for (const part of [...deactivated, ...views]) {
+      if (part.status === "fulfilled") failures.push(...part.value);
+      else if (isRetryable(part.reason)) throw part.reason;
+      else failures.push(messageOf(part.reason));
+    }
+  }
+  await releaseShard(step);
+  await dropCachedDump(step.runId);
+  return { ...report, text: [report.text, ...failures.map((failure) => `FAILED: ${failure}`)].join("; ") };
+}
+
+/** Runs the operator's SQL for each table of the old copy. */
+async function deactivate(step: Step, input: CleanUpInput): Promise<string[]> {
+  const { deactivateSql, leftover } = input;
+  if (!deactivateSql || !leftover) return [];
+  let done = "";
+  // In a session of its own: it may take hours, and who takes over has to find and end it.
+  const run = async (client: ClientBase): Promise<void> => {
+    for (const table of await readTables(client, leftover)) {
+      const name = literal(qualified(leftover, table.name));
+      await client.query(deactivateSql.replaceAll("$1", () => name)).catch((cause: Error) => {
+        if (isRetryable(cause)) throw cause;
+        throw new Error(`--deactivate-sql for table "${table.name}": ${cause.message}`, { cause });
+      });
+      done = `: done with ${table.name}`;
+    }
+  };
+  const look = alive(() => `deactivate-sql${done}`);
+  await step.watched(step.from, look, () => step.session(step.from, { reuse: false }, run));
+  return [];
+}
+
+/**
+ * Islands without debug views stay without. Until this is done, the views of the source lack the shard's rows, and
+ * those of the destination, too; rows of the old copy they never show.
+ */
+async function refreshViews(step: Step, island: IslandName): Promise<string[]> {
+  const look = alive(() => `bringing the debug views of ${island} up to date`);
+  // An island that its foreign servers cannot reach keeps it waiting for longer than a heartbeat may take.
+  return step.watched(island, look, () =>
+    step.session(island, {}, async (client) => {
+      const lib = await libSchemaOf(client, island);
+      const warnings = await refreshDebugViews(client, lib, {
+        island,
+        patience: step,
+        lend: step.lend(island),
+      });
+      return warnings.map((warning) => `${island}: ${warning}`);
+    }),
+  );
+}

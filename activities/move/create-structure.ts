@@ -1,0 +1,140 @@
+import type { ClientBase } from "pg";
+
+import type { StructureReport } from "../../contract/move.ts";
+import { ShardferryError } from "../../src/errors.ts";
+import { ident, literal, qualified } from "../../src/postgres/quote.ts";
+import { markOf } from "../../src/postgres/replication/names.ts";
+import { flushDestination } from "../../src/postgres/replication/position.ts";
+import { restoreIdentitySql } from "../../src/postgres/replication/replica-identity.ts";
+import { undoDefaultPrivileges } from "../../src/postgres/schema/default-privileges.ts";
+import { cachedDump, dumpSchema, type SchemaDump } from "../../src/postgres/schema/dump.ts";
+import { grants, keyStatements, type Statement } from "../../src/postgres/schema/dump-statements.ts";
+import { schemaFingerprint } from "../../src/postgres/schema/fingerprint.ts";
+import { inWordsOf } from "../../src/postgres/schema/for-older-server.ts";
+import { leaseShard } from "../attempt/leases.ts";
+import { makeRoom } from "./parts/half-made-copy.ts";
+import type { Step } from "./parts/step.ts";
+import { dropEarlierRuns } from "./undo.ts";
+import { replicasBehind } from "./wait-for-lag.ts";
+
+/** Statements per transaction: a schema of 10,000 tables in one would run out of lock table memory. */
+const BATCH = 200;
+
+/** Somebody ran DDL on the source between two looks at its catalogs. */
+export class SchemaChangedError extends ShardferryError {
+  constructor(
+    schema: string,
+    island: string,
+    override readonly retryable: boolean,
+  ) {
+    super(
+      "schema_changed",
+      `the structure of schema "${schema}" on ${island} was changed during the move (DDL); run the move again when the change is through`,
+    );
+  }
+}
+
+/**
+ * Creates the schema on the destination as it is before its rows: everything of the dump's pre-data
+ * section, and for PostgreSQL's own tablesync the keys, without which no UPDATE could be applied.
+ */
+export async function createStructure(step: Step): Promise<StructureReport> {
+  const { schema } = step;
+  await step.endOrphans(step.to);
+  // Before the first look at the structure, so that no migration changes it from here on.
+  await leaseShard(step);
+  const fingerprint = await step.onSource((client) => schemaFingerprint(client, schema));
+  const identities = step.input.plan.identityOverrides.flatMap(({ table, was }) =>
+    was === "i" ? [] : [restoreIdentitySql(qualified(schema, table), was)],
+  );
+  await step.session(step.to, {}, async (client) => {
+    const room = async (): Promise<void> => {
+      await step.ensureCurrent();
+      await dropEarlierRuns(step);
+      await makeRoom(step, client);
+    };
+    const { preData, statements } = await bothOrNone(read(step, fingerprint), room());
+    await createSchema(client, step, preData);
+    await runInBatches(
+      client,
+      statements.filter((statement) => !grants(statement)),
+      step,
+    );
+    await undoDefaultPrivileges(client, schema);
+    await runInBatches(client, statements.filter(grants), step);
+    // The source's own, also where a move that was terminated has left another there.
+    if (identities.length > 0) await client.query(identities.join(";\n"));
+  });
+  await flushDestination(step);
+  return {
+    text: `created the structure of "${schema}" on ${step.to}: ${step.input.plan.tables} tables`,
+    sql: [`CREATE SCHEMA ${ident(schema)}`],
+    fingerprint,
+    replicasBehind: await replicasBehind(step),
+  };
+}
+
+/** The statements that make the structure, and of them those of the section before the rows. */
+async function read(
+  step: Step,
+  fingerprint: string,
+): Promise<{ preData: readonly Statement[]; statements: Statement[] }> {
+  const { preData, postData } = await structureOf(step, fingerprint);
+  const after = await step.onSource((client) => schemaFingerprint(client, step.schema));
+  if (after !== fingerprint) throw new SchemaChangedError(step.schema, step.from, true);
+  const { copyMethod, destination } = step.input.plan;
+  const keys = copyMethod === "tablesync" ? keyStatements(postData) : [];
+  const worded = await inWordsOf(destination.serverMajor, preData);
+  return { preData, statements: [...worded.filter((one) => !isSchemaItself(one)), ...keys] };
+}
+
+/** Waits for both; answers the first, or throws what went wrong when neither is at work any more. */
+async function bothOrNone<T>(first: Promise<T>, second: Promise<unknown>): Promise<T> {
+  await Promise.allSettled([first, second]);
+  await second;
+  return first;
+}
+
+/** The dump of the source's schema: made once a run, kept on the worker's disk. */
+export function structureOf(step: Step, fingerprint = step.input.fingerprint): Promise<SchemaDump> {
+  const { islands } = step.deps;
+  const { serverMajor } = step.input.plan.source;
+  return cachedDump(step.runId, fingerprint, () =>
+    step.reading(step.from, () => dumpSchema(islands.dsn(step.from), step.schema, serverMajor, step.signal)),
+  );
+}
+
+const isSchemaItself = (statement: Statement): boolean =>
+  statement.node === "CreateSchemaStmt" ||
+  (statement.node === "CommentStmt" && /^COMMENT ON SCHEMA /.test(statement.sql));
+
+/** Creates the schema with its mark in one transaction, so that a half-made copy is always known as one. */
+async function createSchema(client: ClientBase, step: Step, preData: readonly Statement[]): Promise<void> {
+  const create = preData.find((statement) => statement.node === "CreateSchemaStmt");
+  await client.query("BEGIN");
+  await client.query(create?.sql ?? `CREATE SCHEMA ${ident(step.schema)}`);
+  await client.query(
+    `COMMENT ON SCHEMA ${ident(step.schema)} IS ${literal(markOf(step.workflowId, step.runId, step.from, step.scheduledAt))}`,
+  );
+  await client.query("COMMIT");
+}
+
+/** Runs statements in transactions of a few hundred, one round trip each. */
+async function runInBatches(client: ClientBase, statements: readonly Statement[], step: Step): Promise<void> {
+  // pg_dump writes every name with its schema; types and functions in the path could only mislead.
+  await client.query(
+    "SELECT set_config('search_path', '', false), set_config('check_function_bodies', 'off', false)",
+  );
+  let placement = "";
+  for (let start = 0; start < statements.length; start += BATCH) {
+    const batch: string[] = [];
+    for (const statement of statements.slice(start, start + BATCH)) {
+      const wanted = Object.values(statement.settings).join("; ");
+      if (wanted !== placement) batch.push((placement = wanted));
+      batch.push(statement.sql);
+    }
+    step.throwIfCancelled();
+    await client.query(batch.filter(Boolean).join(";\n"));
+    step.beat({ note: `${Math.min(start + BATCH, statements.length)} of ${statements.length} statements` });
+  }
+}

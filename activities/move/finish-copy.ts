@@ -1,0 +1,84 @@
+import type pg from "pg";
+
+import type { SwitchReport } from "../../contract/move.ts";
+import { ident, literal } from "../../src/postgres/quote.ts";
+import { copyName, runOfMark } from "../../src/postgres/replication/names.ts";
+import { ensureDurable, flushedPosition, waitUntilApplied } from "../../src/postgres/replication/position.ts";
+import { schemaFingerprint } from "../../src/postgres/schema/fingerprint.ts";
+import { findCopyName } from "../../src/postgres/schema/free-copy-name.ts";
+import { readSchema } from "../../src/postgres/schema/tables.ts";
+import { readSequenceValues, setSequences } from "../../src/sequences/hand-over.ts";
+import { SchemaChangedError } from "./create-structure.ts";
+import { isSubscribed, TEXT_FORMAT } from "./parts/direct-copy.ts";
+import { ensureNotFailedOver, ensurePublished, ensureReplicated } from "./parts/guards.ts";
+import { CopyGoneError } from "./parts/half-made-copy.ts";
+import { ReplicationTrouble } from "./parts/replication-health.ts";
+import { readFacts } from "./parts/source-facts.ts";
+import type { Step } from "./parts/step.ts";
+import { completeSchema } from "./switch/statements.ts";
+import { copyLocked } from "./switch/switch-once.ts";
+import { dropReplication } from "./undo.ts";
+
+/** Added to the mark of a copy that needs its subscription no more: a later attempt goes on from there. */
+const IN_STEP = "; in step";
+
+/** Milliseconds between two heartbeats while the destination catches up. */
+const CATCH_UP_MS = 1000;
+
+/**
+ * Ends a copy, or a rehearsal of a move: brings the destination in step a last time, ends the replication,
+ * and completes the schema with sequences, triggers and comment. A rehearsal's copy is renamed.
+ */
+export async function finishCopy(step: Step): Promise<SwitchReport> {
+  const rehearsal = step.input.kind === "move";
+  let leftover: string | null = null;
+  await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
+  // In a session of its own: the values of the sequences are read by a prepared statement with another text a schema.
+  const reading = { settings: { ...TEXT_FORMAT, synchronous_commit: "local" }, reuse: false };
+  await step.bothSides(reading, { settings: TEXT_FORMAT }, async (source, destination) => {
+    await Promise.all([step.ensureCurrent(), ensureDurable(destination)]);
+    await ensureNotFailedOver(step, destination);
+    const { comment } = await readSchema(destination, step.schema);
+    const name = rehearsal ? await findCopyName(destination, step.schema, "new", step.scheduledAt) : null;
+    if (runOfMark(comment, step.workflowId) !== step.runId) {
+      // An earlier attempt, which ends the replication first, has come to the end, and only its answer was lost.
+      const ended = step.number > 1 && !(await isSubscribed(step));
+      if (!ended) throw new CopyGoneError(step);
+      leftover = name && (name.taken ?? copyName(step.schema, "new", step.scheduledAt));
+      return;
+    }
+    leftover = name && name.free;
+    const facts = await step.reading(step.from, () => readFacts(source, step.schema));
+    if (!comment?.endsWith(IN_STEP)) {
+      const fingerprint = await schemaFingerprint(source, step.schema);
+      if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
+      await catchUp(step, source, destination);
+      await ensurePublished(step, facts, source);
+      await ensureReplicated(step, facts, destination);
+      const inStep = literal(`${comment}${IN_STEP}`);
+      await destination.query(`COMMENT ON SCHEMA ${ident(step.schema)} IS ${inStep}`);
+    }
+    await dropReplication(step);
+    const values = await readSequenceValues(source, step.schema, facts.sequences);
+    await destination.query("BEGIN");
+    await copyLocked(step, facts, source, destination, step.schema);
+    const sql = [...setSequences(step.schema, values), ...completeSchema(step.schema, facts)];
+    if (leftover) sql.push(`ALTER SCHEMA ${ident(step.schema)} RENAME TO ${ident(leftover)}`);
+    await destination.query([...sql, "COMMIT"].join(";\n"));
+  });
+  return { text: `"${leftover ?? step.schema}" on ${step.to} is complete`, writeBlockedMs: 0, leftover };
+}
+
+/** Waits until the destination has what the source had when this began. */
+async function catchUp(step: Step, source: pg.Client, destination: pg.Client): Promise<void> {
+  const position = await flushedPosition(source);
+  const trouble = new ReplicationTrouble(step);
+  const alive = (): Promise<void> => Promise.resolve();
+  const reached = (): Promise<boolean> =>
+    waitUntilApplied(destination, step.names.subscription, position, Date.now() + CATCH_UP_MS, alive);
+  while (!(await reached())) {
+    step.throwIfCancelled();
+    const reason = await trouble.look();
+    step.beat({ waitingFor: reason ?? `the subscription on ${step.to} to catch up with ${step.from}` });
+  }
+}

@@ -1,0 +1,153 @@
+import type { ClientBase } from "pg";
+
+import { withLockRetry } from "../../../src/postgres/locks.ts";
+import { ident, qualified } from "../../../src/postgres/quote.ts";
+import { ensureDurable } from "../../../src/postgres/replication/position.ts";
+import { publishedTables } from "../subscribe.ts";
+import type { Step } from "./step.ts";
+
+/** Milliseconds for which a table has to be without its slot: one that is about to be noted as done is, too. */
+const SURELY_LOST_MS = 10_000;
+/** Milliseconds between two looks. */
+const EVERY_MS = 2000;
+
+/**
+ * Finds tables that tablesync has lost, and has them copied anew. A tablesync worker drops its slot on the source before it
+ * commits that its table is done: when the source crashes in between, or the network does, the table stays "copied" and
+ * its next workers fail for ever, uncounted, since the slot that they would go on from is gone (seen on 17).
+ */
+export class LostTables {
+  #lookedAt = -Infinity;
+  #since = new Map<string, number>();
+
+  constructor(readonly step: Step) {}
+
+  /** To be called again and again while tablesync is waited for; answers what is lost. */
+  async look(): Promise<string | null> {
+    const now = performance.now();
+    if (now - this.#lookedAt >= EVERY_MS) {
+      this.#lookedAt = now;
+      const missing = await withoutSlot(this.step);
+      this.#since = new Map(missing.map((table) => [table, this.#since.get(table) ?? now]));
+      const lost = missing.filter((table) => now - this.#since.get(table)! > SURELY_LOST_MS);
+      if (lost.length > 0) await copyAnew(this.step, await readWanted(this.step), lost);
+    }
+    const tables = [...this.#since.keys()];
+    return tables.length === 0
+      ? null
+      : `tablesync, which has lost its slot for ${tables.join(", ")} on ${this.step.from}; copies anew what stays without`;
+  }
+}
+
+/** The tables that are copied and to be brought in step, from a slot that the source does not have. */
+async function withoutSlot(step: Step): Promise<string[]> {
+  const { rows } = await step.onDestination((client) =>
+    client.query<{ table: string; slot: string }>(
+      `SELECT c.relname AS table,
+         concat('pg_', s.oid, '_sync_', r.srrelid, '_', (SELECT system_identifier FROM pg_control_system())) AS slot
+       FROM pg_subscription s JOIN pg_subscription_rel r ON r.srsubid = s.oid JOIN pg_class c ON c.oid = r.srrelid
+       WHERE s.subname = $1 AND r.srsubstate = 'f'
+         AND s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      [step.names.subscription],
+    ),
+  );
+  if (rows.length === 0) return [];
+  const { rows: there } = await step.onSource((client) =>
+    client.query<{ slot: string }>(
+      "SELECT slot_name AS slot FROM pg_replication_slots WHERE slot_name = ANY ($1)",
+      [rows.map(({ slot }) => slot)],
+    ),
+  );
+  return rows.filter(({ slot }) => !there.some((one) => one.slot === slot)).map(({ table }) => table);
+}
+
+/**
+ * Ends what an attempt has left that died while it had tables copied anew: some are not published, or not subscribed to.
+ * Its sessions have to be ended before. Answers how many tables are to be in step.
+ */
+export async function resumeCopyAnew(step: Step): Promise<number> {
+  const wanted = await readWanted(step);
+  const published = await step.onSource((client) => readPublished(step, client));
+  const subscribed = await step.onDestination((client) => readSubscribed(step, client));
+  const whole = wanted.every((table) => published.has(table) && subscribed.has(table));
+  if (!whole) await copyAnew(step, wanted, []);
+  return wanted.length;
+}
+
+/**
+ * Takes tables out of the publication and so out of the subscription, empties them, and puts them back in, which has them
+ * copied. Whatever of it an earlier attempt has done is looked up: a table that is subscribed to but not published would
+ * count as done, and lack writes.
+ */
+async function copyAnew(step: Step, wanted: readonly string[], lost: readonly string[]): Promise<void> {
+  // A sign of life meanwhile: REFRESH waits for workers and for the source.
+  await step.reading(step.from, () =>
+    step.bothSides({}, {}, async (source, destination) => {
+      await Promise.all([step.ensureCurrent(), ensureDurable(source), ensureDurable(destination)]);
+      await takeOut(step, source, lost);
+      await step.deps.fault("after unpublish");
+      await refresh(step, destination);
+      await putBack(step, source, destination, wanted);
+      await step.deps.fault("after publish again");
+      await refresh(step, destination);
+    }),
+  );
+}
+
+async function takeOut(step: Step, source: ClientBase, lost: readonly string[]): Promise<void> {
+  const published = await readPublished(step, source);
+  const leaving = lost.filter((table) => published.has(table));
+  if (leaving.length === 0) return;
+  const sql = `ALTER PUBLICATION ${ident(step.names.publication)} DROP TABLE ${listOf(step, leaving)}`;
+  await withLockRetry(source, sql, step, step.lend(step.from));
+}
+
+/** Empties what is not subscribed to, and publishes what is not published. */
+async function putBack(
+  step: Step,
+  source: ClientBase,
+  destination: ClientBase,
+  wanted: readonly string[],
+): Promise<void> {
+  const subscribed = await readSubscribed(step, destination);
+  const empty = wanted.filter((table) => !subscribed.has(table));
+  await step.deps.fault("before truncate");
+  if (empty.length > 0)
+    await withLockRetry(destination, `TRUNCATE ${listOf(step, empty)}`, step, step.lend(step.to));
+  const published = await readPublished(step, source);
+  const coming = wanted.filter((table) => !published.has(table));
+  if (coming.length === 0) return;
+  const tables = listOf(step, coming);
+  // No transaction that has written to them may go on across this: before the minor releases of May 2025 the walsender
+  // would take their tables for not published from then on.
+  const sql = `LOCK TABLE ${tables} IN SHARE ROW EXCLUSIVE MODE; ALTER PUBLICATION ${ident(step.names.publication)} ADD TABLE ${tables}`;
+  await withLockRetry(source, sql, step, step.lend(step.from));
+}
+
+const listOf = ({ schema }: Step, tables: readonly string[]): string =>
+  tables.map((table) => `ONLY ${qualified(schema, table)}`).join(", ");
+
+const refresh = (step: Step, destination: ClientBase): Promise<unknown> =>
+  destination.query(`ALTER SUBSCRIPTION ${ident(step.names.subscription)} REFRESH PUBLICATION`);
+
+/** The names of the tables that have to be published and subscribed to. */
+const readWanted = async (step: Step): Promise<string[]> =>
+  (await step.reading(step.from, () => publishedTables(step))).map(({ name }) => name);
+
+async function readPublished(step: Step, client: ClientBase): Promise<Set<string>> {
+  const { rows } = await client.query<{ name: string }>(
+    "SELECT tablename AS name FROM pg_publication_tables WHERE pubname = $1 AND schemaname = $2",
+    [step.names.publication, step.schema],
+  );
+  return new Set(rows.map(({ name }) => name));
+}
+
+async function readSubscribed(step: Step, client: ClientBase): Promise<Set<string>> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT c.relname AS name
+     FROM pg_subscription s JOIN pg_subscription_rel r ON r.srsubid = s.oid JOIN pg_class c ON c.oid = r.srrelid
+     WHERE s.subname = $1 AND s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    [step.names.subscription],
+  );
+  return new Set(rows.map(({ name }) => name));
+}

@@ -1,0 +1,95 @@
+import type { ClientBase } from "pg";
+
+import { ShardferryError } from "../../../src/errors.ts";
+import { schemaFingerprint } from "../../../src/postgres/schema/fingerprint.ts";
+import { SchemaChangedError } from "../create-structure.ts";
+import { ensureSlotLives } from "./slot.ts";
+import type { Step } from "./step.ts";
+
+/** Milliseconds between two looks at the catalogs and at the counters. */
+const EVERY_MS = 2000;
+/** Times that the apply worker may fail at the same place; PostgreSQL starts it anew every 5 s. */
+const MAX_FAILURES = 10;
+
+/** The destination cannot apply a change; only its log knows why. */
+class ApplyFailedError extends ShardferryError {
+  constructor(step: Step, failures: number) {
+    super(
+      "apply_failed",
+      `the changes of "${step.schema}" cannot be applied on ${step.to}: the worker failed ${failures} times at the same ` +
+        `place; the server log there has the reason (look for the subscription ${step.names.subscription})`,
+    );
+  }
+}
+
+/**
+ * Looks for what keeps a subscription from ever catching up while it is waited for: a lost slot, DDL on the
+ * source, a change that cannot be applied. Throws when it never will, and answers what it hangs on.
+ */
+export class ReplicationTrouble {
+  #lookedAt = -Infinity;
+  #failures: { count: number; position: string } | undefined;
+  #reason: string | undefined;
+
+  constructor(readonly step: Step) {}
+
+  async look(): Promise<string | undefined> {
+    const { step } = this;
+    await ensureSlotLives(step);
+    if (performance.now() - this.#lookedAt < EVERY_MS) return this.#reason;
+    this.#lookedAt = performance.now();
+    const fingerprint = await step.reading(step.from, () =>
+      step.onSource((client) => schemaFingerprint(client, step.schema)),
+    );
+    if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
+    this.#reason = await this.#applyTrouble();
+    return this.#reason;
+  }
+
+  /** Failures count from the last time that the destination has come further. */
+  async #applyTrouble(): Promise<string | undefined> {
+    const { step } = this;
+    const [{ count, running }, position] = await Promise.all([
+      step.onDestination((client) => readApplyState(client, step.names.subscription)),
+      step.onSource((client) => confirmedPosition(client, step.names.slot)),
+    ]);
+    if (this.#failures?.position !== position) this.#failures = { count, position };
+    const failures = count - this.#failures.count;
+    if (failures > MAX_FAILURES) throw new ApplyFailedError(step, failures);
+    if (failures > 0)
+      return `the apply worker on ${step.to} failed ${failures} times; the server log there has the reason`;
+    return running
+      ? undefined
+      : `no apply worker is running on ${step.to}; the server log there has the reason`;
+  }
+}
+
+/** How far the destination has come. Its own pg_replication_origin_status tells superusers only. */
+async function confirmedPosition(client: ClientBase, slot: string): Promise<string> {
+  const { rows } = await client.query<{ position: string | null }>(
+    "SELECT confirmed_flush_lsn AS position FROM pg_replication_slots WHERE slot_name = $1",
+    [slot],
+  );
+  return rows[0]?.position ?? "";
+}
+
+async function readApplyState(
+  client: ClientBase,
+  subscription: string,
+): Promise<{ count: number; running: boolean }> {
+  const { rows } = await client.query<{ running: boolean; counts: boolean }>(
+    `SELECT
+       EXISTS (SELECT FROM pg_stat_subscription WHERE subname = $1 AND relid IS NULL AND pid IS NOT NULL) AS running,
+       to_regclass('pg_catalog.pg_stat_subscription_stats') IS NOT NULL AS counts`,
+    [subscription],
+  );
+  const { running, counts } = rows[0]!;
+  // PostgreSQL counts failures from 15 on.
+  const failures = counts
+    ? await client.query<{ count: string }>(
+        "SELECT apply_error_count AS count FROM pg_stat_subscription_stats WHERE subname = $1",
+        [subscription],
+      )
+    : { rows: [] };
+  return { running, count: Number(failures.rows[0]?.count ?? 0) };
+}

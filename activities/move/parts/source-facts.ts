@@ -1,0 +1,149 @@
+import type { ClientBase } from "pg";
+
+import { ShardferryError } from "../../../src/errors.ts";
+import { findLibSchema } from "../../../src/postgres/api/install.ts";
+import { qualified } from "../../../src/postgres/quote.ts";
+import { readSchema, readTables, type Table } from "../../../src/postgres/schema/tables.ts";
+import { readSequences, type Sequence } from "../../../src/sequences/hand-over.ts";
+import type { Step } from "./step.ts";
+
+/** All that the switch has to know of the source's schema, read before the lock. */
+export interface SwitchFacts {
+  tables: Table[];
+  sequences: Sequence[];
+  /** The comment of the source's schema, which the destination gets instead of the mark. */
+  comment: string | null;
+  /**
+   * Triggers that fire always or on replicas, with the words that enable them so; and all others of the same
+   * family, where a partition has another state than its parent.
+   */
+  triggers: { table: string; trigger: string; enable: string }[];
+  /** Tables that objects of other schemas are built on: the rename does not keep those from writing. */
+  reachable: string[];
+}
+
+/** Reads the facts; `schema` is the shard's name, or that of the old copy when a crash came in between. */
+export async function readFacts(client: ClientBase, schema: string): Promise<SwitchFacts> {
+  const { comment } = await readSchema(client, schema);
+  return {
+    comment,
+    triggers: await readTriggers(client, schema),
+    tables: await readTables(client, schema),
+    sequences: await readSequences(client, schema),
+    reachable: await readReachable(client, schema),
+  };
+}
+
+async function readTriggers(client: ClientBase, schema: string): Promise<SwitchFacts["triggers"]> {
+  const { rows } = await client.query<SwitchFacts["triggers"][number]>(
+    `WITH RECURSIVE own(root, level, oid) AS (
+       SELECT t.oid, 0, t.oid
+       FROM pg_trigger t
+       JOIN pg_class c ON c.oid = t.tgrelid
+       JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = $1 AND NOT t.tgisinternal AND t.tgparentid = 0
+       UNION ALL
+       SELECT own.root, own.level + 1, t.oid FROM own JOIN pg_trigger t ON t.tgparentid = own.oid
+     )
+     SELECT c.relname AS table, t.tgname AS trigger,
+       CASE t.tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' WHEN 'R' THEN 'ENABLE REPLICA' WHEN 'D' THEN 'DISABLE' ELSE 'ENABLE' END AS enable
+     FROM own
+     JOIN pg_trigger t USING (oid)
+     JOIN pg_class c ON c.oid = t.tgrelid
+     WHERE root IN (SELECT o.root FROM own o JOIN pg_trigger f ON f.oid = o.oid WHERE f.tgenabled IN ('A', 'R'))
+     ORDER BY level, 1, 2`,
+    [schema],
+  );
+  return rows;
+}
+
+/**
+ * Goes from everything outside that is built on a relation of the schema down to the tables: a view
+ * outside may write through a view inside. What cannot be written to (a UNION of many shards) is left out.
+ */
+async function readReachable(client: ClientBase, schema: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `WITH RECURSIVE
+     inside AS (
+       SELECT c.oid, c.relname, c.relkind
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v')
+     ),
+     uses AS (
+       SELECT d.refobjid AS used, w.ev_class AS relation
+       FROM pg_depend d JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid
+       WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid IN (SELECT oid FROM inside) AND w.ev_class <> d.refobjid
+       UNION
+       SELECT d.refobjid, NULL
+       FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+       WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid IN (SELECT oid FROM inside)
+         AND p.pronamespace <> (SELECT oid FROM pg_namespace WHERE nspname = $1)
+     ),
+     reached(oid) AS (
+       SELECT used FROM uses
+       WHERE relation IS NULL
+         OR relation NOT IN (SELECT oid FROM inside) AND pg_relation_is_updatable(relation, true) & 28 <> 0
+       UNION
+       SELECT uses.used FROM reached JOIN uses ON uses.relation = reached.oid
+     )
+     SELECT relname AS name FROM inside JOIN reached USING (oid) WHERE relkind <> 'v' ORDER BY 1`,
+    [schema],
+  );
+  return rows.map((row) => row.name);
+}
+
+/** Where the SQL API lives on an island; every island of a move has it. */
+export async function libSchemaOf(client: ClientBase, island: string): Promise<string> {
+  const schema = await findLibSchema(client);
+  if (schema === null) {
+    throw new ShardferryError(
+      "not_installed",
+      `the SQL API is not installed on ${island}: run "shardferry install"`,
+    );
+  }
+  return schema;
+}
+
+/** How far an earlier attempt of this very run has come: read from the book of switches on both islands. */
+export interface Outcome {
+  left: { leftover: string; switchLsn: string; epoch: string } | null;
+  arrived: boolean;
+}
+
+/** True when the source has let go of the shard: from then on the way leads forward only. */
+export async function hasLeft(step: Step): Promise<boolean> {
+  return step.onSource(async (client) => {
+    const { rowCount } = await client.query(
+      `SELECT FROM ${await bookOf(client, step.from)}
+       WHERE schema_name = $1 AND role = 'source' AND workflow_id = $2 AND run_id = $3`,
+      [step.schema, step.workflowId, step.runId],
+    );
+    return rowCount === 1;
+  });
+}
+
+/** Looks on both islands what has happened: never assumed, always looked up. */
+export async function lookAtOutcome(step: Step): Promise<Outcome> {
+  const left = await step.onSource(async (client) => {
+    const { rows } = await client.query<{ leftover: string; switchLsn: string; epoch: string }>(
+      `SELECT leftover, switch_lsn AS "switchLsn", epoch FROM ${await bookOf(client, step.from)}
+       WHERE schema_name = $1 AND role = 'source' AND workflow_id = $2 AND run_id = $3`,
+      [step.schema, step.workflowId, step.runId],
+    );
+    return rows[0] ?? null;
+  });
+  // What has not left has not arrived either; and no destination is asked in vain that is another database by now.
+  if (!left) return { left, arrived: false };
+  const arrived = await step.onDestination(async (client) => {
+    const { rowCount } = await client.query(
+      `SELECT FROM ${await bookOf(client, step.to)}
+       WHERE schema_name = $1 AND role = 'destination' AND workflow_id = $2 AND run_id = $3`,
+      [step.schema, step.workflowId, step.runId],
+    );
+    return rowCount === 1;
+  });
+  return { left, arrived };
+}
+
+const bookOf = async (client: ClientBase, island: string): Promise<string> =>
+  qualified(await libSchemaOf(client, island), "microsharding_moves_");

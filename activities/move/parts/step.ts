@@ -1,0 +1,110 @@
+import type pg from "pg";
+import type { ClientBase } from "pg";
+
+import type { DatabaseIdentity, IslandName, StepInput } from "../../../contract/move.ts";
+import { ShardferryError } from "../../../src/errors.ts";
+import type { SessionOptions } from "../../../src/postgres/islands/connections.ts";
+import { type ReplicationNames, replicationNames } from "../../../src/postgres/replication/names.ts";
+import { Attempt, type Deps } from "../../attempt/attempt.ts";
+
+export { alive, type Deps, POLL_MS } from "../../attempt/attempt.ts";
+
+/** Somebody else's database stands where the move's source or destination was. */
+class WrongDatabaseError extends ShardferryError {
+  constructor(island: IslandName) {
+    super(
+      "wrong_database",
+      `${island} is another database than the one with which this move began (restored, recreated or failed over); abort the move and start it again`,
+    );
+  }
+}
+
+/** One step of a move or copy at work: its names and its two islands. */
+export class Step extends Attempt {
+  readonly schema: string;
+  readonly from: IslandName;
+  readonly to: IslandName;
+  readonly names: ReplicationNames;
+
+  constructor(
+    deps: Deps,
+    readonly input: StepInput,
+  ) {
+    super(deps);
+    this.schema = input.request.schema;
+    this.from = input.request.from;
+    this.to = input.request.to;
+    this.names = replicationNames(this.workflowId, this.runId, this.schema);
+  }
+
+  /** Lends a session on the source, after a look whether it still is the source. */
+  async onSource<T>(use: (client: ClientBase) => Promise<T>): Promise<T> {
+    return this.#on(this.from, this.input.plan.source, use);
+  }
+
+  /** Lends a session on the destination, after a look whether it still is the destination. */
+  async onDestination<T>(use: (client: ClientBase) => Promise<T>): Promise<T> {
+    return this.#on(this.to, this.input.plan.destination, use);
+  }
+
+  async #on<T>(
+    island: IslandName,
+    expected: DatabaseIdentity,
+    use: (client: ClientBase) => Promise<T>,
+  ): Promise<T> {
+    return this.deps.islands.withClient(island, async (client) => {
+      const { rowCount } = await client.query(
+        `SELECT FROM pg_control_system() WHERE system_identifier = $1
+           AND (SELECT oid FROM pg_database WHERE datname = current_database()) = $2`,
+        [expected.systemIdentifier, expected.databaseOid],
+      );
+      if (!rowCount) throw new WrongDatabaseError(island);
+      return use(client);
+    });
+  }
+
+  /** Opens a session of its own under the name by which a later attempt finds and ends it. */
+  async session<T>(
+    island: IslandName,
+    options: SessionOptions,
+    use: (client: pg.Client) => Promise<T>,
+  ): Promise<T> {
+    return this.deps.islands.withSession(island, this.#named(options), use);
+  }
+
+  /** Opens a session on the source and one on the destination at once. */
+  async bothSides<T>(
+    source: SessionOptions,
+    destination: SessionOptions,
+    use: (source: pg.Client, destination: pg.Client) => Promise<T>,
+  ): Promise<T> {
+    return this.sessions([source], [destination], ([first], [second]) => use(first!, second!));
+  }
+
+  /** Opens any number of sessions on both sides at once. */
+  async sessions<T>(
+    source: readonly SessionOptions[],
+    destination: readonly SessionOptions[],
+    use: (source: pg.Client[], destination: pg.Client[]) => Promise<T>,
+  ): Promise<T> {
+    const on = (island: IslandName, options: readonly SessionOptions[]): [IslandName, SessionOptions][] =>
+      options.map((one) => [island, this.#named(one)]);
+    return this.deps.islands.withSessions(
+      [...on(this.from, source), ...on(this.to, destination)],
+      (clients) => use(clients.slice(0, source.length), clients.slice(source.length)),
+    );
+  }
+
+  #named(options: SessionOptions): SessionOptions {
+    return { reuse: true, ...options, applicationName: this.sessionName };
+  }
+
+  protected override get sessionName(): string {
+    return this.names.slot;
+  }
+
+  /** Ends what an earlier attempt of this workflow, or the run of the given name, left running on an island. */
+  async endOrphans(island: IslandName, name = this.names.slot): Promise<void> {
+    await this.endSessions(island, name);
+  }
+}

@@ -1,0 +1,75 @@
+import type pg from "pg";
+
+import { messageOf, ShardferryError } from "../../../src/errors.ts";
+import { ensureDurable, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
+import { TEXT_FORMAT } from "../parts/direct-copy.ts";
+import { ensureNotFailedOver, ensureReplicated } from "../parts/guards.ts";
+import { libSchemaOf, type Outcome, readFacts } from "../parts/source-facts.ts";
+import { POLL_MS, type Step } from "../parts/step.ts";
+import { activate, beginArrival, completeSchema } from "./statements.ts";
+import { copyLocked, LOCK_SESSION } from "./switch-once.ts";
+
+type Left = NonNullable<Outcome["left"]>;
+
+/** The switch is past its point of no return; whatever hinders its end has to be mended, and then it ends. */
+class RollForwardError extends ShardferryError {
+  override readonly retryable = true;
+
+  constructor(step: Step, cause: unknown) {
+    super(
+      "switch_unfinished",
+      `shard "${step.schema}" has left ${step.from} and is not yet active on ${step.to}; trying again: ${messageOf(cause)}`,
+      { cause },
+    );
+  }
+}
+
+/**
+ * Finishes a switch whose source has left and whose destination has not arrived: the shard is active
+ * nowhere, so this runs before anything else. The sequences are in place since before the source left;
+ * what else is needed stands in the renamed old copy. The destination may have restarted and lost changes
+ * that were applied but not yet durable; they are sent again, so the position is waited for once more.
+ */
+export async function rollForward(step: Step, shard: number, left: Left): Promise<void> {
+  try {
+    await step.bothSides(
+      { settings: TEXT_FORMAT },
+      { settings: LOCK_SESSION, reuse: false },
+      async (source, destination) => {
+        await Promise.all([step.ensureCurrent(), ensureDurable(destination)]);
+        await arrive(step, shard, left, source, destination);
+      },
+    );
+  } catch (error) {
+    throw new RollForwardError(step, error);
+  }
+}
+
+async function arrive(
+  step: Step,
+  shard: number,
+  left: Left,
+  source: pg.Client,
+  destination: pg.Client,
+): Promise<void> {
+  const facts = await step.reading(step.from, () => readFacts(source, left.leftover));
+  await ensureNotFailedOver(step, destination);
+  await waitForPosition(step, left, destination);
+  const lib = await libSchemaOf(destination, step.to);
+  const { schema, workflowId, runId } = step;
+  const entry = { schema, shard, workflowId, runId, epoch: left.epoch };
+  await destination.query(beginArrival(lib, entry, step.from).join(";\n"));
+  await ensureReplicated(step, facts, destination);
+  await copyLocked(step, facts, source, destination, left.leftover);
+  const sql = [...completeSchema(schema, facts), activate(lib, entry), "COMMIT"];
+  await destination.query(sql.join(";\n"));
+}
+
+async function waitForPosition(step: Step, left: Left, destination: pg.Client): Promise<void> {
+  const alive = (): Promise<void> => Promise.resolve();
+  const reached = (): Promise<boolean> =>
+    waitUntilApplied(destination, step.names.subscription, left.switchLsn, Date.now() + POLL_MS, alive);
+  while (!(await reached())) {
+    step.beat({ waitingFor: `the last changes of "${step.schema}" to be applied on ${step.to}` });
+  }
+}

@@ -1,0 +1,182 @@
+import type { ClientBase } from "pg";
+
+import type { CopyReport, StepProgress } from "../../contract/move.ts";
+import { ShardferryError } from "../../src/errors.ts";
+import { relaxSubscription } from "../../src/postgres/replication/objects.ts";
+import { copyDirectly } from "./parts/direct-copy.ts";
+import { LostTables, resumeCopyAnew } from "./parts/lost-tables.ts";
+import { ReplicationTrouble } from "./parts/replication-health.ts";
+import { POLL_MS, type Step } from "./parts/step.ts";
+import { replicasBehind } from "./wait-for-lag.ts";
+
+/** Copies the rows: by PostgreSQL's tablesync workers, or directly when the shard is small. */
+export async function tablesync(step: Step): Promise<CopyReport> {
+  const copied = await (step.input.plan.copyMethod === "direct"
+    ? copyDirectly(step)
+    : waitForTablesync(step));
+  return { ...copied, replicasBehind: await replicasBehind(step) };
+}
+
+/** What a copy has done, by whichever method. */
+export type Copied = Omit<CopyReport, "replicasBehind">;
+
+/** Times that a tablesync worker may fail without any table getting ready before the copy is given up. */
+const MAX_FAILURES = 30;
+
+/** Seconds without a byte after which the operator is told. */
+const STANDSTILL_SECONDS = 30;
+
+interface SyncState {
+  tables: number;
+  ready: number;
+  /** Tables that no worker has taken up yet. */
+  waiting: number;
+  workers: number;
+  applyPid: number | null;
+  failures: number;
+  bytes: number;
+  tuples: number;
+}
+
+/** One long wait: the copy keeps its finished tables in pg_subscription_rel while workers come and go. */
+async function waitForTablesync(step: Step): Promise<Copied> {
+  const rate = new Rate();
+  const trouble = new ReplicationTrouble(step);
+  const lost = new LostTables(step);
+  // An attempt that sleeps must not go on to empty what this one has copied.
+  await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
+  await trouble.look();
+  const wanted = await resumeCopyAnew(step);
+  let best = { ready: -1, failures: 0, since: Date.now() };
+  let seen = { counters: "", since: Date.now() };
+  for (;;) {
+    const state = await step.onDestination((client) => readSyncState(client, step.names.subscription));
+    await trouble.look();
+    const counters = `${state.ready} ${state.tuples} ${state.bytes}`;
+    if (counters !== seen.counters) seen = { counters, since: Date.now() };
+    const waitingFor =
+      (await lost.look()) ?? workerTrouble(step, state, best.since) ?? standstill(step, seen.since);
+    if (state.ready === state.tables && state.tables >= wanted) {
+      await step.onDestination((client) => relaxSubscription(client, step.names.subscription));
+      return { text: copied(state.tuples, state.bytes), rows: state.tuples, bytes: state.bytes };
+    }
+    if (state.ready > best.ready || state.workers > 0) {
+      best = {
+        ready: state.ready,
+        failures: state.ready > best.ready ? state.failures : best.failures,
+        since: Date.now(),
+      };
+    }
+    if (state.failures - best.failures > MAX_FAILURES) throw new TablesyncError(step, state.failures);
+    step.beat({ ...rate.progress(state, step), ...(waitingFor ? { waitingFor } : {}) });
+    await step.pause(POLL_MS);
+  }
+}
+
+export const copied = (rows: number, bytes: number): string =>
+  `copied ${rows} rows, ${(bytes / 1e6).toFixed(1)} MB`;
+
+/** The tables cannot be copied; only the destination's log knows why. */
+class TablesyncError extends ShardferryError {
+  constructor(step: Step, failures: number) {
+    super(
+      "tablesync_failed",
+      `tablesync of "${step.schema}" failed ${failures} times; the server log of ${step.to} has the reason ` +
+        `(look for the subscription ${step.names.subscription})`,
+    );
+  }
+}
+
+async function readSyncState(client: ClientBase, subscription: string): Promise<SyncState> {
+  const { rows } = await client.query<Record<keyof SyncState, string | null>>(SYNC_STATE_SQL, [subscription]);
+  const failures = await countFailures(client, subscription);
+  const row = rows[0]!;
+  return {
+    tables: Number(row.tables),
+    ready: Number(row.ready),
+    waiting: Number(row.waiting),
+    workers: Number(row.workers),
+    applyPid: row.applyPid === null ? null : Number(row.applyPid),
+    failures,
+    bytes: Number(row.bytes),
+    tuples: Number(row.tuples),
+  };
+}
+
+const SYNC_STATE_SQL = `
+  WITH own AS (
+    SELECT oid FROM pg_subscription
+    WHERE subname = $1 AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+  ),
+  state AS (SELECT r.* FROM pg_subscription_rel r JOIN own ON own.oid = r.srsubid)
+  SELECT
+    count(*) AS tables,
+    count(*) FILTER (WHERE state.srsubstate = 'r') AS ready,
+    count(*) FILTER (WHERE state.srsubstate = 'i') AS waiting,
+    (SELECT count(*) FROM pg_stat_subscription s JOIN own ON own.oid = s.subid WHERE s.relid IS NOT NULL AND s.pid IS NOT NULL) AS workers,
+    (SELECT min(s.pid) FROM pg_stat_subscription s JOIN own ON own.oid = s.subid WHERE s.relid IS NULL) AS "applyPid",
+    coalesce(sum(pg_table_size(state.srrelid)), 0) AS bytes,
+    coalesce(sum(pg_stat_get_tuples_inserted(state.srrelid)), 0)
+      + coalesce((SELECT sum(p.tuples_processed) FROM pg_stat_progress_copy p WHERE p.relid IN (SELECT srrelid FROM state)), 0) AS tuples
+  FROM state`;
+
+/** Failed tablesyncs since the subscription was made; PostgreSQL counts them from 15 on. */
+async function countFailures(client: ClientBase, subscription: string): Promise<number> {
+  const { rows } = await client.query<{ known: boolean }>(
+    "SELECT to_regclass('pg_catalog.pg_stat_subscription_stats') IS NOT NULL AS known",
+  );
+  if (!rows[0]?.known) return 0;
+  const stats = await client.query<{ failures: string }>(
+    "SELECT sync_error_count AS failures FROM pg_stat_subscription_stats WHERE subname = $1",
+    [subscription],
+  );
+  return Number(stats.rows[0]?.failures ?? 0);
+}
+
+/** Worker exhaustion is silent: subscriptions beyond the limit just stay in state 'i'. */
+function workerTrouble(step: Step, state: SyncState, lastMove: number): string | null {
+  if (Date.now() - lastMove < 5000) return null;
+  if (state.applyPid === null) {
+    return (
+      `a logical replication worker on ${step.to}: none is free, or it cannot reach ${step.from} ` +
+      `(max_logical_replication_workers, max_worker_processes; the server log has the reason)`
+    );
+  }
+  if (state.failures > 0)
+    return `tablesync, which failed ${state.failures} times; the server log of ${step.to} has the reason`;
+  return state.waiting > 0 && state.workers === 0
+    ? `a free tablesync worker on ${step.to} (max_sync_workers_per_subscription, max_logical_replication_workers)`
+    : null;
+}
+
+/** Not every failure of a tablesync worker is counted by PostgreSQL: says when nothing comes of them. */
+function standstill(step: Step, since: number): string | null {
+  const seconds = Math.round((Date.now() - since) / 1000);
+  return seconds < STANDSTILL_SECONDS
+    ? null
+    : `tablesync, which has copied nothing for ${seconds} s; the server logs of ${step.to} and ${step.from} may have the reason`;
+}
+
+/** Turns counters into percent, speed and time left. */
+export class Rate {
+  readonly #startedAt = Date.now();
+  #first: number | undefined;
+
+  /** Numbers for the live view; the total is the source's size, known before. */
+  progress(done: { bytes: number; tuples: number }, step: Step): StepProgress {
+    const { bytes: bytesTotal, rows: tuplesTotal } = step.input.plan;
+    this.#first ??= done.bytes;
+    const seconds = Math.max(0.001, (Date.now() - this.#startedAt) / 1000);
+    const bytesPerSec = Math.max(0, done.bytes - this.#first) / seconds;
+    const left = Math.max(0, bytesTotal - done.bytes);
+    return {
+      tuples: done.tuples,
+      tuplesTotal: Math.max(tuplesTotal, done.tuples),
+      bytes: done.bytes,
+      bytesTotal: Math.max(bytesTotal, done.bytes),
+      percent: bytesTotal === 0 ? 100 : Math.min(100, Math.round((100 * done.bytes) / bytesTotal)),
+      bytesPerSec: Math.round(bytesPerSec),
+      ...(bytesPerSec > 0 ? { secondsLeft: Math.round(left / bytesPerSec) } : {}),
+    };
+  }
+}

@@ -1,0 +1,66 @@
+import type { IslandName, ReplicaLag, StepReport } from "../../contract/move.ts";
+import {
+  type Lag,
+  LagClock,
+  reachedBySubscription,
+  readStanding,
+  type Standing,
+  SUBSCRIPTION,
+} from "../../src/postgres/replication/lag.ts";
+import { ReplicationTrouble } from "./parts/replication-health.ts";
+import { POLL_MS, type Step } from "./parts/step.ts";
+
+type Follower = ReplicaLag & Lag;
+
+/**
+ * Waits until every physical replica of both islands, and if asked for the subscription, is at most the
+ * given seconds behind.
+ */
+export async function waitForLag(step: Step, subscription: boolean): Promise<StepReport> {
+  const limit = step.input.request.maxReplicationLagSec;
+  const [source, destination] = [new LagClock(), new LagClock()];
+  const trouble = new ReplicationTrouble(step);
+  for (let look = 0; ; look++) {
+    const reason = subscription ? await trouble.look() : undefined;
+    const [from, to] = await standings(step);
+    const followers = [...followersOf(step.from, source, from), ...followersOf(step.to, destination, to)];
+    if (subscription) {
+      const lag = source.lagOf(
+        await step.onDestination((client) => reachedBySubscription(client, step.names.subscription)),
+      );
+      followers.push({ island: step.to, replica: SUBSCRIPTION, ...lag });
+    }
+    const behind = followers.filter((lag) => !lag.known || lag.seconds > limit);
+    if (behind.length === 0) return { text: describe(followers, limit) };
+    const waitingFor = `replication lag of at most ${limit} s: ${behind.map(shown).join(", ")}`;
+    step.beat({
+      lags: followers.slice(0, 20).map(({ island, replica, seconds }) => ({ island, replica, seconds })),
+      waitingFor: reason ? `${waitingFor}; ${reason}` : waitingFor,
+    });
+    await step.pause(Math.min(POLL_MS, 5 * 2 ** look));
+  }
+}
+
+/** True when some physical replica of either island has not replayed everything: how late it is takes a second look. */
+export async function replicasBehind(step: Step): Promise<boolean> {
+  const both = await standings(step);
+  return both.some(({ position, replicas }) => replicas.some(({ reached }) => reached < position));
+}
+
+const standings = (step: Step): Promise<[Standing, Standing]> =>
+  Promise.all([step.onSource(readStanding), step.onDestination(readStanding)]);
+
+function followersOf(island: IslandName, clock: LagClock, { position, replicas }: Standing): Follower[] {
+  clock.note(position);
+  return replicas.map(({ name, reached }) => ({ island, replica: name, ...clock.lagOf(reached) }));
+}
+
+const shown = ({ replica, seconds, known }: Follower): string =>
+  `${replica} ${known ? "" : "more than "}${seconds.toFixed(1)} s`;
+
+function describe(followers: readonly Follower[], limit: number): string {
+  const replicas = followers.filter(({ replica }) => replica !== SUBSCRIPTION).length;
+  const worst = Math.max(0, ...followers.map(({ seconds }) => seconds));
+  const of = replicas === 0 ? "no physical replicas; the subscription" : `${replicas} physical replicas`;
+  return `${of} at most ${worst.toFixed(1)} s behind (limit ${limit} s)`;
+}

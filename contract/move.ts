@@ -1,0 +1,270 @@
+/**
+ * The contract between the CLI, the workflows and the activities: every type, signal, query, id and
+ * task queue; what only a migration or a rebalance has stands beside it, in migration.ts and rebalancing.ts.
+ * It is free of Node, pg and zod, so that it can be imported from everywhere.
+ *
+ * Glossary
+ * - island: one PostgreSQL primary database, known by its short name `host[:port]/db`.
+ * - shard: one schema with a number (`sh0042`), active on at most one island.
+ * - source, destination: the islands that a shard leaves and reaches.
+ * - move: the whole operation; copy: the same without activation, for any schema.
+ * - tablesync: the copy of the rows, by PostgreSQL's own workers or (small shards) by us.
+ * - slot, publication, subscription, replica identity, LSN: as in PostgreSQL's documentation.
+ * - lock and switch (cutover): the short moment in which writers are blocked and the shard changes
+ *   place. Its commit on the source is the point of no return.
+ * - migration: one change of the schema of many shards; its book is a table in each shard.
+ * - lease: a row in the database that says who works on the structure of a shard; it keeps moves and
+ *   migrations apart.
+ * - drift: differences between the schemas of shards that should be the same, apart from names of their own.
+ * - interleave, range: how the sequences of a shard get values that no other shard's can produce.
+ * - tenant: whoever's rows are all in one shard; which one stands in a table of the global shard (shard 0).
+ * - pinned tenant: one whose shard takes no other.
+ * - epoch: how many times a shard has been switched; it only grows.
+ * - rebalance: the moves that make the weights of the islands even, as children of one workflow.
+ * - paused rebalance: one that starts no more moves until it is confirmed.
+ * - decommissioned island: one that a rebalance empties.
+ * - room: how many moves at a time a server has free slots, workers and connections for.
+ */
+import type { MigrateStepName } from "./migrate.ts";
+
+/** Short steps and workflow tasks. */
+export const TASK_QUEUE = "shardferry";
+/** Steps that wait for hours (tablesync, lag), so that they never take a slot from a switch. */
+export const WAIT_QUEUE = "shardferry-wait";
+
+/** `host[:port]/db`: what names an island everywhere; never has credentials. */
+export type IslandName = string;
+
+/** The steps of a move, in order, by the names under which they stand in a workflow's history. */
+export const STEPS = [
+  "preflight",
+  "create structure",
+  "subscribe",
+  "tablesync",
+  "build indexes",
+  "analyze",
+  "wait for lag",
+  "verify",
+  "wait for confirmation",
+  "lock and switch",
+  "clean up",
+] as const;
+export type StepName = (typeof STEPS)[number] | MigrateStepName;
+
+/** How rows get to the destination: by PostgreSQL's tablesync workers, or by our own COPY under one snapshot. */
+export type CopyMethod = "auto" | "tablesync" | "direct";
+
+/** What a move and a copy have in common. */
+export interface ReplicationInput {
+  schema: string;
+  from: IslandName;
+  to: IslandName;
+  /** Pause before the switch (move) or before the subscription is removed (copy) until `confirm`. */
+  wait: boolean;
+  /** Validate foreign keys on the destination; otherwise they arrive NOT VALID. */
+  validateFks: boolean;
+  /** Seconds of replication lag that heavy steps wait to fall below. */
+  maxReplicationLagSec: number;
+  copyMethod: CopyMethod;
+}
+
+export interface MoveInput extends ReplicationInput {
+  shard: number;
+  /** False: a rehearsal that leaves `<schema>new_<time>` on the destination and touches nothing else. */
+  activateOnDestination: boolean;
+  /** Milliseconds that one attempt of the switch may hold the write lock. */
+  maxWriteBlockMs: number;
+  /** SQL run for each table of the old copy after the switch; `$1` is the table's name as a literal. */
+  deactivateSql: string | null;
+}
+
+export type CopyInput = ReplicationInput;
+
+export interface MoveResult {
+  workflowId: string;
+  runId: string;
+  schema: string;
+  from: IslandName;
+  to: IslandName;
+  activated: boolean;
+  /** Name of the old copy on the source, or of the rehearsal's copy on the destination. */
+  leftover: string | null;
+  rows: number;
+  bytes: number;
+  durationMs: number;
+  /** Longest time that writers were blocked, over all attempts of the switch. */
+  writeBlockedMs: number;
+}
+
+export type CopyResult = Omit<MoveResult, "activated" | "leftover" | "writeBlockedMs">;
+
+/** Replication lag of one physical replica, or of the move's subscription. */
+export interface ReplicaLag {
+  island: IslandName;
+  replica: string;
+  seconds: number;
+}
+
+/** Live numbers of the running step, sent as heartbeat details. Always small (< 2 kB). */
+export interface StepProgress {
+  /** What is going on, in one line. */
+  note?: string;
+  /** Why it does not go on: who blocks, which replica lags, which worker is missing. */
+  waitingFor?: string;
+  /** The SQL under way, shortened. */
+  sql?: string;
+  tuples?: number;
+  tuplesTotal?: number;
+  bytes?: number;
+  bytesTotal?: number;
+  percent?: number;
+  bytesPerSec?: number;
+  secondsLeft?: number;
+  lags?: ReplicaLag[];
+  /** How often a statement of a migration has broken its session, by its place. */
+  broken?: Record<string, number>;
+}
+
+/** One line of a move's story: a finished step, a wait, a retry. `at` is milliseconds since the epoch. */
+export interface ProgressEvent {
+  at: number;
+  step: StepName;
+  text: string;
+  sql?: string[];
+}
+
+export type MovePhase = "running" | "paused" | "aborting" | "done" | "failed" | "aborted";
+
+/** Answer of the query `progress`. */
+export interface Progress {
+  workflowId: string;
+  /** Empty, as both islands are, for a migration: it is about many. */
+  schema: string;
+  from: IslandName;
+  to: IslandName;
+  phase: MovePhase;
+  /** The names of all its steps, in order. */
+  steps: readonly StepName[];
+  step: StepName;
+  /** Share of the steps that are done, 0-100. */
+  percent: number;
+  startedAt: number;
+  waitingFor: string | null;
+  events: ProgressEvent[];
+}
+
+export const moveWorkflowId = (schema: string): string => `move-${schema}`;
+export const copyWorkflowId = (schema: string, to: IslandName): string => `copy-${schema}-to-${to}`;
+export const migrateWorkflowId = (name: string): string => `migrate-${name}`;
+
+/** Memo key under which a workflow keeps its input, so that a second start can tell "same" from "different". */
+export const REQUEST_MEMO = "request";
+
+/** Facts that preflight finds and that the later steps rely on; kept in the workflow's history. */
+export interface Plan {
+  /** Decided method: never `auto`. */
+  copyMethod: Exclude<CopyMethod, "auto">;
+  tables: number;
+  /** Heap bytes to copy, and the planner's estimate of rows. */
+  bytes: number;
+  rows: number;
+  source: DatabaseIdentity;
+  destination: DatabaseIdentity;
+  /**
+   * Tables whose replica identity is set to FULL while they are moved, with what it was before: without
+   * an identity, publishing a table makes every UPDATE and DELETE of the application fail at once.
+   */
+  identityOverrides: { table: string; was: "d" | "n" | "i" }[];
+  /** Tables that are copied under the write lock: unlogged ones and those that cannot be replicated. */
+  lockedCopies: string[];
+  warnings: string[];
+}
+
+/** Tells a database from another one at the same address, such as a restored or a recreated one. */
+export interface DatabaseIdentity {
+  systemIdentifier: string;
+  databaseOid: string;
+  /** Of the server's WAL: another one after a replica was promoted, or a backup restored. */
+  timeline: string;
+  serverMajor: number;
+  superuser: boolean;
+}
+
+/** What a step did, for the story of the move: its SQL, shortened, and one line of summary. */
+export interface StepReport {
+  text: string;
+  sql?: string[];
+}
+
+/** A running move that a rebalance waits for without having started it in this run. */
+export interface JoinInput {
+  workflowId: string;
+  /** The run that a run before of this rebalance has started; null for somebody else's move. */
+  runId: string | null;
+  request: MoveInput;
+}
+
+/** What every step is told. The workflow's id, from which all names derive, comes from its context. */
+export interface StepInput {
+  kind: "move" | "copy";
+  request: ReplicationInput;
+  plan: Plan;
+  /** Source schema's fingerprint at the time its structure was copied; empty before. */
+  fingerprint: string;
+}
+
+/** A report of a step that a heavy one follows. */
+export interface LagReport extends StepReport {
+  /** A physical replica is behind at the moment: then, and only then, "wait for lag" comes next. */
+  replicasBehind: boolean;
+}
+
+export interface StructureReport extends LagReport {
+  fingerprint: string;
+}
+
+export interface CopyReport extends LagReport {
+  rows: number;
+  bytes: number;
+}
+
+export interface SwitchInput extends StepInput {
+  move: MoveInput;
+}
+
+export interface SwitchReport extends StepReport {
+  writeBlockedMs: number;
+  leftover: string | null;
+}
+
+export interface CleanUpInput extends StepInput {
+  deactivateSql: string | null;
+  leftover: string | null;
+}
+
+/**
+ * The steps as activities, under the names by which they stand in the history. All are idempotent: they
+ * look before they act, since any of them may run again after it has done its work.
+ */
+export interface Activities {
+  preflight(input: { kind: "move" | "copy"; request: ReplicationInput; shard: number | null }): Promise<Plan>;
+  "create structure"(input: StepInput): Promise<StructureReport>;
+  subscribe(input: StepInput): Promise<StepReport>;
+  tablesync(input: StepInput): Promise<CopyReport>;
+  "build indexes"(input: StepInput): Promise<StepReport>;
+  analyze(input: StepInput): Promise<StepReport>;
+  /** Waits for physical replicas; with `subscription`, then for the subscription too. */
+  "wait for lag"(input: StepInput & { subscription: boolean }): Promise<StepReport>;
+  "lock and switch"(input: SwitchInput): Promise<SwitchReport>;
+  /** After a switch that failed or was aborted: finishes it when the source has left, else answers null. */
+  "settle switch"(input: SwitchInput): Promise<SwitchReport | null>;
+  /** The end of a copy and of a rehearsal: sequences and triggers as on the source, nothing switched. */
+  "finish copy"(input: StepInput): Promise<SwitchReport>;
+  "clean up"(input: CleanUpInput): Promise<StepReport>;
+  /** Renews the shard's lease in a long pause. */
+  "keep lease"(input: StepInput): Promise<void>;
+  "drop replication"(input: StepInput): Promise<StepReport>;
+  "drop structure"(input: StepInput): Promise<StepReport>;
+  /** Waits for the end of a move that is no child of the waiting run; rejects when it failed or is another one. */
+  "join move"(input: JoinInput): Promise<MoveResult>;
+}

@@ -1,0 +1,59 @@
+import type { MigrateResult } from "../../../contract/migrate.ts";
+import type { CopyResult, MoveResult } from "../../../contract/move.ts";
+import { REBALANCE_WORKFLOW_ID } from "../../../contract/rebalance.ts";
+import { EXIT, UsageError } from "../../errors.ts";
+import type { RebalanceResult } from "../../operations/rebalance-result.ts";
+import { type Action, withDsns, withExample } from "../action.ts";
+import { runWorkflow } from "../run-workflow.ts";
+import { copySummary } from "./copy.ts";
+import { migrateSummary } from "./migrate.ts";
+import { moveSummary } from "./move.ts";
+import { rebalanceStatus, rebalanceSummary } from "./rebalance.ts";
+
+export const attach: Action = {
+  define(command) {
+    withDsns(command).argument(
+      "[workflow-id]",
+      "what to watch, or what has ended; needed only where several run",
+    );
+    withExample(command, "shardferry attach move-sh0042");
+  },
+
+  async run({ ui, args, settings }) {
+    const loaded = await settings();
+    const { attach: attachTo } = await import("../../operations/steer.ts");
+    const result = await runWorkflow(
+      ui,
+      loaded,
+      async (open) => {
+        const session = await open();
+        const watch = await attachTo(session.temporal, args[0]);
+        if (
+          watch.endedAt === null &&
+          session.temporal.target.embedded &&
+          loaded.dsns.length === 0 &&
+          !session.hasEmbeddedWorker
+        ) {
+          throw new UsageError("Nobody works this off: give --dsns (or DSNS), so that this command can.");
+        }
+        if (loaded.dsns.length > 0) session.work(loaded.dsns);
+        return watch;
+      },
+      summary,
+    );
+    return isRebalance(result) ? rebalanceStatus(result) : EXIT.done;
+  },
+};
+
+const isRebalance = (result: unknown): result is RebalanceResult =>
+  (result as Partial<RebalanceResult> | null)?.workflowId === REBALANCE_WORKFLOW_ID;
+
+/** The same line as that of the command that began it: whose result it is, its id tells. */
+function summary(result: unknown): string {
+  if (isRebalance(result)) return rebalanceSummary(result);
+  const { workflowId = "" } = (result ?? {}) as { workflowId?: string };
+  if (workflowId.startsWith("move-")) return moveSummary(result as MoveResult);
+  if (workflowId.startsWith("copy-")) return copySummary(result as CopyResult);
+  if (workflowId.startsWith("migrate-")) return migrateSummary(result as MigrateResult);
+  return "Done.";
+}

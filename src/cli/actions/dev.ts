@@ -1,0 +1,43 @@
+import { once } from "node:events";
+
+import { UsageError } from "../../errors.ts";
+import { type Action, withDsns, withExample } from "../action.ts";
+
+export const dev: Action = {
+  define(command) {
+    withDsns(command);
+    withExample(command, "shardferry dev --dsns=host1,host2");
+  },
+
+  async run({ ui, settings }) {
+    const loaded = await settings();
+    const [{ configuredTarget, resolveTarget }, { runningServer, stopServer, uiOf }, { serve }] =
+      await Promise.all([
+        import("../../temporal/connection.ts"),
+        import("../../temporal/embedded.ts"),
+        import("../../operations/worker.ts"),
+      ]);
+    const configured = await configuredTarget(loaded.env);
+    if (configured) {
+      throw new UsageError(
+        `Temporal at ${configured.address} is configured; dev is for the embedded one. Run a worker.`,
+      );
+    }
+    const mine = runningServer(loaded.env) === null;
+    const target = await resolveTarget(loaded.env, () => undefined);
+    const running = await serve(loaded, (line) => ui.say(line), target);
+    ui.say(
+      `Temporal at ${target.address}, UI ${uiOf(target.embedded!)}; worker for ${running.islands.join(", ")}`,
+    );
+    await Promise.race([
+      once(process, "SIGTERM"),
+      once(process, "SIGINT"),
+      once(process, "SIGHUP"),
+      running.failed,
+    ]);
+    ui.say("stopping");
+    await running.stop();
+    if (mine) await stopServer(loaded.env);
+    ui.result({ stopped: true }, () => "");
+  },
+};

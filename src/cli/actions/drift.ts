@@ -1,0 +1,107 @@
+import * as z from "zod";
+
+import { shardList, shardNumber, yesNo } from "../../config/values.ts";
+import type { ComparedShard } from "../../drift/read.ts";
+import { EXIT } from "../../errors.ts";
+import type { Difference, Drift, DriftGroup, ShardFix } from "../../index.ts";
+import { type Action, withDsns, withExample } from "../action.ts";
+import type { Ui } from "../ui.ts";
+import { count } from "../units.ts";
+
+const options = z.object({
+  shards: shardList.optional(),
+  reference: shardNumber.optional(),
+  fixSql: yesNo.optional(),
+});
+
+export const drift: Action = {
+  define(command) {
+    withDsns(command)
+      .option("--shards <n,m-k>", "numbers of the shards to compare; all active ones but shard 0 by default")
+      .option("--reference <n>", "the shard that is right; what most shards have by default")
+      .option("--fix-sql [yes|no]", "print the DDL that would bring each shard in line; nothing is run");
+    withExample(
+      command,
+      "shardferry drift --dsns=host1,host2",
+      "shardferry drift --shards=1-99 --reference=1 --fix-sql",
+    );
+  },
+
+  async run({ ui, request }) {
+    const { settings, request: given } = await request(options);
+    const { drift: find } = await import("../../operations/drift.ts");
+    const found = await find(settings, given);
+    ui.result(found, () => (given.fixSql ? script(found) : render(found, ui.colors)));
+    return found.groups.length > 1 ? EXIT.failed : EXIT.done;
+  },
+};
+
+function render({ groups: [right, ...others] }: Drift, colors: Ui["colors"]): string {
+  if (!right) return "There are no shards to compare.";
+  if (others.length === 0) return `${colors.green("✔")} ${shards(right)}: no drift`;
+  const head = `${colors.bold("reference")}  ${describe(right)}`;
+  return [head, ...others.map((group) => section(group, colors))].join("\n\n");
+}
+
+function section(group: DriftGroup, colors: Ui["colors"]): string {
+  return [
+    `${colors.bold(shards(group))}  ${describe(group)}`,
+    ...group.differences.map((one) => show(one, colors)),
+  ].join("\n");
+}
+
+/** As a diff is read: what the reference has and the group has not is -, the other way round +. */
+function show({ change, object, reference, here }: Difference, colors: Ui["colors"]): string {
+  const lines = (text: string | null, sign: string, color: (text: string) => string): string[] =>
+    text === null
+      ? []
+      : statement(text)
+          .split("\n")
+          .map((line, i) => color(`    ${i === 0 ? sign : " "} ${line}`));
+  return [
+    `  ${change}: ${object}`,
+    ...lines(reference, "-", colors.red),
+    ...lines(here, "+", colors.green),
+  ].join("\n");
+}
+
+const statement = (text: string): string => (text.trimStart().startsWith("--") ? text : `${text};`);
+
+const shards = ({ places }: DriftGroup): string =>
+  `${count(places.length)} shard${places.length === 1 ? "" : "s"}`;
+
+/** `sh0001-sh0003, sh0007 on host1; sh0004 on host2`. */
+function describe({ places }: DriftGroup): string {
+  const islands = new Map<string, ComparedShard[]>();
+  for (const place of places) islands.set(place.island, [...(islands.get(place.island) ?? []), place]);
+  return [...islands].map(([island, list]) => `${ranges(list)} on ${island}`).join("; ");
+}
+
+function ranges(list: readonly ComparedShard[]): string {
+  const found: [ComparedShard, ComparedShard][] = [];
+  for (const shard of list) {
+    const last = found.at(-1);
+    if (last && last[1].no + 1 === shard.no) last[1] = shard;
+    else found.push([shard, shard]);
+  }
+  return found
+    .map(([first, last]) => (first === last ? first.schema : `${first.schema}-${last.schema}`))
+    .join(", ");
+}
+
+function script({ groups }: Drift): string {
+  const fixes = groups
+    .flatMap(({ fix = [] }) => fix)
+    .sort((a, b) => (a.island < b.island ? -1 : a.island > b.island ? 1 : a.no - b.no));
+  const parts: string[] = [];
+  let island: string | null = null;
+  for (const fix of fixes) {
+    if (fix.island !== island)
+      parts.push(`-- island ${(island = fix.island)}\nSET check_function_bodies TO off;`);
+    parts.push(part(fix));
+  }
+  return parts.join("\n\n") || "-- no drift";
+}
+
+const part = ({ schema, statements }: ShardFix): string =>
+  [`-- ${schema}`, ...statements.map(statement)].join("\n");

@@ -1,0 +1,117 @@
+import type { Action } from "../action.ts";
+
+interface Entry {
+  readonly summary: string;
+  readonly aliases?: readonly string[];
+  /** Loaded only when it is called, so that the help is there at once. */
+  readonly load: () => Promise<Action>;
+}
+
+/** Every action, in the order of the help. */
+export const ACTIONS: Readonly<Record<string, Entry>> = {
+  install: {
+    summary: "install or upgrade the SQL API on every island",
+    load: async () => (await import("./install.ts")).install,
+  },
+  list: {
+    summary: "show which shards are on which island, and their weights",
+    aliases: ["ls"],
+    load: async () => (await import("./list.ts")).list,
+  },
+  allocate: {
+    summary: "create new shards, fill them by a shell command, activate them",
+    load: async () => (await import("./allocate.ts")).allocate,
+  },
+  factor: {
+    summary: "set or change the weight factor of shards",
+    load: async () => (await import("./factor.ts")).factor,
+  },
+  move: {
+    summary: "move a shard to another island while it is in use",
+    load: async () => (await import("./move.ts")).move,
+  },
+  copy: {
+    summary: "copy any schema to another island while it is in use",
+    load: async () => (await import("./copy.ts")).copy,
+  },
+  rebalance: {
+    summary: "move shards until all islands carry the same, or empty some",
+    load: async () => (await import("./rebalance.ts")).rebalance,
+  },
+  cleanup: {
+    summary: "drop old copies of moved shards, and what dead moves have left",
+    load: async () => (await import("./cleanup.ts")).cleanup,
+  },
+  migrate: {
+    summary: "change the schema of all shards, or of none",
+    load: async () => (await import("./migrate.ts")).migrate,
+  },
+  drift: {
+    summary: "compare the schemas of all shards, and show what differs as DDL",
+    load: async () => (await import("./drift.ts")).drift,
+  },
+  sequences: {
+    summary: "give the sequences of shards values that no other shard has",
+    load: async () => (await import("./sequences.ts")).sequences,
+  },
+  tenant: {
+    summary: "assign tenants to shards, list them, pin huge ones, unpin them",
+    load: async () => (await import("./tenant.ts")).tenant,
+  },
+  doctor: {
+    summary: "check islands, or a move, without touching anything",
+    load: async () => (await import("./doctor.ts")).doctor,
+  },
+  status: {
+    summary: "show what runs and how far it is",
+    load: async () => (await import("./status.ts")).status,
+  },
+  attach: {
+    summary: "watch what runs; with the embedded server, also work it off",
+    load: async () => (await import("./attach.ts")).attach,
+  },
+  pause: {
+    summary: "start no more moves of a rebalance until it is confirmed",
+    load: async () => (await import("./steer.ts")).pause,
+  },
+  confirm: {
+    summary: "let a move or copy that --wait paused, or a paused rebalance, go on",
+    load: async () => (await import("./steer.ts")).confirm,
+  },
+  "skip-lag": {
+    summary: "stop waiting for replication lag",
+    load: async () => (await import("./steer.ts")).skipLag,
+  },
+  abort: {
+    summary: "abort what runs, and clean up",
+    load: async () => (await import("./steer.ts")).abort,
+  },
+  worker: {
+    summary: "run a worker until SIGTERM",
+    load: async () => (await import("./worker.ts")).worker,
+  },
+  dev: {
+    summary: "run the embedded Temporal server and a worker in the foreground",
+    load: async () => (await import("./dev.ts")).dev,
+  },
+  down: {
+    summary: "stop the embedded Temporal server",
+    load: async () => (await import("./down.ts")).down,
+  },
+  completion: {
+    summary: "print the script that completes commands in bash, zsh or fish",
+    load: async () => (await import("./completion.ts")).completion,
+  },
+  demo: {
+    summary: "move a shard under load between throw-away servers, and see that nothing is lost",
+    load: async () => (await import("./demo.ts")).demo,
+  },
+};
+
+/** Finds an action by its name or alias. */
+export function findAction(name: string): (Entry & { name: string }) | null {
+  for (const [own, entry] of Object.entries(ACTIONS)) {
+    if (own === name || entry.aliases?.includes(name)) return { ...entry, name: own };
+  }
+  return null;
+}

@@ -1,0 +1,129 @@
+import * as z from "zod";
+
+import { yesNo } from "../../config/values.ts";
+import type { IslandLayout, Layout, ShardInfo } from "../../layout/read.ts";
+import { type Action, withDsns, withExample } from "../action.ts";
+import { plainTable } from "../table.ts";
+import type { Ui } from "../ui.ts";
+import { bytes, count, percent, plural, weight } from "../units.ts";
+
+const options = z.object({ verbose: yesNo.optional() });
+
+export const list: Action = {
+  define(command) {
+    withDsns(command)
+      .option("--weight-sql <query>", "run once in each shard; its first column is the weight (WEIGHT_SQL)")
+      .option("--verbose [yes|no]", "add inserts, updates, deletes, index scans and sequential scans");
+    withExample(
+      command,
+      "shardferry list --dsns=host1,host2",
+      "shardferry list --weight-sql=\"SELECT count(*) || ' users', max(id) AS last FROM users\"",
+    );
+  },
+
+  async run({ ui, request }) {
+    const { settings, request: given } = await request(options);
+    const { list: readList } = await import("../../operations/list.ts");
+    const layout = await readList(settings, { statistics: given.verbose ?? false });
+    ui.result(toJson(layout), () => render(layout, ui.colors, ui.progress.columns ?? 80));
+  },
+};
+
+/** Sum of the weights; kept free of the noise of binary fractions. */
+const total = (shards: readonly ShardInfo[]): number =>
+  Number(shards.reduce((sum, shard) => sum + shard.weight, 0).toPrecision(12));
+
+function toJson({ islands }: Layout): object {
+  const everything = islands.reduce((sum, { shards }) => sum + total(shards), 0);
+  return {
+    islands: islands.map(({ shards, ...island }) => {
+      const sum = total(shards);
+      return {
+        ...island,
+        weight: sum,
+        unit: shards[0]?.unit ?? null,
+        share: everything > 0 ? sum / everything : 0,
+        shards: shards.map((shard) => ({ ...shard, share: sum > 0 ? shard.weight / sum : 0 })),
+      };
+    }),
+  };
+}
+
+function render(layout: Layout, colors: Ui["colors"], width: number): string {
+  const all = layout.islands.flatMap(({ shards }) => shards);
+  const everything = total(all);
+  const parts = layout.islands.map((island) => {
+    const sum = total(island.shards);
+    const head = `${colors.bold(island.island)}  ${describeIsland(island, sum, everything)}`;
+    return island.shards.length === 0 ? head : `${head}\n${shardTable(layout, island, sum, colors, width)}`;
+  });
+  const [islands, shards] = [plural(layout.islands.length, "island"), plural(all.length, "shard")];
+  parts.push(colors.bold(`Total: ${weight(everything, all[0]?.unit ?? "B")}, ${islands}, ${shards}`));
+  return parts.join("\n\n");
+}
+
+function describeIsland({ installed, shards }: IslandLayout, sum: number, everything: number): string {
+  if (!installed) return "the SQL API is not installed (shardferry install)";
+  if (shards.length === 0) return "no shards";
+  const share = everything > 0 ? `, ${percent(sum / everything)} of all` : "";
+  return `${plural(shards.length, "shard")}, ${weight(sum, shards[0]!.unit)}${share}`;
+}
+
+/** Columns of shards side by side, as many as fit, so that a hundred shards do not scroll away. */
+function shardTable(
+  layout: Layout,
+  { shards }: IslandLayout,
+  sum: number,
+  colors: Ui["colors"],
+  width: number,
+): string {
+  const header = ["Shard", layout.weightName, "Share", "Factor", ...extraNames(shards)];
+  const rows = shards.map((shard) => [
+    shard.schema,
+    weight(shard.weight, shard.unit),
+    sum > 0 ? percent(shard.weight / sum) : "-",
+    String(shard.factor),
+    ...extraCells(shard),
+  ]);
+  const one = plainTable(header, rows, colors).split("\n");
+  const gap = "    ";
+  const columnWidth = Math.max(
+    ...plainTable(header, rows, NO_COLORS)
+      .split("\n")
+      .map((line) => line.length),
+  );
+  const columns = Math.max(1, Math.floor((width - 2 + gap.length) / (columnWidth + gap.length)));
+  if (columns === 1 || rows.length <= 10) return one.map((line) => `  ${line}`).join("\n");
+  const perColumn = Math.ceil(rows.length / Math.min(columns, Math.ceil(rows.length / 5)));
+  const lines = Array.from({ length: perColumn + 1 }, () => "");
+  for (let at = 0; at < rows.length; at += perColumn) {
+    const part = rows.slice(at, at + perColumn);
+    const plain = [
+      plainTable(header, rows, NO_COLORS).split("\n")[0]!,
+      ...one.slice(at + 1, at + 1 + part.length),
+    ];
+    for (const [i, line] of plain.entries()) {
+      lines[i] +=
+        `${at === 0 ? "  " : gap}${i === 0 ? colors.dim(line.padEnd(columnWidth)) : line.padEnd(columnWidth)}`;
+    }
+  }
+  return lines.map((line) => line.trimEnd()).join("\n");
+}
+
+const NO_COLORS = { dim: (text: string) => text } as Ui["colors"];
+
+function extraNames(shards: readonly ShardInfo[]): string[] {
+  const [first] = shards;
+  const statistics = ["Inserts", "Updates", "Deletes", "Index scans", "Seq scans"];
+  return [
+    ...Object.keys(first?.other ?? {}),
+    ...(first?.statistics ? ["Tables", "Bytes", ...statistics] : []),
+  ];
+}
+
+function extraCells({ other, statistics, tables, bytes: size }: ShardInfo): string[] {
+  if (!statistics) return Object.values(other);
+  const { inserts, updates, deletes, indexScans, sequentialScans } = statistics;
+  const counts = [inserts, updates, deletes, indexScans, sequentialScans].map(count);
+  return [...Object.values(other), count(tables), bytes(size), ...counts];
+}

@@ -1,0 +1,124 @@
+import * as z from "zod";
+
+import { byteCount, copyMethod, text, wholeNumber, yesNo } from "../../config/values.ts";
+import { EXIT, UsageError } from "../../errors.ts";
+import type { RebalanceProposal } from "../../operations/rebalance.ts";
+import type { RebalanceResult } from "../../operations/rebalance-result.ts";
+import type { Tone } from "../../rebalance/render.ts";
+import { type Action, withDsns, withExample, withReplication } from "../action.ts";
+import { askYesNo } from "../ask.ts";
+import { AbortedError } from "../exit.ts";
+import { runWorkflow } from "../run-workflow.ts";
+import type { Ui } from "../ui.ts";
+import { bytes, count, duration, plural, weight } from "../units.ts";
+
+const options = z.object({
+  decommission: text.optional(),
+  maxBytes: byteCount.optional(),
+  perIsland: wholeNumber(1, 1000).optional(),
+  activateOnDestination: yesNo.optional(),
+  maxWriteBlockMs: wholeNumber(1, 600_000).optional(),
+  wait: yesNo.optional(),
+  validateFks: yesNo.optional(),
+  copyMethod: copyMethod.optional(),
+  yes: yesNo.optional(),
+});
+
+export const rebalance: Action = {
+  define(command) {
+    command
+      .option("--decommission <dsn,…>", "islands to empty: DSNs, or beginnings of names that fit no other")
+      .option("--weight-sql <query>", "run once in each shard; its first column is the weight (WEIGHT_SQL)")
+      .option("--max-bytes <size>", "move no more than this, for example 500GB, and make the best of it")
+      .option("--parallelism <n>", "moves at a time (PARALLELISM; default 3)")
+      .option("--per-island <n>", "moves at a time that one island is source or destination of")
+      .option("--activate-on-destination <yes|no>", "no: rehearsals that leave copies (default yes)")
+      .option(
+        "--max-write-block-ms <ms>",
+        "longest time that one attempt of a switch blocks writers (default 3000)",
+      );
+    withReplication(command)
+      .option(
+        "--deactivate-sql <sql>",
+        "run for each table of an old copy, whose name is $1 (DEACTIVATE_SQL)",
+      )
+      .option("--copy-method <method>", "auto, tablesync or direct: how rows are copied")
+      .option("--yes [yes|no]", "do not ask before the first move");
+    withDsns(command);
+    withExample(
+      command,
+      "shardferry rebalance --dsns=host1,host2,host3 --parallelism=4",
+      "shardferry rebalance --decommission=host2 --yes --dsns=host1,host2,host3",
+    );
+  },
+
+  async run({ ui, request }) {
+    const { settings, request: given } = await request(options);
+    const { rebalance: startRebalance } = await import("../../operations/rebalance.ts");
+    const { renderPlan } = await import("../../rebalance/render.ts");
+    const approve = async (proposal: RebalanceProposal): Promise<boolean> => {
+      ui.progress.write(`${renderPlan(proposal.plan, renderOptions(ui, proposal))}\n\n`);
+      if (proposal.plan.moves.length > 0 && !given.yes) await ask(ui);
+      return true;
+    };
+    const decommission = given.decommission?.split(",").map((part) => part.trim());
+    const asked = { ...given, decommission: decommission?.filter((part) => part !== "") };
+    const result = await runWorkflow(
+      ui,
+      settings,
+      (open) => startRebalance(open, settings, asked, approve),
+      rebalanceSummary,
+    );
+    if (result === null) ui.result({ moves: [], failed: [], remaining: 0 }, () => "Nothing was moved.");
+    return result === null ? EXIT.done : rebalanceStatus(result);
+  },
+};
+
+/** What has been done, with each failure by name. */
+export function rebalanceSummary({ moves, failed, remaining }: RebalanceResult): string {
+  const [rows, size, time, blocked] = [
+    moves.reduce((sum, move) => sum + move.rows, 0),
+    moves.reduce((sum, move) => sum + move.bytes, 0),
+    moves.reduce((sum, move) => sum + move.durationMs, 0),
+    Math.max(0, ...moves.map(({ writeBlockedMs }) => writeBlockedMs)),
+  ];
+  const what = moves.every(({ activated }) => activated) ? "Moved" : "Rehearsed";
+  const rest = remaining > 0 ? [`To be made yet: ${plural(remaining, "move")}; run rebalance again.`] : [];
+  const done =
+    `${what} ${plural(moves.length, "shard")}: ${count(rows)} rows, ${bytes(size)}; ` +
+    `${duration(time)} of work in all, writers were blocked for ${Math.ceil(blocked)} ms at most.`;
+  if (failed.length === 0) return [done, ...rest].join("\n");
+  const failures = failed.map(
+    ({ schema, from, to, reason }) => `  ${schema} from ${from} to ${to}: ${reason}`,
+  );
+  return [done, `${count(failed.length)} failed:`, ...failures, ...rest].join("\n");
+}
+
+/** The exit status for a rebalance that has come to its end. */
+export const rebalanceStatus = ({ failed }: RebalanceResult): number =>
+  failed.length > 0 ? EXIT.failed : EXIT.done;
+
+async function ask(ui: Ui): Promise<void> {
+  if (!process.stdin.isTTY) {
+    throw new UsageError(
+      "There is no terminal to ask on: give --yes to make these moves. Nothing was started.",
+    );
+  }
+  if (!(await askYesNo(ui, "Make these moves?"))) throw new AbortedError("Nothing was started.");
+}
+
+function renderOptions(ui: Ui, { unit, remaining }: RebalanceProposal) {
+  const { colors, progress } = ui;
+  const paint: Record<Tone, (text: string) => string> = {
+    heavy: colors.red,
+    light: colors.cyan,
+    even: colors.green,
+    faint: colors.dim,
+  };
+  return {
+    width: progress.columns ?? 80,
+    remaining,
+    formatWeight: (value: number) => weight(value, unit),
+    paint: (shown: string, tone: Tone) => paint[tone](shown),
+  };
+}

@@ -1,0 +1,74 @@
+import { rebalanceProgress } from "../../operations/rebalance-progress.ts";
+import type { Snapshot } from "../../temporal/snapshot.ts";
+import { type Action, withExample } from "../action.ts";
+import { plainTable } from "../table.ts";
+import { duration } from "../units.ts";
+import { idleText, numbersOf, waitOf } from "../view/story.ts";
+
+export const status: Action = {
+  define(command) {
+    command.argument("[workflow-id]", "only this one");
+    withExample(command, "shardferry status", "shardferry status move-sh0042 --json");
+  },
+
+  async run({ ui, args, settings }) {
+    const loaded = await settings();
+    const { Session } = await import("../../worker/session.ts");
+    const { status: readStatus } = await import("../../operations/steer.ts");
+    const session = await Session.openExisting(loaded, (line) => ui.say(line));
+    try {
+      const snapshots = session ? await readStatus(session.temporal, args[0]) : [];
+      const rows = snapshots.map(toRow);
+      ui.result(rows, () => {
+        if (rows.length === 0) return "Nothing runs.";
+        const cells = rows.map((row) => [
+          row.workflowId,
+          row.step ?? "?",
+          row.percent === null ? "" : `${row.percent}%`,
+          row.elapsedMs === null ? "" : duration(row.elapsedMs),
+          row.note,
+          row.waitingFor ?? "",
+        ]);
+        return plainTable(
+          ["Workflow", "Step", "Steps done", "Runs for", "", "Waiting for"],
+          cells,
+          ui.colors,
+        );
+      });
+    } finally {
+      await session?.close();
+    }
+  },
+};
+
+function toRow(snapshot: Snapshot) {
+  const { workflowId, runId, type, request, progress, activities, idleQueue } = snapshot;
+  const [running] = activities;
+  return {
+    workflowId,
+    runId,
+    type,
+    phase: progress?.phase ?? null,
+    step: progress?.step ?? running?.step ?? null,
+    percent: progress?.percent ?? null,
+    waitingFor: waitOf(snapshot) ?? (idleQueue === null ? null : idleText(idleQueue)),
+    from: request["from"] ?? null,
+    to: request["to"] ?? null,
+    schema: request["schema"] ?? null,
+    elapsedMs: progress ? Date.now() - progress.startedAt : null,
+    note: noteOf(snapshot),
+    attempt: running?.attempt ?? null,
+    lastFailure: running?.failure ?? null,
+  };
+}
+
+/** The numbers of the running step; of a rebalance, those of its moves. */
+function noteOf(snapshot: Snapshot): string {
+  const rebalance = rebalanceProgress(snapshot);
+  if (rebalance) {
+    const failed = rebalance.failed > 0 ? `, ${rebalance.failed} failed` : "";
+    return `${rebalance.done} of ${rebalance.total} moves done${failed}, ${rebalance.running.length} running`;
+  }
+  const [running] = snapshot.activities;
+  return running?.details ? numbersOf(running.details) : "";
+}

@@ -1,0 +1,64 @@
+import type { Settings } from "../../config/settings.ts";
+import type { SteeringSignal, Watch } from "../../operations/watch.ts";
+import type { Session } from "../../worker/session.ts";
+import { type Action, withDsns, withExample } from "../action.ts";
+import { resultOf } from "../finish.ts";
+import { follow } from "../follow.ts";
+import type { Ui } from "../ui.ts";
+
+function steering(name: string, signal: SteeringSignal, done: string, example = "move-sh0042"): Action {
+  return {
+    define(command) {
+      withDsns(command).argument("[workflow-id]", "which one; needed only where several run");
+      withExample(command, `shardferry ${name} ${example}`);
+    },
+
+    async run({ ui, args, settings }) {
+      const loaded = await settings();
+      const { Session: Opened } = await import("../../worker/session.ts");
+      const { steer } = await import("../../operations/steer.ts");
+      const session = await Opened.open(loaded, (line) => ui.say(line));
+      try {
+        const watch = await steer(session.temporal, signal, args[0]);
+        await workOffIfNobodyDoes(ui, session, loaded, watch, signal);
+        const { workflowId } = watch;
+        ui.result({ workflowId, signal }, () => `${workflowId}: ${done}`);
+      } finally {
+        await session.close();
+      }
+    },
+  };
+}
+
+/** Behind the embedded server a workflow stands still when its command was killed: then this one goes on with it. */
+async function workOffIfNobodyDoes(
+  ui: Ui,
+  session: Session,
+  { dsns }: Settings,
+  watch: Watch<unknown>,
+  signal: SteeringSignal,
+): Promise<void> {
+  const { workflowId } = watch;
+  if (!session.temporal.target.embedded || session.hasEmbeddedWorker) return;
+  // A paused rebalance would be followed until somebody confirms it.
+  if (dsns.length === 0 || signal === "pause") {
+    return ui.say(`nobody works ${workflowId} off: run \`shardferry attach ${workflowId}\` with --dsns`);
+  }
+  session.work(dsns);
+  const outcome = await follow(ui, session, watch, workflowId.replace(/^move-/, ""));
+  if (outcome.kind !== "aborted" || signal !== "abort") resultOf(outcome, workflowId);
+}
+
+export const confirm = steering("confirm", "confirm", "confirmed.");
+export const pause = steering(
+  "pause",
+  "pause",
+  "starts no more moves, those that run go on; `shardferry confirm rebalance` starts the others.",
+  "rebalance",
+);
+export const skipLag = steering("skip-lag", "skipLag", "told to go on without waiting for replication lag.");
+export const abort = steering(
+  "abort",
+  "abort",
+  "aborted, or about to be; `shardferry attach` shows the clean-up.",
+);

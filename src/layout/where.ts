@@ -1,0 +1,81 @@
+import type { IslandName } from "../../contract/move.ts";
+import { ShardferryError } from "../errors.ts";
+import { activeShardsSql, apiCall, findSqlApi } from "../postgres/api/sql-api.ts";
+import type { ConnectedIsland } from "../postgres/islands/discover.ts";
+
+/** Where one shard is. */
+export interface Places {
+  readonly schema: string;
+  /** Islands on which it is active: one, or none. */
+  readonly active: readonly ConnectedIsland[];
+  /** Islands that have a schema of that name, active or not. */
+  readonly present: readonly IslandName[];
+}
+
+/** Looks on all islands at once where a shard is. */
+export async function findShard(islands: readonly ConnectedIsland[], shard: number): Promise<Places> {
+  const found = await Promise.all(
+    islands.map(async (island) => {
+      const api = await findSqlApi(island.client);
+      if (!api) return null;
+      const { rows } = await island.client.query<{ schema: string; active: boolean; present: boolean }>(
+        `WITH name AS MATERIALIZED (SELECT ${apiCall(api, "microsharding_schema_name_($1::int)")} AS schema)
+         SELECT schema,
+           EXISTS (SELECT FROM (${activeShardsSql(api)}) shard WHERE shard.nspname = schema) AS active,
+           EXISTS (SELECT FROM pg_namespace WHERE nspname = schema) AS present
+         FROM name`,
+        [shard],
+      );
+      return { island, ...rows[0]! };
+    }),
+  );
+  const known = found.filter((one) => one !== null);
+  const schemas = new Set(known.map(({ schema }) => schema));
+  if (schemas.size !== 1) throw schemas.size === 0 ? notInstalled(islands) : differentFormats(known, shard);
+  return {
+    schema: [...schemas][0]!,
+    active: known.filter(({ active }) => active).map(({ island }) => island),
+    present: known.filter(({ present }) => present).map(({ island }) => island.name),
+  };
+}
+
+/** The numbers of all active shards, as ranges: `0-4, 7`. */
+export async function activeNumbers(islands: readonly ConnectedIsland[]): Promise<string> {
+  const found = await Promise.all(
+    islands.map(async ({ client }) => {
+      const api = await findSqlApi(client);
+      if (!api) return [];
+      const { rows } = await client.query<{ schema: string }>(
+        `SELECT nspname AS schema FROM (${activeShardsSql(api)}) shard`,
+      );
+      return rows.map(({ schema }) => api.shardNumber(schema)).filter((number) => number !== null);
+    }),
+  );
+  const ranges: [first: number, last: number][] = [];
+  for (const number of found.flat().sort((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last && number <= last[1] + 1) last[1] = number;
+    else ranges.push([number, number]);
+  }
+  const shown = ranges
+    .slice(0, 20)
+    .map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`));
+  return shown.join(", ") + (ranges.length > shown.length ? ", …" : "") || "none";
+}
+
+function notInstalled(islands: readonly ConnectedIsland[]): ShardferryError {
+  const names = islands.map(({ name }) => name).join(", ");
+  return new ShardferryError(
+    "not_installed",
+    `The SQL API is installed on none of ${names}: run \`shardferry install\`.`,
+  );
+}
+
+function differentFormats(
+  known: readonly { island: ConnectedIsland; schema: string }[],
+  shard: number,
+): ShardferryError {
+  const names = known.map(({ island, schema }) => `${schema} on ${island.name}`).join(", ");
+  const text = `Shard ${shard} is called ${names}: run \`shardferry install --schema-name-fmt=…\` with one format for all.`;
+  return new ShardferryError("schema_formats_differ", text);
+}

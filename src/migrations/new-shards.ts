@@ -1,0 +1,86 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type { IslandName } from "../../contract/move.ts";
+import { ShardferryError } from "../errors.ts";
+import type { ConnectedIsland } from "../postgres/islands/discover.ts";
+import {
+  type ActiveLedger,
+  compareLedgers,
+  countMigrations,
+  migrationsAtWork,
+  readActiveLedger,
+} from "./behind.ts";
+
+/** Shards that are being allocated. */
+export interface NewShards {
+  readonly island: ConnectedIsland;
+  readonly schemas: readonly string[];
+  /** What the active shards had had when these were created. */
+  readonly before: ActiveLedger;
+}
+
+interface Hooks {
+  say(line: string): void;
+}
+
+/** The active shards have got a migration while new ones were allocated. */
+export class BehindError extends ShardferryError {
+  constructor(island: IslandName, schemas: readonly string[], late: readonly string[], activated: boolean) {
+    const shards = schemas.length === 1 ? schemas[0]! : `${schemas[0]!} to ${schemas.at(-1)!}`;
+    super(
+      "behind",
+      `${island}: while ${shards} ${schemas.length === 1 ? "was" : "were"} allocated, the active shards got ` +
+        `${shown(late)}, and not all of the new ones have it. ${activated ? "They are active already" : "Nothing was activated"}: ` +
+        "run the same allocate again, whose command brings what is missing.",
+    );
+  }
+}
+
+/**
+ * Refuses new shards that lack a migration which the active ones have got since they were created, after waiting for
+ * those that are at work. Shards whose command does not use the ledger are not looked at. What active shards had had
+ * long before (the command may have it in another form) is only told.
+ */
+export async function notBehind(
+  islands: readonly ConnectedIsland[],
+  { island, schemas, before }: NewShards,
+  hooks: Hooks,
+  activated: boolean,
+): Promise<void> {
+  await awaitMigrations([island], schemas, hooks);
+  if ((await countMigrations(island.client, schemas)).size === 0) return;
+  // A migration of the active shards does not know the new ones.
+  await awaitMigrations(islands, null, hooks);
+  const had = await countMigrations(island.client, schemas);
+  const { late, early } = compareLedgers(schemas.length, had, before, await readActiveLedger(islands));
+  if (late.length > 0) throw new BehindError(island.name, schemas, late, activated);
+  if (early.length > 0 && !activated)
+    hooks.say(
+      `${island.name}: all active shards have had ${shown(early)}, and not all of the new ones; shardferry drift tells what differs`,
+    );
+}
+
+const shown = (names: readonly string[]): string =>
+  `the migration${names.length === 1 ? "" : "s"} ${names
+    .slice(0, 10)
+    .map((name) => `"${name}"`)
+    .join(", ")}${names.length > 10 ? `, … (${names.length})` : ""}`;
+
+const LOOK_EVERY_MS = 500;
+
+/** Waits for migrations of some shards, or of any; a lease that is not renewed any more expires. */
+export async function awaitMigrations(
+  islands: readonly ConnectedIsland[],
+  schemas: readonly string[] | null,
+  { say }: Hooks,
+): Promise<void> {
+  for (let told = ""; ; await sleep(LOOK_EVERY_MS)) {
+    const holders = (await migrationsAtWork(islands, schemas)).join(", ");
+    if (holders === "") return;
+    if (holders !== told)
+      say(
+        `waiting for ${holders} to end before shards are activated (one that was terminated: start it again)`,
+      );
+    told = holders;
+  }
+}

@@ -1,0 +1,123 @@
+import { isDeepStrictEqual } from "node:util";
+
+import type { WorkflowHandle } from "@temporalio/client";
+
+import { REQUEST_MEMO, TASK_QUEUE } from "../../contract/move.ts";
+import { type RebalanceOutcome } from "../../contract/rebalance.ts";
+import { ShardferryError } from "../errors.ts";
+import type { Temporal } from "../temporal/connection.ts";
+import { readOutcome } from "./rebalance-result.ts";
+import { Watch } from "./watch.ts";
+
+/** A workflow that runs, or that ran last under its id, with what it was asked for. */
+export interface Running {
+  readonly workflowId: string;
+  readonly runId: string;
+  readonly type: string;
+  readonly startTime: Date;
+  readonly request: Record<string, unknown>;
+  /** Null while it runs. */
+  readonly endedAt: Date | null;
+  /** True when it has ended well. */
+  readonly completed: boolean;
+}
+
+/** A running workflow holds what another request wants. */
+export class BusyError extends ShardferryError {
+  constructor(running: Running, differences: readonly string[]) {
+    const { workflowId, startTime } = running;
+    super(
+      "busy",
+      `${workflowId} runs since ${startTime.toISOString()} with another request (${differences.join("; ")}). ` +
+        `See it with \`shardferry attach ${workflowId}\`, or end it with \`shardferry abort ${workflowId}\``,
+    );
+  }
+}
+
+/** Looks whether a workflow runs. */
+export async function findRunning(temporal: Temporal, workflowId: string): Promise<Running | null> {
+  const last = await findLast(temporal, workflowId);
+  return last?.endedAt === null ? last : null;
+}
+
+/** Looks which workflow ran last under an id; null where Temporal knows of none (any more). */
+export async function findLast(temporal: Temporal, workflowId: string): Promise<Running | null> {
+  const description = await temporal.client.workflow
+    .getHandle(workflowId)
+    .describe()
+    .catch((error: unknown) => {
+      if ((error as Error).name === "WorkflowNotFoundError") return null;
+      throw error;
+    });
+  if (!description) return null;
+  const { runId, type, startTime, memo, status } = description;
+  const request = (memo?.[REQUEST_MEMO] ?? {}) as Record<string, unknown>;
+  const endedAt = status.name === "RUNNING" ? null : (description.closeTime ?? startTime);
+  return { workflowId, runId, type, startTime, request, endedAt, completed: status.name === "COMPLETED" };
+}
+
+/** Attaches to a running workflow if it was asked for the same; refuses otherwise. */
+export function attachIfSame<T>(temporal: Temporal, running: Running, request: object): Watch<T> {
+  const differences = differencesOf(running, request);
+  if (differences.length > 0) throw new BusyError(running, differences);
+  return watchRunning(temporal, running);
+}
+
+/** What a request and that of a workflow do not have in common, in words. */
+export function differencesOf(running: Running, request: object): string[] {
+  const asked = JSON.parse(JSON.stringify(request)) as Record<string, unknown>;
+  const keys = new Set([...Object.keys(asked), ...Object.keys(running.request)]);
+  return [...keys]
+    .filter((key) => !isDeepStrictEqual(asked[key], running.request[key]))
+    .map(
+      (key) => `${key} is ${JSON.stringify(running.request[key])} there, ${JSON.stringify(asked[key])} here`,
+    );
+}
+
+/** Watches a workflow that runs already, or shows what became of one that has ended. */
+export function watchRunning<T>(temporal: Temporal, { workflowId, runId, type, endedAt }: Running): Watch<T> {
+  const { workflow } = temporal.client;
+  // A rebalance continues as new: what is to be seen and steered is its latest run, its result that of the chain.
+  const handle: WorkflowHandle =
+    type === "rebalance"
+      ? workflow.getHandle(workflowId, undefined, { firstExecutionRunId: runId })
+      : workflow.getHandle(workflowId, runId);
+  return new Watch<T>(temporal, handle, runId, true, readerOf<T>(type), endedAt);
+}
+
+/** What turns the result of a workflow into that of its operation. */
+const readerOf =
+  <T>(type: string): ((raw: unknown, runId: string) => T) =>
+  (raw, runId) =>
+    (type === "rebalance" ? readOutcome(runId, raw as RebalanceOutcome) : raw) as T;
+
+/**
+ * Starts a workflow, or attaches to the one that somebody started with the same request a moment ago.
+ *
+ * @param memo what tells the same request from another one, where the request itself is too long for a memo.
+ */
+export async function start<T>(
+  temporal: Temporal,
+  type: string,
+  workflowId: string,
+  request: object,
+  memo: object = request,
+): Promise<Watch<T>> {
+  for (;;) {
+    try {
+      const handle = await temporal.client.workflow.start(type, {
+        workflowId,
+        taskQueue: TASK_QUEUE,
+        args: [request],
+        memo: { [REQUEST_MEMO]: memo },
+        workflowIdConflictPolicy: "FAIL",
+        workflowIdReusePolicy: "ALLOW_DUPLICATE",
+      });
+      return new Watch<T>(temporal, handle, handle.firstExecutionRunId, false, readerOf<T>(type));
+    } catch (error) {
+      if ((error as Error).name !== "WorkflowExecutionAlreadyStartedError") throw error;
+      const running = await findRunning(temporal, workflowId);
+      if (running) return attachIfSame(temporal, running, memo);
+    }
+  }
+}

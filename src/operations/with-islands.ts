@@ -1,0 +1,27 @@
+import type { Settings } from "../config/settings.ts";
+import { UsageError } from "../errors.ts";
+import { type ConnectedIsland, withIslands } from "../postgres/islands/discover.ts";
+import { type Dsn, parseDsn } from "../postgres/islands/dsn.ts";
+
+/** The databases of the settings, and those that an option names by a whole DSN. */
+export function dsnsOf(settings: Settings, ...named: (string | undefined)[]): readonly Dsn[] {
+  const whole = (text: string): boolean =>
+    settings.dsns.length === 0 || text.includes("://") || text.includes("@");
+  const further = named
+    .filter((text): text is string => text !== undefined && whole(text))
+    .map((text) => parseDsn(text, settings.env))
+    .filter((dsn) => !settings.dsns.some(({ name }) => name === dsn.name));
+  const dsns = [...settings.dsns, ...further];
+  if (dsns.length > 0) return dsns;
+  throw new UsageError(
+    "No databases: give --dsns, or set DSNS, PGDSNS or PGHOST, or write them into shardferry.config.ts.",
+  );
+}
+
+/** Connects to all islands of the settings and lends the sessions to `use`. */
+export async function onIslands<T>(
+  settings: Settings,
+  use: (islands: ConnectedIsland[]) => Promise<T>,
+): Promise<T> {
+  return withIslands(dsnsOf(settings), use);
+}

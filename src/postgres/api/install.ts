@@ -1,0 +1,138 @@
+import type { ClientBase } from "pg";
+
+import { messageOf, ShardferryError, UsageError } from "../../errors.ts";
+import { ident } from "../quote.ts";
+import { installedFunctions, ownFunctions } from "./functions.ts";
+import { readSqlFiles, type SqlFile } from "./sql-files.ts";
+
+/** Where the SQL API goes on an island that does not have it yet. */
+const DEFAULT_LIB_SCHEMA = "microsharding";
+
+const SCHEMA_NAME_FMT = /^(?:[^%]|%%)*%(?:0[1-9])?d(?:[^%]|%%)*$/;
+
+export interface InstallOptions {
+  /** How shards are named, as in `sh%04d`. Left out: as the installed functions do, else `sh%04d`. */
+  schemaNameFmt?: string;
+  /** Where to install. Left out: where it is installed already, else the schema `microsharding`. */
+  libSchema?: string;
+}
+
+export interface InstallResult {
+  libSchema: string;
+  /** False when this very version was there before, or nothing was. */
+  upgraded: boolean;
+  activeShards: number;
+}
+
+/** Installs or upgrades the SQL API of one island, in one transaction; active shards stay active. */
+export async function install(client: ClientBase, options: InstallOptions = {}): Promise<InstallResult> {
+  const { schemaNameFmt = "" } = options;
+  if (schemaNameFmt !== "" && !SCHEMA_NAME_FMT.test(schemaNameFmt)) {
+    throw new UsageError(
+      `The schema name format "${schemaNameFmt}" must have exactly one %d or %0Nd, as in sh%04d.`,
+    );
+  }
+  const files = await readSqlFiles("pg-microsharding-up.sql");
+
+  await client.query("BEGIN");
+  try {
+    // Two first installations at once would both create the schema.
+    await client.query("SELECT pg_advisory_xact_lock(hashtext('microsharding install'), 0)");
+    const existing = options.libSchema ?? (await findLibSchema(client));
+    const libSchema = existing ?? DEFAULT_LIB_SCHEMA;
+    const upgraded =
+      (await installedFunctions(client, libSchema)).size > 0 && !(await isCurrent(client, libSchema));
+    await ensureSchema(client, libSchema);
+    await client.query(
+      `SELECT set_config('search_path', $1, true),
+              set_config('client_min_messages', 'warning', true),
+              set_config('microsharding.schema_name_fmt', $2, true)`,
+      [ident(libSchema), schemaNameFmt],
+    );
+    for (const file of files) await runFile(client, file);
+    if (schemaNameFmt !== "") await requireNamed(client, libSchema, schemaNameFmt);
+    const { rows } = await client.query<{ count: number }>(
+      `SELECT cardinality(${ident(libSchema)}.microsharding_list_active_shards()) AS count`,
+    );
+    await client.query("COMMIT");
+    return { libSchema, upgraded, activeShards: rows[0]!.count };
+  } catch (error) {
+    await client.query("ROLLBACK").catch(() => {}); // A lost connection has rolled back; its own error tells more.
+    throw error;
+  }
+}
+
+/** Finds the schema in which the SQL API, ours or pg-microsharding's, is installed; null if it is in none. */
+export async function findLibSchema(client: ClientBase): Promise<string | null> {
+  // Several installations are told apart as "microsharding", then "public", then by name: always the same one.
+  const { rows } = await client.query<{ schema: string }>(
+    `SELECT n.nspname AS schema
+     FROM pg_proc p
+     JOIN pg_namespace n ON n.oid = p.pronamespace
+     WHERE p.proname = 'microsharding_list_active_shards' AND p.pronargs = 0
+     ORDER BY n.nspname <> $1, n.nspname <> 'public', n.nspname
+     LIMIT 1`,
+    [DEFAULT_LIB_SCHEMA],
+  );
+  return rows[0]?.schema ?? null;
+}
+
+/**
+ * Tells whether the SQL API in this schema is exactly that of this version: each function is there with the body
+ * that its file has. It is not when pg-microsharding's own files were run over it.
+ */
+export async function isCurrent(client: ClientBase, libSchema: string): Promise<boolean> {
+  const [own, installed] = await Promise.all([ownFunctions(), installedFunctions(client, libSchema)]);
+  return own.every(({ name, bodyHash }) => {
+    const hashes = installed.get(name);
+    return hashes?.length === 1 && (bodyHash === null || hashes[0] === bodyHash);
+  });
+}
+
+/** Under a format that names it otherwise, nobody would find an active shard any more. */
+async function requireNamed(client: ClientBase, libSchema: string, schemaNameFmt: string): Promise<void> {
+  const { rows } = await client.query<{ schema: string }>(
+    String.raw`
+     SELECT nspname AS schema
+     FROM unnest(${ident(libSchema)}.microsharding_list_active_shards()) AS active(oid) JOIN pg_namespace USING (oid)
+     WHERE NOT EXISTS (
+       SELECT FROM generate_series(1, length(nspname)) AS start, generate_series(1, 9) AS digits
+       WHERE CASE WHEN substr(nspname, start, digits) ~ '^\d+$'
+         THEN ${ident(libSchema)}.microsharding_schema_name_(substr(nspname, start, digits)::integer) = nspname END
+     )
+     ORDER BY nspname LIMIT 3`,
+  );
+  if (rows.length > 0) {
+    throw new UsageError(
+      `The schema name format "${schemaNameFmt}" is not that of shards which are active: ${rows.map(({ schema }) => schema).join(", ")}. ` +
+        "Leave it out to keep theirs.",
+    );
+  }
+}
+
+async function ensureSchema(client: ClientBase, schema: string): Promise<void> {
+  const { rowCount } = await client.query("SELECT FROM pg_namespace WHERE nspname = $1", [schema]);
+  if (rowCount === 1) return;
+  try {
+    await client.query(`CREATE SCHEMA ${ident(schema)}`);
+    // An application asks for the active shards in its own role; who may change them is up to the tables' grants.
+    await client.query(`GRANT USAGE ON SCHEMA ${ident(schema)} TO PUBLIC`);
+  } catch (error) {
+    throw new ShardferryError(
+      "install",
+      `Cannot create the schema ${schema} for the SQL API: ${messageOf(error)}. Connect as the owner of the ` +
+        "database, or create the schema beforehand and grant CREATE on it.",
+      { cause: error },
+    );
+  }
+}
+
+async function runFile(client: ClientBase, file: SqlFile): Promise<void> {
+  try {
+    await client.query(file.sql);
+  } catch (error) {
+    throw new ShardferryError("install", `Cannot install the SQL API (${file.name}): ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}

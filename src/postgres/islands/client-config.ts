@@ -1,0 +1,138 @@
+import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import type { ConnectionOptions } from "node:tls";
+
+import pg from "pg";
+
+import { UsageError } from "../../errors.ts";
+import type { Dsn } from "./dsn.ts";
+import type { SslMode } from "./libpq-keywords.ts";
+
+/** What node-postgres' Connection has beyond its published types. */
+interface RawConnection extends pg.Connection {
+  ssl: boolean | ConnectionOptions;
+  connect(port: number | string, host?: string): void;
+  upgradeToSSL(host: string | undefined, onError: (error: Error) => void): void;
+  attachListeners(stream: unknown): void;
+}
+const RawConnection = pg.Connection as unknown as new (config: object) => RawConnection;
+
+/**
+ * A connection that asks for TLS and goes on without it when the server has none: sslmode=prefer, which
+ * node-postgres lacks. (It fails where libpq falls back, and checks certificates where libpq does not.)
+ */
+class PreferTlsConnection extends RawConnection {
+  override connect(port: number | string, host?: string): void {
+    super.connect(port, host);
+    this.stream.removeAllListeners("data");
+    this.stream.once("data", (answer: Buffer) => {
+      if (answer[0] === "S".charCodeAt(0)) {
+        this.upgradeToSSL(host, (error) => this.emit("error", error));
+      } else if (answer[0] === "N".charCodeAt(0)) {
+        this.attachListeners(this.stream);
+        this.emit("sslconnect");
+      } else {
+        this.emit("error", new Error("The server did not answer the request for TLS"));
+      }
+    });
+  }
+}
+
+/** The same for pools, which make a client, and so a connection, each time they need one. */
+class PreferTlsClient extends pg.Client {
+  constructor(config: pg.ClientConfig) {
+    // A pool hides the password from enumeration, so that spreading loses it.
+    super({ ...config, password: config.password, connection: preferTls(config) } as pg.ClientConfig);
+  }
+}
+
+const preferTls = ({
+  ssl,
+  keepAlive = true,
+  keepAliveInitialDelayMillis,
+}: pg.ClientConfig): PreferTlsConnection =>
+  new PreferTlsConnection({ ssl, keepAlive, keepAliveInitialDelayMillis });
+
+/**
+ * Turns a DSN into the configuration of a node-postgres client or pool, with libpq's meaning of every keyword and
+ * nothing taken from the environment of this process. Make a new one for each client.
+ */
+export function toClientConfig(dsn: Dsn, extra: pg.ClientConfig = {}): pg.ClientConfig {
+  const { params } = dsn;
+  const overSocket = dsn.host.startsWith("/");
+  const mode: SslMode = overSocket ? "disable" : ((params["sslmode"] as SslMode | undefined) ?? "prefer");
+  const config: pg.ClientConfig = {
+    host: params["hostaddr"] ?? dsn.host,
+    port: dsn.port,
+    user: dsn.user,
+    database: dsn.database,
+    // node-postgres would look for PGPASSWORD and ~/.pgpass itself; that was done when the DSN was parsed.
+    password: dsn.password ?? noPassword(dsn),
+    application_name: params["application_name"] ?? "shardferry",
+    connectionTimeoutMillis: 1000 * Number(params["connect_timeout"] ?? 0),
+    keepAlive: params["keepalives"] !== "0",
+    // The kernel's own default, two hours, would hold sessions of a network that was cut.
+    keepAliveInitialDelayMillis: 1000 * Number(params["keepalives_idle"] ?? 10),
+    ssl: mode === "disable" ? false : tlsOptions(dsn, mode),
+    ...clientOptions(params["options"]),
+    ...extra,
+  };
+  if (mode !== "prefer" && mode !== "allow") return config;
+  return Object.assign(config, { connection: preferTls(config), Client: PreferTlsClient });
+}
+
+/** node-postgres falls back on PGOPTIONS when there are no options; a blank is "none" and stops it. */
+function clientOptions(options: string | undefined): { options?: string } {
+  if (options) return { options };
+  return process.env["PGOPTIONS"] ? { options: " " } : {};
+}
+
+/** Called only when the server asks for a password. */
+function noPassword(dsn: Dsn): () => never {
+  return () => {
+    throw new Error(
+      `the server asks for a password of user "${dsn.user}", and there is none in the DSN, PGPASSWORD or the password file`,
+    );
+  };
+}
+
+function tlsOptions(dsn: Dsn, mode: SslMode): ConnectionOptions {
+  const { params } = dsn;
+  const folder = join(process.env["HOME"] || homedir(), ".postgresql");
+  const file = (given: string | undefined, usual: string): string | undefined => {
+    if (given) return readFile(dsn, given);
+    return existsSync(join(folder, usual)) ? readFile(dsn, join(folder, usual)) : undefined;
+  };
+  const system = params["sslrootcert"] === "system";
+  const verifying = mode === "verify-ca" || mode === "verify-full" || system;
+  // As in libpq, "require" with a root certificate is "verify-ca".
+  const ca =
+    system || mode === "prefer" || mode === "allow" ? undefined : file(params["sslrootcert"], "root.crt");
+  if (verifying && !system && ca === undefined) {
+    throw new UsageError(
+      `sslmode=${mode} for ${dsn.name} needs a root certificate: set sslrootcert (PGSSLROOTCERT) to a file or to "system".`,
+    );
+  }
+  const cert = file(params["sslcert"], "postgresql.crt");
+  const key = cert === undefined ? undefined : file(params["sslkey"], "postgresql.key");
+  const full = mode === "verify-full" || system;
+  return {
+    rejectUnauthorized: verifying || ca !== undefined,
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(params["sslpassword"] ? { passphrase: params["sslpassword"] } : {}),
+    ...(full ? {} : { checkServerIdentity: () => undefined }),
+    // The certificate is the host's, also when hostaddr says where to connect.
+    ...(full && params["hostaddr"] ? { host: dsn.host, servername: dsn.host } : {}),
+  };
+}
+
+function readFile(dsn: Dsn, path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new UsageError(`Cannot read ${path}, which the DSN of ${dsn.name} names`, { cause });
+  }
+}

@@ -1,0 +1,273 @@
+import pg from "pg";
+
+import type { IslandName } from "../../../contract/move.ts";
+import { ShardferryError } from "../../errors.ts";
+import { noteIsland, onIsland } from "../error-origin.ts";
+import { type Dsn, toClientConfig } from "./dsn.ts";
+import { NO_TRANSACTION_TIMEOUT, OWN_SETTINGS } from "./session-settings.ts";
+
+export interface SessionOptions {
+  /** Further settings of the session, as in `-c name=value`. */
+  settings?: Record<string, string>;
+  /** Libpq-style options string given by the user (PGOPTIONS), applied first. */
+  pgOptions?: string | undefined;
+  applicationName?: string;
+  /** Opens a replication connection (walsender protocol with SQL). */
+  replication?: boolean;
+  /**
+   * May be a session that earlier work has left, with its settings and its name put right. A new one costs both
+   * sides some 10 ms of processor time, and more at its first queries, since it knows no catalog yet. Not for work
+   * that keeps state of its own in the session, such as prepared statements.
+   */
+  reuse?: boolean;
+}
+
+/** The query under way is rejected with the same error; this listener only keeps the process alive. */
+const ignore = (): void => undefined;
+
+/** A session for one piece of work. */
+interface Lent {
+  client: pg.Client;
+  giveBack(failed: boolean): Promise<void>;
+}
+
+const SET =
+  "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS wanted(name, value)";
+/** Takes away what work has left in a session. */
+const CLEAR = `RESET ALL; RESET SESSION AUTHORIZATION; DISCARD TEMP; SELECT pg_advisory_unlock_all(); ${NO_TRANSACTION_TIMEOUT}`;
+
+/** The name of an island is not in the settings of this process; another worker may know it, or be started. */
+export class UnknownIslandError extends ShardferryError {
+  override readonly retryable = true;
+
+  constructor(name: IslandName, known: readonly IslandName[]) {
+    super(
+      "unknown_island",
+      `this worker does not know the island ${name}; it knows ${known.join(", ") || "none"}. ` +
+        `Start a worker whose --dsns (or DSNS, or config file) has it`,
+    );
+  }
+}
+
+/**
+ * Sessions to an island that are lent at a time. A worker has no more short steps at once, so none waits for one that
+ * itself waits for a lock.
+ */
+const POOLED = 100;
+/** Sessions for looks, which take milliseconds. */
+const LOOKING = 10;
+
+/** After so many uses a session is replaced: its caches of the catalogs grow with each shard that it has seen. */
+const MAX_USES = 500;
+
+/** Turns island names into connections: the only place where names meet credentials. */
+export class Islands {
+  readonly #dsns: ReadonlyMap<IslandName, Dsn>;
+  readonly #lent: Pools;
+  readonly #looking: Pools;
+  readonly #reused: Pools;
+
+  /** @param most sessions of each kind at a time to an island. */
+  constructor(dsns: readonly Dsn[], most = { pooled: POOLED, looking: LOOKING }) {
+    this.#dsns = new Map(dsns.map((dsn) => [dsn.name, dsn]));
+    const config = (name: IslandName): pg.ClientConfig => this.#config(name, {});
+    this.#lent = new Pools(config, most.pooled);
+    this.#looking = new Pools(config, most.looking);
+    // Without a limit, since work that holds one may need another to go on.
+    this.#reused = new Pools(config, Infinity);
+  }
+
+  /** The names of all islands. */
+  names(): IslandName[] {
+    return [...this.#dsns.keys()];
+  }
+
+  /** The DSN behind a name. Throws UnknownIslandError. */
+  dsn(name: IslandName): Dsn {
+    const dsn = this.#dsns.get(name);
+    if (!dsn) throw new UnknownIslandError(name, this.names());
+    return dsn;
+  }
+
+  /**
+   * Lends a pooled session. The callee leaves no session state behind (SET LOCAL only); a session in
+   * which it failed is closed, since nobody knows what state it is in.
+   */
+  async withClient<T>(name: IslandName, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    return this.#lend(this.#lent, name, use);
+  }
+
+  /**
+   * Lends a session for a short look to somebody who may hold another one: from a pool of its own, whose sessions
+   * nobody keeps while waiting for anything, so that those who wait can never wait for each other.
+   */
+  async withLook<T>(name: IslandName, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    return this.#lend(this.#looking, name, use);
+  }
+
+  /**
+   * Lends a session on each of two islands: in one order whatever the direction, so that moves to and fro never wait
+   * for each other.
+   */
+  async withBoth<T>(
+    first: IslandName,
+    second: IslandName,
+    use: (first: pg.PoolClient, second: pg.PoolClient) => Promise<T>,
+  ): Promise<T> {
+    if (first > second) return this.withBoth(second, first, (two, one) => use(one, two));
+    return this.withClient(first, (one) => this.withClient(second, (two) => use(one, two)));
+  }
+
+  async #lend<T>(pools: Pools, name: IslandName, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const client = await pools.connect(name).catch((error: Error) => Promise.reject(onIsland(name, error)));
+    let failure: Error | undefined;
+    // Without a listener, a server that goes down while the session is idle would end this process.
+    const onError = (error: Error): void => void (failure = error);
+    client.on("error", onError);
+    try {
+      return await use(client);
+    } catch (error) {
+      failure = error instanceof Error ? error : new Error(String(error));
+      throw onIsland(name, failure);
+    } finally {
+      client.off("error", onError);
+      client.release(failure);
+    }
+  }
+
+  /** Opens a session of its own, for work that needs settings or that holds locks, and closes it after `use`. */
+  async withSession<T>(
+    name: IslandName,
+    options: SessionOptions,
+    use: (client: pg.Client) => Promise<T>,
+  ): Promise<T> {
+    return this.withSessions([[name, options]], ([client]) =>
+      use(client!).catch((error: Error) => Promise.reject(onIsland(name, error))),
+    );
+  }
+
+  /** Opens several sessions at once: one after the other costs some 10 ms each. Closes them after `use`. */
+  async withSessions<T>(
+    wanted: readonly (readonly [IslandName, SessionOptions])[],
+    use: (clients: pg.Client[]) => Promise<T>,
+  ): Promise<T> {
+    const opened = await Promise.allSettled(wanted.map(([name, options]) => this.#take(name, options)));
+    const lent = opened.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    let failed = true;
+    try {
+      const refused = opened.find((one) => one.status === "rejected");
+      if (refused) throw refused.reason;
+      const result = await use(lent.map(({ client }) => client));
+      failed = false;
+      return result;
+    } finally {
+      await Promise.all(lent.map((one) => one.giveBack(failed)));
+    }
+  }
+
+  async #take(name: IslandName, options: SessionOptions): Promise<Lent> {
+    try {
+      const reused = options.reuse && !options.replication && !options.pgOptions;
+      const lent = await (reused ? this.#reuse(name, options) : this.#open(name, options));
+      noteIsland(lent.client, name);
+      return lent;
+    } catch (error) {
+      throw onIsland(name, error as Error);
+    }
+  }
+
+  async #open(name: IslandName, options: SessionOptions): Promise<Lent> {
+    const client = new pg.Client(this.#config(name, options));
+    client.on("error", ignore);
+    try {
+      await client.connect();
+      await client.query(NO_TRANSACTION_TIMEOUT);
+    } catch (error) {
+      await client.end();
+      throw error;
+    }
+    return { client, giveBack: () => client.end() };
+  }
+
+  async #reuse(name: IslandName, { applicationName, settings = {} }: SessionOptions): Promise<Lent> {
+    const client = await this.#reused.connect(name);
+    client.on("error", ignore);
+    const wanted = Object.entries({
+      ...(applicationName && { application_name: applicationName }),
+      ...settings,
+    });
+    const run = async (sql: string, values: string[][] = []): Promise<void> => {
+      await client.query(sql, values);
+    };
+    const giveBack = async (failed: boolean): Promise<void> => {
+      const unfit = failed || (await run(CLEAR).catch((error: Error) => error)) instanceof Error;
+      if (unfit) await client.end().catch(ignore);
+      client.off("error", ignore);
+      client.release(unfit);
+    };
+    try {
+      const names = wanted.map(([key]) => key);
+      const values = wanted.map(([, value]) => value);
+      await run(SET, [names, values]);
+    } catch (error) {
+      await giveBack(true);
+      throw error;
+    }
+    return { client: client as unknown as pg.Client, giveBack };
+  }
+
+  /** Closes all pooled sessions. */
+  async close(): Promise<void> {
+    await Promise.all([this.#lent.close(), this.#looking.close(), this.#reused.close()]);
+  }
+
+  #config(name: IslandName, options: SessionOptions): pg.ClientConfig {
+    const dsn = this.dsn(name);
+    const settings = { ...OWN_SETTINGS, ...options.settings };
+    const flags = Object.entries(settings).map(
+      ([key, value]) => `-c ${key}=${value.replace(/[\\ ]/g, "\\$&")}`,
+    );
+    return {
+      ...toClientConfig(dsn),
+      application_name: options.applicationName ?? "shardferry",
+      connectionTimeoutMillis: 10_000,
+      options: [dsn.params["options"], ...flags, options.pgOptions].filter(Boolean).join(" "),
+      ...(options.replication ? { replication: "database" } : {}),
+    };
+  }
+}
+
+/** Pools of sessions of one kind, one to each island. */
+class Pools {
+  readonly #config: (name: IslandName) => pg.ClientConfig;
+  readonly #most: number;
+  readonly #pools = new Map<IslandName, pg.Pool>();
+
+  constructor(config: (name: IslandName) => pg.ClientConfig, most: number) {
+    this.#config = config;
+    this.#most = most;
+  }
+
+  async connect(name: IslandName): Promise<pg.PoolClient> {
+    let pool = this.#pools.get(name);
+    if (!pool) {
+      pool = new pg.Pool({
+        ...this.#config(name),
+        max: this.#most,
+        idleTimeoutMillis: 10_000,
+        maxUses: MAX_USES,
+        onConnect: (client) => client.query(NO_TRANSACTION_TIMEOUT) as unknown as void,
+      });
+      // An idle session that dies is replaced at the next use.
+      pool.on("error", () => undefined);
+      this.#pools.set(name, pool);
+    }
+    return pool.connect();
+  }
+
+  async close(): Promise<void> {
+    const pools = [...this.#pools.values()];
+    this.#pools.clear();
+    await Promise.all(pools.map((pool) => pool.end()));
+  }
+}

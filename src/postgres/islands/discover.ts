@@ -1,0 +1,167 @@
+import pg from "pg";
+
+import type { IslandName } from "../../../contract/move.ts";
+import { messageOf, ShardferryError, UsageError } from "../../errors.ts";
+import { lastRows } from "../last-rows.ts";
+import type { Dsn } from "./dsn.ts";
+import { parseDsn, redact, toClientConfig } from "./dsn.ts";
+import { NO_TRANSACTION_TIMEOUT, OWN_SETTINGS } from "./session-settings.ts";
+
+/** A primary database, with an open session. */
+export interface ConnectedIsland {
+  readonly name: IslandName;
+  readonly dsn: Dsn;
+  /** Further DSNs that lead to the same database. */
+  readonly duplicates: readonly Dsn[];
+  readonly client: pg.Client;
+  /** As in server_version_num: 150004 for 15.4. */
+  readonly serverVersion: number;
+}
+
+/** Databases of the list do not answer. */
+export class UnreachableError extends ShardferryError {
+  constructor(lines: readonly string[], options?: ErrorOptions) {
+    super("unreachable", `Cannot reach ${lines.join("\nCannot reach ")}`, options);
+  }
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/**
+ * What tells one database from another. A system identifier alone does not: a promoted replica and a server cloned
+ * from a template have it in common with another server. The start of the postmaster, in microseconds, does.
+ */
+const IDENTITY_SQL = `
+  SELECT pg_is_in_recovery() AS replica,
+    current_setting('server_version_num')::int AS version,
+    concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
+      extract(epoch FROM pg_postmaster_start_time()), oid) AS identity
+  FROM pg_database WHERE datname = current_database()`;
+
+const SETTINGS_SQL = [
+  ...Object.entries(OWN_SETTINGS).map(([name, value]) => `SET ${name} TO '${value}'`),
+  NO_TRANSACTION_TIMEOUT,
+].join("; ");
+
+interface Probe {
+  dsn: Dsn;
+  client: pg.Client;
+  replica: boolean;
+  version: number;
+  identity: string;
+}
+
+/**
+ * Connects to all databases of a list at once, drops replicas and second names of the same database, and lends the
+ * sessions to `use`. The order of the list is kept. All that cannot be reached are named in one error.
+ */
+export async function withIslands<T>(
+  dsns: readonly Dsn[],
+  use: (islands: ConnectedIsland[]) => Promise<T>,
+): Promise<T> {
+  const outcomes = await Promise.allSettled(dsns.map(probe));
+  const probes = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+  try {
+    const failures = outcomes.flatMap((outcome, i) =>
+      outcome.status === "rejected" ? [`${dsns[i]!.name}: ${reasonOf(outcome.reason, dsns[i]!)}`] : [],
+    );
+    if (failures.length > 0) throw new UnreachableError([...new Set(failures)]);
+    return await use(primaries(probes));
+  } finally {
+    await Promise.all(probes.map(({ client }) => client.end().catch(() => undefined)));
+  }
+}
+
+/** Filters duplicates and replicas out of a list of DSNs. */
+export async function discoverIslands(dsns: readonly Dsn[]): Promise<Dsn[]> {
+  return withIslands(dsns, (islands) => Promise.resolve(islands.map(({ dsn }) => dsn)));
+}
+
+async function probe(dsn: Dsn): Promise<Probe> {
+  const config = toClientConfig(dsn);
+  const client = new pg.Client({
+    ...config,
+    connectionTimeoutMillis: config.connectionTimeoutMillis || CONNECT_TIMEOUT_MS,
+  });
+  // A query under way is rejected with the same error; without a listener it would end this process.
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    const [found] = await lastRows<Omit<Probe, "dsn" | "client">>(client, `${SETTINGS_SQL}; ${IDENTITY_SQL}`);
+    return { dsn, client, ...found! };
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw error;
+  }
+}
+
+function primaries(probes: readonly Probe[]): ConnectedIsland[] {
+  const groups = new Map<string, Probe[]>();
+  for (const found of probes.filter(({ replica }) => !replica)) {
+    groups.set(found.identity, [...(groups.get(found.identity) ?? []), found]);
+  }
+  if (groups.size === 0 && probes.length > 0) {
+    const names = probes.map(({ dsn }) => dsn.name).join(", ");
+    throw new UsageError(`No primary among the DSNs: ${names} are all replicas.`);
+  }
+  return [...groups.values()].map(([first, ...rest]) => ({
+    name: first!.dsn.name,
+    dsn: first!.dsn,
+    duplicates: rest.map(({ dsn }) => dsn),
+    client: first!.client,
+    serverVersion: first!.version,
+  }));
+}
+
+/** Says in words why a database cannot be reached; never with the password. */
+function reasonOf(error: unknown, dsn: Dsn): string {
+  const code = (error as { code?: string }).code ?? "";
+  const port = `port ${dsn.port}`;
+  if (code === "ECONNREFUSED") return `connection refused; is PostgreSQL running there on ${port}?`;
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return `the host name "${dsn.host}" cannot be resolved`;
+  if (code === "EHOSTUNREACH" || code === "ENETUNREACH") return `no route to the host`;
+  if (code === "ENOENT") return `there is no socket for ${port} in ${dsn.host}`;
+  const message = redact(messageOf(error), [dsn]);
+  // node-postgres' own words for a connection that was not up in time.
+  return /^timeout expired$/.test(message) ? "no answer within the time for connecting" : message;
+}
+
+/** What an island can be named by. */
+export interface Named {
+  readonly name: IslandName;
+  readonly dsn: Dsn;
+  readonly duplicates?: readonly Dsn[];
+}
+
+/**
+ * Finds the island that a DSN or a prefix of its short name means. A whole name, `host:port` and `host` win over a
+ * prefix. Where none or several fit, the error names the candidates.
+ */
+export function resolveIsland<T extends Named>(
+  text: string,
+  islands: readonly T[],
+  env: NodeJS.ProcessEnv = process.env,
+): T {
+  const wanted = (text.includes("://") || text.includes("@") ? parseDsn(text, env).name : text).trim();
+  const lower = wanted.toLowerCase();
+  const fits: ((name: IslandName, dsn: Dsn) => boolean)[] = [
+    (name) => name === wanted,
+    (name) => name.toLowerCase() === lower,
+    (_name, { host, port, database }) =>
+      lower === `${host}:${port}`.toLowerCase() || wanted === `${host}:${port}/${database}`,
+    (_name, { host }) => lower === host.toLowerCase(),
+    (name) => wanted !== "" && name.toLowerCase().startsWith(lower),
+  ];
+  for (const fit of fits) {
+    const found = islands.filter(({ dsn, duplicates = [] }) =>
+      [dsn, ...duplicates].some((one) => fit(one.name, one)),
+    );
+    if (found.length === 1) return found[0]!;
+    if (found.length > 1) {
+      throw new UsageError(`"${wanted}" fits several islands: ${listOf(found)}. Give more of the name.`);
+    }
+  }
+  throw new UsageError(`No island fits "${wanted}". The islands are: ${listOf(islands)}.`);
+}
+
+const listOf = (islands: readonly Named[]): string => islands.map(({ name }) => name).join(", ") || "none";

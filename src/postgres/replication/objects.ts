@@ -1,0 +1,258 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+import type { ClientBase } from "pg";
+
+import { withLockRetry } from "../locks.ts";
+import { ident, literal, qualified } from "../quote.ts";
+import type { Table } from "../schema/tables.ts";
+import { overriddenTables, publishersOf, restoreUnlessNeededSql } from "./replica-identity.ts";
+
+/** The statement that publishes the given tables, each by itself (ONLY); null when they are published. */
+export async function publicationSql(
+  client: ClientBase,
+  name: string,
+  schema: string,
+  tables: readonly Table[],
+): Promise<string | null> {
+  const { rows } = await client.query<{ filled: boolean }>(
+    `SELECT EXISTS (SELECT FROM pg_publication_rel WHERE prpubid = p.oid) AS filled FROM pg_publication p WHERE pubname = $1`,
+    [name],
+  );
+  const list = tables.map((table) => `ONLY ${qualified(schema, table.name)}`).join(", ");
+  if (!rows[0]) return `CREATE PUBLICATION ${ident(name)}${list && ` FOR TABLE ${list}`}`;
+  return rows[0].filled || list === "" ? null : `ALTER PUBLICATION ${ident(name)} ADD TABLE ${list}`;
+}
+
+/**
+ * Creates the slot on the source before any subscription: CREATE SUBSCRIPTION within one server would
+ * wait for its own transaction for ever.
+ */
+export async function ensureSlot(client: ClientBase, name: string): Promise<string | null> {
+  const { rowCount } = await client.query("SELECT FROM pg_replication_slots WHERE slot_name = $1", [name]);
+  if (rowCount) return null;
+  await client.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [name]);
+  return `SELECT pg_create_logical_replication_slot(${literal(name)}, 'pgoutput')`;
+}
+
+export interface SubscriptionOptions {
+  name: string;
+  slot: string;
+  publication: string;
+  /** Connection string of the source as the destination sees it; has a password. */
+  conninfo: string;
+  /** True: PostgreSQL copies the rows (tablesync). False: the rows are there, as of the slot's creation. */
+  copyData: boolean;
+  binary: boolean;
+  /** Major version of the destination. */
+  serverMajor: number;
+  /** True when our role on the destination is a superuser. */
+  superuser: boolean;
+}
+
+/**
+ * Runs a command inside the transaction that is open, with a connection string in place of its `%L`. The string has
+ * a password. It reaches the server as a parameter and is put in place there, so that it is neither in
+ * pg_stat_activity nor in pg_stat_statements. What goes wrong is caught and raised anew, because the server would
+ * log it together with the text of the command; and in a superuser's session nothing of this is logged at all.
+ */
+export async function runWithConninfo(client: ClientBase, command: string, conninfo: string): Promise<void> {
+  await client.query(
+    `SELECT set_config('log_statement', 'none', true), set_config('log_min_duration_statement', '-1', true),
+       set_config('log_min_error_statement', 'panic', true), set_config('log_min_messages', 'fatal', true)
+     FROM pg_roles WHERE rolname = current_user AND rolsuper`,
+  );
+  await client.query("SELECT set_config('shardferry.conninfo', $1, true)", [conninfo]);
+  await client.query(
+    `DO $shardferry$ BEGIN
+       SET LOCAL client_min_messages = error;
+       EXECUTE format(${literal(command)}, current_setting('shardferry.conninfo'));
+     EXCEPTION WHEN OTHERS THEN
+       RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM;
+     END $shardferry$`,
+  );
+}
+
+/** Creates the subscription on the destination, or leaves the one that is there. */
+export async function ensureSubscription(
+  client: ClientBase,
+  options: SubscriptionOptions,
+): Promise<string | null> {
+  const { rowCount } = await client.query(
+    `SELECT FROM pg_subscription
+     WHERE subname = $1 AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    [options.name],
+  );
+  if (rowCount) return null;
+  const command = subscriptionSql(options);
+  await client.query("BEGIN");
+  await runWithConninfo(client, command, options.conninfo);
+  await client.query("COMMIT");
+  return command.replace("%L", "'…'");
+}
+
+/** The CREATE SUBSCRIPTION command as a template for format(); `%L` stands for the connection string. */
+function subscriptionSql(options: SubscriptionOptions): string {
+  const settings = [
+    "create_slot = false",
+    `slot_name = ${literal(options.slot)}`,
+    `copy_data = ${options.copyData}`,
+    `binary = ${options.binary}`,
+    "streaming = on",
+    // A tablesync worker notes that its table is done and drops its slot: a crash that took the note but not the
+    // slot would leave the table without a way on ("replication slot … does not exist", for ever; seen on 17).
+    `synchronous_commit = ${options.copyData ? "local" : "off"}`,
+    // The owner may be barred by FORCE ROW LEVEL SECURITY from tables that it applies changes to.
+    ...(options.serverMajor >= 16 ? ["run_as_owner = true"] : []),
+    // A superuser may rely on trust or a password file on the server; others have to send a password.
+    ...(options.serverMajor >= 16 && options.superuser ? ["password_required = false"] : []),
+  ];
+  const publication = ident(options.publication).replaceAll("%", "%%");
+  return `CREATE SUBSCRIPTION ${ident(options.name)} CONNECTION %L PUBLICATION ${publication} WITH (${settings.join(", ")})`;
+}
+
+/**
+ * Lets the subscription apply without waiting for the disk. Nothing is lost by it: what a crash takes away is
+ * sent again, until the switch, whose own commit is durable.
+ */
+export async function relaxSubscription(client: ClientBase, name: string): Promise<void> {
+  await client.query(`ALTER SUBSCRIPTION ${ident(name)} SET (synchronous_commit = off)`);
+}
+
+const OWN_SUBSCRIPTION = `
+  SELECT oid, 'pg\\_' || oid || '\\_sync\\_%\\_' || (SELECT system_identifier FROM pg_control_system()) AS "syncSlots"
+  FROM pg_subscription
+  WHERE subname = $1 AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+
+/**
+ * Stops the subscription's workers and cuts it from its slot, so that it can be dropped without the
+ * source. Answers the LIKE pattern of the slots that its tablesync workers may leave on the source; null
+ * when there is no such subscription.
+ */
+export async function disableSubscription(client: ClientBase, name: string): Promise<string | null> {
+  const { rows } = await client.query<{ syncSlots: string }>(OWN_SUBSCRIPTION, [name]);
+  if (!rows[0]) return null;
+  await client.query(
+    `ALTER SUBSCRIPTION ${ident(name)} DISABLE; ALTER SUBSCRIPTION ${ident(name)} SET (slot_name = NONE)`,
+  );
+  return rows[0].syncSlots;
+}
+
+/** The subscriptions of this database whose names begin so: `over`, and those that no worker works for; without `own`. */
+export async function idleSubscriptions(
+  client: ClientBase,
+  begin: string,
+  own: string,
+  over: string | null,
+): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT subname AS name FROM pg_subscription
+     WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND starts_with(subname, $1) AND subname <> $2
+       AND (subname = $3
+         OR NOT EXISTS (SELECT FROM pg_stat_subscription s WHERE s.subid = pg_subscription.oid AND s.pid IS NOT NULL))`,
+    [begin, own, over],
+  );
+  return rows.map((row) => row.name);
+}
+
+/**
+ * The slots of this database whose names begin so, and their publications: `over`, and those that nobody reads;
+ * without `own`.
+ */
+export async function idlePublishers(
+  client: ClientBase,
+  begin: string,
+  own: string,
+  over: string | null,
+): Promise<{ slots: string[]; publications: string[] }> {
+  const { rows } = await client.query<{ slots: string[]; publications: string[] }>(
+    `WITH slot AS (
+       SELECT slot_name AS name, active AND slot_name IS DISTINCT FROM $3 AS active FROM pg_replication_slots
+       WHERE database = current_database() AND starts_with(slot_name, $1) AND slot_name <> $2
+     )
+     SELECT
+       ARRAY(SELECT name::text FROM slot WHERE NOT active) AS slots,
+       ARRAY(SELECT pubname::text FROM pg_publication
+             WHERE starts_with(pubname, $1) AND pubname <> $2
+               AND pubname NOT IN (SELECT name FROM slot WHERE active)) AS publications`,
+    [begin, own, over],
+  );
+  return rows[0]!;
+}
+
+/** Drops a subscription that disableSubscription cut off. */
+export async function dropSubscription(client: ClientBase, name: string): Promise<void> {
+  await client.query(`DROP SUBSCRIPTION IF EXISTS ${ident(name)}`);
+}
+
+/** Runs a statement that needs a lock on live tables. */
+export type RunLocked = (sql: string) => Promise<void>;
+
+/**
+ * Drops the publication, if it is there, and gives its tables the replica identity back that they had before: after
+ * they are published no more, since without identity their updates would fail, and before the record of it goes.
+ */
+export async function dropPublication(
+  client: ClientBase,
+  name: string,
+  runLocked: RunLocked = (sql) => withLockRetry(client, sql, { pause: delay, beat: () => undefined }, null),
+): Promise<void> {
+  const overridden = (await overriddenTables(client, name)).filter(({ publication }) => publication === name);
+  const drop = `DROP PUBLICATION IF EXISTS ${ident(name)}`;
+  if (overridden.length === 0) return void (await client.query(drop));
+  // One at a time: each of two that end at once would leave it to the other to restore. A session in which something
+  // fails is closed, and its lock with it.
+  await runLocked(`SELECT pg_advisory_lock(${ENDING})`);
+  for (const table of overridden) {
+    const { own, others } = await publishersOf(client, table);
+    if (own) await runLocked(`ALTER PUBLICATION ${ident(name)} DROP TABLE ONLY ${table.name}`);
+    // Where somebody else publishes it, the table without key must keep it: else its updates fail.
+    if (!others) await runLocked(restoreUnlessNeededSql(table));
+  }
+  await client.query(`${drop}; SELECT pg_advisory_unlock(${ENDING})`);
+}
+
+/** Advisory lock of those who give replica identities back. */
+const ENDING = 5318008042;
+
+/**
+ * Drops the slot of this name and those that match the LIKE pattern; the walsender that holds one is
+ * ended first. A slot that stays active for more than `timeoutMs` is an error, since a slot left behind
+ * fills the source's disk.
+ */
+export async function dropSlots(
+  client: ClientBase,
+  name: string,
+  pattern: string | null,
+  timeoutMs = 20_000,
+): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const { rows } = await client.query<{ slot: string; pid: number | null }>(
+      `SELECT slot_name AS slot, active_pid AS pid FROM pg_replication_slots WHERE slot_name = $1 OR slot_name LIKE $2`,
+      [name, pattern],
+    );
+    if (rows.length === 0) return;
+    let inUse = false;
+    for (const { slot, pid } of rows) {
+      if (pid !== null) await client.query("SELECT pg_terminate_backend($1)", [pid]);
+      inUse = pid !== null || !(await dropIdleSlot(client, slot)) || inUse;
+    }
+    if (Date.now() > deadline)
+      throw new Error(`replication slots stay in use: ${rows.map((row) => row.slot).join(", ")}`);
+    if (inUse) await client.query("SELECT pg_sleep(0.005)");
+  }
+}
+
+/** Drops a slot; false when it is gone or somebody holds it again: the caller looks once more. */
+async function dropIdleSlot(client: ClientBase, slot: string): Promise<boolean> {
+  try {
+    await client.query("SELECT pg_drop_replication_slot($1)", [slot]);
+    return true;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    const goneOrInUse = code === "42704" || code === "55006";
+    if (!goneOrInUse) throw error;
+    return false;
+  }
+}

@@ -1,0 +1,117 @@
+import type { ClientBase } from "pg";
+
+import type { IslandName } from "../../../contract/move.ts";
+import { type Lend, type Patience, withLocks } from "../locks.ts";
+import { ident, qualified } from "../quote.ts";
+import { outsideDependents, OutsideDependentsError } from "./outside-dependents.ts";
+
+/** Relations per transaction: each takes some ten locks, and the lock table holds some thousands in all. */
+const BATCH = 50;
+
+/** The kinds of relations with the command that drops them. What reads the others goes first. */
+const KINDS = [
+  ["v", "VIEW"],
+  ["m", "MATERIALIZED VIEW"],
+  // Partitions before their parents.
+  ["r", "TABLE"],
+  ["f", "FOREIGN TABLE"],
+  ["p", "TABLE"],
+  ["S", "SEQUENCE"],
+] as const;
+
+export interface DropOptions {
+  island: IslandName;
+  patience: Patience;
+  /** Another session on the same server. */
+  lend: Lend;
+  /** Throws when the schema is no more what was to be dropped; asked inside each transaction. */
+  ensureSame?: () => Promise<void>;
+  /** Called with the number of relations that are left, after every transaction. */
+  tell?: (left: number) => void;
+}
+
+/**
+ * Drops a schema with everything in it and nothing outside of it: in transactions of some tables each, so that
+ * thousands do not run out of lock memory, none of which makes others wait for longer than a moment. It may be
+ * stopped at any time and run again. Throws OutsideDependentsError, before anything is dropped, if something
+ * outside is built on it.
+ */
+export async function dropSchema(client: ClientBase, schema: string, options: DropOptions): Promise<void> {
+  const small = (await nextRelations(client, schema, [])).left <= BATCH;
+  if (!small) {
+    await refuseDependents(client, schema, null, options.island);
+    for (const [kind, command] of KINDS) await dropRelations(client, schema, kind, command, options);
+  }
+  await transaction(client, options, async () => {
+    const { names } = await nextRelations(client, schema, ["r", "p"]);
+    await lockTables(client, schema, names);
+    await refuseDependents(client, schema, null, options.island);
+    await client.query(`DROP SCHEMA IF EXISTS ${ident(schema)} CASCADE`);
+  });
+  options.tell?.(0);
+}
+
+/** Drops the relations of a kind, until there are few enough of all kinds to be dropped at once. */
+async function dropRelations(
+  client: ClientBase,
+  schema: string,
+  kind: string,
+  command: string,
+  options: DropOptions,
+): Promise<void> {
+  for (;;) {
+    const { names, left } = await nextRelations(client, schema, [kind]);
+    if (left <= BATCH || names.length === 0) return;
+    await transaction(client, options, async () => {
+      if (command === "TABLE") await lockTables(client, schema, names);
+      await refuseDependents(client, schema, names, options.island);
+      const list = names.map((name) => qualified(schema, name)).join(", ");
+      await client.query(`DROP ${command} IF EXISTS ${list} CASCADE`);
+    });
+    options.tell?.(left - names.length);
+  }
+}
+
+function transaction(client: ClientBase, options: DropOptions, work: () => Promise<void>): Promise<void> {
+  const checked = async (): Promise<void> => {
+    await options.ensureSame?.();
+    await work();
+  };
+  return withLocks(client, checked, options.patience, options.lend);
+}
+
+/** Some relations of some kinds, and how many there are of all kinds. */
+async function nextRelations(
+  client: ClientBase,
+  schema: string,
+  kinds: readonly string[],
+): Promise<{ names: string[]; left: number }> {
+  const { rows } = await client.query<{ names: string[]; left: string }>(
+    `WITH relation AS (
+       SELECT relname::text AS name, relkind FROM pg_class
+       WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
+         AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+     )
+     SELECT (SELECT count(*) FROM relation) AS left,
+       ARRAY(SELECT name FROM relation WHERE relkind = ANY ($2) ORDER BY name LIMIT ${BATCH}) AS names`,
+    [schema, kinds],
+  );
+  return { names: rows[0]!.names, left: Number(rows[0]!.left) };
+}
+
+/** Nothing can be built on a locked table, so what refuseDependents does not see cannot come afterwards. */
+async function lockTables(client: ClientBase, schema: string, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  const list = names.map((name) => `ONLY ${qualified(schema, name)}`).join(", ");
+  await client.query(`LOCK TABLE ${list} IN ACCESS EXCLUSIVE MODE`);
+}
+
+async function refuseDependents(
+  client: ClientBase,
+  schema: string,
+  relations: readonly string[] | null,
+  island: IslandName,
+): Promise<void> {
+  const dependents = await outsideDependents(client, schema, relations);
+  if (dependents.length > 0) throw new OutsideDependentsError(island, schema, dependents);
+}

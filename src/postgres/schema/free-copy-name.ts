@@ -1,0 +1,23 @@
+import type { ClientBase } from "pg";
+
+import { type CopyKind, copyName } from "../replication/names.ts";
+import { readSchema } from "./tables.ts";
+
+/**
+ * Finds a free name for a copy that was asked for at a time. The names have whole seconds: where the one of that
+ * second is taken, the next ones are tried. `taken` is the last taken one before the free one, if there is any.
+ */
+export async function findCopyName(
+  client: ClientBase,
+  schema: string,
+  kind: CopyKind,
+  at: Date,
+): Promise<{ free: string; taken: string | null }> {
+  let taken: string | null = null;
+  for (let second = 0; ; second++) {
+    const name = copyName(schema, kind, new Date(at.getTime() + 1000 * second));
+    const { exists } = await readSchema(client, name);
+    if (!exists) return { free: name, taken };
+    taken = name;
+  }
+}

@@ -1,0 +1,99 @@
+import type { ClientBase } from "pg";
+
+import type { DatabaseIdentity, IslandName, ReplicationInput } from "../../contract/move.ts";
+import type { Islands } from "../postgres/islands/connections.ts";
+import type { Table } from "../postgres/schema/tables.ts";
+import { TIMELINE } from "../postgres/timeline.ts";
+
+/** What every check may read: both islands, and what is asked for. Checks change nothing. */
+export interface CheckContext {
+  kind: "move" | "copy";
+  request: ReplicationInput;
+  /** Null for a copy. */
+  shard: number | null;
+  workflowId: string;
+  islands: Islands;
+  source: ClientBase;
+  destination: ClientBase;
+  from: Server;
+  to: Server;
+  tables: Table[];
+  /** To be called from time to time by a check that takes seconds, after something was seen to work. */
+  alive: () => void;
+  /** True when Temporal knows a run of this workflow, and that it has ended. */
+  isOver: (runId: string) => Promise<boolean>;
+  /** PGOPTIONS for the sessions that build indexes. */
+  pgOptions: string | undefined;
+}
+
+/** One side, with the facts that several checks need. */
+export interface Server {
+  name: IslandName;
+  identity: DatabaseIdentity;
+  version: string;
+  role: string;
+  replicationRole: boolean;
+  encoding: string;
+  inRecovery: boolean;
+  startedAt: string;
+  settings: Record<string, string>;
+}
+
+/** A check answers every reason to refuse that it finds, in words that say what to change. */
+export type Check = (context: CheckContext) => Promise<string[]>;
+
+/** Reads the facts of a server in one query. */
+export async function readServer(client: ClientBase, name: IslandName): Promise<Server> {
+  const { rows } = await client.query<{
+    system: string;
+    database: string;
+    timeline: string;
+    version: string;
+    number: number;
+    role: string;
+    superuser: boolean;
+    replication: boolean;
+    encoding: string;
+    recovery: boolean;
+    started: string;
+    settings: Record<string, string>;
+  }>(
+    `SELECT
+       (SELECT system_identifier::text FROM pg_control_system()) AS system,
+       d.oid::text AS database,
+       CASE WHEN pg_is_in_recovery() THEN '' ELSE ${TIMELINE} END AS timeline,
+       current_setting('server_version') AS version,
+       current_setting('server_version_num')::int AS number,
+       current_user AS role,
+       r.rolsuper AS superuser,
+       r.rolreplication AS replication,
+       pg_encoding_to_char(d.encoding) AS encoding,
+       pg_is_in_recovery() AS recovery,
+       extract(epoch FROM pg_postmaster_start_time())::text AS started,
+       -- Our own sessions have another transaction_timeout.
+       (SELECT json_object_agg(name, CASE name WHEN 'transaction_timeout' THEN reset_val ELSE setting END) FROM pg_settings
+        WHERE name IN ('wal_level', 'max_replication_slots', 'max_wal_senders', 'max_worker_processes',
+          'max_logical_replication_workers', 'max_active_replication_origins', 'default_transaction_read_only',
+          'max_slot_wal_keep_size', 'idle_replication_slot_timeout', 'transaction_timeout')) AS settings
+     FROM pg_database d, pg_roles r
+     WHERE d.datname = current_database() AND r.rolname = current_user`,
+  );
+  const row = rows[0]!;
+  return {
+    name,
+    identity: {
+      systemIdentifier: row.system,
+      databaseOid: row.database,
+      timeline: row.timeline,
+      serverMajor: Math.floor(row.number / 10000),
+      superuser: row.superuser,
+    },
+    version: row.version,
+    role: row.role,
+    replicationRole: row.superuser || row.replication,
+    encoding: row.encoding,
+    inRecovery: row.recovery,
+    startedAt: row.started,
+    settings: row.settings,
+  };
+}

@@ -1,0 +1,97 @@
+import type { Finding } from "../operations/doctor.ts";
+import { activeSequences, type ShardSequences } from "../operations/sequences.ts";
+import type { ConnectedIsland } from "../postgres/islands/discover.ts";
+import { ident, qualified } from "../postgres/quote.ts";
+import { colliding, groupBy, reachOf } from "../sequences/collisions.ts";
+import { highest } from "../sequences/own-values.ts";
+import type { ShardSequence } from "../sequences/read.ts";
+
+/** A sequence with the shard that it is in. */
+interface Placed {
+  readonly shard: ShardSequences;
+  readonly sequence: ShardSequence;
+}
+
+/** Names that are shown; the rest is counted. */
+const SHOWN = 5;
+/** Ids of one shard that are looked for in the others. */
+const SAMPLE = 1000;
+/** Shards with ids that are looked into for each column, and all that are asked for some. */
+const LOOKED_INTO = 20;
+const ASKED = 100;
+
+/** Sequences of the same name that hand out the same values in several shards, and ids that several have already. */
+export async function collidingSequences(islands: readonly ConnectedIsland[]): Promise<Finding[]> {
+  const shards = (await Promise.all(islands.map((island) => activeSequences(island)))).flat();
+  const all = shards.flatMap((shard) => shard.sequences.map((sequence): Placed => ({ shard, sequence })));
+  const byName = groupBy(all, ({ sequence }) => sequence.name);
+  const findings: Finding[] = [];
+  for (const [name, placed] of [...byName].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const names = new Set(
+      colliding(placed.map(({ sequence }) => reachOf(sequence.schema, sequence.numbers))),
+    );
+    const same = await idsInCommon(
+      names.size === 0 ? placed : placed.filter(({ sequence }) => names.has(sequence.schema)),
+    );
+    if (names.size > 0)
+      findings.push({ island: null, severity: "warning", text: describe(name, [...names], same) });
+    else if (same !== null) findings.push({ island: null, severity: "warning", text: describeOld(same) });
+  }
+  return findings;
+}
+
+function describe(name: string, schemas: readonly string[], same: string | null): string {
+  const more = schemas.length > SHOWN ? ` and ${schemas.length - SHOWN} more` : "";
+  const already = same ? `; ids collide already: ${same}` : "";
+  return (
+    `the sequence ${name} can produce the same values in ${schemas.slice(0, SHOWN).join(", ")}${more}${already}. ` +
+    "Where ids have to be unique over all shards: `shardferry sequences assign --mode=interleave`"
+  );
+}
+
+/** Rows from before the sequences had values of their own. */
+const describeOld = (same: string): string =>
+  `ids collide: ${same}. New ids no longer do; where old ones have to be unique, too, change those rows`;
+
+/** An id that two shards have, in words; looked for in samples. */
+async function idsInCommon(placed: readonly Placed[]): Promise<string | null> {
+  const columns = new Map<string, { table: string; column: string; places: Placed[] }>();
+  for (const one of placed) {
+    for (const { table, column, indexed } of one.sequence.columns) {
+      if (!indexed) continue;
+      const key = JSON.stringify([table, column]);
+      const known = columns.get(key) ?? { table, column, places: [] };
+      known.places.push(one);
+      columns.set(key, known);
+    }
+  }
+  for (const { table, column, places } of columns.values()) {
+    const found = await idInCommon(table, column, places.slice(0, ASKED));
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+/** Ids of one shard are too large for the column of another where a change of its type has come half way. */
+const fits = (id: string, width: number | null): boolean =>
+  width === null || (/^-?\d+$/.test(id) && BigInt(id) <= highest(width) && BigInt(id) >= -highest(width));
+
+async function idInCommon(table: string, column: string, places: readonly Placed[]): Promise<string | null> {
+  const seen = new Map<string, string>();
+  let lookedInto = 0;
+  for (const { shard, sequence } of places) {
+    const width = sequence.columns.find((one) => one.table === table && one.column === column)?.width ?? null;
+    const [from, id] = [qualified(sequence.schema, table), ident(column)];
+    const { rows } = await shard.island.client.query<{ known: boolean; id: string }>(
+      `(SELECT true AS known, ${id}::text AS id FROM ${from} WHERE ${id} = ANY ($1) LIMIT 1)
+       UNION ALL (SELECT false, ${id}::text FROM ${from} WHERE ${id} IS NOT NULL ORDER BY ${id} LIMIT ${SAMPLE})`,
+      [[...seen.keys()].filter((value) => fits(value, width))],
+    );
+    const common = rows.find(({ known }) => known)?.id;
+    if (common !== undefined)
+      return `${table}.${column} = ${common} is in ${seen.get(common)} and ${sequence.schema}`;
+    for (const row of rows) seen.set(row.id, sequence.schema);
+    if (rows.length > 0 && ++lookedInto === LOOKED_INTO) break;
+  }
+  return null;
+}

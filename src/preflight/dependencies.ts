@@ -1,0 +1,140 @@
+import type { ClientBase } from "pg";
+
+import { CLOSURE } from "../postgres/schema/closure.ts";
+import type { Check } from "./check.ts";
+
+/**
+ * Everything outside of the schema that its objects need has to be on the destination: types, functions
+ * and operators of extensions and of other schemas, languages, foreign servers, collations. Found by
+ * pg_depend; each is looked up on the destination by its address.
+ */
+export const outsideObjects: Check = async ({ source, destination, request, from, to }) => {
+  const needed = await readOutsideObjects(source, request.schema);
+  const missing: string[] = [];
+  const extensions = new Set<string>();
+  for (const object of needed) {
+    if (await exists(destination, object)) continue;
+    if (object.extension === null)
+      missing.push(
+        `${object.identity} is used by schema "${request.schema}" on ${from.name} and is missing on ${to.name}: create it there`,
+      );
+    else extensions.add(object.extension);
+  }
+  for (const extension of extensions) {
+    missing.push(
+      `extension ${extension} is missing on ${to.name} (or is in another schema there): CREATE EXTENSION ${extension}`,
+    );
+  }
+  return missing;
+};
+
+interface OutsideObject {
+  type: string;
+  names: string[];
+  args: string[];
+  identity: string;
+  extension: string | null;
+}
+
+async function readOutsideObjects(client: ClientBase, schema: string): Promise<OutsideObject[]> {
+  const { rows } = await client.query<OutsideObject>(
+    `${CLOSURE},
+     outside AS (
+       SELECT DISTINCT d.refclassid, d.refobjid, d.refobjsubid
+       FROM inside i JOIN pg_depend d ON d.classid = i.classid AND d.objid = i.objid
+       -- From 12000 on: below are the objects that every server has. Collations of the operating system are above.
+       WHERE d.deptype IN ('n', 'a', 'i') AND d.refobjid >= 12000
+         AND d.refclassid NOT IN ('pg_constraint'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass)
+         AND NOT EXISTS (SELECT FROM inside j WHERE j.classid = d.refclassid AND j.objid = d.refobjid)
+     )
+     SELECT a.type, a.object_names AS names, a.object_args AS args, o.type || ' ' || o.identity AS identity, e.extname AS extension
+     FROM outside
+     CROSS JOIN LATERAL pg_identify_object_as_address(outside.refclassid, outside.refobjid, outside.refobjsubid) a
+     CROSS JOIN LATERAL pg_identify_object(outside.refclassid, outside.refobjid, outside.refobjsubid) o
+     LEFT JOIN pg_depend x ON x.classid = outside.refclassid AND x.objid = outside.refobjid AND x.deptype = 'e'
+     LEFT JOIN pg_extension e ON e.oid = x.refobjid
+     ORDER BY identity`,
+    [schema],
+  );
+  return rows;
+}
+
+async function exists(client: ClientBase, object: OutsideObject): Promise<boolean> {
+  try {
+    await client.query("SELECT pg_get_object_address($1, $2, $3)", [object.type, object.names, object.args]);
+    return true;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    // Undefined object, function, table, schema, or a name that cannot be resolved.
+    if (code?.startsWith("42") || code === "3F000" || code === "22023") return false;
+    throw error;
+  }
+}
+
+/** Owners, grantees and the roles of policies have to exist on the destination. */
+export const roles: Check = async ({ source, destination, request, from, to }) => {
+  const { rows } = await source.query<{ role: string }>(
+    `${CLOSURE},
+     rel AS (SELECT c.* FROM pg_class c JOIN ns ON ns.oid = c.relnamespace),
+     -- pg_shdepend knows the roles of every kind of object, but not those that initdb makes.
+     owner(oid) AS (
+       SELECT d.refobjid
+       FROM inside i JOIN pg_shdepend d ON d.classid = i.classid AND d.objid = i.objid
+       WHERE d.refclassid = 'pg_authid'::regclass AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+       UNION SELECT nspowner FROM pg_namespace JOIN ns USING (oid)
+       UNION SELECT relowner FROM rel
+       UNION SELECT p.proowner FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace
+       UNION SELECT t.typowner FROM pg_type t JOIN ns ON ns.oid = t.typnamespace
+     ),
+     acl(item) AS (
+       SELECT unnest(nspacl) FROM pg_namespace JOIN ns USING (oid)
+       UNION ALL SELECT unnest(relacl) FROM rel
+       UNION ALL SELECT unnest(a.attacl) FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid
+       UNION ALL SELECT unnest(p.proacl) FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace
+       UNION ALL SELECT unnest(t.typacl) FROM pg_type t JOIN ns ON ns.oid = t.typnamespace
+       UNION ALL SELECT unnest(d.defaclacl) FROM pg_default_acl d JOIN ns ON ns.oid = d.defaclnamespace
+     ),
+     needed(oid) AS (
+       SELECT oid FROM owner
+       UNION SELECT x.grantee FROM acl, aclexplode(ARRAY[acl.item]) x
+       UNION SELECT x.grantor FROM acl, aclexplode(ARRAY[acl.item]) x
+       UNION SELECT unnest(p.polroles) FROM pg_policy p JOIN rel ON rel.oid = p.polrelid
+     )
+     SELECT pg_get_userbyid(oid) AS role FROM needed WHERE oid <> 0 ORDER BY 1`,
+    [request.schema],
+  );
+  const wanted = rows.map((row) => row.role);
+  const { rows: there } = await destination.query<{ rolname: string }>(
+    "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1)",
+    [wanted],
+  );
+  const present = new Set(there.map((row) => row.rolname));
+  return wanted
+    .filter((role) => !present.has(role))
+    .map(
+      (role) =>
+        `role "${role}" owns or may use objects of schema "${request.schema}" on ${from.name} and is missing on ${to.name}: CREATE ROLE "${role}"`,
+    );
+};
+
+/** Tablespaces that the schema's tables and indexes lie in. */
+export const tablespaces: Check = async ({ source, destination, request, to }) => {
+  const { rows } = await source.query<{ name: string }>(
+    `SELECT DISTINCT t.spcname AS name
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_tablespace t ON t.oid = c.reltablespace
+     WHERE n.nspname = $1`,
+    [request.schema],
+  );
+  const wanted = rows.map((row) => row.name);
+  const { rows: there } = await destination.query<{ name: string }>(
+    "SELECT spcname AS name FROM pg_tablespace WHERE spcname = ANY ($1)",
+    [wanted],
+  );
+  const present = new Set(there.map((row) => row.name));
+  return wanted
+    .filter((name) => !present.has(name))
+    .map(
+      (name) =>
+        `tablespace "${name}" is missing on ${to.name}: create it there, or move the tables to pg_default`,
+    );
+};

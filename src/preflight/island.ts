@@ -1,0 +1,128 @@
+import { messageOf } from "../errors.ts";
+import { findPgDump } from "../machine/pg-programs.ts";
+import type { Finding } from "../operations/doctor.ts";
+import { findLibSchema, isCurrent } from "../postgres/api/install.ts";
+import { activeShardsSql, findSqlApi } from "../postgres/api/sql-api.ts";
+import type { ConnectedIsland } from "../postgres/islands/discover.ts";
+import { MARK_PREFIX, OBJECT_PREFIX } from "../postgres/replication/names.ts";
+import { overriddenTables, restoreIdentitySql } from "../postgres/replication/replica-identity.ts";
+import { readServer } from "./check.ts";
+import {
+  destinationCapacity,
+  preparedTransactions,
+  replicasInSight,
+  sourceCapacity,
+  versionProblems,
+} from "./servers.ts";
+
+type Say = (severity: Finding["severity"], text: string) => void;
+
+/** Looks for everything on one island that would keep shards from being moved to it or away from it. */
+export async function examineIsland(island: ConnectedIsland): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const say: Say = (severity, text) => findings.push({ island: island.name, severity, text });
+  await checkServer(island, say);
+  await checkApi(island, say);
+  await checkLeftovers(island, say);
+  return findings;
+}
+
+/** What preflight checks of a source, and of a destination. */
+async function checkServer({ client, name }: ConnectedIsland, say: Say): Promise<void> {
+  const server = await readServer(client, name);
+  const problems = [
+    ...versionProblems(server),
+    ...(await sourceCapacity({ source: client, from: server })),
+    ...(await preparedTransactions({ source: client, from: server })),
+    ...(await destinationCapacity({ destination: client, to: server })),
+    ...(await replicasInSight(client, server)),
+  ];
+  for (const problem of problems) say("problem", problem);
+  await findPgDump(server.identity.serverMajor).catch((error: unknown) => say("problem", messageOf(error)));
+  const { rows } = await client.query<{ prepared: string }>(
+    "SELECT current_setting('max_prepared_transactions') AS prepared",
+  );
+  if (rows[0]!.prepared === "0") {
+    say(
+      "warning",
+      "max_prepared_transactions is 0: `shardferry migrate` needs more, and a restart of the server",
+    );
+  }
+}
+
+async function checkApi({ client }: ConnectedIsland, say: Say): Promise<void> {
+  const schema = await findLibSchema(client);
+  if (schema === null) say("problem", "the SQL API is not installed: run `shardferry install`");
+  else if (!(await isCurrent(client, schema))) {
+    say("problem", `the SQL API in schema ${schema} is of another version: run \`shardferry install\``);
+  }
+}
+
+/** What ended moves have left, and foreign keys that were never validated. */
+async function checkLeftovers({ client }: ConnectedIsland, say: Say): Promise<void> {
+  const slots = await client.query<{ name: string }>(
+    "SELECT slot_name AS name FROM pg_replication_slots WHERE starts_with(slot_name, $1) AND NOT active AND database = current_database()",
+    [OBJECT_PREFIX],
+  );
+  for (const { name } of slots.rows) {
+    say(
+      "warning",
+      `replication slot ${name} is not in use and keeps WAL: \`shardferry cleanup\` drops it, if its move does not run any more`,
+    );
+  }
+  for (const { name, was, publication } of await overriddenTables(client, OBJECT_PREFIX)) {
+    say(
+      "warning",
+      `table ${name} has REPLICA IDENTITY FULL for the move of publication ${publication}: if that move does not run any more ` +
+        `(shardferry status), DROP PUBLICATION ${publication}; ${restoreIdentitySql(name, was)}`,
+    );
+  }
+  const halves = await client.query<{ name: string }>(
+    "SELECT nspname AS name FROM pg_namespace WHERE starts_with(obj_description(oid, 'pg_namespace'), $1)",
+    [MARK_PREFIX],
+  );
+  for (const { name } of halves.rows) {
+    say(
+      "warning",
+      `schema ${name} is a half-made copy: \`shardferry cleanup\` drops it, if its move does not run any more`,
+    );
+  }
+  const api = await findSqlApi(client);
+  if (!api) return;
+  const keys = await client.query<{ schema: string; keys: string }>(
+    `SELECT shard.nspname AS schema, string_agg(format('%I of %I', k.conname, c.relname), ', ' ORDER BY c.relname, k.conname) AS keys
+     FROM (${activeShardsSql(api)}) shard
+     JOIN pg_class c ON c.relnamespace = shard.oid
+     JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'f' AND NOT k.convalidated
+     GROUP BY 1 ORDER BY 1`,
+  );
+  for (const { schema, keys: names } of keys.rows) {
+    say(
+      "warning",
+      `${schema} has foreign keys that are not validated: ${names}; ALTER TABLE … VALIDATE CONSTRAINT does it without blocking`,
+    );
+  }
+}
+
+/** A shard that is active twice takes writes twice. */
+export async function doublyActive(islands: readonly ConnectedIsland[]): Promise<Finding[]> {
+  const active = await Promise.all(
+    islands.map(async ({ client, name }) => {
+      const api = await findSqlApi(client);
+      if (!api) return [];
+      const { rows } = await client.query<{ schema: string }>(
+        `SELECT nspname AS schema FROM (${activeShardsSql(api)}) shard`,
+      );
+      return rows.map(({ schema }) => ({ schema, name }));
+    }),
+  );
+  const places = new Map<string, string[]>();
+  for (const { schema, name } of active.flat()) places.set(schema, [...(places.get(schema) ?? []), name]);
+  return [...places]
+    .filter(([, names]) => names.length > 1)
+    .map(([schema, names]) => ({
+      island: null,
+      severity: "problem",
+      text: `${schema} is active on ${names.join(" and ")}: deactivate the one that the application does not use (microsharding_ensure_inactive)`,
+    }));
+}

@@ -1,0 +1,243 @@
+import { randomBytes } from "node:crypto";
+
+import type { ClientBase } from "pg";
+
+import { plural } from "../format.ts";
+import { findPgDump } from "../machine/pg-programs.ts";
+import { ident } from "../postgres/quote.ts";
+import { namesBegin, replicationNames, runOfMark } from "../postgres/replication/names.ts";
+import { runWithConninfo } from "../postgres/replication/objects.ts";
+import { readSchema } from "../postgres/schema/tables.ts";
+import type { Check, CheckContext, Server } from "./check.ts";
+
+const OLDEST = 14;
+const NEWEST = 18;
+/** No such setting, not such a value, not for this role, no list of settings, and only at a restart. */
+const REFUSED_OPTIONS = ["42704", "22023", "42501", "42601", "55P02"];
+
+/** What a check of one side alone needs, so that `doctor` can ask it of every island. */
+type SourceContext = Pick<CheckContext, "source" | "from">;
+type DestinationContext = Pick<CheckContext, "destination" | "to">;
+
+/** Version and recovery of a server. */
+export const versionProblems = ({ name, identity, version, inRecovery }: Server): string[] => [
+  ...(identity.serverMajor < OLDEST || identity.serverMajor > NEWEST
+    ? [`${name} runs PostgreSQL ${version}; versions ${OLDEST} to ${NEWEST} are supported`]
+    : []),
+  ...(inRecovery ? [`${name} is a physical replica (in recovery): give the primary`] : []),
+];
+
+/** Version and recovery of both servers, and a pg_dump that is new enough for the source. */
+export const versions: Check = async ({ from, to }) => {
+  const problems = [from, to].flatMap(versionProblems);
+  await findPgDump(from.identity.serverMajor).catch((error: Error) => problems.push(error.message));
+  return problems;
+};
+
+/** The two names must not lead to one and the same database. */
+export const different: Check = ({ from, to }) => {
+  // A promoted replica shares its identity with its former primary, but not the start of its server.
+  const same =
+    from.startedAt === to.startedAt &&
+    from.identity.systemIdentifier === to.identity.systemIdentifier &&
+    from.identity.databaseOid === to.identity.databaseOid;
+  return Promise.resolve(
+    same ? [`${from.name} and ${to.name} are the same database: the destination has to be another one`] : [],
+  );
+};
+
+export const encodings: Check = ({ from, to }) =>
+  Promise.resolve(
+    from.encoding === to.encoding
+      ? []
+      : [
+          `${from.name} has the encoding ${from.encoding}, ${to.name} ${to.encoding}: create the destination's database with ENCODING '${from.encoding}'`,
+        ],
+  );
+
+/** The server takes PGOPTIONS, which it sees only when the first index is built. */
+export const indexSessions: Check = async ({ islands, to, pgOptions }) => {
+  if (!pgOptions) return [];
+  try {
+    await islands.withSession(to.name, { pgOptions }, (client) => client.query("SELECT"));
+    return [];
+  } catch (error) {
+    // Any other trouble of a connection passes.
+    if (!REFUSED_OPTIONS.includes((error as { code?: string }).code ?? "")) throw error;
+    return [`${to.name} does not take PGOPTIONS="${pgOptions}": ${(error as Error).message}`];
+  }
+};
+
+/** Logical decoding, a free slot and a free walsender on the source; tablesync takes one more of each. */
+export const sourceCapacity = async ({ source, from }: SourceContext): Promise<string[]> => {
+  const problems: string[] = [];
+  if (from.settings["wal_level"] !== "logical") {
+    problems.push(
+      `${from.name} has wal_level = ${from.settings["wal_level"]}: set wal_level = logical there and restart it`,
+    );
+  }
+  const { rows } = await source.query<{ slots: string; senders: string }>(
+    `SELECT (SELECT count(*) FROM pg_replication_slots) AS slots,
+            (SELECT count(*) FROM pg_stat_replication) AS senders`,
+  );
+  for (const [setting, used, what] of [
+    ["max_replication_slots", rows[0]!.slots, "replication slot"],
+    ["max_wal_senders", rows[0]!.senders, "walsender"],
+  ] as const) {
+    const limit = Number(from.settings[setting]);
+    if (Number(used) >= limit)
+      problems.push(`${from.name} has no free ${what} (${used} of ${limit} in use): raise ${setting} there`);
+  }
+  if (!from.replicationRole) {
+    problems.push(
+      `role ${from.role} may not use replication on ${from.name}: ALTER ROLE ${from.role} REPLICATION`,
+    );
+  }
+  return problems;
+};
+
+/** A free apply worker on the destination: without one a subscription just waits, and says nothing. */
+export const destinationCapacity = async ({ destination, to }: DestinationContext): Promise<string[]> => {
+  const problems: string[] = [];
+  const { rows } = await destination.query<{
+    workers: string;
+    background: string;
+    origins: string;
+    allowed: boolean;
+  }>(
+    `SELECT
+       (SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'logical replication %worker') AS workers,
+       (SELECT count(*) FROM pg_stat_activity
+        WHERE backend_type LIKE 'logical replication %' OR backend_type = 'parallel worker') AS background,
+       (SELECT count(*) FROM pg_replication_origin) AS origins,
+       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+         OR coalesce((SELECT pg_has_role(oid, 'MEMBER') FROM pg_roles WHERE rolname = 'pg_create_subscription'), false) AS allowed`,
+  );
+  const { workers, background, origins, allowed } = rows[0]!;
+  // Before 18 the origins of subscriptions count against max_replication_slots.
+  const originSetting =
+    to.identity.serverMajor >= 18 ? "max_active_replication_origins" : "max_replication_slots";
+  for (const [setting, used, what] of [
+    ["max_logical_replication_workers", workers, "logical replication worker"],
+    ["max_worker_processes", background, "background worker"],
+    [originSetting, origins, "replication origin"],
+  ] as const) {
+    const limit = Number(to.settings[setting]);
+    if (Number(used) >= limit)
+      problems.push(`${to.name} has no free ${what} (${used} of ${limit} in use): raise ${setting} there`);
+  }
+  if (!allowed) {
+    const remedy =
+      to.identity.serverMajor >= 16
+        ? `GRANT pg_create_subscription TO ${to.role}`
+        : "a superuser is needed before PostgreSQL 16";
+    problems.push(`role ${to.role} may not create subscriptions on ${to.name}: ${remedy}`);
+  }
+  if (to.settings["default_transaction_read_only"] === "on") {
+    problems.push(`${to.name} has default_transaction_read_only = on: switch it off for role ${to.role}`);
+  }
+  return problems;
+};
+
+/** The destination's server has to reach the source with the same DSN: tried for real, and rolled back. */
+export const subscriberReachesPublisher = (conninfo: string): Check => {
+  return async ({ destination, from, to }) => {
+    // The server would log its warning that there is no such publication together with the connection string, and
+    // only a superuser can keep it from that.
+    if (!to.identity.superuser) return [];
+    const command =
+      `CREATE SUBSCRIPTION shardferry_probe_${randomBytes(6).toString("hex")} CONNECTION %L PUBLICATION shardferry_probe ` +
+      `WITH (create_slot = false, slot_name = NONE, enabled = false, copy_data = false)`;
+    await destination.query("BEGIN");
+    try {
+      await runWithConninfo(destination, command, conninfo);
+      return [];
+    } catch (error) {
+      return [`the server of ${to.name} cannot connect to ${from.name}: ${(error as Error).message}`];
+    } finally {
+      await destination.query("ROLLBACK");
+    }
+  };
+};
+
+/** PostgreSQL shows how far physical replicas are, whose lag is waited for, to some roles only: others see a process. */
+export const replicasInSight = async (client: ClientBase, { name, role }: Server): Promise<string[]> => {
+  const { rows } = await client.query<{ hidden: number }>(
+    `SELECT count(*)::int AS hidden FROM pg_stat_replication r JOIN pg_stat_activity a USING (pid)
+     WHERE r.state IS NULL AND a.datid IS NULL`,
+  );
+  return rows[0]!.hidden === 0
+    ? []
+    : [
+        `role ${role} may not see the lag of ${plural(rows[0]!.hidden, "physical replica")} of ${name}: GRANT pg_read_all_stats TO ${ident(role)}`,
+      ];
+};
+
+/** A transaction that was prepared and forgotten keeps a slot from being created: minutes old is forgotten. */
+export const preparedTransactions = async ({ source, from }: SourceContext): Promise<string[]> => {
+  const { rows } = await source.query<{ gid: string; owner: string; database: string; age: number }>(
+    `SELECT gid, owner, database, extract(epoch FROM clock_timestamp() - prepared)::int AS age
+     FROM pg_prepared_xacts WHERE prepared < clock_timestamp() - interval '1 minute' ORDER BY prepared`,
+  );
+  return rows.map(
+    ({ gid, owner, database, age }) =>
+      `prepared transaction '${gid}' of ${owner} in database ${database} on ${from.name} is ${age} s old, and no ` +
+      `replication slot can be created while it is open: COMMIT PREPARED or ROLLBACK PREPARED it`,
+  );
+};
+
+/** The schema is on the source, and free on the destination (but for what this very workflow left). */
+export const schemas: Check = async ({ source, destination, request, from, to, workflowId }) => {
+  const here = await readSchema(source, request.schema);
+  const there = await readSchema(destination, request.schema);
+  return [
+    ...(here.exists ? [] : [`there is no schema "${request.schema}" on ${from.name}`]),
+    ...(there.exists && runOfMark(there.comment, workflowId) === null
+      ? [
+          `schema "${request.schema}" exists on ${to.name} already: rename or drop it${there.comment?.startsWith("shardferry") ? ` (it is a ${there.comment.replace("shardferry: ", "")}; "shardferry cleanup" drops it when that is over)` : ""}`,
+        ]
+      : []),
+  ];
+};
+
+/** Somebody else's replication under our names: the same move, started in another Temporal namespace. */
+export const foreignReplication: Check = async ({
+  source,
+  destination,
+  request,
+  workflowId,
+  from,
+  to,
+  isOver,
+}) => {
+  const begin = namesBegin(workflowId, request.schema);
+  // What a run of ours that was terminated has left is dropped before anything is created.
+  const run = runOfMark((await readSchema(destination, request.schema)).comment, workflowId);
+  const over =
+    run !== null && (await isOver(run)) ? replicationNames(workflowId, run, request.schema).slot : "";
+  const busy = async (client: ClientBase, sql: string): Promise<boolean> =>
+    (await client.query(sql, [begin, over])).rowCount !== 0;
+  const taken = [
+    [
+      from,
+      source,
+      `SELECT FROM pg_replication_slots WHERE starts_with(slot_name, $1) AND slot_name <> $2 AND active AND database = current_database()`,
+    ],
+    [
+      to,
+      destination,
+      `SELECT FROM pg_stat_subscription JOIN pg_subscription s ON s.oid = subid JOIN pg_database d ON d.oid = s.subdbid
+       WHERE starts_with(s.subname, $1) AND s.subname <> $2 AND pid IS NOT NULL AND d.datname = current_database()`,
+    ],
+  ] as const satisfies readonly (readonly [Server, ClientBase, string])[];
+  const problems: string[] = [];
+  for (const [server, client, sql] of taken) {
+    if (await busy(client, sql)) {
+      problems.push(
+        `replication ${begin}… is at work on ${server.name}: this move runs already (see "shardferry status"), perhaps with ` +
+          `another Temporal server or namespace: let it end, or abort it; or it was terminated: run "shardferry cleanup"`,
+      );
+    }
+  }
+  return problems;
+};

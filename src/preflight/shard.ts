@@ -1,0 +1,146 @@
+import type { ClientBase } from "pg";
+
+import { findLibSchema, isCurrent } from "../postgres/api/install.ts";
+import { ident, qualified } from "../postgres/quote.ts";
+import type { Table } from "../postgres/schema/tables.ts";
+import type { Check } from "./check.ts";
+
+/** Bytes of tables that can only be copied while writers wait: about a second's worth. */
+const MAX_LOCKED_BYTES = 100 << 20;
+
+/** The SQL API on both islands, the shard active on the source and on the source only. */
+export const activation: Check = async ({ kind, shard, source, destination, request, from, to }) => {
+  if (kind === "copy") return [];
+  const problems: string[] = [];
+  const active: boolean[] = [];
+  for (const [client, server] of [
+    [source, from],
+    [destination, to],
+  ] as const) {
+    const lib = await findLibSchema(client);
+    if (lib === null || !(await isCurrent(client, lib))) {
+      const state = lib === null ? "is not installed" : "is of another version";
+      problems.push(`the SQL API ${state} on ${server.name}: run "shardferry install"`);
+      active.push(server === from);
+      continue;
+    }
+    const { rows } = await client.query<{ name: string; active: boolean }>(
+      `SELECT ${ident(lib)}.microsharding_schema_name_($1) AS name,
+         coalesce($2 = ANY (SELECT n.nspname FROM unnest(${ident(lib)}.microsharding_list_active_shards()) s JOIN pg_namespace n ON n.oid = s), false) AS active`,
+      [shard, request.schema],
+    );
+    if (rows[0]!.name !== request.schema) {
+      problems.push(
+        `shard ${shard} is named "${rows[0]!.name}" on ${server.name}, not "${request.schema}": install the SQL API with one --schema-name-fmt everywhere`,
+      );
+    }
+    active.push(rows[0]!.active);
+  }
+  if (!active[0]) problems.push(`shard "${request.schema}" is not active on ${from.name}`);
+  if (active[1]) problems.push(`shard "${request.schema}" is active on ${to.name} already`);
+  return problems;
+};
+
+/** Tables that replication cannot carry are copied under the lock, as a replica would: triggers off. */
+export const lockedCopies: Check = async ({ tables, from, to, destination }) => {
+  const locked = tables.filter(needsLockedCopy);
+  const { rows } = await destination.query<{ allowed: boolean }>(
+    to.identity.serverMajor >= 15
+      ? "SELECT has_parameter_privilege('session_replication_role', 'SET') AS allowed"
+      : "SELECT rolsuper AS allowed FROM pg_roles WHERE rolname = current_user",
+  );
+  if (locked.length === 0 || rows[0]!.allowed) return tooLargeToLock(locked, from.name);
+  const remedy =
+    to.identity.serverMajor >= 15
+      ? `GRANT SET ON PARAMETER session_replication_role TO ${ident(to.role)}`
+      : "a superuser is needed before PostgreSQL 15";
+  return [
+    `table "${locked[0]!.name}" on ${from.name} is copied with its triggers off, which role ${to.role} may not turn off on ${to.name}: ${remedy}`,
+  ];
+};
+
+/** A lock that writers wait for is no place for large tables: names the largest when they are too large in all. */
+export function tooLargeToLock(locked: readonly Table[], island: string, limit = MAX_LOCKED_BYTES): string[] {
+  const bytes = locked.reduce((sum, table) => sum + table.bytes, 0);
+  if (bytes <= limit) return [];
+  const largest = [...locked].sort((a, b) => b.bytes - a.bytes).slice(0, 5);
+  return largest.map(({ name, unlogged, bytes: size }) => {
+    const what = unlogged
+      ? `unlogged table "${name}" on ${island}`
+      : `table "${name}" on ${island}, which has no key and columns that cannot be compared (such as json or point) or are generated,`;
+    const remedy = unlogged ? "ALTER TABLE … SET LOGGED, or empty it" : "add a primary key";
+    return (
+      `${what} can only be copied while writers wait, and is too large for that (${toMb(size)} of ${toMb(bytes)} MB ` +
+      `such tables have, ${toMb(limit)} MB are possible): ${remedy}`
+    );
+  });
+}
+
+const toMb = (bytes: number): number => Math.ceil(bytes / 1e6);
+
+/** True for unlogged tables, and for those without key for which REPLICA IDENTITY FULL does not work. */
+export const needsLockedCopy = (table: {
+  kind: string;
+  unlogged: boolean;
+  hasIdentity: boolean;
+  comparable: boolean;
+}): boolean => table.kind === "r" && (table.unlogged || (!table.hasIdentity && !table.comparable));
+
+/** Large objects belong to the database, not to a schema, and are not replicated. */
+export const largeObjects: Check = async ({ source, request, from }) => {
+  const { rows: any } = await source.query<{ some: boolean }>(
+    "SELECT EXISTS (SELECT FROM pg_largeobject_metadata) AS some",
+  );
+  if (!any[0]!.some) return [];
+  const { rows: columns } = await source.query<{ table: string; column: string }>(
+    `SELECT c.relname AS table, a.attname AS column
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+     JOIN pg_type t ON t.oid = a.atttypid
+     WHERE n.nspname = $1 AND c.relkind = 'r' AND (t.oid = 'oid'::regtype OR t.typbasetype = 'oid'::regtype)`,
+    [request.schema],
+  );
+  const problems: string[] = [];
+  for (const { table, column } of columns) {
+    const { rows } = await source.query<{ used: boolean }>(
+      `SELECT EXISTS (
+         SELECT FROM ${qualified(request.schema, table)} t JOIN pg_largeobject_metadata m ON m.oid = t.${ident(column)}::oid
+       ) AS used`,
+    );
+    if (rows[0]!.used)
+      problems.push(
+        `column "${column}" of table "${table}" on ${from.name} refers to large objects, which cannot be moved: keep them in a bytea column`,
+      );
+  }
+  return problems;
+};
+
+/**
+ * The text of money depends on lc_monetary, and so does the number that it means; and text is how replication
+ * may send it.
+ */
+export const moneyFormat: Check = async ({ source, destination, request, from, to }) => {
+  const { rows } = await source.query<{ table: string; column: string }>(
+    `SELECT c.relname AS table, a.attname AS column
+     FROM pg_class c
+     JOIN pg_namespace n ON n.oid = c.relnamespace
+     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND a.atttypid IN ('money'::regtype, 'money[]'::regtype)
+     LIMIT 1`,
+    [request.schema],
+  );
+  const column = rows[0];
+  if (!column) return [];
+  const format = async (client: ClientBase): Promise<{ locale: string; sample: string }> => {
+    const { rows } = await client.query<{ locale: string; sample: string }>(
+      "SELECT current_setting('lc_monetary') AS locale, (-1234567.89)::numeric::money::text AS sample",
+    );
+    return rows[0]!;
+  };
+  const [here, there] = [await format(source), await format(destination)];
+  if (here.sample === there.sample) return [];
+  return [
+    `column "${column.column}" of table "${column.table}" on ${from.name} is of type money, and lc_monetary is ${here.locale} there but ` +
+      `${there.locale} on ${to.name}: ALTER DATABASE … SET lc_monetary = '${here.locale}' on ${to.name}`,
+  ];
+};

@@ -1,0 +1,74 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+import { placed } from "../../activities/move/parts/direct-copy.ts";
+import { POLL_MS } from "../../activities/move/parts/step.ts";
+import { shorten } from "../../activities/move/subscribe.ts";
+import { undoDefaultPrivileges } from "../postgres/schema/default-privileges.ts";
+import { dumpSchema, type SchemaDump } from "../postgres/schema/dump.ts";
+import { grants, type Statement } from "../postgres/schema/dump-statements.ts";
+import { inWordsOf } from "../postgres/schema/for-older-server.ts";
+import { readSchema } from "../postgres/schema/tables.ts";
+import type { Check, CheckContext } from "./check.ts";
+
+/** Classes of errors that say nothing about the statement: the server lacks memory or goes down, a lock was not granted. */
+const PASSING = /^(08|40|53|55|57|58)/;
+
+/**
+ * An older server may not know what a newer one wrote down, from NULLS NOT DISTINCT to a function used in a
+ * view. So the whole structure is created there once, without rows, in a transaction that is rolled back.
+ */
+export const olderServerUnderstands: Check = async (context) => {
+  const { destination, request, from, to } = context;
+  if (to.identity.serverMajor >= from.identity.serverMajor) return [];
+  // What an earlier attempt of this workflow has left had passed.
+  if ((await readSchema(destination, request.schema)).exists) return [];
+  const { preData, postData } = await dumpOf(context);
+  let sql = "";
+  try {
+    await destination.query("BEGIN; SET LOCAL search_path = ''; SET LOCAL check_function_bodies = off");
+    const run = async (statements: readonly Statement[]): Promise<void> => {
+      for (const statement of statements) {
+        sql = statement.sql;
+        await destination.query(placed(statement));
+        context.alive();
+      }
+    };
+    const all = await inWordsOf(to.identity.serverMajor, preData);
+    await run(all.filter((statement) => !grants(statement)));
+    await undoDefaultPrivileges(destination, request.schema);
+    await run([...all.filter(grants), ...postData]);
+    return [];
+  } catch (error) {
+    const { code = "", message } = error as { code?: string; message: string };
+    if (!/^[0-9A-Z]{5}$/.test(code)) throw error;
+    if (PASSING.test(code)) return [];
+    return [
+      `${to.name} (PostgreSQL ${to.version}) does not understand an object of schema "${request.schema}" on ${from.name} ` +
+        `(PostgreSQL ${from.version}): ${message}, in ${shorten(sql.replaceAll(/\s+/g, " "), 300)}: change that object, or move to a newer server`,
+    ];
+  } finally {
+    await destination.query("ROLLBACK");
+  }
+};
+
+/** Dumps the source's schema, which may take long among many others. */
+async function dumpOf({ source, islands, request, from, alive }: CheckContext): Promise<SchemaDump> {
+  const dump = dumpSchema(islands.dsn(request.from), request.schema, from.identity.serverMajor);
+  const done = new AbortController();
+  const watching = (async () => {
+    for (
+      ;
+      !done.signal.aborted;
+      await delay(POLL_MS, undefined, { signal: done.signal }).catch(() => undefined)
+    ) {
+      await source.query("SELECT");
+      alive();
+    }
+  })();
+  try {
+    return await dump;
+  } finally {
+    done.abort();
+    await watching;
+  }
+}

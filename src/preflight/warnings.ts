@@ -1,0 +1,56 @@
+import { CLOSURE, INBOUND } from "../postgres/schema/closure.ts";
+import type { CheckContext } from "./check.ts";
+
+/** What does not hinder a move but is good to know before it. */
+export async function warnings({
+  source,
+  destination,
+  request,
+  from,
+  to,
+  tables,
+}: CheckContext): Promise<string[]> {
+  const { rows } = await source.query<{ text: string }>(
+    `${CLOSURE}${INBOUND},
+     follower AS (
+       SELECT DISTINCT CASE WHEN w.oid IS NULL THEN classid ELSE 'pg_class'::regclass END AS classid, coalesce(w.ev_class, objid) AS objid
+       FROM inbound LEFT JOIN pg_rewrite w ON classid = 'pg_rewrite'::regclass AND w.oid = objid
+       WHERE follows
+     )
+     SELECT format('publication %I also publishes tables of this schema; its subscribers lose them with the move', pubname) AS text
+     FROM pg_publication_tables WHERE schemaname = $1 AND NOT starts_with(pubname, 'shardferry_')
+     GROUP BY pubname
+     UNION ALL
+     SELECT format('%s %s reads or writes this schema from outside; after the move its writes fail and it reads the old copy', o.type, o.identity)
+     FROM follower CROSS JOIN LATERAL pg_identify_object(classid, objid, 0) o
+     LEFT JOIN pg_class c ON classid = 'pg_class'::regclass AND c.oid = objid
+     -- Debug views are rebuilt after the move.
+     WHERE concat(obj_description(c.oid, 'pg_class'), obj_description(c.relnamespace, 'pg_namespace')) !~ '^(pg-)?(micro)?sharding:'
+     UNION ALL
+     SELECT DISTINCT format('sequence %s, which a default of this schema uses, is outside of it and stays: %s hands out values of its own', s.oid::regclass, $2::text)
+     FROM inside i
+     JOIN pg_depend d ON i.classid = 'pg_attrdef'::regclass AND d.classid = i.classid AND d.objid = i.objid
+     JOIN pg_class s ON d.refclassid = 'pg_class'::regclass AND s.oid = d.refobjid AND s.relkind = 'S' AND s.relnamespace <> (SELECT oid FROM ns)`,
+    [request.schema, to.name],
+  );
+  const keyless = tables.filter(
+    (table) => table.kind === "r" && !table.hasIdentity && table.comparable && !table.unlogged,
+  );
+  const slow = to.identity.serverMajor < 16 ? keyless.filter((table) => table.estimatedRows > 100_000) : [];
+  const { rows: triggers } = await destination.query<{ name: string }>(
+    "SELECT evtname AS name FROM pg_event_trigger WHERE evtenabled <> 'D'",
+  );
+  return [
+    ...rows.map((row) => `${row.text} (${from.name})`),
+    ...(keyless.length > 0
+      ? [
+          `without a key, so they get REPLICA IDENTITY FULL during the move: ${keyless.map((table) => table.name).join(", ")}`,
+        ]
+      : []),
+    ...slow.map(
+      (table) =>
+        `table "${table.name}" has no key and ${table.estimatedRows} rows: each UPDATE and DELETE reads all of it on ${to.name} (PostgreSQL before 16)`,
+    ),
+    ...triggers.map(({ name }) => `event trigger ${name} on ${to.name} runs for the DDL of the move`),
+  ];
+}

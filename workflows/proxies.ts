@@ -1,0 +1,34 @@
+import { type ActivityOptions, proxyActivities } from "@temporalio/workflow";
+
+import { type Activities, WAIT_QUEUE } from "../contract/move.ts";
+
+/**
+ * Unlimited attempts: a restart of a server or a worker is no reason to give up a move, and errors that
+ * will not heal are marked as such where they arise. WAIT_CANCELLATION_COMPLETED: with the SDK's default
+ * a compensation would race with the activity that it undoes.
+ */
+export const COMMON: ActivityOptions = {
+  cancellationType: "WAIT_CANCELLATION_COMPLETED",
+  retry: { initialInterval: "250ms", backoffCoefficient: 2, maximumInterval: "5s" },
+  startToCloseTimeout: "30 days",
+};
+
+/** Steps that take seconds. A worker that dies is noticed after the heartbeat timeout. */
+export const quick = proxyActivities<Activities>({ ...COMMON, heartbeatTimeout: "10s" });
+
+/** Steps that may take hours; on their own queue, so that they never take the place of a switch. */
+export const waiting = proxyActivities<Activities>({
+  ...COMMON,
+  heartbeatTimeout: "10s",
+  taskQueue: WAIT_QUEUE,
+});
+
+/**
+ * The switch: after the death of a worker between the two commits the shard is active nowhere until the
+ * next attempt, so that attempt has to come within seconds.
+ */
+export const switching = proxyActivities<Activities>({
+  ...COMMON,
+  heartbeatTimeout: "4s",
+  retry: { initialInterval: "100ms", backoffCoefficient: 2, maximumInterval: "1s" },
+});

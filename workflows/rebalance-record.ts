@@ -1,0 +1,222 @@
+import { setCurrentDetails, workflowInfo } from "@temporalio/workflow";
+
+import { type MovePhase, type MoveResult, moveWorkflowId } from "../contract/move.ts";
+import {
+  type DoneItem,
+  type FailedItem,
+  type FailedMove,
+  type RebalanceEvent,
+  type RebalanceInput,
+  type RebalanceItem,
+  type RebalanceOutcome,
+  type RebalanceProgress,
+  type RebalanceState,
+} from "../contract/rebalance.ts";
+import { effortOf } from "./rebalance-schedule.ts";
+
+/** Events and failures that the query answers; all failures are in the result. */
+const MAX_EVENTS = 600;
+/** Events that the next run is given: the payload has room for what it needs more. */
+const EVENTS_HANDED_ON = 100;
+/**
+ * Characters (of up to three bytes) of one reason, of all reasons together, and of an event: ten thousand failures
+ * must fit into 2 MB.
+ */
+const MAX_REASON = 1000;
+const MAX_REASONS = 80_000;
+const MAX_EVENT = 300;
+const MAX_FAILURES = 100;
+
+/** Keeps the books of a rebalance: which moves run, are done or have failed, and what is told of them. */
+export class Board {
+  readonly #islands: readonly string[];
+  readonly #startedAt: number;
+  readonly #done: DoneItem[];
+  readonly #failed: FailedItem[];
+  readonly #events: RebalanceEvent[];
+  readonly #running = new Map<string, RebalanceItem & { startedAt: number }>();
+  readonly #total: { moves: number; bytes: number; effort: number };
+  /** Characters of all reasons. */
+  #reasons: number;
+  #bytesDone: number;
+  #effortDone: number;
+  #phase: MovePhase = "running";
+  #pausedSince: number | null;
+  #pausedMs: number;
+
+  constructor({ islands, pending, before }: RebalanceInput) {
+    const { running = [], done = [], failed = [], events = [] } = before ?? {};
+    this.#pausedSince = before?.pausedSince ?? null;
+    this.#pausedMs = before?.pausedMs ?? 0;
+    if (this.paused) this.#phase = "paused";
+    this.#islands = islands;
+    this.#startedAt = before?.startedAt ?? workflowInfo().startTime.getTime();
+    this.#done = [...done];
+    this.#failed = [...failed];
+    this.#events = [...events];
+    const open = [...pending, ...running];
+    this.#bytesDone = before?.bytesDone ?? 0;
+    this.#effortDone = before?.effortDone ?? 0;
+    this.#reasons = sum(failed, ({ reason }) => reason.length);
+    this.#total = {
+      moves: open.length + done.length + failed.length,
+      bytes: this.#bytesDone + sum(open, ({ bytes }) => bytes),
+      effort: this.#effortDone + sum(open, effortOf),
+    };
+  }
+
+  set phase(phase: MovePhase) {
+    this.#phase = phase;
+    this.#describe();
+  }
+
+  /** True while no more moves are to be started. */
+  get paused(): boolean {
+    return this.#pausedSince !== null;
+  }
+
+  pause(): void {
+    if (this.paused) return;
+    this.#pausedSince = Date.now();
+    this.#phase = "paused";
+    this.tell(`paused: no more moves are started, ${this.#running.size} run on`);
+  }
+
+  resume(): void {
+    if (this.#pausedSince === null) return;
+    this.#pausedMs += Date.now() - this.#pausedSince;
+    this.#pausedSince = null;
+    this.#phase = "running";
+    this.tell("confirmed: moves are started again");
+  }
+
+  /** A move that begins, or that the run before has begun. */
+  begin(item: RebalanceItem, startedAt: number | null): void {
+    this.#running.set(item.schema, { ...item, startedAt: startedAt ?? Date.now() });
+    if (startedAt !== null) return;
+    const { from, to } = this.#ends(item);
+    this.#add({ at: Date.now(), text: `${item.schema}: begins to move from ${from} to ${to}`, begins: true });
+  }
+
+  /** Adds a line to the story. */
+  tell(text: string): void {
+    this.#add({ at: Date.now(), text });
+  }
+
+  succeeded(item: RebalanceItem, result: MoveResult): void {
+    this.#running.delete(item.schema);
+    const { runId, rows, bytes: copied, durationMs, writeBlockedMs } = result;
+    const { schema, from, to } = item;
+    this.#done.push({ schema, from, to, runId, rows, copied, durationMs, writeBlockedMs });
+    this.#bytesDone += item.bytes;
+    this.#effortDone += effortOf(item);
+    const seconds = (durationMs / 1000).toFixed(1);
+    this.tell(`moved ${this.#route(item)}: ${rows} rows in ${seconds} s`);
+  }
+
+  failed(item: RebalanceItem, reason: string): void {
+    this.#running.delete(item.schema);
+    // It is no work left, and none done either.
+    this.#total.effort -= effortOf(item);
+    const { schema, from, to } = item;
+    const kept = this.#reasons < MAX_REASONS ? reason.slice(0, MAX_REASON) : elsewhere(schema);
+    this.#reasons += kept.length;
+    this.#failed.push({ schema, from, to, reason: kept });
+    this.tell(`FAILED ${this.#route(item)}: ${reason}`);
+  }
+
+  /** A move that was aborted together with the rebalance. */
+  aborted(item: RebalanceItem): void {
+    this.#running.delete(item.schema);
+    this.tell(`aborted ${this.#route(item)}`);
+  }
+
+  /** True when no move was left out or aborted. */
+  get complete(): boolean {
+    return this.#done.length + this.#failed.length === this.#total.moves;
+  }
+
+  /** Numbers of moves in a few words. */
+  get summary(): string {
+    const failed = this.#failed.length > 0 ? `, ${this.#failed.length} failed` : "";
+    return `${this.#done.length} of ${this.#total.moves} moves done${failed}`;
+  }
+
+  get outcome(): Pick<RebalanceOutcome, "done" | "failed"> {
+    return { done: this.#done, failed: this.#failed };
+  }
+
+  /** What the next run has to know when the workflow continues as new. */
+  get state(): Omit<RebalanceState, "running"> {
+    return {
+      startedAt: this.#startedAt,
+      done: this.#done,
+      failed: this.#failed,
+      bytesDone: this.#bytesDone,
+      effortDone: this.#effortDone,
+      events: this.#events.slice(-EVENTS_HANDED_ON),
+      pausedSince: this.#pausedSince,
+      pausedMs: this.#pausedMs,
+    };
+  }
+
+  get progress(): RebalanceProgress {
+    const { moves, bytes, effort } = this.#total;
+    return {
+      workflowId: workflowInfo().workflowId,
+      phase: this.#phase,
+      step: "moves",
+      percent: effort > 0 ? Math.floor((1000 * this.#effortDone) / effort) / 10 : 100,
+      startedAt: this.#startedAt,
+      pausedSince: this.#pausedSince,
+      pausedMs: this.#pausedMs,
+      waitingFor: this.#phase === "paused" ? "confirmation to start the other moves (confirm)" : null,
+      events: this.#events,
+      total: moves,
+      done: this.#done.length,
+      failed: this.#failed.length,
+      bytes,
+      bytesDone: this.#bytesDone,
+      running: [...this.#running.values()].map((item) => ({
+        workflowId: moveWorkflowId(item.schema),
+        schema: item.schema,
+        ...this.#ends(item),
+        bytes: item.bytes,
+        startedAt: item.startedAt,
+      })),
+      failures: this.#failed
+        .slice(-MAX_FAILURES)
+        .map((item): FailedMove => ({ ...item, ...this.#ends(item) })),
+    };
+  }
+
+  #add(event: RebalanceEvent): void {
+    this.#events.push({ ...event, text: event.text.slice(0, MAX_EVENT) });
+    if (this.#events.length > MAX_EVENTS) this.#events.shift();
+    this.#describe();
+  }
+
+  #ends({ from, to }: Pick<RebalanceItem, "from" | "to">): { from: string; to: string } {
+    return { from: this.#islands[from]!, to: this.#islands[to]! };
+  }
+
+  #route(item: RebalanceItem): string {
+    const { from, to } = this.#ends(item);
+    return `${item.schema} from ${from} to ${to}`;
+  }
+
+  /** Shows the same in the Temporal UI. */
+  #describe(): void {
+    const running = [...this.#running.values()].map((item) => `- ${this.#route(item)}`);
+    const told = this.#events.filter(({ begins }) => !begins);
+    const last = told.slice(-20).map(({ text }) => `- ${text}`);
+    setCurrentDetails(
+      [`${this.#phase}: **${this.summary}**`, "", "Running:", ...running, "", "Last:", ...last].join("\n"),
+    );
+  }
+}
+
+const elsewhere = (schema: string): string => `\`shardferry attach ${moveWorkflowId(schema)}\` tells why`;
+
+const sum = <T>(items: readonly T[], of: (item: T) => number): number =>
+  items.reduce((total, item) => total + of(item), 0);
