@@ -3,7 +3,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Context } from "@temporalio/activity";
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from "@temporalio/client";
 
-import { type JoinInput, type MoveInput, type MoveResult, REQUEST_MEMO } from "../contract/move.ts";
+import { type JoinInput, type MoveInput, type MoveResult } from "../contract/move.ts";
+import { REQUEST_MEMO } from "../contract/names.ts";
 import { messageOf, ShardferryError } from "../src/errors.ts";
 import { isPassing, outcomeOfError } from "../src/temporal/outcome.ts";
 

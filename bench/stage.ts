@@ -5,13 +5,9 @@ import { promisify } from "node:util";
 
 import { Client, Connection } from "@temporalio/client";
 
-import {
-  type MoveInput,
-  type MoveResult,
-  moveWorkflowId,
-  type Progress,
-  TASK_QUEUE,
-} from "../contract/move.ts";
+import { type MoveInput, type MoveResult } from "../contract/move.ts";
+import { moveWorkflowId, TASK_QUEUE } from "../contract/names.ts";
+import { type Progress } from "../contract/story.ts";
 import { install } from "../src/postgres/api/install.ts";
 import { parseDsn } from "../src/postgres/islands/dsn.ts";
 import { type Command, type Place, startWorker } from "../src/sandbox/commands.ts";

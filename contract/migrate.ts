@@ -2,7 +2,8 @@
  * The contract of `migrate`: one schema change in many shards, as one distributed transaction. Like contract.ts, to
  * which it belongs, it is free of Node, pg and zod.
  */
-import type { IslandName, StepReport } from "./move.ts";
+import type { IslandName } from "./names.ts";
+import type { StepReport } from "./progress.ts";
 
 /** The steps of a migration that changes all shards or none, and of one that changes each shard by itself. */
 export const MIGRATE_STEPS = {

@@ -25,15 +25,9 @@
  * - decommissioned island: one that a rebalance empties.
  * - room: how many moves at a time a server has free slots, workers and connections for.
  */
-import type { MigrateStepName } from "./migrate.ts";
 
-/** Short steps and workflow tasks. */
-export const TASK_QUEUE = "shardferry";
-/** Steps that wait for hours (tablesync, lag), so that they never take a slot from a switch. */
-export const WAIT_QUEUE = "shardferry-wait";
-
-/** `host[:port]/db`: what names an island everywhere; never has credentials. */
-export type IslandName = string;
+import type { IslandName } from "./names.ts";
+import type { StepReport } from "./progress.ts";
 
 /** The steps of a move, in order, by the names under which they stand in a workflow's history. */
 export const STEPS = [
@@ -49,7 +43,6 @@ export const STEPS = [
   "lock and switch",
   "clean up",
 ] as const;
-export type StepName = (typeof STEPS)[number] | MigrateStepName;
 
 /** How rows get to the destination: by PostgreSQL's tablesync workers, or by our own COPY under one snapshot. */
 export type CopyMethod = "auto" | "tablesync" | "direct";
@@ -98,68 +91,6 @@ export interface MoveResult {
 
 export type CopyResult = Omit<MoveResult, "activated" | "leftover" | "writeBlockedMs">;
 
-/** Replication lag of one physical replica, or of the move's subscription. */
-export interface ReplicaLag {
-  island: IslandName;
-  replica: string;
-  seconds: number;
-}
-
-/** Live numbers of the running step, sent as heartbeat details. Always small (< 2 kB). */
-export interface StepProgress {
-  /** What is going on, in one line. */
-  note?: string;
-  /** Why it does not go on: who blocks, which replica lags, which worker is missing. */
-  waitingFor?: string;
-  /** The SQL under way, shortened. */
-  sql?: string;
-  tuples?: number;
-  tuplesTotal?: number;
-  bytes?: number;
-  bytesTotal?: number;
-  percent?: number;
-  bytesPerSec?: number;
-  secondsLeft?: number;
-  lags?: ReplicaLag[];
-  /** How often a statement of a migration has broken its session, by its place. */
-  broken?: Record<string, number>;
-}
-
-/** One line of a move's story: a finished step, a wait, a retry. `at` is milliseconds since the epoch. */
-export interface ProgressEvent {
-  at: number;
-  step: StepName;
-  text: string;
-  sql?: string[];
-}
-
-export type MovePhase = "running" | "paused" | "aborting" | "done" | "failed" | "aborted";
-
-/** Answer of the query `progress`. */
-export interface Progress {
-  workflowId: string;
-  /** Empty, as both islands are, for a migration: it is about many. */
-  schema: string;
-  from: IslandName;
-  to: IslandName;
-  phase: MovePhase;
-  /** The names of all its steps, in order. */
-  steps: readonly StepName[];
-  step: StepName;
-  /** Share of the steps that are done, 0-100. */
-  percent: number;
-  startedAt: number;
-  waitingFor: string | null;
-  events: ProgressEvent[];
-}
-
-export const moveWorkflowId = (schema: string): string => `move-${schema}`;
-export const copyWorkflowId = (schema: string, to: IslandName): string => `copy-${schema}-to-${to}`;
-export const migrateWorkflowId = (name: string): string => `migrate-${name}`;
-
-/** Memo key under which a workflow keeps its input, so that a second start can tell "same" from "different". */
-export const REQUEST_MEMO = "request";
-
 /** Facts that preflight finds and that the later steps rely on; kept in the workflow's history. */
 export interface Plan {
   /** Decided method: never `auto`. */
@@ -188,12 +119,6 @@ export interface DatabaseIdentity {
   timeline: string;
   serverMajor: number;
   superuser: boolean;
-}
-
-/** What a step did, for the story of the move: its SQL, shortened, and one line of summary. */
-export interface StepReport {
-  text: string;
-  sql?: string[];
 }
 
 /** A running move that a rebalance waits for without having started it in this run. */

@@ -1,7 +1,8 @@
 /** The part of the contract that is about a rebalance: its input, what it hands on, and what it shows. */
-import type { IslandName, MoveInput, MovePhase } from "./move.ts";
 
-export const REBALANCE_WORKFLOW_ID = "rebalance";
+import type { MoveInput } from "./move.ts";
+import type { IslandName } from "./names.ts";
+import type { MovePhase } from "./progress.ts";
 
 /** A server's room for moves, by its settings; the islands are its databases. */
 export interface Room {

@@ -39,3 +39,10 @@ export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === "") return error.errors.map(messageOf).join("; ");
   return error instanceof Error ? error.message : String(error);
 }
+
+/** What the command was about was aborted, by it or from elsewhere. */
+export class AbortedError extends ShardferryError {
+  constructor(message: string) {
+    super("aborted", message);
+  }
+}

@@ -4,3 +4,42 @@ export const count = (number: number): string => String(number).replace(/\B(?=(\
 /** `1 shard`, `1,234 shards`. */
 export const plural = (number: number, word: string): string =>
   `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+
+/** Statements go into the history and to the screen: long lists of tables do not. */
+export const shorten = (sql: string, length = 400): string =>
+  sql.length <= length ? sql : `${sql.slice(0, length)}… (${sql.length} characters)`;
+
+const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
+
+/** `12.3 MB`: three digits, in powers of 1024 as PostgreSQL counts. */
+export function bytes(count: number): string {
+  let value = count;
+  let unit = 0;
+  for (; Math.abs(value) >= 1000 && unit < UNITS.length - 1; unit++) value /= 1024;
+  const digits = unit === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  return `${Number(value.toFixed(digits))} ${UNITS[unit]}`;
+}
+
+/** `0.25 s`, `12.3 s`, `4 min 5 s`, `2 h 3 min`. */
+export function duration(milliseconds: number): string {
+  const seconds = milliseconds / 1000;
+  if (seconds < 10) return `${seconds.toFixed(2)} s`;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+/** How long ago: `5 min`, `3 h`, `12 d`. */
+export function age(milliseconds: number): string {
+  const minutes = Math.max(0, milliseconds) / 60_000;
+  if (minutes < 120) return `${Math.floor(minutes)} min`;
+  return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 60 / 24)} d`;
+}
+
+/** A weight with its unit; bytes are shown in a readable multiple. */
+export const weight = (value: number, unit: string): string =>
+  unit === "B" ? bytes(value) : `${Number(value.toFixed(3))}${unit ? ` ${unit}` : ""}`;
+
+/** `12.3%`. */
+export const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;

@@ -3,8 +3,11 @@
  * for long is a `Watch`, which is begun in a `Session` and goes on when this process ends.
  */
 export type { IslandChanges, MigrateMode, MigrateResult } from "../contract/migrate.ts";
-export type { CopyResult, IslandName, MoveResult, Progress, StepProgress } from "../contract/move.ts";
+export type { CopyResult, MoveResult } from "../contract/move.ts";
+export type { IslandName } from "../contract/names.ts";
+export type { StepProgress } from "../contract/progress.ts";
 export type { FailedMove, RebalanceProgress, RunningMove } from "../contract/rebalance.ts";
+export type { Progress } from "../contract/story.ts";
 export type { Leftover, LeftoverKind } from "./cleanup/leftover.ts";
 export { loadSettings, type Settings, type SettingsSource } from "./config/settings.ts";
 export type { ShardRange } from "./config/values.ts";
@@ -27,7 +30,7 @@ export {
   type LeftoverFilter,
 } from "./operations/cleanup.ts";
 export { copy, type CopyRequest } from "./operations/copy.ts";
-export { type Diagnosis, doctor, doctorMove, type DoctorRequest, type Finding } from "./operations/doctor.ts";
+export { type Diagnosis, doctor, doctorMove, type DoctorRequest } from "./operations/doctor.ts";
 export { type Drift, drift, type DriftGroup, type DriftRequest, type ShardFix } from "./operations/drift.ts";
 export { factor, type FactorChange, type FactorResult, type ShardSelection } from "./operations/factor.ts";
 export { install, type IslandInstallation } from "./operations/install.ts";
@@ -45,15 +48,17 @@ export { movesOf, rebalanceProgress } from "./operations/rebalance-progress.ts";
 export type { RebalanceResult } from "./operations/rebalance-result.ts";
 export { type AssignedSequence, assignSequences, type SequencesRequest } from "./operations/sequences.ts";
 export { attach, status, steer } from "./operations/steer.ts";
-export { assignTenants, listTenants, type Tenant, unpinTenants } from "./operations/tenants.ts";
+export { assignTenants, listTenants, unpinTenants } from "./operations/tenants.ts";
 export type { SteeringSignal, Watch } from "./operations/watch.ts";
 export { serve, type ServingWorker } from "./operations/worker.ts";
 export { discoverIslands, UnreachableError } from "./postgres/islands/discover.ts";
 export type { Dsn } from "./postgres/islands/dsn.ts";
 export { parseDsn } from "./postgres/islands/dsn.ts";
+export { type Finding } from "./preflight/finding.ts";
 export { planRebalance } from "./rebalance/plan.ts";
 export { renderPlan } from "./rebalance/render.ts";
 export type { Plan, PlannedMove, PlanOptions, ShardLoad } from "./rebalance/types.ts";
 export type { Outcome } from "./temporal/outcome.ts";
 export type { Snapshot } from "./temporal/snapshot.ts";
+export { type Tenant } from "./tenants/tenant.ts";
 export { type Opening, Session } from "./worker/session.ts";

@@ -15,7 +15,7 @@ import {
   type MigrateInput,
   type MigrateResult,
 } from "../contract/migrate.ts";
-import { WAIT_QUEUE } from "../contract/move.ts";
+import { WAIT_QUEUE } from "../contract/names.ts";
 import { COMMON } from "./proxies.ts";
 import { Steering } from "./steering.ts";
 

@@ -1,6 +1,7 @@
 import { type ActivityOptions, proxyActivities } from "@temporalio/workflow";
 
-import { type Activities, WAIT_QUEUE } from "../contract/move.ts";
+import { type Activities } from "../contract/move.ts";
+import { WAIT_QUEUE } from "../contract/names.ts";
 
 /**
  * Unlimited attempts: a restart of a server or a worker is no reason to give up a move, and errors that

@@ -1,6 +1,8 @@
 import { setCurrentDetails, workflowInfo } from "@temporalio/workflow";
 
-import { type MovePhase, type MoveResult, moveWorkflowId } from "../contract/move.ts";
+import { type MoveResult } from "../contract/move.ts";
+import { moveWorkflowId } from "../contract/names.ts";
+import { type MovePhase } from "../contract/progress.ts";
 import {
   type DoneItem,
   type FailedItem,

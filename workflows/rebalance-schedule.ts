@@ -6,7 +6,7 @@
  * and, of those, the one on the island with most work left: list scheduling by the critical resource, which
  * keeps the busiest island from being left for last.
  */
-import type { IslandName } from "../contract/move.ts";
+import type { IslandName } from "../contract/names.ts";
 import type { Room } from "../contract/rebalance.ts";
 
 /** What the order of moves depends on. */

@@ -16,13 +16,8 @@ import {
   workflowInfo,
 } from "@temporalio/workflow";
 
-import {
-  type MoveInput,
-  type MoveResult,
-  moveWorkflowId,
-  REQUEST_MEMO,
-  TASK_QUEUE,
-} from "../contract/move.ts";
+import { type MoveInput, type MoveResult } from "../contract/move.ts";
+import { moveWorkflowId, REQUEST_MEMO, TASK_QUEUE } from "../contract/names.ts";
 import type { RebalanceInput, RebalanceItem, RebalanceOutcome, RunningItem } from "../contract/rebalance.ts";
 import type { move } from "./move.ts";
 import { waiting } from "./proxies.ts";

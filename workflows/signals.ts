@@ -1,8 +1,8 @@
 /** What workflows can be told and asked. Apart from the contract: the command line needs that one without the SDK. */
 import { defineQuery, defineSignal } from "@temporalio/workflow";
 
-import type { Progress } from "../contract/move.ts";
 import type { RebalanceProgress } from "../contract/rebalance.ts";
+import type { Progress } from "../contract/story.ts";
 
 /** Ends a pause asked for with `wait`. */
 export const confirmSignal = defineSignal("confirm");

@@ -8,14 +8,9 @@ import {
   workflowInfo,
 } from "@temporalio/workflow";
 
-import {
-  type MovePhase,
-  type Progress,
-  type ProgressEvent,
-  type StepName,
-  type StepReport,
-  STEPS,
-} from "../contract/move.ts";
+import { STEPS } from "../contract/move.ts";
+import { type MovePhase, type StepReport } from "../contract/progress.ts";
+import { type Progress, type ProgressEvent, type StepName } from "../contract/story.ts";
 import { abortSignal, confirmSignal, progressQuery, skipLagSignal } from "./signals.ts";
 
 /** True for what an activity threw as not to be tried again. */

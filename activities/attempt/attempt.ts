@@ -11,10 +11,12 @@ import {
 } from "@temporalio/client";
 import type { ClientBase } from "pg";
 
-import type { IslandName, StepProgress } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
+import type { StepProgress } from "../../contract/progress.ts";
 import { messageOf, ShardferryError } from "../../src/errors.ts";
 import type { Islands } from "../../src/postgres/islands/connections.ts";
 import type { Lend } from "../../src/postgres/locks.ts";
+import { POLL_MS } from "./poll.ts";
 
 /** What the activities are given by the worker. */
 export interface Deps {
@@ -24,9 +26,6 @@ export interface Deps {
   /** Called before and after each step, also after one that failed, and each statement of the switch; tests kill the process there. */
   fault: (point: string) => Promise<void>;
 }
-
-/** Milliseconds between two looks at something that is waited for. */
-export const POLL_MS = 500;
 
 /** Another attempt has taken over while this one was frozen or cut off. Nobody reads this error any more. */
 class StaleAttemptError extends ShardferryError {

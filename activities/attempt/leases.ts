@@ -1,10 +1,9 @@
 import type { ClientBase } from "pg";
 
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import { findLibSchema } from "../../src/postgres/api/install.ts";
 import { qualified } from "../../src/postgres/quote.ts";
-import type { Step } from "../move/parts/step.ts";
-import { type Attempt, POLL_MS } from "./attempt.ts";
+import type { Attempt } from "./attempt.ts";
 
 /** Moves and copies share a shard with one another; a schema change shares it with nobody. */
 export type LeaseKind = "replication" | "schema change";
@@ -21,6 +20,7 @@ export interface Lease {
 
 /** Seconds for which a lease counts where nobody can be asked whether its workflow still runs. */
 const LEASE_SECONDS = 3600;
+
 /** A lease is renewed several times within its time. */
 const RENEW_MS = 600_000;
 
@@ -78,35 +78,6 @@ export function describeLeases(leases: readonly Lease[], island: IslandName): st
       return `${workflowId}, which holds ${shown} on ${island}`;
     })
     .join("; ");
-}
-
-/**
- * Takes the source's lease for a move or copy, waiting for a migration of the shard to end. Databases without the SQL
- * API, from which any schema can be copied, have no leases.
- */
-export async function leaseShard(step: Step): Promise<void> {
-  for (;;) {
-    const waitingFor = await step.onSource(async (client) => {
-      const lib = await leasingLib(client);
-      if (lib === null) return null;
-      const blocking = await takeLeases(step, client, lib, [step.schema], "replication");
-      if (blocking.length === 0) return null;
-      return describeLeases(await evictDead(step, client, lib, blocking), step.from);
-    });
-    if (waitingFor === null) return;
-    if (waitingFor !== "") {
-      step.beat({ waitingFor });
-      await step.pause(POLL_MS);
-    }
-  }
-}
-
-/** Gives the source's lease up at the end of a move or copy. */
-export async function releaseShard(step: Step): Promise<void> {
-  await step.onSource(async (client) => {
-    const lib = await leasingLib(client);
-    if (lib !== null) await releaseLeases(client, lib, step.runId);
-  });
 }
 
 /** The SQL API's schema, where it has leases; null elsewhere. */

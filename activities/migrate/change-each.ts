@@ -4,17 +4,20 @@ import type pg from "pg";
 import type { ClientBase } from "pg";
 
 import type { ChangeInput, IslandShards } from "../../contract/migrate.ts";
-import type { IslandName, StepReport } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
+import type { StepReport } from "../../contract/progress.ts";
 import { plural } from "../../src/format.ts";
 import { readApplied } from "../../src/migrations/check.ts";
 import { MigrationFailedError, MigrationLockedError } from "../../src/migrations/failure.ts";
-import { LEDGER_TABLE, sessionName } from "../../src/migrations/names.ts";
+import { sessionName } from "../../src/migrations/names.ts";
 import { type MigrationStatement, parseMigration } from "../../src/migrations/parse.ts";
+import { LEDGER_TABLE } from "../../src/postgres/api/ledger.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { backoffMs, blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
 import { ident, qualified } from "../../src/postgres/quote.ts";
-import { type Attempt, POLL_MS } from "../attempt/attempt.ts";
+import { type Attempt } from "../attempt/attempt.ts";
 import { isRetryable } from "../attempt/failures.ts";
+import { POLL_MS } from "../attempt/poll.ts";
 
 /** What all islands have in common while their shards are changed one by one. */
 interface Work {

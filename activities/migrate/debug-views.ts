@@ -1,6 +1,6 @@
 import type { ClientBase } from "pg";
 
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import { messageOf } from "../../src/errors.ts";
 import { refreshDebugViews } from "../../src/postgres/api/debug-views.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";

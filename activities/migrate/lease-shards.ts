@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 
 import type { LeasedShards, MigrateInput } from "../../contract/migrate.ts";
-import type { IslandName, StepReport } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
+import type { StepReport } from "../../contract/progress.ts";
 import { messageOf, RefusedError } from "../../src/errors.ts";
 import { plural } from "../../src/format.ts";
 import { type Applied, problemsOf, readApplied } from "../../src/migrations/check.ts";
@@ -9,7 +10,7 @@ import { type Choice, chooseShards, type IslandFacts, lookAtIsland } from "../..
 import { parseMigration } from "../../src/migrations/parse.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { UnknownIslandError } from "../../src/postgres/islands/connections.ts";
-import { type Attempt, POLL_MS } from "../attempt/attempt.ts";
+import { type Attempt } from "../attempt/attempt.ts";
 import {
   describeLeases,
   evictDead,
@@ -18,6 +19,7 @@ import {
   releaseLeases,
   takeLeases,
 } from "../attempt/leases.ts";
+import { POLL_MS } from "../attempt/poll.ts";
 import { refreshViews } from "./debug-views.ts";
 import { settleEarlierRuns } from "./settle.ts";
 

@@ -1,10 +1,10 @@
 import type { ClientBase } from "pg";
 
 import type { MigrateInput } from "../../contract/migrate.ts";
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import type { FailurePlace } from "../../src/migrations/failure.ts";
-import { LEDGER_TABLE } from "../../src/migrations/names.ts";
 import type { MigrationStatement } from "../../src/migrations/parse.ts";
+import { LEDGER_TABLE } from "../../src/postgres/api/ledger.ts";
 import { ident, literal, qualified } from "../../src/postgres/quote.ts";
 
 /** An error of the server, with its place in the migration. */

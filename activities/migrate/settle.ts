@@ -6,7 +6,8 @@ import type {
   MigrateInput,
   PreparedTransaction,
 } from "../../contract/migrate.ts";
-import type { IslandName, StepReport } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
+import type { StepReport } from "../../contract/progress.ts";
 import { ShardferryError } from "../../src/errors.ts";
 import { plural } from "../../src/format.ts";
 import { readApplied } from "../../src/migrations/check.ts";

@@ -9,7 +9,7 @@ import type {
   PreparedReport,
   PreparedTransaction,
 } from "../../contract/migrate.ts";
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import { ShardferryError } from "../../src/errors.ts";
 import { plural } from "../../src/format.ts";
 import { gidOf, transactionKey } from "../../src/migrations/names.ts";

@@ -1,10 +1,10 @@
 import type pg from "pg";
 import type { ClientBase } from "pg";
 
-import type { StepProgress, StepReport } from "../../contract/move.ts";
+import type { StepProgress, StepReport } from "../../contract/progress.ts";
 import { qualified } from "../../src/postgres/quote.ts";
-import { flushDestination } from "../../src/postgres/replication/position.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
+import { flushDestination } from "./parts/flush-destination.ts";
 import type { Step } from "./parts/step.ts";
 
 /** Tables analyzed per round trip. */

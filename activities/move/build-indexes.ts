@@ -1,18 +1,18 @@
 import type pg from "pg";
 import type { ClientBase } from "pg";
 
-import type { StepProgress, StepReport } from "../../contract/move.ts";
+import type { StepProgress, StepReport } from "../../contract/progress.ts";
+import { shorten } from "../../src/format.ts";
 import { ident, qualified } from "../../src/postgres/quote.ts";
-import { flushDestination } from "../../src/postgres/replication/position.ts";
 import { undoDefaultPrivileges } from "../../src/postgres/schema/default-privileges.ts";
 import { grants, type Statement } from "../../src/postgres/schema/dump-statements.ts";
+import { placed } from "../../src/postgres/schema/dump-statements.ts";
 import { existingObjects, keyOf, relationKey } from "../../src/postgres/schema/existing-objects.ts";
 import { inWordsOf } from "../../src/postgres/schema/for-older-server.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
-import { structureOf } from "./create-structure.ts";
-import { placed } from "./parts/direct-copy.ts";
+import { flushDestination } from "./parts/flush-destination.ts";
 import type { Step } from "./parts/step.ts";
-import { shorten } from "./subscribe.ts";
+import { structureOf } from "./parts/structure.ts";
 
 /** Indexes built at the same time, at most; each may use parallel workers of its own. */
 const MAX_LANES = 4;

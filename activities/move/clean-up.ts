@@ -1,16 +1,18 @@
 import type { ClientBase } from "pg";
 
-import type { CleanUpInput, IslandName, StepReport } from "../../contract/move.ts";
+import type { CleanUpInput } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
+import type { StepReport } from "../../contract/progress.ts";
 import { messageOf } from "../../src/errors.ts";
 import { refreshDebugViews } from "../../src/postgres/api/debug-views.ts";
+import { libSchemaOf } from "../../src/postgres/api/sql-api.ts";
 import { literal, qualified } from "../../src/postgres/quote.ts";
 import { dropCachedDump } from "../../src/postgres/schema/dump.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
 import { isRetryable } from "../attempt/failures.ts";
-import { releaseShard } from "../attempt/leases.ts";
-import { libSchemaOf } from "./parts/source-facts.ts";
+import { dropReplication } from "./parts/drop-replication.ts";
+import { releaseShard } from "./parts/shard-lease.ts";
 import { alive, type Step } from "./parts/step.ts";
-import { dropReplication } from "./undo.ts";
 
 /**
  * What remains after the switch: the replication goes, debug views are made true, the operator's SQL runs.

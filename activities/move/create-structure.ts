@@ -1,38 +1,23 @@
 import type { ClientBase } from "pg";
 
 import type { StructureReport } from "../../contract/move.ts";
-import { ShardferryError } from "../../src/errors.ts";
 import { ident, literal, qualified } from "../../src/postgres/quote.ts";
 import { markOf } from "../../src/postgres/replication/names.ts";
-import { flushDestination } from "../../src/postgres/replication/position.ts";
 import { restoreIdentitySql } from "../../src/postgres/replication/replica-identity.ts";
 import { undoDefaultPrivileges } from "../../src/postgres/schema/default-privileges.ts";
-import { cachedDump, dumpSchema, type SchemaDump } from "../../src/postgres/schema/dump.ts";
 import { grants, keyStatements, type Statement } from "../../src/postgres/schema/dump-statements.ts";
 import { schemaFingerprint } from "../../src/postgres/schema/fingerprint.ts";
 import { inWordsOf } from "../../src/postgres/schema/for-older-server.ts";
-import { leaseShard } from "../attempt/leases.ts";
+import { dropEarlierRuns } from "./parts/earlier-runs.ts";
+import { flushDestination } from "./parts/flush-destination.ts";
 import { makeRoom } from "./parts/half-made-copy.ts";
+import { leaseShard } from "./parts/shard-lease.ts";
+import { replicasBehind } from "./parts/standings.ts";
 import type { Step } from "./parts/step.ts";
-import { dropEarlierRuns } from "./undo.ts";
-import { replicasBehind } from "./wait-for-lag.ts";
+import { SchemaChangedError, structureOf } from "./parts/structure.ts";
 
 /** Statements per transaction: a schema of 10,000 tables in one would run out of lock table memory. */
 const BATCH = 200;
-
-/** Somebody ran DDL on the source between two looks at its catalogs. */
-export class SchemaChangedError extends ShardferryError {
-  constructor(
-    schema: string,
-    island: string,
-    override readonly retryable: boolean,
-  ) {
-    super(
-      "schema_changed",
-      `the structure of schema "${schema}" on ${island} was changed during the move (DDL); run the move again when the change is through`,
-    );
-  }
-}
 
 /**
  * Creates the schema on the destination as it is before its rows: everything of the dump's pre-data
@@ -93,15 +78,6 @@ async function bothOrNone<T>(first: Promise<T>, second: Promise<unknown>): Promi
   await Promise.allSettled([first, second]);
   await second;
   return first;
-}
-
-/** The dump of the source's schema: made once a run, kept on the worker's disk. */
-export function structureOf(step: Step, fingerprint = step.input.fingerprint): Promise<SchemaDump> {
-  const { islands } = step.deps;
-  const { serverMajor } = step.input.plan.source;
-  return cachedDump(step.runId, fingerprint, () =>
-    step.reading(step.from, () => dumpSchema(islands.dsn(step.from), step.schema, serverMajor, step.signal)),
-  );
 }
 
 const isSchemaItself = (statement: Statement): boolean =>

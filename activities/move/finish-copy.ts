@@ -1,23 +1,25 @@
 import type pg from "pg";
 
 import type { SwitchReport } from "../../contract/move.ts";
+import { TEXT_FORMAT } from "../../src/postgres/islands/session-settings.ts";
 import { ident, literal } from "../../src/postgres/quote.ts";
-import { copyName, runOfMark } from "../../src/postgres/replication/names.ts";
+import { runOfMark } from "../../src/postgres/replication/names.ts";
 import { ensureDurable, flushedPosition, waitUntilApplied } from "../../src/postgres/replication/position.ts";
+import { copyName } from "../../src/postgres/schema/copy-names.ts";
 import { schemaFingerprint } from "../../src/postgres/schema/fingerprint.ts";
 import { findCopyName } from "../../src/postgres/schema/free-copy-name.ts";
 import { readSchema } from "../../src/postgres/schema/tables.ts";
 import { readSequenceValues, setSequences } from "../../src/sequences/hand-over.ts";
-import { SchemaChangedError } from "./create-structure.ts";
-import { isSubscribed, TEXT_FORMAT } from "./parts/direct-copy.ts";
+import { completeSchema } from "./parts/complete-schema.ts";
+import { copyLocked } from "./parts/copy-locked.ts";
+import { dropReplication } from "./parts/drop-replication.ts";
 import { ensureNotFailedOver, ensurePublished, ensureReplicated } from "./parts/guards.ts";
 import { CopyGoneError } from "./parts/half-made-copy.ts";
 import { ReplicationTrouble } from "./parts/replication-health.ts";
 import { readFacts } from "./parts/source-facts.ts";
 import type { Step } from "./parts/step.ts";
-import { completeSchema } from "./switch/statements.ts";
-import { copyLocked } from "./switch/switch-once.ts";
-import { dropReplication } from "./undo.ts";
+import { SchemaChangedError } from "./parts/structure.ts";
+import { isSubscribed } from "./parts/subscription.ts";
 
 /** Added to the mark of a copy that needs its subscription no more: a later attempt goes on from there. */
 const IN_STEP = "; in step";

@@ -1,20 +1,26 @@
 import type pg from "pg";
 
-import type { IslandName, SwitchInput, SwitchReport } from "../../contract/move.ts";
+import type { SwitchInput, SwitchReport } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
+import { libSchemaOf } from "../../src/postgres/api/sql-api.ts";
+import { LOCK_SESSION } from "../../src/postgres/islands/session-settings.ts";
 import { backoffMs, creatorsSql } from "../../src/postgres/locks.ts";
 import { ensureDurable, flushedPosition, waitUntilApplied } from "../../src/postgres/replication/position.ts";
 import { schemaFingerprint } from "../../src/postgres/schema/fingerprint.ts";
 import { findCopyName } from "../../src/postgres/schema/free-copy-name.ts";
 import { readSchema } from "../../src/postgres/schema/tables.ts";
 import { readSequenceValues } from "../../src/sequences/hand-over.ts";
-import { SchemaChangedError } from "./create-structure.ts";
+import { lookAtOutcome } from "./parts/book.ts";
+import { epochOf } from "./parts/book.ts";
 import { ensureNotFailedOver, ensurePublished } from "./parts/guards.ts";
 import { ReplicationTrouble } from "./parts/replication-health.ts";
-import { libSchemaOf, lookAtOutcome, readFacts } from "./parts/source-facts.ts";
+import { readFacts } from "./parts/source-facts.ts";
 import type { Step } from "./parts/step.ts";
+import { SchemaChangedError } from "./parts/structure.ts";
+import { type SwitchPlan } from "./switch/plan.ts";
 import { rollForward } from "./switch/roll-forward.ts";
-import { epochOf, rehearse } from "./switch/statements.ts";
-import { attemptSwitch, LOCK_SESSION, type SwitchPlan } from "./switch/switch-once.ts";
+import { rehearse } from "./switch/statements.ts";
+import { attemptSwitch } from "./switch/switch-once.ts";
 
 /** Milliseconds between two heartbeats while the destination catches up before the lock. */
 const CATCH_UP_MS = 1000;

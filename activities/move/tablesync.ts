@@ -1,13 +1,14 @@
 import type { ClientBase } from "pg";
 
-import type { CopyReport, StepProgress } from "../../contract/move.ts";
+import type { CopyReport } from "../../contract/move.ts";
 import { ShardferryError } from "../../src/errors.ts";
 import { relaxSubscription } from "../../src/postgres/replication/objects.ts";
+import { type Copied, copied, Rate } from "./parts/copy-progress.ts";
 import { copyDirectly } from "./parts/direct-copy.ts";
 import { LostTables, resumeCopyAnew } from "./parts/lost-tables.ts";
 import { ReplicationTrouble } from "./parts/replication-health.ts";
+import { replicasBehind } from "./parts/standings.ts";
 import { POLL_MS, type Step } from "./parts/step.ts";
-import { replicasBehind } from "./wait-for-lag.ts";
 
 /** Copies the rows: by PostgreSQL's tablesync workers, or directly when the shard is small. */
 export async function tablesync(step: Step): Promise<CopyReport> {
@@ -16,9 +17,6 @@ export async function tablesync(step: Step): Promise<CopyReport> {
     : waitForTablesync(step));
   return { ...copied, replicasBehind: await replicasBehind(step) };
 }
-
-/** What a copy has done, by whichever method. */
-export type Copied = Omit<CopyReport, "replicasBehind">;
 
 /** Times that a tablesync worker may fail without any table getting ready before the copy is given up. */
 const MAX_FAILURES = 30;
@@ -72,9 +70,6 @@ async function waitForTablesync(step: Step): Promise<Copied> {
     await step.pause(POLL_MS);
   }
 }
-
-export const copied = (rows: number, bytes: number): string =>
-  `copied ${rows} rows, ${(bytes / 1e6).toFixed(1)} MB`;
 
 /** The tables cannot be copied; only the destination's log knows why. */
 class TablesyncError extends ShardferryError {
@@ -155,28 +150,4 @@ function standstill(step: Step, since: number): string | null {
   return seconds < STANDSTILL_SECONDS
     ? null
     : `tablesync, which has copied nothing for ${seconds} s; the server logs of ${step.to} and ${step.from} may have the reason`;
-}
-
-/** Turns counters into percent, speed and time left. */
-export class Rate {
-  readonly #startedAt = Date.now();
-  #first: number | undefined;
-
-  /** Numbers for the live view; the total is the source's size, known before. */
-  progress(done: { bytes: number; tuples: number }, step: Step): StepProgress {
-    const { bytes: bytesTotal, rows: tuplesTotal } = step.input.plan;
-    this.#first ??= done.bytes;
-    const seconds = Math.max(0.001, (Date.now() - this.#startedAt) / 1000);
-    const bytesPerSec = Math.max(0, done.bytes - this.#first) / seconds;
-    const left = Math.max(0, bytesTotal - done.bytes);
-    return {
-      tuples: done.tuples,
-      tuplesTotal: Math.max(tuplesTotal, done.tuples),
-      bytes: done.bytes,
-      bytesTotal: Math.max(bytesTotal, done.bytes),
-      percent: bytesTotal === 0 ? 100 : Math.min(100, Math.round((100 * done.bytes) / bytesTotal)),
-      bytesPerSec: Math.round(bytesPerSec),
-      ...(bytesPerSec > 0 ? { secondsLeft: Math.round(left / bytesPerSec) } : {}),
-    };
-  }
 }

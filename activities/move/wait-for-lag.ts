@@ -1,13 +1,14 @@
-import type { IslandName, ReplicaLag, StepReport } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
+import type { ReplicaLag, StepReport } from "../../contract/progress.ts";
 import {
   type Lag,
   LagClock,
   reachedBySubscription,
-  readStanding,
   type Standing,
   SUBSCRIPTION,
 } from "../../src/postgres/replication/lag.ts";
 import { ReplicationTrouble } from "./parts/replication-health.ts";
+import { standings } from "./parts/standings.ts";
 import { POLL_MS, type Step } from "./parts/step.ts";
 
 type Follower = ReplicaLag & Lag;
@@ -40,15 +41,6 @@ export async function waitForLag(step: Step, subscription: boolean): Promise<Ste
     await step.pause(Math.min(POLL_MS, 5 * 2 ** look));
   }
 }
-
-/** True when some physical replica of either island has not replayed everything: how late it is takes a second look. */
-export async function replicasBehind(step: Step): Promise<boolean> {
-  const both = await standings(step);
-  return both.some(({ position, replicas }) => replicas.some(({ reached }) => reached < position));
-}
-
-const standings = (step: Step): Promise<[Standing, Standing]> =>
-  Promise.all([step.onSource(readStanding), step.onDestination(readStanding)]);
 
 function followersOf(island: IslandName, clock: LagClock, { position, replicas }: Standing): Follower[] {
   clock.note(position);

@@ -1,6 +1,6 @@
 import type { ClientBase } from "pg";
 
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import { activeShardsSql, apiCall, findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { qualified } from "../postgres/quote.ts";

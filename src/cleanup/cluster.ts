@@ -1,5 +1,5 @@
-import type { IslandName } from "../../contract/move.ts";
-import { copyBase } from "../postgres/replication/names.ts";
+import type { IslandName } from "../../contract/names.ts";
+import { copyBase } from "../postgres/schema/copy-names.ts";
 import type { Catalog } from "./catalog.ts";
 
 /** What is known over all islands. */

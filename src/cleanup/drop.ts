@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { ClientBase } from "pg";
 
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import { ShardferryError } from "../errors.ts";
 import { refreshDebugViews } from "../postgres/api/debug-views.ts";
 import { activeShardsSql, findSqlApi } from "../postgres/api/sql-api.ts";

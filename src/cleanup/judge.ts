@@ -1,6 +1,7 @@
-import { moveWorkflowId } from "../../contract/move.ts";
+import { moveWorkflowId } from "../../contract/names.ts";
 import type { SqlApi } from "../postgres/api/sql-api.ts";
-import { readCopyName, readMark, replicationNames, timeOf } from "../postgres/replication/names.ts";
+import { readMark, replicationNames } from "../postgres/replication/names.ts";
+import { readCopyName, timeOf } from "../postgres/schema/copy-names.ts";
 import type { Catalog, ObjectRow, SchemaRow } from "./catalog.ts";
 import { Cluster } from "./cluster.ts";
 import type { Leftover } from "./leftover.ts";

@@ -1,4 +1,4 @@
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 
 /**
  * - old copy: what a move has left on the source, renamed.

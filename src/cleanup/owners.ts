@@ -1,4 +1,4 @@
-import { REQUEST_MEMO } from "../../contract/move.ts";
+import { REQUEST_MEMO } from "../../contract/names.ts";
 import { replicationNames } from "../postgres/replication/names.ts";
 import type { Temporal } from "../temporal/connection.ts";
 

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline/promises";
 
-import { AbortedError } from "./exit.ts";
+import { AbortedError } from "../errors.ts";
 import type { Ui } from "./ui.ts";
 
 /** Asks a question, in a terminal or whoever writes to stdin; null when the input ends without an answer. */

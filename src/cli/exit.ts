@@ -1,11 +1,4 @@
-import { EXIT, ShardferryError, UsageError } from "../errors.ts";
-
-/** What the command was about was aborted, by it or from elsewhere. */
-export class AbortedError extends ShardferryError {
-  constructor(message: string) {
-    super("aborted", message);
-  }
-}
+import { AbortedError, EXIT, ShardferryError, UsageError } from "../errors.ts";
 
 /** The command left; what it was about goes on. */
 export class DetachedError extends ShardferryError {

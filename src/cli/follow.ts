@@ -1,4 +1,4 @@
-import { REBALANCE_WORKFLOW_ID } from "../../contract/rebalance.ts";
+import { REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
 import { watchLag } from "../operations/lag.ts";
 import type { SteeringSignal, Watch } from "../operations/watch.ts";
 import { redact } from "../postgres/islands/dsn.ts";

@@ -1,7 +1,7 @@
 import { createInterface } from "node:readline";
 
 import type { MoveResult } from "../../contract/move.ts";
-import { AbortedError } from "../cli/exit.ts";
+import { AbortedError } from "../errors.ts";
 import { EXIT, ShardferryError } from "../errors.ts";
 import { Command, type Place } from "../sandbox/commands.ts";
 

@@ -1,6 +1,8 @@
-import type { IslandName, MoveResult } from "../../contract/move.ts";
-import { bytes, count, duration } from "../cli/units.ts";
+import type { MoveResult } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
+import { count } from "../cli/units.ts";
 import { ShardferryError } from "../errors.ts";
+import { bytes, duration } from "../format.ts";
 import type { Balance } from "../sandbox/application.ts";
 import type { Crash } from "./crash.ts";
 

@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { IslandName, MoveResult } from "../../contract/move.ts";
-import { AbortedError } from "../cli/exit.ts";
-import { bytes } from "../cli/units.ts";
+import type { MoveResult } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
+import { AbortedError } from "../errors.ts";
 import { UsageError } from "../errors.ts";
+import { bytes } from "../format.ts";
 import { install } from "../postgres/api/install.ts";
 import { parseDsn } from "../postgres/islands/dsn.ts";
 import { ident } from "../postgres/quote.ts";

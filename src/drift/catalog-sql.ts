@@ -1,4 +1,4 @@
-import { LEDGER_TABLE } from "../migrations/names.ts";
+import { LEDGER_TABLE } from "../postgres/api/ledger.ts";
 import { ownNumbersSql } from "../sequences/own-values.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import { messageOf, ShardferryError } from "../errors.ts";
 import { activeShardsSql, type SqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";

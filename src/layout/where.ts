@@ -1,4 +1,4 @@
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import { ShardferryError } from "../errors.ts";
 import { activeShardsSql, apiCall, findSqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";

@@ -1,10 +1,10 @@
 import type { ClientBase } from "pg";
 
-import { migrateWorkflowId } from "../../contract/move.ts";
+import { migrateWorkflowId } from "../../contract/names.ts";
+import { LEDGER_TABLE } from "../postgres/api/ledger.ts";
 import { activeShardsSql, apiCall, findSqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { qualified } from "../postgres/quote.ts";
-import { LEDGER_TABLE } from "./names.ts";
 
 /** What the active shards of all islands have had, but for the global shard, which is apart. */
 export interface ActiveLedger {

@@ -1,7 +1,7 @@
 import type { ClientBase } from "pg";
 
 import type { IslandShards, MigrateInput } from "../../contract/migrate.ts";
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import { qualified } from "../postgres/quote.ts";
 import type { IslandFacts } from "./look.ts";
 import type { MigrationStatement } from "./parse.ts";

@@ -1,5 +1,5 @@
 import type { MigrateInput } from "../../contract/migrate.ts";
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import { messageOf, ShardferryError } from "../errors.ts";
 import { excerpt } from "./excerpt.ts";
 import type { MigrationStatement } from "./parse.ts";

@@ -1,7 +1,7 @@
 import type { ClientBase } from "pg";
 
 import type { ShardNumbers } from "../../contract/migrate.ts";
-import { type IslandName, moveWorkflowId } from "../../contract/move.ts";
+import { type IslandName, moveWorkflowId } from "../../contract/names.ts";
 import { UsageError } from "../errors.ts";
 import { isCurrent } from "../postgres/api/install.ts";
 import { activeShardsSql, requireSqlApi } from "../postgres/api/sql-api.ts";

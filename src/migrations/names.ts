@@ -1,9 +1,6 @@
 import { createHash } from "node:crypto";
 
-import type { IslandName } from "../../contract/move.ts";
-
-/** The table in which each shard remembers what has been applied to it: it belongs to us, not to the schema. */
-export const LEDGER_TABLE = "microsharding_migrations_";
+import type { IslandName } from "../../contract/names.ts";
 
 /** What the gids of all runs of a workflow begin with; the workflow's id has no colon. */
 export const gidsOfWorkflow = (workflowId: string): string => `shardferry:${workflowId}:`;

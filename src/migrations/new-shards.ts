@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import { ShardferryError } from "../errors.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import {

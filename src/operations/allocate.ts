@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import type { Writable } from "node:stream";
 
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import type { ShardRange } from "../config/values.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
@@ -9,8 +9,9 @@ import { readActiveLedger } from "../migrations/behind.ts";
 import { awaitMigrations, notBehind } from "../migrations/new-shards.ts";
 import { activeShardsSql, apiCall, findSqlApi, requireSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
+import { sequencesOf } from "../sequences/of-shards.ts";
 import type { SequenceMode } from "../sequences/own-values.ts";
-import { type AssignedSequence, assignShards, sequencesOf } from "./sequences.ts";
+import { type AssignedSequence, assignShards } from "./sequences.ts";
 import { onIslands } from "./with-islands.ts";
 
 export interface AllocateRequest extends ShardRange {

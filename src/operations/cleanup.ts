@@ -1,4 +1,4 @@
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import { type ObjectRow, readCatalog, readSizes } from "../cleanup/catalog.ts";
 import { dropLeftover, freeFromDebugViews, type Tell } from "../cleanup/drop.ts";
 import { judge, type Judged } from "../cleanup/judge.ts";

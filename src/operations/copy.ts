@@ -1,10 +1,5 @@
-import {
-  type CopyInput,
-  type CopyMethod,
-  type CopyResult,
-  copyWorkflowId,
-  moveWorkflowId,
-} from "../../contract/move.ts";
+import { type CopyInput, type CopyMethod, type CopyResult } from "../../contract/move.ts";
+import { copyWorkflowId, moveWorkflowId } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import { UsageError } from "../errors.ts";
 import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/islands/discover.ts";

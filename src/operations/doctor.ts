@@ -1,23 +1,15 @@
-import { inspect } from "../../activities/move/preflight.ts";
-import { type CopyMethod, type IslandName, moveWorkflowId } from "../../contract/move.ts";
+import type { CopyMethod } from "../../contract/move.ts";
+import { moveWorkflowId } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import { UsageError } from "../errors.ts";
 import { activeNumbers, findShard } from "../layout/where.ts";
 import { Islands } from "../postgres/islands/connections.ts";
 import { resolveIsland, withIslands } from "../postgres/islands/discover.ts";
 import { collidingSequences } from "../preflight/colliding-sequences.ts";
+import type { Finding } from "../preflight/finding.ts";
+import { inspect } from "../preflight/inspect.ts";
 import { doublyActive, examineIsland } from "../preflight/island.ts";
 import { dsnsOf, onIslands } from "./with-islands.ts";
-
-/** Something that the doctor found. */
-export interface Finding {
-  /** Null for what concerns several islands. */
-  readonly island: IslandName | null;
-  /** A problem keeps moves from working; a warning is worth knowing. */
-  readonly severity: "problem" | "warning";
-  /** What is wrong, and what to change. */
-  readonly text: string;
-}
 
 export interface Diagnosis {
   /** What was looked at. */

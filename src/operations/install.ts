@@ -1,4 +1,4 @@
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import { messageOf, ShardferryError } from "../errors.ts";
 import { install as installOn, type InstallResult } from "../postgres/api/install.ts";

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { IslandName, ReplicaLag } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
+import type { ReplicaLag } from "../../contract/progress.ts";
 import { Islands } from "../postgres/islands/connections.ts";
 import type { Dsn } from "../postgres/islands/dsn.ts";
 import { LagClock, reachedBySubscription, readStanding, SUBSCRIPTION } from "../postgres/replication/lag.ts";

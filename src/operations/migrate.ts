@@ -8,7 +8,7 @@ import type {
   MigrateResult,
   ShardNumbers,
 } from "../../contract/migrate.ts";
-import { migrateWorkflowId } from "../../contract/move.ts";
+import { migrateWorkflowId } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import { shardNumbers } from "../config/values.ts";
 import { messageOf, RefusedError, UsageError } from "../errors.ts";

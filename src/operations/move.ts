@@ -1,10 +1,5 @@
-import {
-  type CopyMethod,
-  type IslandName,
-  type MoveInput,
-  type MoveResult,
-  moveWorkflowId,
-} from "../../contract/move.ts";
+import { type CopyMethod, type MoveInput, type MoveResult } from "../../contract/move.ts";
+import { type IslandName, moveWorkflowId } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import { activeNumbers, findShard, type Places } from "../layout/where.ts";

@@ -1,5 +1,7 @@
-import { type MoveResult, moveWorkflowId } from "../../contract/move.ts";
-import { type FailedMove, REBALANCE_WORKFLOW_ID, type RebalanceOutcome } from "../../contract/rebalance.ts";
+import { type MoveResult } from "../../contract/move.ts";
+import { moveWorkflowId } from "../../contract/names.ts";
+import { REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
+import { type FailedMove, type RebalanceOutcome } from "../../contract/rebalance.ts";
 
 /** What a rebalance has done. */
 export interface RebalanceResult {

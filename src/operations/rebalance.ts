@@ -1,10 +1,7 @@
-import { type CopyMethod, type IslandName } from "../../contract/move.ts";
-import {
-  type MoveSwitches,
-  REBALANCE_WORKFLOW_ID,
-  type RebalanceInput,
-  type Room,
-} from "../../contract/rebalance.ts";
+import { type CopyMethod } from "../../contract/move.ts";
+import { type IslandName } from "../../contract/names.ts";
+import { REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
+import { type MoveSwitches, type RebalanceInput, type Room } from "../../contract/rebalance.ts";
 import type { Settings } from "../config/settings.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import { readRooms } from "../layout/capacity.ts";

@@ -1,8 +1,7 @@
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import { UsageError } from "../errors.ts";
 import { activeNumbers } from "../layout/where.ts";
-import { activeShardsSql, findSqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import {
   type Assignment,
@@ -12,8 +11,9 @@ import {
   planAssignments,
   questionOf,
 } from "../sequences/assign.ts";
+import { activeSequences, type ShardSequences } from "../sequences/of-shards.ts";
 import { highest, type SequenceMode } from "../sequences/own-values.ts";
-import { readSequences, readUsed, type ShardSequence } from "../sequences/read.ts";
+import { readUsed, type ShardSequence } from "../sequences/read.ts";
 import { onIslands } from "./with-islands.ts";
 
 export interface SequencesRequest {
@@ -33,13 +33,6 @@ export interface AssignedSequence {
   readonly next: string;
   /** False when it was so already. */
   readonly changed: boolean;
-}
-
-/** The sequences of one shard. */
-export interface ShardSequences {
-  readonly island: ConnectedIsland;
-  readonly no: number;
-  readonly sequences: readonly ShardSequence[];
 }
 
 /** Ids that a shard may hand out while others are being assigned: values of others begin so far beyond its last one. */
@@ -69,30 +62,6 @@ export async function assignSequences(
     const perIsland = islands.map((island) => chosen.filter((shard) => shard.island === island));
     return (await Promise.all(perIsland.map((shards) => assignShards(mode, shards, used)))).flat();
   });
-}
-
-/** Reads the sequences of an island's active shards. */
-export async function activeSequences(island: ConnectedIsland): Promise<ShardSequences[]> {
-  const api = await findSqlApi(island.client);
-  if (!api) return [];
-  const { rows } = await island.client.query<{ schema: string }>(
-    `SELECT nspname AS schema FROM (${activeShardsSql(api)}) shard ORDER BY 1`,
-  );
-  const shards = rows.flatMap(({ schema }) => {
-    const no = api.shardNumber(schema);
-    return no === null ? [] : [{ no, schema }];
-  });
-  return sequencesOf(island, shards);
-}
-
-/** Reads the sequences of some shards of an island. */
-export async function sequencesOf(
-  island: ConnectedIsland,
-  shards: readonly { no: number; schema: string }[],
-): Promise<ShardSequences[]> {
-  const found = new Map<string, ShardSequence[]>(shards.map(({ schema }) => [schema, []]));
-  for (const one of await readSequences(island.client, [...found.keys()])) found.get(one.schema)!.push(one);
-  return shards.map(({ no, schema }) => ({ island, no, sequences: found.get(schema)! }));
 }
 
 /** For each name, the two shards that have used the most of the values that are not their own, and how much. */

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 
 import type { WorkflowHandle } from "@temporalio/client";
 
-import { REQUEST_MEMO, TASK_QUEUE } from "../../contract/move.ts";
+import { REQUEST_MEMO, TASK_QUEUE } from "../../contract/names.ts";
 import { type RebalanceOutcome } from "../../contract/rebalance.ts";
 import { ShardferryError } from "../errors.ts";
 import type { Temporal } from "../temporal/connection.ts";

@@ -1,4 +1,4 @@
-import { REBALANCE_WORKFLOW_ID } from "../../contract/rebalance.ts";
+import { REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import type { Temporal } from "../temporal/connection.ts";
 import { type Snapshot, takeSnapshot } from "../temporal/snapshot.ts";

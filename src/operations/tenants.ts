@@ -1,4 +1,3 @@
-import type { IslandName } from "../../contract/move.ts";
 import type { Settings } from "../config/settings.ts";
 import { messageOf, RefusedError, ShardferryError, UsageError } from "../errors.ts";
 import { readLayout, type ShardInfo } from "../layout/read.ts";
@@ -8,22 +7,8 @@ import { apiCall, requireSqlApi, type SqlApi } from "../postgres/api/sql-api.ts"
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { qualified } from "../postgres/quote.ts";
 import { problemsOf, refuseNameless } from "../tenants/problems.ts";
+import type { Tenant } from "../tenants/tenant.ts";
 import { onIslands } from "./with-islands.ts";
-
-/** Where a tenant is. */
-export interface Tenant {
-  readonly tenant: string;
-  /** Number of the shard. */
-  readonly shard: number;
-  /** True when the shard takes no other tenant. */
-  readonly pinned: boolean;
-  /** Null where the shard is active on no island. */
-  readonly island: IslandName | null;
-  readonly schema: string | null;
-  /** What `--size-sql` answers for it, and in which unit; without that query neither is there. */
-  readonly size?: number;
-  readonly unit?: string;
-}
 
 /** The lookup table does not have them. */
 export class UnknownTenantError extends ShardferryError {

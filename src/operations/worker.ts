@@ -1,4 +1,4 @@
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import { ensureListening, resolveTarget, type TemporalTarget } from "../temporal/connection.ts";
 import { registerWorker } from "../temporal/state-folder.ts";

@@ -1,6 +1,7 @@
 import type { ClientBase } from "pg";
 
-import type { DatabaseIdentity, IslandName, ReplicationInput } from "../../contract/move.ts";
+import type { DatabaseIdentity, ReplicationInput } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import type { Islands } from "../postgres/islands/connections.ts";
 import type { Table } from "../postgres/schema/tables.ts";
 import { TIMELINE } from "../postgres/timeline.ts";

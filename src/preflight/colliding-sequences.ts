@@ -1,10 +1,10 @@
-import type { Finding } from "../operations/doctor.ts";
-import { activeSequences, type ShardSequences } from "../operations/sequences.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { ident, qualified } from "../postgres/quote.ts";
 import { colliding, groupBy, reachOf } from "../sequences/collisions.ts";
+import { activeSequences, type ShardSequences } from "../sequences/of-shards.ts";
 import { highest } from "../sequences/own-values.ts";
 import type { ShardSequence } from "../sequences/read.ts";
+import type { Finding } from "./finding.ts";
 
 /** A sequence with the shard that it is in. */
 interface Placed {

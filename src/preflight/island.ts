@@ -1,12 +1,12 @@
 import { messageOf } from "../errors.ts";
 import { findPgDump } from "../machine/pg-programs.ts";
-import type { Finding } from "../operations/doctor.ts";
 import { findLibSchema, isCurrent } from "../postgres/api/install.ts";
 import { activeShardsSql, findSqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { MARK_PREFIX, OBJECT_PREFIX } from "../postgres/replication/names.ts";
 import { overriddenTables, restoreIdentitySql } from "../postgres/replication/replica-identity.ts";
 import { readServer } from "./check.ts";
+import type { Finding } from "./finding.ts";
 import {
   destinationCapacity,
   preparedTransactions,

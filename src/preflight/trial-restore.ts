@@ -1,10 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-import { placed } from "../../activities/move/parts/direct-copy.ts";
 import { POLL_MS } from "../../activities/move/parts/step.ts";
-import { shorten } from "../../activities/move/subscribe.ts";
+import { shorten } from "../format.ts";
 import { undoDefaultPrivileges } from "../postgres/schema/default-privileges.ts";
 import { dumpSchema, type SchemaDump } from "../postgres/schema/dump.ts";
+import { placed } from "../postgres/schema/dump-statements.ts";
 import { grants, type Statement } from "../postgres/schema/dump-statements.ts";
 import { inWordsOf } from "../postgres/schema/for-older-server.ts";
 import { readSchema } from "../postgres/schema/tables.ts";

@@ -2,7 +2,7 @@
  * What goes into a plan and what comes out. All of it is plain data: a plan crosses Temporal's histories as
  * JSON.
  */
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 
 /** One shard as the planner sees it. */
 export interface ShardLoad {

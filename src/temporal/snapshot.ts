@@ -2,7 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from "@temporalio/client";
 
-import { type Progress, REQUEST_MEMO, type StepName, type StepProgress } from "../../contract/move.ts";
+import { REQUEST_MEMO } from "../../contract/names.ts";
+import { type StepProgress } from "../../contract/progress.ts";
+import { type Progress, type StepName } from "../../contract/story.ts";
 import type { Temporal } from "./connection.ts";
 
 /** What can be seen of a workflow at one moment. */

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import { messageOf, ShardferryError } from "../errors.ts";
 import { isAlive, type ProcessId, processId } from "../machine/processes.ts";
 

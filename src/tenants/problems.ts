@@ -1,6 +1,6 @@
 import { UsageError } from "../errors.ts";
 import { plural } from "../format.ts";
-import type { Tenant } from "../operations/tenants.ts";
+import type { Tenant } from "./tenant.ts";
 
 /** Throws where a name is empty: most likely a variable of a script that was not set. */
 export function refuseNameless(tenants: readonly string[]): void {

@@ -3,7 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { IslandName } from "../../contract/move.ts";
+import type { IslandName } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import { launcher } from "../machine/package-folder.ts";
 import { type Dsn, toUrl } from "../postgres/islands/dsn.ts";

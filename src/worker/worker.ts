@@ -17,7 +17,7 @@ import {
 
 import { toFailure } from "../../activities/attempt/failures.ts";
 import { createActivities } from "../../activities/index.ts";
-import { TASK_QUEUE, WAIT_QUEUE } from "../../contract/move.ts";
+import { TASK_QUEUE, WAIT_QUEUE } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import { Islands } from "../postgres/islands/connections.ts";
 import { type Dsn, redact } from "../postgres/islands/dsn.ts";

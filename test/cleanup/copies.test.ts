@@ -78,7 +78,7 @@ describe("cleanup of copies", { concurrency: 2, timeout: 120_000 }, () => {
     await island.withClient((client) => install(client, { schemaNameFmt: format }));
     const shard = format.replace("%05d", "00042");
     await createShard(island, 42, `CREATE TABLE ${ident(shard)}.t (id int)`);
-    const { copyName } = await import("../../src/postgres/replication/names.ts");
+    const { copyName } = await import("../../src/postgres/schema/copy-names.ts");
     const copy = copyName(shard, "old", new Date("2024-01-31T12:00:00Z"));
     assert.notEqual(copy, `${shard}old_20240131120000`);
     await createCopies(island, copy, "sh0042new");

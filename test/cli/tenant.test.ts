@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
-import type { Tenant } from "../../src/operations/tenants.ts";
+import type { Tenant } from "../../src/tenants/tenant.ts";
 import type { TestDatabase } from "../support/index.ts";
 import { createIslands, createShard, type Islands, run, runJson } from "./support.ts";
 

@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 
 import type { WorkflowHandle } from "@temporalio/client";
 
-import type { MoveInput, Progress } from "../../contract/move.ts";
+import type { MoveInput } from "../../contract/move.ts";
+import type { Progress } from "../../contract/story.ts";
 import { progressQuery } from "../../workflows/signals.ts";
 import { waitFor } from "../support/index.ts";
 import type { WorkerProcess } from "../support/worker.ts";

@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 
 import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 
-import { type Activities, moveWorkflowId, TASK_QUEUE } from "../../contract/move.ts";
+import { type Activities } from "../../contract/move.ts";
+import { moveWorkflowId, TASK_QUEUE } from "../../contract/names.ts";
 import type { move } from "../../workflows/index.ts";
 import { createNamespace, waitFor } from "../support/index.ts";
 import { type Behaviour, INPUT, withMockedSteps } from "./mocks.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { moveWorkflowId, type Progress } from "../../contract/move.ts";
+import { moveWorkflowId } from "../../contract/names.ts";
+import { type Progress } from "../../contract/story.ts";
 import { watchLag } from "../../src/operations/lag.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { type PostgresServer, startPostgres, startReplica } from "../../src/sandbox/index.ts";

@@ -10,9 +10,8 @@ import {
   type MoveInput,
   type MoveResult,
   type Plan,
-  TASK_QUEUE,
-  WAIT_QUEUE,
 } from "../../contract/move.ts";
+import { TASK_QUEUE, WAIT_QUEUE } from "../../contract/names.ts";
 import type { TestNamespace } from "../support/temporal.ts";
 import { bundleWorkflows } from "../support/workflow-bundle.ts";
 

@@ -3,7 +3,7 @@ import { it } from "node:test";
 
 import { Worker } from "@temporalio/worker";
 
-import { moveWorkflowId } from "../../contract/move.ts";
+import { moveWorkflowId } from "../../contract/names.ts";
 import { type History, readHistory, recorded } from "../histories/history-file.ts";
 import { bundleWorkflows } from "../support/workflow-bundle.ts";
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { WorkflowHandle } from "@temporalio/client";
 
-import type { Progress } from "../../contract/move.ts";
+import type { Progress } from "../../contract/story.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { progressQuery } from "../../workflows/signals.ts";
 import { waitFor } from "../support/index.ts";

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import type { WorkflowHandle } from "@temporalio/client";
 
-import type { StepProgress } from "../../contract/move.ts";
+import type { StepProgress } from "../../contract/progress.ts";
 import { waitFor } from "../support/index.ts";
 import { createWorld, resultOf } from "../support/world.ts";
 import { catalogsOf } from "./catalogs.ts";

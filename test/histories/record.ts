@@ -5,7 +5,8 @@
  */
 import { Client, Connection } from "@temporalio/client";
 
-import { type Activities, moveWorkflowId, TASK_QUEUE } from "../../contract/move.ts";
+import { type Activities } from "../../contract/move.ts";
+import { moveWorkflowId, TASK_QUEUE } from "../../contract/names.ts";
 import { closeSandbox } from "../../src/sandbox/index.ts";
 import type { move } from "../../workflows/index.ts";
 import { type Behaviour, INPUT, withMockedSteps } from "../faults/mocks.ts";

@@ -3,7 +3,7 @@ import { before, describe, it } from "node:test";
 
 import { CancelledFailure, type WorkflowFailedError } from "@temporalio/client";
 
-import type { Progress } from "../../contract/move.ts";
+import type { Progress } from "../../contract/story.ts";
 import { progressQuery } from "../../workflows/signals.ts";
 import { expectNoLeftovers, waitFor } from "../support/index.ts";
 import { resultOf, waitingFor } from "../support/world.ts";

@@ -3,7 +3,9 @@ import { before, describe, it } from "node:test";
 
 import type { WorkflowHandle } from "@temporalio/client";
 
-import { type MoveInput, moveWorkflowId, type Progress, TASK_QUEUE } from "../../contract/move.ts";
+import { type MoveInput } from "../../contract/move.ts";
+import { moveWorkflowId, TASK_QUEUE } from "../../contract/names.ts";
+import { type Progress } from "../../contract/story.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import type { move } from "../../workflows/index.ts";
 import { progressQuery } from "../../workflows/signals.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
-import type { Progress } from "../../contract/move.ts";
+import type { Progress } from "../../contract/story.ts";
 import { progressQuery } from "../../workflows/signals.ts";
 import { behind, Proxy, testIslands, waitFor } from "../support/index.ts";
 import { resultOf } from "../support/world.ts";

@@ -4,7 +4,7 @@ import { after } from "node:test";
 import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 
 import type { MigrateInput } from "../../contract/migrate.ts";
-import { migrateWorkflowId, TASK_QUEUE } from "../../contract/move.ts";
+import { migrateWorkflowId, TASK_QUEUE } from "../../contract/names.ts";
 import { migrationHash } from "../../src/migrations/parse.ts";
 import { install } from "../../src/postgres/api/install.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { Progress } from "../../contract/move.ts";
+import type { Progress } from "../../contract/story.ts";
 import { dropSchema } from "../../src/postgres/schema/drop-schema.ts";
 import { progressQuery } from "../../workflows/signals.ts";
 import { catalogsOf } from "../faults/catalogs.ts";

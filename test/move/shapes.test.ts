@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
-import type { MoveInput, Progress } from "../../contract/move.ts";
+import type { MoveInput } from "../../contract/move.ts";
+import type { Progress } from "../../contract/story.ts";
 import { loadSettings } from "../../src/config/settings.ts";
 import { list } from "../../src/operations/list.ts";
 import { install } from "../../src/postgres/api/install.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import type { CopyMethod, Progress } from "../../contract/move.ts";
+import type { CopyMethod } from "../../contract/move.ts";
+import type { Progress } from "../../contract/story.ts";
 import { confirmSignal, progressQuery } from "../../workflows/signals.ts";
 import { expectNoLeftovers, waitFor } from "../support/index.ts";
 import type { WorkerProcess } from "../support/worker.ts";

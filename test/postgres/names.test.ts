@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ident } from "../../src/postgres/quote.ts";
-import { copyBase, copyName } from "../../src/postgres/replication/names.ts";
+import { copyBase, copyName } from "../../src/postgres/schema/copy-names.ts";
 import { findCopyName } from "../../src/postgres/schema/free-copy-name.ts";
 import { createDatabase, testIslands } from "../support/index.ts";
 

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import type { WorkflowHandle } from "@temporalio/client";
 
-import { moveWorkflowId } from "../../contract/move.ts";
+import { moveWorkflowId } from "../../contract/names.ts";
 import { loadSettings } from "../../src/config/settings.ts";
 import { type Snapshot, takeSnapshot } from "../../src/temporal/snapshot.ts";
 import { Session } from "../../src/worker/session.ts";

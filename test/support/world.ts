@@ -2,16 +2,10 @@ import { after } from "node:test";
 
 import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 
-import {
-  type CopyInput,
-  copyWorkflowId,
-  type MoveInput,
-  moveWorkflowId,
-  type Progress,
-  REQUEST_MEMO,
-  type StepProgress,
-  TASK_QUEUE,
-} from "../../contract/move.ts";
+import { type CopyInput, type MoveInput } from "../../contract/move.ts";
+import { copyWorkflowId, moveWorkflowId, REQUEST_MEMO, TASK_QUEUE } from "../../contract/names.ts";
+import { type StepProgress } from "../../contract/progress.ts";
+import { type Progress } from "../../contract/story.ts";
 import { install } from "../../src/postgres/api/install.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import type { copy, move } from "../../workflows/index.ts";

@@ -1,38 +1,26 @@
 import type pg from "pg";
 import type { ClientBase } from "pg";
 
-import { relayCopy } from "../../../src/postgres/copy-relay.ts";
+import { TEXT_FORMAT } from "../../../src/postgres/islands/session-settings.ts";
 import { ident, qualified } from "../../../src/postgres/quote.ts";
 import { dropSlots } from "../../../src/postgres/replication/objects.ts";
-import { keyStatements, type Statement } from "../../../src/postgres/schema/dump-statements.ts";
+import { keyStatements, placed, type Statement } from "../../../src/postgres/schema/dump-statements.ts";
 import type { Table } from "../../../src/postgres/schema/tables.ts";
-import { structureOf } from "../create-structure.ts";
-import { createSubscription, oldestTransaction, publishedTables } from "../subscribe.ts";
-import { type Copied, copied, Rate } from "../tablesync.ts";
+import { type Copied, copied, Rate } from "./copy-progress.ts";
+import { copyRows, type Counters } from "./copy-rows.ts";
 import { ensureOwnCopy } from "./half-made-copy.ts";
 import type { Step } from "./step.ts";
+import { structureOf } from "./structure.ts";
+import { createSubscription, isSubscribed, oldestTransaction, publishedTables } from "./subscription.ts";
 
 /** Connection pairs that copy at the same time, at most. */
 const MAX_LANES = 4;
+
 /** Bytes that are worth a lane of their own: opening a pair of connections costs about 10 ms. */
 const BYTES_PER_LANE = 16 << 20;
+
 /** From this size on a table is emptied first so that COPY may freeze its rows: no second write for hint bits. */
 const FREEZE_BYTES = 4 << 20;
-
-/** Sessions that copy write and read the text format alike, whatever their servers are set to. */
-export const TEXT_FORMAT = {
-  datestyle: "ISO",
-  intervalstyle: "postgres",
-  extra_float_digits: "3",
-  bytea_output: "hex",
-  lc_monetary: "C",
-  row_security: "off",
-};
-
-interface Counters {
-  bytes: number;
-  tuples: number;
-}
 
 /**
  * Copies the rows through this process under the snapshot that the slot exports, and subscribes without
@@ -67,18 +55,6 @@ export async function copyDirectly(step: Step): Promise<Copied> {
     bytes: counters.bytes,
     sql: sql ? [sql] : [],
   };
-}
-
-/** The subscription is made when all rows are there: its presence tells that a direct copy is complete. */
-export async function isSubscribed(step: Step): Promise<boolean> {
-  const { rowCount } = await step.onDestination((client) =>
-    client.query(
-      `SELECT FROM pg_subscription
-       WHERE subname = $1 AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-      [step.names.subscription],
-    ),
-  );
-  return rowCount === 1;
 }
 
 async function measured(step: Step, tables: readonly Table[]): Promise<{ rows: number; bytes: number }> {
@@ -172,40 +148,6 @@ async function copyTable(
   });
 }
 
-const bare = (copy: string): string => copy;
-
-/**
- * Copies the rows of one table. Also used under the write lock.
- *
- * @param within puts further statements around either COPY; without, the transactions are open already.
- */
-export async function copyRows(
-  source: pg.Client,
-  destination: pg.Client,
-  name: { from: string; to: string },
-  table: Table,
-  freeze: boolean,
-  counters: Counters,
-  within: Record<"from" | "to", (copy: string) => string> = { from: bare, to: bare },
-): Promise<void> {
-  const columns = table.columns.length > 0 ? ` (${table.columns.map(ident).join(", ")})` : "";
-  const format = table.binarySafe ? "binary" : "text";
-  let seen = 0;
-  const rows = await relayCopy(
-    source,
-    within.from(`COPY ${name.from}${columns} TO STDOUT (FORMAT ${format})`),
-    destination,
-    within.to(`COPY ${name.to}${columns} FROM STDIN (FORMAT ${format}${freeze ? ", FREEZE" : ""})`),
-    (chunk, rowsInIt) => {
-      counters.bytes += chunk;
-      counters.tuples += rowsInIt;
-      seen += rowsInIt;
-    },
-  );
-  // The binary format has a header and a trailer, which look like rows.
-  counters.tuples += rows - seen;
-}
-
 /** What an earlier attempt has made on the destination: tables that have been written to, and valid indexes. */
 async function readMade(
   client: ClientBase,
@@ -222,7 +164,3 @@ async function readMade(
     new Set(rows.filter(({ kind }) => (kind === "r") === tables).map(({ name }) => name));
   return { filled: named(true), keys: named(false) };
 }
-
-/** A statement with the SETs that say in which tablespace its object goes. */
-export const placed = (statement: Statement): string =>
-  [...Object.values(statement.settings), statement.sql].join(";\n");

@@ -1,6 +1,6 @@
 import type { ClientBase } from "pg";
 
-import type { IslandName } from "../../../contract/move.ts";
+import type { IslandName } from "../../../contract/names.ts";
 import { ShardferryError } from "../../../src/errors.ts";
 import { TIMELINE } from "../../../src/postgres/timeline.ts";
 import { ensureOwnCopy } from "./half-made-copy.ts";

@@ -3,8 +3,8 @@ import type { ClientBase } from "pg";
 import { withLockRetry } from "../../../src/postgres/locks.ts";
 import { ident, qualified } from "../../../src/postgres/quote.ts";
 import { ensureDurable } from "../../../src/postgres/replication/position.ts";
-import { publishedTables } from "../subscribe.ts";
 import type { Step } from "./step.ts";
+import { publishedTables } from "./subscription.ts";
 
 /** Milliseconds for which a table has to be without its slot: one that is about to be noted as done is, too. */
 const SURELY_LOST_MS = 10_000;

@@ -1,11 +1,7 @@
 import type { ClientBase } from "pg";
 
-import { ShardferryError } from "../../../src/errors.ts";
-import { findLibSchema } from "../../../src/postgres/api/install.ts";
-import { qualified } from "../../../src/postgres/quote.ts";
 import { readSchema, readTables, type Table } from "../../../src/postgres/schema/tables.ts";
 import { readSequences, type Sequence } from "../../../src/sequences/hand-over.ts";
-import type { Step } from "./step.ts";
 
 /** All that the switch has to know of the source's schema, read before the lock. */
 export interface SwitchFacts {
@@ -91,59 +87,3 @@ async function readReachable(client: ClientBase, schema: string): Promise<string
   );
   return rows.map((row) => row.name);
 }
-
-/** Where the SQL API lives on an island; every island of a move has it. */
-export async function libSchemaOf(client: ClientBase, island: string): Promise<string> {
-  const schema = await findLibSchema(client);
-  if (schema === null) {
-    throw new ShardferryError(
-      "not_installed",
-      `the SQL API is not installed on ${island}: run "shardferry install"`,
-    );
-  }
-  return schema;
-}
-
-/** How far an earlier attempt of this very run has come: read from the book of switches on both islands. */
-export interface Outcome {
-  left: { leftover: string; switchLsn: string; epoch: string } | null;
-  arrived: boolean;
-}
-
-/** True when the source has let go of the shard: from then on the way leads forward only. */
-export async function hasLeft(step: Step): Promise<boolean> {
-  return step.onSource(async (client) => {
-    const { rowCount } = await client.query(
-      `SELECT FROM ${await bookOf(client, step.from)}
-       WHERE schema_name = $1 AND role = 'source' AND workflow_id = $2 AND run_id = $3`,
-      [step.schema, step.workflowId, step.runId],
-    );
-    return rowCount === 1;
-  });
-}
-
-/** Looks on both islands what has happened: never assumed, always looked up. */
-export async function lookAtOutcome(step: Step): Promise<Outcome> {
-  const left = await step.onSource(async (client) => {
-    const { rows } = await client.query<{ leftover: string; switchLsn: string; epoch: string }>(
-      `SELECT leftover, switch_lsn AS "switchLsn", epoch FROM ${await bookOf(client, step.from)}
-       WHERE schema_name = $1 AND role = 'source' AND workflow_id = $2 AND run_id = $3`,
-      [step.schema, step.workflowId, step.runId],
-    );
-    return rows[0] ?? null;
-  });
-  // What has not left has not arrived either; and no destination is asked in vain that is another database by now.
-  if (!left) return { left, arrived: false };
-  const arrived = await step.onDestination(async (client) => {
-    const { rowCount } = await client.query(
-      `SELECT FROM ${await bookOf(client, step.to)}
-       WHERE schema_name = $1 AND role = 'destination' AND workflow_id = $2 AND run_id = $3`,
-      [step.schema, step.workflowId, step.runId],
-    );
-    return rowCount === 1;
-  });
-  return { left, arrived };
-}
-
-const bookOf = async (client: ClientBase, island: string): Promise<string> =>
-  qualified(await libSchemaOf(client, island), "microsharding_moves_");

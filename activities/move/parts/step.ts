@@ -1,13 +1,15 @@
 import type pg from "pg";
 import type { ClientBase } from "pg";
 
-import type { DatabaseIdentity, IslandName, StepInput } from "../../../contract/move.ts";
+import type { DatabaseIdentity, StepInput } from "../../../contract/move.ts";
+import type { IslandName } from "../../../contract/names.ts";
 import { ShardferryError } from "../../../src/errors.ts";
 import type { SessionOptions } from "../../../src/postgres/islands/connections.ts";
 import { type ReplicationNames, replicationNames } from "../../../src/postgres/replication/names.ts";
 import { Attempt, type Deps } from "../../attempt/attempt.ts";
 
-export { alive, type Deps, POLL_MS } from "../../attempt/attempt.ts";
+export { alive, type Deps } from "../../attempt/attempt.ts";
+export { POLL_MS } from "../../attempt/poll.ts";
 
 /** Somebody else's database stands where the move's source or destination was. */
 class WrongDatabaseError extends ShardferryError {

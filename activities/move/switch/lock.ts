@@ -8,7 +8,7 @@ import {
 } from "../../../src/postgres/locks.ts";
 import { qualified } from "../../../src/postgres/quote.ts";
 import { lockSequence } from "../../../src/sequences/hand-over.ts";
-import type { SwitchPlan } from "./switch-once.ts";
+import type { SwitchPlan } from "./plan.ts";
 
 /**
  * Takes all locks in one round trip, in a fixed order, or none: answers who blocks. EXCLUSIVE lets readers

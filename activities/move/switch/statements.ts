@@ -1,26 +1,6 @@
-import type { ClientBase } from "pg";
-
 import { ident, literal, qualified } from "../../../src/postgres/quote.ts";
-import type { SwitchFacts } from "../parts/source-facts.ts";
-import type { SwitchPlan } from "./switch-once.ts";
-
-/** What both sides write into the book of switches. */
-export interface BookEntry {
-  schema: string;
-  shard: number;
-  workflowId: string;
-  runId: string;
-  epoch: string;
-}
-
-/** Takes the mark off, and enables the triggers that were not to fire for replicated changes; each by itself. */
-export const completeSchema = (schema: string, facts: SwitchFacts): string[] => [
-  `COMMENT ON SCHEMA ${ident(schema)} IS ${facts.comment === null ? "NULL" : literal(facts.comment)}`,
-  ...facts.triggers.map(
-    ({ table, trigger, enable }) =>
-      `ALTER TABLE ONLY ${qualified(schema, table)} ${enable} TRIGGER ${ident(trigger)}`,
-  ),
-];
+import { type BookEntry, bookRow } from "../parts/book.ts";
+import type { SwitchPlan } from "./plan.ts";
 
 /**
  * Destination: opens the transaction and records that the shard has arrived from `peer`. Comes before
@@ -97,34 +77,6 @@ export const leave = (lib: string, entry: BookEntry, departure: Departure): stri
   `ALTER SCHEMA ${ident(entry.schema)} RENAME TO ${ident(departure.leftover)}`,
 ];
 
-/** Writes the last switch of a shard, replacing the one before. */
-function bookRow(
-  lib: string,
-  entry: BookEntry,
-  role: "source" | "destination",
-  peer: string,
-  leftover: string | null,
-  switchLsn: string | null,
-): string {
-  const values = [
-    entry.schema,
-    role,
-    entry.workflowId,
-    entry.runId,
-    peer,
-    entry.epoch,
-    role === "source" ? "left" : "arrived",
-    leftover,
-    switchLsn,
-  ].map((value) => (value === null ? "NULL" : literal(value)));
-  return `INSERT INTO ${qualified(lib, "microsharding_moves_")} AS m
-      (schema_name, role, workflow_id, run_id, peer, epoch, state, leftover, switch_lsn)
-    VALUES (${values.join(", ")})
-    ON CONFLICT (schema_name, role) DO UPDATE SET
-      workflow_id = excluded.workflow_id, run_id = excluded.run_id, peer = excluded.peer, epoch = excluded.epoch,
-      state = excluded.state, leftover = excluded.leftover, switch_lsn = excluded.switch_lsn, switched_at = clock_timestamp()`;
-}
-
 /**
  * A view or function of another schema reaches a table by its OID and would go on writing into the renamed
  * old copy: such a write was lost. A trigger turns it into the error that everybody else gets.
@@ -144,13 +96,4 @@ function fence(schema: string, peer: string, reachable: readonly string[]): stri
         `FOR EACH STATEMENT EXECUTE FUNCTION ${name}()`,
     ),
   ];
-}
-
-/** The largest epoch that an island has ever seen of a shard. */
-export async function epochOf(client: ClientBase, lib: string, schema: string): Promise<bigint> {
-  const { rows } = await client.query<{ epoch: string }>(
-    `SELECT coalesce(max(epoch), 0) AS epoch FROM ${qualified(lib, "microsharding_moves_")} WHERE schema_name = $1`,
-    [schema],
-  );
-  return BigInt(rows[0]!.epoch);
 }

@@ -1,6 +1,3 @@
-import type pg from "pg";
-
-import { qualified } from "../../../src/postgres/quote.ts";
 import { flushedPosition, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
 import { schemaFingerprint } from "../../../src/postgres/schema/fingerprint.ts";
 import { readSchema } from "../../../src/postgres/schema/tables.ts";
@@ -12,46 +9,14 @@ import {
   type SequenceValue,
   setSequences,
 } from "../../../src/sequences/hand-over.ts";
-import { SchemaChangedError } from "../create-structure.ts";
-import { copyRows, TEXT_FORMAT } from "../parts/direct-copy.ts";
+import { completeSchema } from "../parts/complete-schema.ts";
+import { copyLocked } from "../parts/copy-locked.ts";
 import { ensurePublished, ensureReplicated } from "../parts/guards.ts";
-import type { SwitchFacts } from "../parts/source-facts.ts";
-import { alive, type Step } from "../parts/step.ts";
+import type { Step } from "../parts/step.ts";
+import { SchemaChangedError } from "../parts/structure.ts";
 import { lockEverything } from "./lock.ts";
-import { activate, beginArrival, type BookEntry, completeSchema, leave } from "./statements.ts";
-
-/** Everything an attempt needs, opened and read before the lock: nothing is resolved or planned under it. */
-export interface SwitchPlan {
-  step: Step;
-  facts: SwitchFacts;
-  /** Holds the lock. Its idle timeout is short: a vanished worker frees writers within seconds. */
-  source: pg.Client;
-  /** Second session on the source: flushes WAL, and sees who blocks the first. */
-  sourceObserver: pg.Client;
-  destination: pg.Client;
-  /** Second session on the destination, which watches the apply worker. */
-  destinationObserver: pg.Client;
-  sourceLib: string;
-  destinationLib: string;
-  entry: BookEntry;
-  leftover: string;
-  maxWriteBlockMs: number;
-}
-
-/**
- * The session that holds the lock is ended by the server when it hears nothing for this long: by the idle
- * timeout when the worker hangs, by TCP when the network is cut.
- */
-export const LOCK_SESSION = {
-  ...TEXT_FORMAT,
-  idle_in_transaction_session_timeout: "2s",
-  tcp_keepalives_idle: "1",
-  tcp_keepalives_interval: "1",
-  tcp_keepalives_count: "2",
-  tcp_user_timeout: "3000",
-  // Plans the fingerprint once, before the lock, instead of at each of its first executions: 5 ms under the lock.
-  plan_cache_mode: "force_generic_plan",
-};
+import type { SwitchPlan } from "./plan.ts";
+import { activate, beginArrival, leave } from "./statements.ts";
 
 export type AttemptResult =
   | { done: true; blockedMs: number }
@@ -244,28 +209,4 @@ async function leaveSource(
     sequenceFences: fencesOf(handOvers),
   });
   await source.query(statements.join(";\n"));
-}
-
-/**
- * Copies the tables that replication cannot carry (unlogged, or without any comparable identity), which are
- * empty on the destination so far. In the role of a replica, as all other rows arrive: triggers do not fire,
- * and foreign keys are not looked at again.
- */
-export async function copyLocked(
-  step: Step,
-  facts: SwitchFacts,
-  source: pg.Client,
-  destination: pg.Client,
-  sourceSchema: string,
-): Promise<void> {
-  const wanted = new Set(step.input.plan.lockedCopies);
-  if (wanted.size === 0) return;
-  await destination.query("SET LOCAL session_replication_role = replica");
-  for (const table of facts.tables.filter(({ name, kind }) => kind === "r" && wanted.has(name))) {
-    const names = { from: qualified(sourceSchema, table.name), to: qualified(step.schema, table.name) };
-    const counters = { bytes: 0, tuples: 0 };
-    const look = alive(() => `copies table "${table.name}" under the lock: ${counters.tuples} rows`);
-    await step.watched(step.to, look, () => copyRows(source, destination, names, table, false, counters));
-  }
-  await destination.query("SET LOCAL session_replication_role = origin");
 }

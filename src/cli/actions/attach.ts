@@ -1,6 +1,6 @@
 import type { MigrateResult } from "../../../contract/migrate.ts";
 import type { CopyResult, MoveResult } from "../../../contract/move.ts";
-import { REBALANCE_WORKFLOW_ID } from "../../../contract/rebalance.ts";
+import { REBALANCE_WORKFLOW_ID } from "../../../contract/names.ts";
 import { EXIT, UsageError } from "../../errors.ts";
 import type { RebalanceResult } from "../../operations/rebalance-result.ts";
 import { type Action, withDsns, withExample } from "../action.ts";

@@ -1,11 +1,12 @@
 import * as z from "zod";
 
 import { yesNo } from "../../config/values.ts";
+import { bytes, percent, weight } from "../../format.ts";
 import type { IslandLayout, Layout, ShardInfo } from "../../layout/read.ts";
 import { type Action, withDsns, withExample } from "../action.ts";
 import { plainTable } from "../table.ts";
 import type { Ui } from "../ui.ts";
-import { bytes, count, percent, plural, weight } from "../units.ts";
+import { count, plural } from "../units.ts";
 
 const options = z.object({ verbose: yesNo.optional() });
 

@@ -3,13 +3,14 @@ import * as z from "zod";
 import type { MigrateResult } from "../../../contract/migrate.ts";
 import { shardNumbers, text, wholeNumber, yesNo } from "../../config/values.ts";
 import { UsageError } from "../../errors.ts";
+import { AbortedError } from "../../errors.ts";
+import { duration } from "../../format.ts";
 import type { MigrationPlan } from "../../operations/migrate.ts";
 import { type Action, withDsns, withExample } from "../action.ts";
 import { askYesNo } from "../ask.ts";
-import { AbortedError } from "../exit.ts";
 import { runWorkflow } from "../run-workflow.ts";
 import type { Ui } from "../ui.ts";
-import { count, duration, plural } from "../units.ts";
+import { count, plural } from "../units.ts";
 
 const mode = z.enum(["all", "each"], { error: "must be all or each" });
 

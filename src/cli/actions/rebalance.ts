@@ -2,15 +2,16 @@ import * as z from "zod";
 
 import { byteCount, copyMethod, text, wholeNumber, yesNo } from "../../config/values.ts";
 import { EXIT, UsageError } from "../../errors.ts";
+import { AbortedError } from "../../errors.ts";
+import { bytes, duration, weight } from "../../format.ts";
 import type { RebalanceProposal } from "../../operations/rebalance.ts";
 import type { RebalanceResult } from "../../operations/rebalance-result.ts";
 import type { Tone } from "../../rebalance/render.ts";
 import { type Action, withDsns, withExample, withReplication } from "../action.ts";
 import { askYesNo } from "../ask.ts";
-import { AbortedError } from "../exit.ts";
 import { runWorkflow } from "../run-workflow.ts";
 import type { Ui } from "../ui.ts";
-import { bytes, count, duration, plural, weight } from "../units.ts";
+import { count, plural } from "../units.ts";
 
 const options = z.object({
   decommission: text.optional(),

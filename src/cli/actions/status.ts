@@ -1,8 +1,8 @@
+import { duration } from "../../format.ts";
 import { rebalanceProgress } from "../../operations/rebalance-progress.ts";
 import type { Snapshot } from "../../temporal/snapshot.ts";
 import { type Action, withExample } from "../action.ts";
 import { plainTable } from "../table.ts";
-import { duration } from "../units.ts";
 import { idleText, numbersOf, waitOf } from "../view/story.ts";
 
 export const status: Action = {

@@ -3,7 +3,7 @@ import * as z from "zod";
 
 import { text, wholeNumber } from "../../config/values.ts";
 import { UsageError } from "../../errors.ts";
-import type { Tenant } from "../../operations/tenants.ts";
+import type { Tenant } from "../../tenants/tenant.ts";
 import { type Action, withDsns, withExample } from "../action.ts";
 import { plainTable } from "../table.ts";
 import type { Ui } from "../ui.ts";

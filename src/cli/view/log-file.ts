@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 import { messageOf } from "../../errors.ts";
 import { runtimeFolder } from "../../machine/runtime-folder.ts";
-import { timestampSuffix } from "../../postgres/replication/names.ts";
+import { timestampSuffix } from "../../postgres/schema/copy-names.ts";
 import type { Line } from "./story.ts";
 
 /**

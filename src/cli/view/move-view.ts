@@ -1,4 +1,4 @@
-import type { Progress } from "../../../contract/move.ts";
+import type { Progress } from "../../../contract/story.ts";
 import type { ObservedLag } from "../../operations/lag.ts";
 import type { SteeringSignal } from "../../operations/watch.ts";
 import type { Snapshot } from "../../temporal/snapshot.ts";

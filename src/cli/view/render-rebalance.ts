@@ -1,8 +1,8 @@
 import { STEPS } from "../../../contract/move.ts";
 import { type RebalanceProgress } from "../../../contract/rebalance.ts";
+import { bytes, duration } from "../../format.ts";
 import { rebalanceProgress } from "../../operations/rebalance-progress.ts";
 import type { Snapshot } from "../../temporal/snapshot.ts";
-import { bytes, duration } from "../units.ts";
 import { idleText, numbersOf, waitOf } from "./story.ts";
 import type { Frame } from "./view.ts";
 

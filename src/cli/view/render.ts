@@ -1,8 +1,9 @@
-import type { MovePhase, Progress, ProgressEvent, StepName } from "../../../contract/move.ts";
+import type { MovePhase } from "../../../contract/progress.ts";
+import type { Progress, ProgressEvent, StepName } from "../../../contract/story.ts";
+import { duration } from "../../format.ts";
 import type { ObservedLag } from "../../operations/lag.ts";
 import type { Snapshot } from "../../temporal/snapshot.ts";
 import type { Ui } from "../ui.ts";
-import { duration } from "../units.ts";
 import { idleText, numbersOf, waitOf } from "./story.ts";
 
 /** What the live view shows besides the snapshot. */

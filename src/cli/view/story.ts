@@ -1,6 +1,8 @@
-import type { ProgressEvent, StepProgress } from "../../../contract/move.ts";
+import type { StepProgress } from "../../../contract/progress.ts";
+import type { ProgressEvent } from "../../../contract/story.ts";
+import { bytes, duration } from "../../format.ts";
 import type { Snapshot } from "../../temporal/snapshot.ts";
-import { bytes, count, duration } from "../units.ts";
+import { count } from "../units.ts";
 
 /** One line that is new since the last look. */
 export interface Line {

@@ -1,6 +1,6 @@
 import type { ClientBase } from "pg";
 
-import type { IslandName } from "../../../contract/move.ts";
+import type { IslandName } from "../../../contract/names.ts";
 import { ShardferryError } from "../../errors.ts";
 import { type Lend, limited, type Patience, withLocks } from "../locks.ts";
 import { qualified } from "../quote.ts";

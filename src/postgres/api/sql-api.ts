@@ -1,6 +1,6 @@
 import type { ClientBase } from "pg";
 
-import type { IslandName } from "../../../contract/move.ts";
+import type { IslandName } from "../../../contract/names.ts";
 import { ShardferryError } from "../../errors.ts";
 import { ident, literal } from "../quote.ts";
 import { findLibSchema } from "./install.ts";
@@ -77,3 +77,15 @@ export const factorSql = (api: SqlApi): string =>
          WHERE objoid = shard.oid AND classoid = 'pg_namespace'::regclass AND objsubid = 0
        ) THEN ${apiCall(api, "microsharding_factor_(shard.nspname::text)")} ELSE 1 END`
     : literal("1");
+
+/** Where the SQL API lives on an island; every island of a move has it. */
+export async function libSchemaOf(client: ClientBase, island: string): Promise<string> {
+  const schema = await findLibSchema(client);
+  if (schema === null) {
+    throw new ShardferryError(
+      "not_installed",
+      `the SQL API is not installed on ${island}: run "shardferry install"`,
+    );
+  }
+  return schema;
+}

@@ -1,6 +1,6 @@
 import pg from "pg";
 
-import type { IslandName } from "../../../contract/move.ts";
+import type { IslandName } from "../../../contract/names.ts";
 import { ShardferryError } from "../../errors.ts";
 import { noteIsland, onIsland } from "../error-origin.ts";
 import { type Dsn, toClientConfig } from "./dsn.ts";

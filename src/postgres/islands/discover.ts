@@ -1,6 +1,6 @@
 import pg from "pg";
 
-import type { IslandName } from "../../../contract/move.ts";
+import type { IslandName } from "../../../contract/names.ts";
 import { messageOf, ShardferryError, UsageError } from "../../errors.ts";
 import { lastRows } from "../last-rows.ts";
 import type { Dsn } from "./dsn.ts";

@@ -1,7 +1,7 @@
 import { userInfo } from "node:os";
 import { inspect } from "node:util";
 
-import type { IslandName } from "../../../contract/move.ts";
+import type { IslandName } from "../../../contract/names.ts";
 import { UsageError } from "../../errors.ts";
 import { passwordFile, passwordFromFile, serviceKeywords } from "./libpq-files.ts";
 import { KEYWORD_ENV, LIBPQ_VARIABLES, PARAM_KEYWORDS, SSL_MODES } from "./libpq-keywords.ts";

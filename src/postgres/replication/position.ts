@@ -2,23 +2,10 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import type { ClientBase } from "pg";
 
-import type { Step } from "../../../activities/move/parts/step.ts";
-
 /** Makes the commits of a session wait for the disk, also where the server's default does not. */
 export async function ensureDurable(client: ClientBase): Promise<void> {
   await client.query(
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')",
-  );
-}
-
-/**
- * Makes everything that a step has committed on the destination survive a crash of its server: Temporal would
- * not do again what it knows as done. Seen without: foreign keys and triggers gone before "analyze".
- */
-export async function flushDestination(step: Step): Promise<void> {
-  await step.onDestination((client) =>
-    client.query(`BEGIN; SET LOCAL synchronous_commit = local;
-      SELECT pg_logical_emit_message(true, 'shardferry', ''); COMMIT`),
   );
 }
 

@@ -1,6 +1,6 @@
 import type { ClientBase } from "pg";
 
-import type { IslandName } from "../../../contract/move.ts";
+import type { IslandName } from "../../../contract/names.ts";
 import { type Lend, type Patience, withLocks } from "../locks.ts";
 import { ident, qualified } from "../quote.ts";
 import { outsideDependents, OutsideDependentsError } from "./outside-dependents.ts";

@@ -200,3 +200,7 @@ const lastName = (names: unknown): string | null => {
   const last = (names as { String: { sval: string } }[] | undefined)?.at(-1);
   return last ? last.String.sval : null;
 };
+
+/** A statement with the SETs that say in which tablespace its object goes. */
+export const placed = (statement: Statement): string =>
+  [...Object.values(statement.settings), statement.sql].join(";\n");

@@ -1,6 +1,6 @@
 import type { ClientBase } from "pg";
 
-import { type CopyKind, copyName } from "../replication/names.ts";
+import { type CopyKind, copyName } from "./copy-names.ts";
 import { readSchema } from "./tables.ts";
 
 /**

@@ -1,6 +1,6 @@
 import type { ClientBase } from "pg";
 
-import type { IslandName } from "../../../contract/move.ts";
+import type { IslandName } from "../../../contract/names.ts";
 import { ShardferryError } from "../../errors.ts";
 
 /** Somebody has built something on a schema that is to be dropped; it would be dropped, too. */

@@ -1,0 +1,33 @@
+import type { CopyReport } from "../../../contract/move.ts";
+import type { StepProgress } from "../../../contract/progress.ts";
+import type { Step } from "./step.ts";
+
+/** What a copy has done, by whichever method. */
+export type Copied = Omit<CopyReport, "replicasBehind">;
+
+export const copied = (rows: number, bytes: number): string =>
+  `copied ${rows} rows, ${(bytes / 1e6).toFixed(1)} MB`;
+
+/** Turns counters into percent, speed and time left. */
+export class Rate {
+  readonly #startedAt = Date.now();
+  #first: number | undefined;
+
+  /** Numbers for the live view; the total is the source's size, known before. */
+  progress(done: { bytes: number; tuples: number }, step: Step): StepProgress {
+    const { bytes: bytesTotal, rows: tuplesTotal } = step.input.plan;
+    this.#first ??= done.bytes;
+    const seconds = Math.max(0.001, (Date.now() - this.#startedAt) / 1000);
+    const bytesPerSec = Math.max(0, done.bytes - this.#first) / seconds;
+    const left = Math.max(0, bytesTotal - done.bytes);
+    return {
+      tuples: done.tuples,
+      tuplesTotal: Math.max(tuplesTotal, done.tuples),
+      bytes: done.bytes,
+      bytesTotal: Math.max(bytesTotal, done.bytes),
+      percent: bytesTotal === 0 ? 100 : Math.min(100, Math.round((100 * done.bytes) / bytesTotal)),
+      bytesPerSec: Math.round(bytesPerSec),
+      ...(bytesPerSec > 0 ? { secondsLeft: Math.round(left / bytesPerSec) } : {}),
+    };
+  }
+}

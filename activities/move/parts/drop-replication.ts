@@ -1,0 +1,51 @@
+import type { ClientBase } from "pg";
+
+import type { StepReport } from "../../../contract/progress.ts";
+import { withLockRetry } from "../../../src/postgres/locks.ts";
+import { ident } from "../../../src/postgres/quote.ts";
+import {
+  disableSubscription,
+  dropPublication,
+  dropSlots,
+  dropSubscription,
+  type RunLocked,
+} from "../../../src/postgres/replication/objects.ts";
+import type { Step } from "./step.ts";
+
+/**
+ * Drops subscription, slot and publication, and with it restores the replica identities of the source's tables,
+ * which may stand in a renamed schema by now. The source is freed first and also when the destination is
+ * away, since a slot left behind fills its disk; the subscription goes last, because from it the slots
+ * that its tablesync workers may have left are known.
+ */
+export async function dropReplication(step: Step): Promise<StepReport> {
+  const { names } = step;
+  const disabled = await settled(
+    step.onDestination((client) => disableSubscription(client, names.subscription)),
+  );
+  await step.onSource(async (client) => {
+    await dropSlots(client, names.slot, disabled.ok ? disabled.value : null);
+    await dropPublication(client, names.publication, lockedRunner(step, client));
+  });
+  if (!disabled.ok) throw disabled.error;
+  await step.onDestination((client) => dropSubscription(client, names.subscription));
+  return {
+    text: `dropped the subscription on ${step.to}, the slot and the publication on ${step.from}`,
+    sql: [`DROP SUBSCRIPTION ${ident(names.subscription)}`, `DROP PUBLICATION ${ident(names.publication)}`],
+  };
+}
+
+export const lockedRunner =
+  (step: Step, client: ClientBase): RunLocked =>
+  (sql) =>
+    withLockRetry(client, sql, step, step.lend(step.from));
+
+type Settled<T> = { ok: true; value: T } | { ok: false; error: unknown };
+
+async function settled<T>(promise: Promise<T>): Promise<Settled<T>> {
+  try {
+    return { ok: true, value: await promise };
+  } catch (error) {
+    return { ok: false, error };
+  }
+}

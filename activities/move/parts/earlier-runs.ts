@@ -1,0 +1,49 @@
+import type { ClientBase } from "pg";
+
+import { namesBegin, replicationNames, runOfMark } from "../../../src/postgres/replication/names.ts";
+import {
+  disableSubscription,
+  dropPublication,
+  dropSlots,
+  dropSubscription,
+  idlePublishers,
+  idleSubscriptions,
+} from "../../../src/postgres/replication/objects.ts";
+import { readSchema } from "../../../src/postgres/schema/tables.ts";
+import { lockedRunner } from "./drop-replication.ts";
+import type { Step } from "./step.ts";
+
+/**
+ * Drops what runs of this workflow that were terminated have left under names of their own: a slot that
+ * nobody reads fills the source's disk. What is at work is left alone, unless Temporal knows its run to be over.
+ */
+export async function dropEarlierRuns(step: Step): Promise<void> {
+  const begin = namesBegin(step.workflowId, step.schema);
+  const over = await step.onDestination((client) => runThatIsOver(client, step));
+  if (over !== null) await Promise.all([step.endOrphans(step.from, over), step.endOrphans(step.to, over)]);
+  const dead = await step.onDestination(async (client) => {
+    const found = new Map<string, string | null>();
+    for (const name of await idleSubscriptions(client, begin, step.names.subscription, over))
+      found.set(name, await disableSubscription(client, name));
+    return found;
+  });
+  await step.onSource(async (client) => {
+    const { slots, publications } = await idlePublishers(client, begin, step.names.slot, over);
+    for (const pattern of dead.values()) await dropSlots(client, "", pattern);
+    for (const slot of slots) await dropSlots(client, slot, null);
+    for (const publication of publications)
+      await dropPublication(client, publication, lockedRunner(step, client));
+  });
+  // Last: from them the slots of their tablesync workers are known.
+  await step.onDestination(async (client) => {
+    for (const name of dead.keys()) await dropSubscription(client, name);
+  });
+}
+
+/** What the run that made the half-made copy on the destination calls its objects, if Temporal knows it to be over. */
+async function runThatIsOver(client: ClientBase, step: Step): Promise<string | null> {
+  const { comment } = await readSchema(client, step.schema);
+  const run = runOfMark(comment, step.workflowId);
+  if (run === null || run === step.runId || !(await step.isOver(run))) return null;
+  return replicationNames(step.workflowId, run, step.schema).slot;
+}

@@ -1,0 +1,32 @@
+import { describeLeases, evictDead, leasingLib, releaseLeases, takeLeases } from "../../attempt/leases.ts";
+import { POLL_MS } from "../../attempt/poll.ts";
+import type { Step } from "./step.ts";
+
+/**
+ * Takes the source's lease for a move or copy, waiting for a migration of the shard to end. Databases without the SQL
+ * API, from which any schema can be copied, have no leases.
+ */
+export async function leaseShard(step: Step): Promise<void> {
+  for (;;) {
+    const waitingFor = await step.onSource(async (client) => {
+      const lib = await leasingLib(client);
+      if (lib === null) return null;
+      const blocking = await takeLeases(step, client, lib, [step.schema], "replication");
+      if (blocking.length === 0) return null;
+      return describeLeases(await evictDead(step, client, lib, blocking), step.from);
+    });
+    if (waitingFor === null) return;
+    if (waitingFor !== "") {
+      step.beat({ waitingFor });
+      await step.pause(POLL_MS);
+    }
+  }
+}
+
+/** Gives the source's lease up at the end of a move or copy. */
+export async function releaseShard(step: Step): Promise<void> {
+  await step.onSource(async (client) => {
+    const lib = await leasingLib(client);
+    if (lib !== null) await releaseLeases(client, lib, step.runId);
+  });
+}

@@ -1,0 +1,26 @@
+import { ShardferryError } from "../../../src/errors.ts";
+import { cachedDump, dumpSchema, type SchemaDump } from "../../../src/postgres/schema/dump.ts";
+import type { Step } from "./step.ts";
+
+/** Somebody ran DDL on the source between two looks at its catalogs. */
+export class SchemaChangedError extends ShardferryError {
+  constructor(
+    schema: string,
+    island: string,
+    override readonly retryable: boolean,
+  ) {
+    super(
+      "schema_changed",
+      `the structure of schema "${schema}" on ${island} was changed during the move (DDL); run the move again when the change is through`,
+    );
+  }
+}
+
+/** The dump of the source's schema: made once a run, kept on the worker's disk. */
+export function structureOf(step: Step, fingerprint = step.input.fingerprint): Promise<SchemaDump> {
+  const { islands } = step.deps;
+  const { serverMajor } = step.input.plan.source;
+  return cachedDump(step.runId, fingerprint, () =>
+    step.reading(step.from, () => dumpSchema(islands.dsn(step.from), step.schema, serverMajor, step.signal)),
+  );
+}

@@ -1,0 +1,19 @@
+/** Short steps and workflow tasks. */
+export const TASK_QUEUE = "shardferry";
+
+/** Steps that wait for hours (tablesync, lag), so that they never take a slot from a switch. */
+export const WAIT_QUEUE = "shardferry-wait";
+
+/** `host[:port]/db`: what names an island everywhere; never has credentials. */
+export type IslandName = string;
+
+export const moveWorkflowId = (schema: string): string => `move-${schema}`;
+
+export const copyWorkflowId = (schema: string, to: IslandName): string => `copy-${schema}-to-${to}`;
+
+export const migrateWorkflowId = (name: string): string => `migrate-${name}`;
+
+/** Memo key under which a workflow keeps its input, so that a second start can tell "same" from "different". */
+export const REQUEST_MEMO = "request";
+
+export const REBALANCE_WORKFLOW_ID = "rebalance";

@@ -1,0 +1,32 @@
+import type { MigrateStepName } from "./migrate.ts";
+import { type STEPS } from "./move.ts";
+import type { IslandName } from "./names.ts";
+import type { MovePhase } from "./progress.ts";
+
+export type StepName = (typeof STEPS)[number] | MigrateStepName;
+
+/** One line of a move's story: a finished step, a wait, a retry. `at` is milliseconds since the epoch. */
+export interface ProgressEvent {
+  at: number;
+  step: StepName;
+  text: string;
+  sql?: string[];
+}
+
+/** Answer of the query `progress`. */
+export interface Progress {
+  workflowId: string;
+  /** Empty, as both islands are, for a migration: it is about many. */
+  schema: string;
+  from: IslandName;
+  to: IslandName;
+  phase: MovePhase;
+  /** The names of all its steps, in order. */
+  steps: readonly StepName[];
+  step: StepName;
+  /** Share of the steps that are done, 0-100. */
+  percent: number;
+  startedAt: number;
+  waitingFor: string | null;
+  events: ProgressEvent[];
+}

@@ -1,0 +1,201 @@
+import type { Plan, ReplicationInput } from "../../contract/move.ts";
+import { ShardferryError } from "../errors.ts";
+import type { Islands } from "../postgres/islands/connections.ts";
+import { toConninfo } from "../postgres/islands/dsn.ts";
+import { OBJECT_PREFIX } from "../postgres/replication/names.ts";
+import { type OverriddenTable, overriddenTables } from "../postgres/replication/replica-identity.ts";
+import { readTables, type Table } from "../postgres/schema/tables.ts";
+import { type Check, type CheckContext, readServer, type Server } from "./check.ts";
+import { outsideObjects, roles, tablespaces } from "./dependencies.ts";
+import { crossSchemaLinks } from "./links.ts";
+import { hashPartitions } from "./partitions.ts";
+import {
+  destinationCapacity,
+  different,
+  encodings,
+  foreignReplication,
+  indexSessions,
+  preparedTransactions,
+  replicasInSight,
+  schemas,
+  sourceCapacity,
+  subscriberReachesPublisher,
+  versions,
+} from "./servers.ts";
+import { activation, largeObjects, lockedCopies, moneyFormat, needsLockedCopy } from "./shard.ts";
+import { olderServerUnderstands } from "./trial-restore.ts";
+import { warnings } from "./warnings.ts";
+
+/** What preflight is asked about; the same for `doctor`. */
+export interface PreflightInput {
+  kind: "move" | "copy";
+  request: ReplicationInput;
+  shard: number | null;
+}
+
+/**
+ * Up to this size a shard is copied directly, in one go: 1 GiB takes some ten seconds, and that is what a
+ * crash in the middle costs. Larger ones go through tablesync, which keeps its finished tables.
+ */
+const DIRECT_COPY_BYTES = 1 << 30;
+
+/**
+ * Runs every check and answers all problems together; the plan is there when there are none.
+ *
+ * `checked` is called after each check that came to its end; `isOver` tells of a run of the workflow whether it has ended;
+ * `pgOptions` are those of the sessions that build indexes.
+ */
+export async function inspect(
+  islands: Islands,
+  input: PreflightInput,
+  workflowId: string,
+  {
+    checked = () => undefined,
+    isOver: over = () => Promise.resolve(false),
+    pgOptions,
+  }: { checked?: () => void; isOver?: CheckContext["isOver"]; pgOptions?: string | undefined } = {},
+): Promise<{ problems: string[]; plan: Plan | null }> {
+  const { from, to, schema } = input.request;
+  return islands.withBoth(from, to, async (source, destination) => {
+    const [fromServer, toServer] = await Promise.all([readServer(source, from), readServer(destination, to)]);
+    const tables = asBeforeEarlierRuns(
+      await readTables(source, schema),
+      await overriddenTables(source, OBJECT_PREFIX),
+    );
+    const base = {
+      ...input,
+      workflowId,
+      islands,
+      source,
+      destination,
+      from: fromServer,
+      to: toServer,
+      tables,
+      alive: checked,
+      isOver: over,
+      pgOptions,
+    };
+    const fatal = await runChecks([different, schemas, versions], base, checked);
+    // Without the schema, or on one and the same database, the other checks have nothing to look at.
+    if (fatal.length > 0) return { problems: fatal, plan: null };
+    const problems = await runAll(base, checked);
+    if (problems.length > 0) return { problems, plan: null };
+    return { problems, plan: await planOf(base, fromServer, toServer) };
+  });
+}
+
+/** A run of this move that was terminated may have left tables at REPLICA IDENTITY FULL. */
+function asBeforeEarlierRuns(tables: Table[], overridden: readonly OverriddenTable[]): Table[] {
+  const former = new Map(overridden.map(({ oid, was }) => [oid, was]));
+  return tables.map((table) => {
+    const was = former.get(table.oid);
+    return was === undefined ? table : { ...table, replicaIdentity: was, hasIdentity: false };
+  });
+}
+
+/** These share two sessions, so they run one after the other. */
+const CHECKS: Check[] = [
+  activation,
+  encodings,
+  sourceCapacity,
+  destinationCapacity,
+  tablesyncLasts,
+  async ({ source, destination, from, to }) => [
+    ...(await replicasInSight(source, from)),
+    ...(await replicasInSight(destination, to)),
+  ],
+  indexSessions,
+  preparedTransactions,
+  foreignReplication,
+  lockedCopies,
+  largeObjects,
+  moneyFormat,
+  crossSchemaLinks,
+  roles,
+  tablespaces,
+  hashPartitions,
+  outsideObjects,
+  olderServerUnderstands,
+];
+
+/**
+ * Runs the checks and, in a session of its own meanwhile, the one that waits for the two servers to connect. Four lanes
+ * of checks were no quicker, since each session has to learn the catalogs by itself.
+ */
+async function runAll(context: CheckContext, checked: () => void): Promise<string[]> {
+  const { islands, request } = context;
+  const connects = subscriberReachesPublisher(
+    toConninfo(islands.dsn(request.from), { connect_timeout: "10" }),
+  );
+  const both = [
+    runChecks(CHECKS, context, checked),
+    islands.withSession(request.to, { reuse: true }, (destination) =>
+      runChecks([connects], { ...context, destination }, checked),
+    ),
+  ];
+  // Neither may be at work when this ends.
+  await Promise.allSettled(both);
+  return (await Promise.all(both)).flat();
+}
+
+async function runChecks(
+  checks: readonly Check[],
+  context: CheckContext,
+  checked: () => void,
+): Promise<string[]> {
+  const problems: string[] = [];
+  for (const check of checks) {
+    problems.push(...(await check(context)));
+    checked();
+  }
+  return problems;
+}
+
+async function planOf(context: CheckContext, from: Server, to: Server): Promise<Plan> {
+  const { tables } = context;
+  const copied = tables.filter((table) => table.kind === "r");
+  return {
+    copyMethod: copyMethodOf(context),
+    tables: tables.length,
+    bytes: bytesOf(tables),
+    rows: sum(copied, (table) => table.estimatedRows),
+    source: from.identity,
+    destination: to.identity,
+    identityOverrides: copied.filter(needsOverride).map((table) => ({ table: table.name, was: was(table) })),
+    lockedCopies: copied.filter(needsLockedCopy).map((table) => table.name),
+    warnings: await warnings(context),
+  };
+}
+
+const bytesOf = (tables: readonly Table[]): number =>
+  sum(
+    tables.filter((table) => table.kind === "r"),
+    (table) => table.bytes,
+  );
+
+function copyMethodOf({ request, tables }: CheckContext): Plan["copyMethod"] {
+  if (request.copyMethod !== "auto") return request.copyMethod;
+  return bytesOf(tables) <= DIRECT_COPY_BYTES ? "direct" : "tablesync";
+}
+
+/** A tablesync worker is no session of ours: what its role or database has set ends it, and it begins anew. */
+async function tablesyncLasts(context: CheckContext): Promise<string[]> {
+  const { name, role, settings } = context.to;
+  const limit = Number(settings["transaction_timeout"] ?? 0);
+  if (limit === 0 || copyMethodOf(context) === "direct") return [];
+  return [
+    `${name} has transaction_timeout = ${limit} ms, which ends the copying of a table: set it to 0 for role ${role}`,
+  ];
+}
+
+const needsOverride = (table: Table): boolean => !table.hasIdentity && !needsLockedCopy(table);
+
+/** A table that says FULL has an identity, so this is asked for the others only. */
+function was(table: Table): "d" | "n" | "i" {
+  if (table.replicaIdentity === "f")
+    throw new ShardferryError("bug", `table "${table.name}" needs no identity`);
+  return table.replicaIdentity;
+}
+
+const sum = <T>(items: readonly T[], of: (item: T) => number): number =>
+  items.reduce((total, item) => total + of(item), 0);
