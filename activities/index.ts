@@ -1,6 +1,7 @@
 import type { ChangeInput, MigrateActivities } from "../contract/migrate.ts";
 import type { Activities, StepInput } from "../contract/move.ts";
 import { Attempt } from "./attempt/attempt.ts";
+import { type Deps } from "./attempt/attempt.ts";
 import { keepingLeases, renewLeases } from "./attempt/leases.ts";
 import { joinMove } from "./join-move.ts";
 import { changeEachShard } from "./migrate/change-each.ts";
@@ -13,7 +14,7 @@ import { cleanUp } from "./move/clean-up.ts";
 import { createStructure } from "./move/create-structure.ts";
 import { finishCopy } from "./move/finish-copy.ts";
 import { lockAndSwitch, settleSwitch } from "./move/lock-and-switch.ts";
-import { type Deps, Step } from "./move/parts/step.ts";
+import { Step } from "./move/parts/step.ts";
 import { preflight } from "./move/preflight.ts";
 import { subscribe } from "./move/subscribe.ts";
 import { tablesync } from "./move/tablesync.ts";

@@ -6,7 +6,7 @@ import type { Client, WorkflowExecutionDescription, WorkflowHandle } from "@temp
 import { type JoinInput, type MoveInput, type MoveResult } from "../contract/move.ts";
 import { REQUEST_MEMO } from "../contract/names.ts";
 import { messageOf, ShardferryError } from "../src/errors.ts";
-import { isPassing, outcomeOfError } from "../src/temporal/outcome.ts";
+import { isPassing, outcomeOfError } from "../src/watch/outcome.ts";
 
 /** Milliseconds between two looks at the move. */
 const LOOK_EVERY_MS = 1000;

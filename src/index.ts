@@ -34,7 +34,6 @@ export { type Diagnosis, doctor, doctorMove, type DoctorRequest } from "./operat
 export { type Drift, drift, type DriftGroup, type DriftRequest, type ShardFix } from "./operations/drift.ts";
 export { factor, type FactorChange, type FactorResult, type ShardSelection } from "./operations/factor.ts";
 export { install, type IslandInstallation } from "./operations/install.ts";
-export { type LagRequest, type ObservedLag, watchLag } from "./operations/lag.ts";
 export { list } from "./operations/list.ts";
 export { migrate, type MigrateRequest, type MigrationPlan, planMigration } from "./operations/migrate.ts";
 export { move, type MoveRequest } from "./operations/move.ts";
@@ -44,12 +43,9 @@ export {
   type RebalanceProposal,
   type RebalanceRequest,
 } from "./operations/rebalance.ts";
-export { movesOf, rebalanceProgress } from "./operations/rebalance-progress.ts";
-export type { RebalanceResult } from "./operations/rebalance-result.ts";
 export { type AssignedSequence, assignSequences, type SequencesRequest } from "./operations/sequences.ts";
 export { attach, status, steer } from "./operations/steer.ts";
 export { assignTenants, listTenants, unpinTenants } from "./operations/tenants.ts";
-export type { SteeringSignal, Watch } from "./operations/watch.ts";
 export { serve, type ServingWorker } from "./operations/worker.ts";
 export { discoverIslands, UnreachableError } from "./postgres/islands/discover.ts";
 export type { Dsn } from "./postgres/islands/dsn.ts";
@@ -58,7 +54,11 @@ export { type Finding } from "./preflight/finding.ts";
 export { planRebalance } from "./rebalance/plan.ts";
 export { renderPlan } from "./rebalance/render.ts";
 export type { Plan, PlannedMove, PlanOptions, ShardLoad } from "./rebalance/types.ts";
-export type { Outcome } from "./temporal/outcome.ts";
-export type { Snapshot } from "./temporal/snapshot.ts";
 export { type Tenant } from "./tenants/tenant.ts";
+export { type LagRequest, type ObservedLag, watchLag } from "./watch/lag.ts";
+export type { Outcome } from "./watch/outcome.ts";
+export { movesOf, rebalanceProgress } from "./watch/rebalance-progress.ts";
+export type { RebalanceResult } from "./watch/rebalance-result.ts";
+export type { Snapshot } from "./watch/snapshot.ts";
+export type { SteeringSignal, Watch } from "./watch/watch.ts";
 export { type Opening, Session } from "./worker/session.ts";

@@ -9,10 +9,11 @@ import { libSchemaOf } from "../../src/postgres/api/sql-api.ts";
 import { literal, qualified } from "../../src/postgres/quote.ts";
 import { dropCachedDump } from "../../src/postgres/schema/dump.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
+import { alive } from "../attempt/attempt.ts";
 import { isRetryable } from "../attempt/failures.ts";
 import { dropReplication } from "./parts/drop-replication.ts";
 import { releaseShard } from "./parts/shard-lease.ts";
-import { alive, type Step } from "./parts/step.ts";
+import { type Step } from "./parts/step.ts";
 
 /**
  * What remains after the switch: the replication goes, debug views are made true, the operator's SQL runs.

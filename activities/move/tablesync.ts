@@ -3,12 +3,13 @@ import type { ClientBase } from "pg";
 import type { CopyReport } from "../../contract/move.ts";
 import { ShardferryError } from "../../src/errors.ts";
 import { relaxSubscription } from "../../src/postgres/replication/objects.ts";
+import { POLL_MS } from "../attempt/poll.ts";
 import { type Copied, copied, Rate } from "./parts/copy-progress.ts";
 import { copyDirectly } from "./parts/direct-copy.ts";
 import { LostTables, resumeCopyAnew } from "./parts/lost-tables.ts";
 import { ReplicationTrouble } from "./parts/replication-health.ts";
 import { replicasBehind } from "./parts/standings.ts";
-import { POLL_MS, type Step } from "./parts/step.ts";
+import { type Step } from "./parts/step.ts";
 
 /** Copies the rows: by PostgreSQL's tablesync workers, or directly when the shard is small. */
 export async function tablesync(step: Step): Promise<CopyReport> {

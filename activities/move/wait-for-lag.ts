@@ -7,9 +7,10 @@ import {
   type Standing,
   SUBSCRIPTION,
 } from "../../src/postgres/replication/lag.ts";
+import { POLL_MS } from "../attempt/poll.ts";
 import { ReplicationTrouble } from "./parts/replication-health.ts";
 import { standings } from "./parts/standings.ts";
-import { POLL_MS, type Step } from "./parts/step.ts";
+import { type Step } from "./parts/step.ts";
 
 type Follower = ReplicaLag & Lag;
 

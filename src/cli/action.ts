@@ -9,6 +9,8 @@ export interface Invocation {
   readonly ui: Ui;
   /** Arguments that are not options. */
   readonly args: readonly string[];
+  /** Every action there is. */
+  readonly actions: Actions;
   /** Options as given, by their camel-case names; yet to be checked. */
   readonly options: Readonly<Record<string, unknown>>;
   /** Checks the options of the action and the settings; all problems are reported together. */
@@ -24,6 +26,17 @@ export interface Action {
   /** Answers the exit status where it is not 0 although the action has shown its result. */
   run(invocation: Invocation): Promise<number | void>;
 }
+
+/** An action in the list of all of them. */
+export interface ActionEntry {
+  readonly summary: string;
+  readonly aliases?: readonly string[];
+  /** Loaded only when it is called, so that the help is there at once. */
+  readonly load: () => Promise<Action>;
+}
+
+/** Actions by their names, in the order of the help. */
+export type Actions = Readonly<Record<string, ActionEntry>>;
 
 /** The islands to work on. */
 export function withDsns(command: Command): Command {

@@ -1,6 +1,6 @@
 import { ShardferryError } from "../errors.ts";
 import { AbortedError } from "../errors.ts";
-import type { Outcome } from "../temporal/outcome.ts";
+import type { Outcome } from "../watch/outcome.ts";
 
 /** The result of what has ended; aborted and failed ones are errors of the command. */
 export function resultOf<T>(outcome: Outcome<T>, workflowId: string): T {

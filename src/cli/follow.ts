@@ -1,8 +1,9 @@
 import { REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
-import { watchLag } from "../operations/lag.ts";
-import type { SteeringSignal, Watch } from "../operations/watch.ts";
-import { redact } from "../postgres/islands/dsn.ts";
-import type { Outcome } from "../temporal/outcome.ts";
+import { redact } from "../postgres/islands/redact.ts";
+import { watchLag } from "../watch/lag.ts";
+import type { Outcome } from "../watch/outcome.ts";
+import type { Line } from "../watch/story.ts";
+import type { SteeringSignal, Watch } from "../watch/watch.ts";
 import type { Session } from "../worker/session.ts";
 import { DetachedError } from "./exit.ts";
 import type { Ui } from "./ui.ts";
@@ -11,7 +12,6 @@ import { LogFile } from "./view/log-file.ts";
 import { MoveView } from "./view/move-view.ts";
 import { RebalanceView } from "./view/rebalance-view.ts";
 import type { Screen } from "./view/screen.ts";
-import type { Line } from "./view/story.ts";
 import type { View } from "./view/view.ts";
 
 /** Redraws between two looks keep the clock and the wheel going. */

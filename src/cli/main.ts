@@ -5,7 +5,7 @@ import { Command, CommanderError } from "commander";
 
 import { EXIT, UsageError } from "../errors.ts";
 import { packageFolder } from "../machine/package-folder.ts";
-import { explainGone } from "../temporal/outcome.ts";
+import { explainGone } from "../watch/outcome.ts";
 import { type Invocation, withCommonOptions } from "./action.ts";
 import { ACTIONS, findAction } from "./actions/index.ts";
 import { DetachedError, exitStatusOf } from "./exit.ts";
@@ -101,7 +101,7 @@ function invocation(action: string, command: Command, ui: Ui): Invocation {
     ui.dsns = loaded.dsns;
     return loaded;
   };
-  return { ui, args: command.args, options, request, settings };
+  return { ui, actions: ACTIONS, args: command.args, options, request, settings };
 }
 
 const messageOfCommander = (error: CommanderError): string =>

@@ -1,5 +1,5 @@
 import type { Settings } from "../config/settings.ts";
-import type { Watch } from "../operations/watch.ts";
+import type { Watch } from "../watch/watch.ts";
 import type { Session } from "../worker/session.ts";
 import { resultOf } from "./finish.ts";
 import { follow } from "./follow.ts";

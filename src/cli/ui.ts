@@ -1,7 +1,8 @@
 import pc from "picocolors";
 
 import { messageOf, ShardferryError, UsageError } from "../errors.ts";
-import { type Dsn, redact } from "../postgres/islands/dsn.ts";
+import { type Dsn } from "../postgres/islands/dsn.ts";
+import { redact } from "../postgres/islands/redact.ts";
 
 /** Where an action writes: progress here, its result there, as the command line asks for. */
 export class Ui {

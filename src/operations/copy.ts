@@ -3,7 +3,6 @@ import { copyWorkflowId, moveWorkflowId } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import { UsageError } from "../errors.ts";
 import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/islands/discover.ts";
-import { opened, type Opening, type Session } from "../worker/session.ts";
 import {
   attachIfSame,
   BusyError,
@@ -13,8 +12,9 @@ import {
   type Running,
   start,
   watchRunning,
-} from "./start-workflow.ts";
-import type { Watch } from "./watch.ts";
+} from "../watch/start.ts";
+import type { Watch } from "../watch/watch.ts";
+import { opened, type Opening, type Session } from "../worker/session.ts";
 import { dsnsOf } from "./with-islands.ts";
 
 /** What a copy is asked for. */

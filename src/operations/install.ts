@@ -2,7 +2,7 @@ import type { IslandName } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import { messageOf, ShardferryError } from "../errors.ts";
 import { install as installOn, type InstallResult } from "../postgres/api/install.ts";
-import { redact } from "../postgres/islands/dsn.ts";
+import { redact } from "../postgres/islands/redact.ts";
 import { onIslands } from "./with-islands.ts";
 
 /** What `install` did on one island. */

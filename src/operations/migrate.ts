@@ -16,9 +16,9 @@ import { type Applied, problemsOf, readApplied } from "../migrations/check.ts";
 import { chooseShards, lookAtIsland } from "../migrations/look.ts";
 import { migrationHash, type MigrationStatement, parseMigration } from "../migrations/parse.ts";
 import { type ConnectedIsland, withIslands } from "../postgres/islands/discover.ts";
+import { attachIfSame, findRunning, start } from "../watch/start.ts";
+import type { Watch } from "../watch/watch.ts";
 import { opened, type Opening } from "../worker/session.ts";
-import { attachIfSame, findRunning, start } from "./start-workflow.ts";
-import type { Watch } from "./watch.ts";
 import { dsnsOf } from "./with-islands.ts";
 
 /** What a migration is asked for; what is missing has the default of the command line. */

@@ -4,16 +4,9 @@ import type { Settings } from "../config/settings.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import { activeNumbers, findShard, type Places } from "../layout/where.ts";
 import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/islands/discover.ts";
+import { attachIfSame, differencesOf, findLast, type Running, start, watchRunning } from "../watch/start.ts";
+import type { Watch } from "../watch/watch.ts";
 import { opened, type Opening } from "../worker/session.ts";
-import {
-  attachIfSame,
-  differencesOf,
-  findLast,
-  type Running,
-  start,
-  watchRunning,
-} from "./start-workflow.ts";
-import type { Watch } from "./watch.ts";
 import { dsnsOf } from "./with-islands.ts";
 
 /** What a move is asked for; what is missing has the default of the command line. */

@@ -9,11 +9,11 @@ import { type Layout, readLayout, type ShardInfo } from "../layout/read.ts";
 import { resolveIsland, withIslands } from "../postgres/islands/discover.ts";
 import { planRebalance } from "../rebalance/plan.ts";
 import type { Plan, PlannedMove } from "../rebalance/types.ts";
+import type { RebalanceResult } from "../watch/rebalance-result.ts";
+import { attachIfSame, findRunning, start } from "../watch/start.ts";
+import type { Watch } from "../watch/watch.ts";
 import { opened, type Opening, Session } from "../worker/session.ts";
 import { DEFAULT_MAX_WRITE_BLOCK_MS } from "./move.ts";
-import type { RebalanceResult } from "./rebalance-result.ts";
-import { attachIfSame, findRunning, start } from "./start-workflow.ts";
-import type { Watch } from "./watch.ts";
 import { dsnsOf } from "./with-islands.ts";
 
 /** What a rebalance is asked for; what is missing has the default of the command line. */

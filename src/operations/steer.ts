@@ -1,10 +1,10 @@
 import { REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import type { Temporal } from "../temporal/connection.ts";
-import { type Snapshot, takeSnapshot } from "../temporal/snapshot.ts";
-import { rebalanceProgress } from "./rebalance-progress.ts";
-import { findLast, findRunning, type Running, watchRunning } from "./start-workflow.ts";
-import type { SteeringSignal, Watch } from "./watch.ts";
+import { rebalanceProgress } from "../watch/rebalance-progress.ts";
+import { type Snapshot, takeSnapshot } from "../watch/snapshot.ts";
+import { findLast, findRunning, type Running, watchRunning } from "../watch/start.ts";
+import type { SteeringSignal, Watch } from "../watch/watch.ts";
 
 /** The workflows that an operator sees and steers. */
 const TYPES = ["move", "copy", "rebalance", "migrate"];

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-import { POLL_MS } from "../../activities/move/parts/step.ts";
 import { shorten } from "../format.ts";
 import { undoDefaultPrivileges } from "../postgres/schema/default-privileges.ts";
 import { dumpSchema, type SchemaDump } from "../postgres/schema/dump.ts";
@@ -51,6 +50,9 @@ export const olderServerUnderstands: Check = async (context) => {
   }
 };
 
+/** Milliseconds between two signs of life while pg_dump runs. */
+const LOOK_EVERY_MS = 500;
+
 /** Dumps the source's schema, which may take long among many others. */
 async function dumpOf({ source, islands, request, from, alive }: CheckContext): Promise<SchemaDump> {
   const dump = dumpSchema(islands.dsn(request.from), request.schema, from.identity.serverMajor);
@@ -59,7 +61,7 @@ async function dumpOf({ source, islands, request, from, alive }: CheckContext): 
     for (
       ;
       !done.signal.aborted;
-      await delay(POLL_MS, undefined, { signal: done.signal }).catch(() => undefined)
+      await delay(LOOK_EVERY_MS, undefined, { signal: done.signal }).catch(() => undefined)
     ) {
       await source.query("SELECT");
       alive();

@@ -20,7 +20,8 @@ import { createActivities } from "../../activities/index.ts";
 import { TASK_QUEUE, WAIT_QUEUE } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import { Islands } from "../postgres/islands/connections.ts";
-import { type Dsn, redact } from "../postgres/islands/dsn.ts";
+import { type Dsn } from "../postgres/islands/dsn.ts";
+import { redact } from "../postgres/islands/redact.ts";
 
 export interface WorkerSettings {
   connectionOptions: NativeConnectionOptions;

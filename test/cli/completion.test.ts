@@ -11,7 +11,7 @@ import { run } from "./support.ts";
 describe("the completion of commands", () => {
   let grammar: ActionWord[];
   before(async () => {
-    grammar = await readGrammar();
+    grammar = await readGrammar(ACTIONS);
   });
 
   /** What bash offers when the last of the words is being typed. */

@@ -4,7 +4,7 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 
-import type { RebalanceResult } from "../../src/operations/rebalance-result.ts";
+import type { RebalanceResult } from "../../src/watch/rebalance-result.ts";
 import { type Cluster, countsOf, createCluster, createShards, layoutOf } from "../rebalance/cluster.ts";
 import { expectNoLeftovers, testIslands, waitFor } from "../support/index.ts";
 import { type Command, run, runJson, start, startInTerminal } from "./support.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 
 import { ShardferryError } from "../../src/errors.ts";
-import { explainGone } from "../../src/temporal/outcome.ts";
+import { explainGone } from "../../src/watch/outcome.ts";
 
 it("a Temporal that has gone in the middle of a command is told with what to do; other errors stay as they are", () => {
   const refused = Object.assign(new Error("14 UNAVAILABLE: connection refused"), { code: 14 });

@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 
 import pg from "pg";
 
-import { parseDsn, toClientConfig } from "../../src/postgres/islands/dsn.ts";
+import { toClientConfig } from "../../src/postgres/islands/client-config.ts";
+import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { type PostgresServer, startPostgres } from "../../src/sandbox/index.ts";
 
 /** A certificate for `localhost` and the one that signed it; made for these tests, good for nothing else. */

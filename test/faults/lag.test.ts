@@ -3,9 +3,9 @@ import { describe, it } from "node:test";
 
 import { moveWorkflowId } from "../../contract/names.ts";
 import { type Progress } from "../../contract/story.ts";
-import { watchLag } from "../../src/operations/lag.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { type PostgresServer, startPostgres, startReplica } from "../../src/sandbox/index.ts";
+import { watchLag } from "../../src/watch/lag.ts";
 import { progressQuery } from "../../workflows/signals.ts";
 import { testIslands, waitFor } from "../support/index.ts";
 import { createWorld, resultOf, waitingFor, type World } from "../support/world.ts";

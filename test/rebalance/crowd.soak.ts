@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 
-import type { RebalanceResult } from "../../src/operations/rebalance-result.ts";
 import { startPostgres } from "../../src/sandbox/index.ts";
+import type { RebalanceResult } from "../../src/watch/rebalance-result.ts";
 import { run } from "../cli/support.ts";
 import { expectNoLeftovers } from "../support/index.ts";
 import { countsOf, createCluster, createShards } from "./cluster.ts";

@@ -5,7 +5,7 @@ import type { WorkflowHandle } from "@temporalio/client";
 
 import { moveWorkflowId } from "../../contract/names.ts";
 import { loadSettings } from "../../src/config/settings.ts";
-import { type Snapshot, takeSnapshot } from "../../src/temporal/snapshot.ts";
+import { type Snapshot, takeSnapshot } from "../../src/watch/snapshot.ts";
 import { Session } from "../../src/worker/session.ts";
 import { abortSignal, skipLagSignal } from "../../workflows/signals.ts";
 import { withMockedSteps } from "../faults/mocks.ts";

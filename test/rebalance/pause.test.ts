@@ -5,8 +5,8 @@ import { moveWorkflowId } from "../../contract/names.ts";
 import { REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
 import { loadSettings } from "../../src/config/settings.ts";
 import { steer } from "../../src/operations/steer.ts";
-import type { SteeringSignal } from "../../src/operations/watch.ts";
-import { outcomeOfError } from "../../src/temporal/outcome.ts";
+import { outcomeOfError } from "../../src/watch/outcome.ts";
+import type { SteeringSignal } from "../../src/watch/watch.ts";
 import { Session } from "../../src/worker/session.ts";
 import {
   abortSignal,

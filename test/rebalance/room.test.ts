@@ -4,8 +4,8 @@ import { it } from "node:test";
 import { loadSettings } from "../../src/config/settings.ts";
 import type { RebalanceProposal } from "../../src/operations/rebalance.ts";
 import { proposeRebalance } from "../../src/operations/rebalance.ts";
-import type { RebalanceResult } from "../../src/operations/rebalance-result.ts";
 import { startPostgres } from "../../src/sandbox/index.ts";
+import type { RebalanceResult } from "../../src/watch/rebalance-result.ts";
 import { runJson } from "../cli/support.ts";
 import { countsOf, createCluster, createShards } from "./cluster.ts";
 

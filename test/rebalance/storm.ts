@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { RebalanceResult } from "../../src/operations/rebalance-result.ts";
 import {
   type PostgresServer,
   startPostgres,
   startTemporal,
   type TemporalServer,
 } from "../../src/sandbox/index.ts";
+import type { RebalanceResult } from "../../src/watch/rebalance-result.ts";
 import { type Command, run, schemaOf, start } from "../cli/support.ts";
 import { expectNoLeftovers, waitFor } from "../support/index.ts";
 import { Ledger } from "../support/ledger.ts";

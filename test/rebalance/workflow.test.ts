@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import { moveWorkflowId } from "../../contract/names.ts";
 import { REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
-import { outcomeOfError } from "../../src/temporal/outcome.ts";
+import { outcomeOfError } from "../../src/watch/outcome.ts";
 import { abortSignal, rebalanceProgressQuery } from "../../workflows/signals.ts";
 import { withMockedSteps } from "../faults/mocks.ts";
 import { waitFor } from "../support/index.ts";

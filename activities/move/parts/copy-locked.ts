@@ -1,9 +1,10 @@
 import type pg from "pg";
 
 import { qualified } from "../../../src/postgres/quote.ts";
+import { alive } from "../../attempt/attempt.ts";
 import { copyRows } from "./copy-rows.ts";
 import type { SwitchFacts } from "./source-facts.ts";
-import { alive, type Step } from "./step.ts";
+import { type Step } from "./step.ts";
 
 /**
  * Copies the tables that replication cannot carry (unlogged, or without any comparable identity), which are

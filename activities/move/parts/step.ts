@@ -8,9 +8,6 @@ import type { SessionOptions } from "../../../src/postgres/islands/connections.t
 import { type ReplicationNames, replicationNames } from "../../../src/postgres/replication/names.ts";
 import { Attempt, type Deps } from "../../attempt/attempt.ts";
 
-export { alive, type Deps } from "../../attempt/attempt.ts";
-export { POLL_MS } from "../../attempt/poll.ts";
-
 /** Somebody else's database stands where the move's source or destination was. */
 class WrongDatabaseError extends ShardferryError {
   constructor(island: IslandName) {

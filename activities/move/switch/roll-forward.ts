@@ -5,12 +5,13 @@ import { libSchemaOf } from "../../../src/postgres/api/sql-api.ts";
 import { TEXT_FORMAT } from "../../../src/postgres/islands/session-settings.ts";
 import { LOCK_SESSION } from "../../../src/postgres/islands/session-settings.ts";
 import { ensureDurable, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
+import { POLL_MS } from "../../attempt/poll.ts";
 import { type Outcome } from "../parts/book.ts";
 import { completeSchema } from "../parts/complete-schema.ts";
 import { copyLocked } from "../parts/copy-locked.ts";
 import { ensureNotFailedOver, ensureReplicated } from "../parts/guards.ts";
 import { readFacts } from "../parts/source-facts.ts";
-import { POLL_MS, type Step } from "../parts/step.ts";
+import { type Step } from "../parts/step.ts";
 import { activate, beginArrival } from "./statements.ts";
 
 type Left = NonNullable<Outcome["left"]>;

@@ -2,7 +2,7 @@ import type { MigrateResult } from "../../../contract/migrate.ts";
 import type { CopyResult, MoveResult } from "../../../contract/move.ts";
 import { REBALANCE_WORKFLOW_ID } from "../../../contract/names.ts";
 import { EXIT, UsageError } from "../../errors.ts";
-import type { RebalanceResult } from "../../operations/rebalance-result.ts";
+import type { RebalanceResult } from "../../watch/rebalance-result.ts";
 import { type Action, withDsns, withExample } from "../action.ts";
 import { runWorkflow } from "../run-workflow.ts";
 import { copySummary } from "./copy.ts";

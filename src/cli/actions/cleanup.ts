@@ -4,12 +4,12 @@ import type { Leftover } from "../../cleanup/leftover.ts";
 import { timeSpan, yesNo } from "../../config/values.ts";
 import { EXIT, UsageError } from "../../errors.ts";
 import { age, bytes } from "../../format.ts";
+import { plural } from "../../format.ts";
 import type { CleanupResult } from "../../operations/cleanup.ts";
 import { type Action, withDsns, withExample } from "../action.ts";
 import { askYesNo } from "../ask.ts";
 import { plainTable } from "../table.ts";
 import type { Ui } from "../ui.ts";
-import { plural } from "../units.ts";
 
 const options = z.object({ yes: yesNo.optional(), olderThan: timeSpan.optional() });
 

@@ -16,10 +16,10 @@ export const completion: Action = {
     );
   },
 
-  async run({ ui, args }) {
+  async run({ ui, args, actions }) {
     const shell = args[0] as Shell | undefined;
     if (shell === undefined) throw new UsageError(`Give one of ${SHELLS.join(", ")}.`);
-    const script = completionScript(shell, await readGrammar());
+    const script = completionScript(shell, await readGrammar(actions));
     ui.result({ shell, script }, () => script);
   },
 };

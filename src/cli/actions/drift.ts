@@ -3,10 +3,10 @@ import * as z from "zod";
 import { shardList, shardNumber, yesNo } from "../../config/values.ts";
 import type { ComparedShard } from "../../drift/read.ts";
 import { EXIT } from "../../errors.ts";
+import { count } from "../../format.ts";
 import type { Difference, Drift, DriftGroup, ShardFix } from "../../index.ts";
 import { type Action, withDsns, withExample } from "../action.ts";
 import type { Ui } from "../ui.ts";
-import { count } from "../units.ts";
 
 const options = z.object({
   shards: shardList.optional(),

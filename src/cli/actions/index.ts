@@ -1,14 +1,7 @@
-import type { Action } from "../action.ts";
-
-interface Entry {
-  readonly summary: string;
-  readonly aliases?: readonly string[];
-  /** Loaded only when it is called, so that the help is there at once. */
-  readonly load: () => Promise<Action>;
-}
+import type { ActionEntry, Actions } from "../action.ts";
 
 /** Every action, in the order of the help. */
-export const ACTIONS: Readonly<Record<string, Entry>> = {
+export const ACTIONS: Actions = {
   install: {
     summary: "install or upgrade the SQL API on every island",
     load: async () => (await import("./install.ts")).install,
@@ -109,7 +102,7 @@ export const ACTIONS: Readonly<Record<string, Entry>> = {
 };
 
 /** Finds an action by its name or alias. */
-export function findAction(name: string): (Entry & { name: string }) | null {
+export function findAction(name: string): (ActionEntry & { name: string }) | null {
   for (const [own, entry] of Object.entries(ACTIONS)) {
     if (own === name || entry.aliases?.includes(name)) return { ...entry, name: own };
   }

@@ -2,11 +2,11 @@ import * as z from "zod";
 
 import { yesNo } from "../../config/values.ts";
 import { bytes, percent, weight } from "../../format.ts";
+import { count, plural } from "../../format.ts";
 import type { IslandLayout, Layout, ShardInfo } from "../../layout/read.ts";
 import { type Action, withDsns, withExample } from "../action.ts";
 import { plainTable } from "../table.ts";
 import type { Ui } from "../ui.ts";
-import { count, plural } from "../units.ts";
 
 const options = z.object({ verbose: yesNo.optional() });
 

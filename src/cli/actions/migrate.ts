@@ -5,12 +5,12 @@ import { shardNumbers, text, wholeNumber, yesNo } from "../../config/values.ts";
 import { UsageError } from "../../errors.ts";
 import { AbortedError } from "../../errors.ts";
 import { duration } from "../../format.ts";
+import { count, plural } from "../../format.ts";
 import type { MigrationPlan } from "../../operations/migrate.ts";
 import { type Action, withDsns, withExample } from "../action.ts";
 import { askYesNo } from "../ask.ts";
 import { runWorkflow } from "../run-workflow.ts";
 import type { Ui } from "../ui.ts";
-import { count, plural } from "../units.ts";
 
 const mode = z.enum(["all", "each"], { error: "must be all or each" });
 

@@ -3,9 +3,9 @@ import * as z from "zod";
 import type { MoveResult } from "../../../contract/move.ts";
 import { copyMethod, shardNumber, text, wholeNumber, yesNo } from "../../config/values.ts";
 import { bytes, duration } from "../../format.ts";
+import { count } from "../../format.ts";
 import { type Action, withDsns, withExample, withReplication } from "../action.ts";
 import { runWorkflow } from "../run-workflow.ts";
-import { count } from "../units.ts";
 
 const options = z.object({
   shard: shardNumber,

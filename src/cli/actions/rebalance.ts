@@ -4,14 +4,14 @@ import { byteCount, copyMethod, text, wholeNumber, yesNo } from "../../config/va
 import { EXIT, UsageError } from "../../errors.ts";
 import { AbortedError } from "../../errors.ts";
 import { bytes, duration, weight } from "../../format.ts";
+import { count, plural } from "../../format.ts";
 import type { RebalanceProposal } from "../../operations/rebalance.ts";
-import type { RebalanceResult } from "../../operations/rebalance-result.ts";
 import type { Tone } from "../../rebalance/render.ts";
+import type { RebalanceResult } from "../../watch/rebalance-result.ts";
 import { type Action, withDsns, withExample, withReplication } from "../action.ts";
 import { askYesNo } from "../ask.ts";
 import { runWorkflow } from "../run-workflow.ts";
 import type { Ui } from "../ui.ts";
-import { count, plural } from "../units.ts";
 
 const options = z.object({
   decommission: text.optional(),

@@ -1,9 +1,9 @@
 import { duration } from "../../format.ts";
-import { rebalanceProgress } from "../../operations/rebalance-progress.ts";
-import type { Snapshot } from "../../temporal/snapshot.ts";
+import { rebalanceProgress } from "../../watch/rebalance-progress.ts";
+import type { Snapshot } from "../../watch/snapshot.ts";
+import { idleText, numbersOf, waitOf } from "../../watch/story.ts";
 import { type Action, withExample } from "../action.ts";
 import { plainTable } from "../table.ts";
-import { idleText, numbersOf, waitOf } from "../view/story.ts";
 
 export const status: Action = {
   define(command) {

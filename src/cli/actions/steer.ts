@@ -1,5 +1,5 @@
 import type { Settings } from "../../config/settings.ts";
-import type { SteeringSignal, Watch } from "../../operations/watch.ts";
+import type { SteeringSignal, Watch } from "../../watch/watch.ts";
 import type { Session } from "../../worker/session.ts";
 import { type Action, withDsns, withExample } from "../action.ts";
 import { resultOf } from "../finish.ts";

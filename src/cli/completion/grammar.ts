@@ -1,7 +1,6 @@
 import { Command } from "commander";
 
-import { withCommonOptions } from "../action.ts";
-import { ACTIONS } from "../actions/index.ts";
+import { type Actions, withCommonOptions } from "../action.ts";
 
 /** An option as a shell completes it. */
 export interface OptionWord {
@@ -22,9 +21,9 @@ export interface ActionWord {
 }
 
 /** Reads what can be typed from the definitions of the actions themselves, so that none can be forgotten. */
-export async function readGrammar(): Promise<ActionWord[]> {
+export async function readGrammar(actions: Actions): Promise<ActionWord[]> {
   return Promise.all(
-    Object.entries(ACTIONS).map(async ([name, { summary, aliases = [], load }]) => {
+    Object.entries(actions).map(async ([name, { summary, aliases = [], load }]) => {
       const command = new Command(name);
       (await load()).define(command);
       withCommonOptions(command);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { messageOf } from "../../errors.ts";
 import { runtimeFolder } from "../../machine/runtime-folder.ts";
 import { timestampSuffix } from "../../postgres/schema/copy-names.ts";
-import type { Line } from "./story.ts";
+import type { Line } from "../../watch/story.ts";
 
 /**
  * The log of one move: `<tmp>/shardferry.<uid>/<timestamp>-<shard>.log`, for its owner's eyes only. A full disk or a

@@ -1,9 +1,9 @@
 import type { Progress } from "../../../contract/story.ts";
-import type { ObservedLag } from "../../operations/lag.ts";
-import type { SteeringSignal } from "../../operations/watch.ts";
-import type { Snapshot } from "../../temporal/snapshot.ts";
+import type { ObservedLag } from "../../watch/lag.ts";
+import type { Snapshot } from "../../watch/snapshot.ts";
+import { type Line, Story } from "../../watch/story.ts";
+import type { SteeringSignal } from "../../watch/watch.ts";
 import { render } from "./render.ts";
-import { type Line, Story } from "./story.ts";
 import type { Frame, View } from "./view.ts";
 
 /** Looks again and again, until it is told to stop, how far replicas are behind. */

@@ -1,11 +1,11 @@
 import type { RebalanceProgress } from "../../../contract/rebalance.ts";
-import { lookAt, movesOf, rebalanceProgress } from "../../operations/rebalance-progress.ts";
-import type { SteeringSignal } from "../../operations/watch.ts";
 import type { Temporal } from "../../temporal/connection.ts";
-import type { Snapshot } from "../../temporal/snapshot.ts";
+import { lookAt, movesOf, rebalanceProgress } from "../../watch/rebalance-progress.ts";
+import type { Snapshot } from "../../watch/snapshot.ts";
+import { type Line, Story } from "../../watch/story.ts";
+import type { SteeringSignal } from "../../watch/watch.ts";
 import { LogFile } from "./log-file.ts";
 import { mayPause, renderRebalance } from "./render-rebalance.ts";
-import { type Line, Story } from "./story.ts";
 import type { Frame, View } from "./view.ts";
 
 /**

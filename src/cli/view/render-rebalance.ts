@@ -1,9 +1,9 @@
 import { STEPS } from "../../../contract/move.ts";
 import { type RebalanceProgress } from "../../../contract/rebalance.ts";
 import { bytes, duration } from "../../format.ts";
-import { rebalanceProgress } from "../../operations/rebalance-progress.ts";
-import type { Snapshot } from "../../temporal/snapshot.ts";
-import { idleText, numbersOf, waitOf } from "./story.ts";
+import { rebalanceProgress } from "../../watch/rebalance-progress.ts";
+import type { Snapshot } from "../../watch/snapshot.ts";
+import { idleText, numbersOf, waitOf } from "../../watch/story.ts";
 import type { Frame } from "./view.ts";
 
 /** What the live view of a rebalance shows. */

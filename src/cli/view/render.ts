@@ -1,10 +1,10 @@
 import type { MovePhase } from "../../../contract/progress.ts";
 import type { Progress, ProgressEvent, StepName } from "../../../contract/story.ts";
 import { duration } from "../../format.ts";
-import type { ObservedLag } from "../../operations/lag.ts";
-import type { Snapshot } from "../../temporal/snapshot.ts";
+import type { ObservedLag } from "../../watch/lag.ts";
+import type { Snapshot } from "../../watch/snapshot.ts";
+import { idleText, numbersOf, waitOf } from "../../watch/story.ts";
 import type { Ui } from "../ui.ts";
-import { idleText, numbersOf, waitOf } from "./story.ts";
 
 /** What the live view shows besides the snapshot. */
 export interface Frame {

@@ -1,7 +1,7 @@
-import type { SteeringSignal } from "../../operations/watch.ts";
-import type { Snapshot } from "../../temporal/snapshot.ts";
+import type { Snapshot } from "../../watch/snapshot.ts";
+import type { Line } from "../../watch/story.ts";
+import type { SteeringSignal } from "../../watch/watch.ts";
 import type { Ui } from "../ui.ts";
-import type { Line } from "./story.ts";
 
 /** What the live view is drawn with, besides what was seen. */
 export interface Frame {

@@ -3,7 +3,8 @@ import pg from "pg";
 import type { IslandName } from "../../../contract/names.ts";
 import { ShardferryError } from "../../errors.ts";
 import { noteIsland, onIsland } from "../error-origin.ts";
-import { type Dsn, toClientConfig } from "./dsn.ts";
+import { toClientConfig } from "./client-config.ts";
+import { type Dsn } from "./dsn.ts";
 import { NO_TRANSACTION_TIMEOUT, OWN_SETTINGS } from "./session-settings.ts";
 
 export interface SessionOptions {

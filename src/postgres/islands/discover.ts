@@ -3,8 +3,10 @@ import pg from "pg";
 import type { IslandName } from "../../../contract/names.ts";
 import { messageOf, ShardferryError, UsageError } from "../../errors.ts";
 import { lastRows } from "../last-rows.ts";
+import { toClientConfig } from "./client-config.ts";
 import type { Dsn } from "./dsn.ts";
-import { parseDsn, redact, toClientConfig } from "./dsn.ts";
+import { parseDsn } from "./dsn.ts";
+import { redact } from "./redact.ts";
 import { NO_TRANSACTION_TIMEOUT, OWN_SETTINGS } from "./session-settings.ts";
 
 /** A primary database, with an open session. */

@@ -6,9 +6,6 @@ import { UsageError } from "../../errors.ts";
 import { passwordFile, passwordFromFile, serviceKeywords } from "./libpq-files.ts";
 import { KEYWORD_ENV, LIBPQ_VARIABLES, PARAM_KEYWORDS, SSL_MODES } from "./libpq-keywords.ts";
 
-export { toClientConfig } from "./client-config.ts";
-export { maskPassword, redact } from "./redact.ts";
-
 /** One database, as a client reaches it. Printing it or turning it into JSON shows its name only. */
 export interface Dsn {
   readonly name: IslandName;

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { WorkflowHandle } from "@temporalio/client";
 
 import type { Temporal } from "../temporal/connection.ts";
-import { isPassing, type Outcome, outcomeOfError } from "../temporal/outcome.ts";
-import { type Snapshot, takeSnapshot } from "../temporal/snapshot.ts";
+import { isPassing, type Outcome, outcomeOfError } from "./outcome.ts";
+import { type Snapshot, takeSnapshot } from "./snapshot.ts";
 
 /** How often a running workflow is looked at. Its end is told at once. */
 const LOOK_EVERY_MS = 1000;

@@ -1,6 +1,6 @@
 import type { RebalanceProgress } from "../../contract/rebalance.ts";
 import type { Temporal } from "../temporal/connection.ts";
-import { type Snapshot, takeSnapshot } from "../temporal/snapshot.ts";
+import { type Snapshot, takeSnapshot } from "./snapshot.ts";
 
 /** Moves of a rebalance that are looked at one by one; a screen has no room for more. */
 const MAX_LOOKS = 50;

@@ -5,7 +5,7 @@ import type { Client, WorkflowExecutionDescription, WorkflowHandle } from "@temp
 import { REQUEST_MEMO } from "../../contract/names.ts";
 import { type StepProgress } from "../../contract/progress.ts";
 import { type Progress, type StepName } from "../../contract/story.ts";
-import type { Temporal } from "./connection.ts";
+import type { Temporal } from "../temporal/connection.ts";
 
 /** What can be seen of a workflow at one moment. */
 export interface Snapshot {
@@ -96,7 +96,7 @@ async function queryProgress(
 type PendingActivity = NonNullable<WorkflowExecutionDescription["raw"]["pendingActivities"]>[number];
 
 async function readActivity(activity: PendingActivity): Promise<ActivitySnapshot> {
-  const { defaultPayloadConverter } = await import("./sdk.ts");
+  const { defaultPayloadConverter } = await import("../temporal/sdk.ts");
   const payload = activity.heartbeatDetails?.payloads?.[0];
   let failure = activity.lastFailure;
   while (failure?.cause) failure = failure.cause;

@@ -1,1 +1,0 @@
-export { count, plural } from "../format.ts";
