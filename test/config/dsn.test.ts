@@ -233,6 +233,43 @@ describe("what a DSN is turned into", () => {
   });
 });
 
+describe("a password whose special characters are not escaped", () => {
+  const DSNS = [
+    "postgresql://postgres:sec@ret/word@127.0.0.1:15471/app",
+    "postgres:sec@ret/word@127.0.0.1:15471/app",
+    "postgresql://postgres:sec/ret@word@127.0.0.1/app",
+    "postgresql://postgres:sec?ret=word@127.0.0.1/app",
+    "postgresql://postgres:1@2?ret=word@127.0.0.1/app",
+    "postgresql://postgres:12,secret@127.0.0.1/app",
+    "postgresql://postgres:12 secret@127.0.0.1/app",
+    "postgresql://postgres:sec%ret@127.0.0.1/app",
+    "postgresql://postgres:sec/ret?word@127.0.0.1/app",
+  ];
+
+  for (const dsn of DSNS) {
+    it(`is refused, and no part of it is shown: ${dsn}`, () => {
+      assert.throws(
+        () => parseDsnList(dsn, ENV),
+        (error: unknown) =>
+          error instanceof UsageError &&
+          error.message.includes("%40") &&
+          !/\b(sec|ret|word|secret|12)\b/.test(error.message),
+      );
+    });
+    it(`is hidden in a text: ${dsn}`, () => {
+      if (!dsn.startsWith("postgresql://") || /[\s,]/.test(dsn)) return;
+      assert.equal(
+        redact(`cannot reach ${dsn}`).replace(/127[^]*/, ""),
+        "cannot reach postgresql://postgres:***@",
+      );
+    });
+  }
+
+  it("is not suspected in a list of hosts", () => {
+    assert.equal(parseDsnList("h1:5432/a,joe@h2/b,postgresql://ann:x@h3/c", ENV).length, 3);
+  });
+});
+
 describe("redact", () => {
   it("hides passwords by their form", () => {
     const shown = redact(

@@ -93,6 +93,8 @@ export function parseDsn(text: string, env: NodeJS.ProcessEnv = process.env): Ds
  */
 export function parseDsnList(text: string, env: NodeJS.ProcessEnv = process.env): Dsn[] {
   const parts = text.split(/[,\s]+/).filter((part) => part !== "");
+  if (parts.some((part, i) => mayBeCutPassword(part, parts[i + 1])))
+    throw malformed('a comma or space stands before an "@"');
   const ports = (env["PGPORT"] ?? "").split(",");
   // Guessing would send a DSN to another one's port, where the duplicate is then filtered out without a word.
   if (ports.length > 1 && parts.length > 0 && ports.length !== parts.length)
@@ -112,6 +114,13 @@ export function parseDsnList(text: string, env: NodeJS.ProcessEnv = process.env)
   });
 }
 
+/**
+ * True for `postgresql://user:12` before `34@host/db`: what looks like a host and its port may be the beginning of a
+ * password with a comma in it, which would be shown as the name of an island.
+ */
+const mayBeCutPassword = (part: string, next: string | undefined): boolean =>
+  next !== undefined && /^\w+:\/\/[^/?@]*:[^/?@]*$/.test(part) && /^[^/?]*@/.test(next);
+
 /** Splits a DSN into libpq keywords. */
 function keywordsOf(text: string): Keywords {
   if (/^\w+:\/\//.test(text) && !SCHEME.test(text)) {
@@ -125,6 +134,8 @@ function keywordsOf(text: string): Keywords {
   if (/^[0-9a-f]*:[0-9a-f:]*:[0-9a-f.]*$/i.test(rest)) return { host: rest };
 
   const [, authority, path, query] = /^([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/s.exec(rest)!;
+  // What stands before it may be the end of a password, so nothing of it is shown.
+  if (path?.includes("@")) throw malformed('it has an "@" after a "/"');
   const at = authority!.lastIndexOf("@");
   const [user, ...password] = authority!.slice(0, Math.max(at, 0)).split(":");
   const [, host, port] = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/.exec(authority!.slice(at + 1)) ?? [];
@@ -150,6 +161,7 @@ function queryKeywords(query: string): Keywords {
     if (keyword === "uselibpqcompat") continue;
     if (keyword === "ssl" && value === "true") found["sslmode"] = "require";
     else if (keyword in KEYWORD_ENV) found[keyword] = value;
+    else if (query.includes("@")) throw malformed('it has an "@" after a "?"');
     else
       throw new UsageError(`"${keyword}" is not a connection parameter of PostgreSQL (after "?" in a DSN).`);
   }
@@ -172,7 +184,7 @@ function compact(keywords: Record<string, string | undefined>): Keywords {
 function malformed(what: string): UsageError {
   return new UsageError(
     `Malformed DSN: ${what}. Write postgresql://user:password@host:port/db or host:port/db, ` +
-      `and percent-encode special characters ("/" is %2F, "," is %2C, "@" is %40) in the password.`,
+      `and percent-encode special characters ("/" is %2F, "?" is %3F, "," is %2C, "@" is %40) in the password.`,
   );
 }
 

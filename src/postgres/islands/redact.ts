@@ -2,10 +2,13 @@ import type { Dsn } from "./dsn.ts";
 
 const MASK = "***";
 
-/** Hides passwords that can be told by their form: in URLs, in `password=…` and after `--password`. */
+/**
+ * Hides passwords that can be told by their form: in URLs, in `password=…` and after `--password`. In a URL everything
+ * up to the last `@` is hidden, since the password may have an unescaped `@`, `/` or `?` in it.
+ */
 export function maskPassword(text: string): string {
   return text
-    .replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@,]*):[^\s/]*@/gi, `$1:${MASK}@`)
+    .replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@,]*):(?:(?!,[a-z][a-z0-9+.-]*:\/\/)\S)*@/gi, `$1:${MASK}@`)
     .replace(
       /\b((?:ssl)?password|PGPASSWORD)(\s*=\s*)(?:'(?:[^'\\]|\\.)*'|"[^"]*"|[^\s&'",;]+)/gi,
       `$1$2${MASK}`,
