@@ -25,6 +25,7 @@ import {
 import { activation, largeObjects, lockedCopies, moneyFormat, needsLockedCopy } from "./shard.ts";
 import { olderServerUnderstands } from "./trial-restore.ts";
 import { warnings } from "./warnings.ts";
+import { workerSettings } from "./worker-settings.ts";
 
 /** What preflight is asked about; the same for `doctor`. */
 export interface PreflightInput {
@@ -100,6 +101,7 @@ const CHECKS: Check[] = [
   sourceCapacity,
   destinationCapacity,
   tablesyncLasts,
+  workerSettings,
   async ({ source, destination, from, to }) => [
     ...(await replicasInSight(source, from)),
     ...(await replicasInSight(destination, to)),
