@@ -21,7 +21,7 @@ BEGIN
     EXECUTE ask INTO name USING 9;
     -- The place of the units: where the names of 0 and 9 differ.
     SELECT max(i) INTO units FROM generate_series(1, length(zeroth)) i WHERE substr(zeroth, i, 1) <> substr(name, i, 1);
-    -- The nines of 9, 90, 900… show one more place each, until the name grows or lpad cuts it.
+    -- The nines of 9, 90, 900 and so on show one more place each, until the name grows or lpad cuts it.
     WHILE width < LEAST(units, 9) AND name = overlay(zeroth PLACING '9' FROM units - width) LOOP
       width := width + 1;
       EXECUTE ask INTO name USING (9 * 10::bigint ^ LEAST(width, 8))::integer;

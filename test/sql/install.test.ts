@@ -11,7 +11,7 @@ import {
   type InstallResult,
   isCurrent,
 } from "../../src/postgres/api/install.ts";
-import { createDatabase, type TestDatabase, testIslands } from "../support/index.ts";
+import { createDatabase, type TestDatabase, testIslands, withClient } from "../support/index.ts";
 import { oldToolScript } from "./old-tool.ts";
 import { activeShards, column, downScript, psqlOk, serverOf, upScript } from "./support.ts";
 
@@ -34,6 +34,24 @@ test("a new island gets the SQL API in the schema microsharding, for every role 
     await client.query("SELECT microsharding.microsharding_list_active_shards()");
   });
   await db.rows(`DROP ROLE ${role}`);
+});
+
+test("it can be installed into databases of any encoding", async () => {
+  const { a } = await testIslands();
+  for (const encoding of ["LATIN1", "SQL_ASCII", "EUC_JP"]) {
+    const name = `test_install_${encoding.toLowerCase()}`;
+    await withClient(a.dsn(), (client) =>
+      client.query(`CREATE DATABASE ${name} ENCODING '${encoding}' LOCALE 'C' TEMPLATE template0`),
+    );
+    try {
+      await withClient(a.dsn(name), (client) => install(client));
+      await withClient(a.dsn(name), async (client) =>
+        assert.equal(await findLibSchema(client), "microsharding", encoding),
+      );
+    } finally {
+      await withClient(a.dsn(), (client) => client.query(`DROP DATABASE ${name}`));
+    }
+  }
 });
 
 test("install does the same as psql with the same files", async () => {
