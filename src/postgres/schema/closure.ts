@@ -44,6 +44,6 @@ export const INBOUND = `,
     WHERE d.deptype IN ('n', 'a')
       AND d.classid <> ALL (array_remove(ARRAY['pg_publication_rel'::regclass, 'pg_extension'::regclass,
         to_regclass('pg_catalog.pg_publication_namespace')]::oid[], NULL))
-      AND NOT EXISTS (SELECT FROM inside j WHERE j.classid = d.classid AND j.objid = d.objid)
+      AND (d.classid, d.objid) NOT IN (SELECT classid, objid FROM inside)
     ORDER BY d.classid, d.objid, d.objsubid, d.refobjsubid DESC
   )`;
