@@ -44,6 +44,9 @@ describe("a dump of PostgreSQL 18 for an older server", () => {
     const [, own, other] = await inWords(16, dump);
     assert.equal(own, 'GRANT SELECT,UPDATE ON TABLE s."t,MAINTAIN" TO "o w"');
     assert.equal(other, 'GRANT SELECT,MAINTAIN,UPDATE ON TABLE s."t,MAINTAIN" TO other');
+    const alone =
+      "ALTER TABLE s.t OWNER TO postgres; GRANT MAINTAIN ON TABLE s.t TO postgres WITH GRANT OPTION";
+    assert.deepEqual(await inWords(16, alone), ["ALTER TABLE s.t OWNER TO postgres"]);
     assert.match((await inWords(17, dump))[1]!, /MAINTAIN,UPDATE/);
   });
 

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 
 import type { CheckContext } from "../../src/preflight/check.ts";
 import { outsideObjects } from "../../src/preflight/dependencies.ts";
+import { crossSchemaLinks } from "../../src/preflight/links.ts";
 import { createDatabase, type TestDatabase, testIslands } from "../support/index.ts";
 
 async function check(source: TestDatabase, destination: TestDatabase): Promise<string[]> {
@@ -69,5 +70,19 @@ describe("what a schema needs outside of itself", () => {
     assert.deepEqual(await check(source, destination), []);
     const ms = performance.now() - begin;
     assert.ok(ms < 1500, `${Math.round(ms)} ms; it took 2.7 s as a nested loop, and takes 0.15 s`);
+  });
+});
+
+describe("links between a schema and others", () => {
+  it("are none where a session has a temporary table like one of the shard", async () => {
+    const source = await createDatabase((await testIslands()).a);
+    await source.rows(`CREATE SCHEMA sh0042; CREATE TYPE sh0042.mood AS ENUM ('a');
+      CREATE TABLE sh0042.t (id serial PRIMARY KEY, m sh0042.mood, CHECK (m = 'a'));`);
+    await source.withClient(async (client) => {
+      await client.query("CREATE TEMP TABLE mine (LIKE sh0042.t INCLUDING ALL)");
+      await client.query("CREATE TEMP VIEW seen AS SELECT * FROM sh0042.t");
+      const context = { source: client, request: { schema: "sh0042" }, from: { name: "a" } };
+      assert.deepEqual(await crossSchemaLinks(context as unknown as CheckContext), []);
+    });
   });
 });

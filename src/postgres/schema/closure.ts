@@ -45,5 +45,14 @@ export const INBOUND = `,
       AND d.classid <> ALL (array_remove(ARRAY['pg_publication_rel'::regclass, 'pg_extension'::regclass,
         to_regclass('pg_catalog.pg_publication_namespace')]::oid[], NULL))
       AND (d.classid, d.objid) NOT IN (SELECT classid, objid FROM inside)
+      -- A temporary table of some session's own, made LIKE one of the schema, goes on with the types and sequences.
+      AND NOT EXISTS (
+        SELECT FROM pg_class c WHERE c.relpersistence = 't' AND c.oid = CASE d.classid
+          WHEN 'pg_class'::regclass THEN d.objid
+          WHEN 'pg_attrdef'::regclass THEN (SELECT adrelid FROM pg_attrdef WHERE oid = d.objid)
+          WHEN 'pg_constraint'::regclass THEN (SELECT conrelid FROM pg_constraint WHERE oid = d.objid)
+          WHEN 'pg_rewrite'::regclass THEN (SELECT ev_class FROM pg_rewrite WHERE oid = d.objid)
+        END
+      )
     ORDER BY d.classid, d.objid, d.objsubid, d.refobjsubid DESC
   )`;

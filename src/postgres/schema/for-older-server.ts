@@ -33,7 +33,7 @@ export async function inWordsOf(
   const owners = ownersOf(statements);
   return statements.flatMap((statement) => {
     if (statement.node === "CreateStmt") return inOldWords(statement);
-    if (statement.node === "GrantStmt" && serverMajor < MAINTAIN) return [withoutMaintain(statement, owners)];
+    if (statement.node === "GrantStmt" && serverMajor < MAINTAIN) return withoutMaintain(statement, owners);
     return [statement];
   });
 }
@@ -51,18 +51,26 @@ function ownersOf(statements: readonly Statement[]): Map<string, string> {
 }
 
 /** Before there was that privilege, an owner had what it allows, and nobody else could be given it. */
-function withoutMaintain(statement: Statement, owners: ReadonlyMap<string, string>): Statement {
-  if (!/\bMAINTAIN\b/.test(statement.sql)) return statement;
-  const { objtype, objects, grantees } = treeOf<{
+function withoutMaintain(statement: Statement, owners: ReadonlyMap<string, string>): Statement[] {
+  if (!/\bMAINTAIN\b/.test(statement.sql)) return [statement];
+  const {
+    objtype,
+    objects,
+    grantees,
+    privileges = [],
+  } = treeOf<{
     objtype: string;
     objects: { RangeVar: RangeVar }[];
     grantees: { RoleSpec: RoleSpec }[];
+    /** Not there for ALL. */
+    privileges?: unknown[];
   }>(statement.sql);
   const owner = objtype === "OBJECT_TABLE" ? owners.get(objects[0]!.RangeVar.relname) : undefined;
   if (owner === undefined || grantees.some(({ RoleSpec: { rolename } }) => rolename !== owner))
-    return statement;
+    return [statement];
+  if (privileges.length === 1) return [];
   // The list of privileges stands before everything that could have such a name.
-  return { ...statement, sql: statement.sql.replace(/,MAINTAIN\b|\bMAINTAIN,/, "") };
+  return [{ ...statement, sql: statement.sql.replace(/,MAINTAIN\b|\bMAINTAIN,/, "") }];
 }
 
 /**
