@@ -1,8 +1,8 @@
 import { loadModule, parseSync } from "libpg-query";
 
 /**
- * The meaning of SQL that a server has deparsed, without its form: PostgreSQL 16 and later leave out the table's name
- * before a column where there is only one table; versions differ in blanks and parentheses. Text that the parser does
+ * The meaning of SQL that a server has deparsed, without its form: PostgreSQL 16 and later leave out the name
+ * before a column where a FROM has only one item; versions differ in blanks and parentheses. Text that the parser does
  * not know stays as it is.
  */
 export async function canonicalizer(): Promise<(sql: string) => string> {
@@ -37,7 +37,7 @@ function simplify(node: unknown, only: readonly string[]): unknown {
   if (Array.isArray(node)) return node.map((one) => simplify(one, only));
   if (typeof node !== "object" || node === null) return node;
   const tree = node as Tree;
-  const inner = "fromClause" in tree ? onlyTable(tree["fromClause"]) : only;
+  const inner = "fromClause" in tree ? onlyItem(tree["fromClause"]) : only;
   const entries = Object.entries(tree).filter(([key]) => !POSITIONS.has(key));
   return Object.fromEntries(
     entries.map(([key, value]) => [
@@ -49,11 +49,12 @@ function simplify(node: unknown, only: readonly string[]): unknown {
   );
 }
 
-/** The names under which the only table of a query is known; none when there are several. */
-function onlyTable(from: unknown): string[] {
-  const tables = from as { RangeVar?: { relname: string; alias?: { aliasname: string } } }[];
-  const only = tables.length === 1 ? tables[0]!.RangeVar : undefined;
-  return only ? [only.alias?.aliasname ?? only.relname] : [];
+/** The names under which the only item of a FROM (a table, subquery, function, VALUES) is known; none when there are several. */
+function onlyItem(from: unknown): string[] {
+  const items = from as Record<string, { relname?: string; alias?: { aliasname: string } }>[];
+  const [kind, item] = items.length === 1 ? Object.entries(items[0]!)[0]! : [];
+  const name = kind === "JoinExpr" ? undefined : (item?.alias?.aliasname ?? item?.relname);
+  return name === undefined ? [] : [name];
 }
 
 function unqualified(fields: readonly Tree[], only: readonly string[]): unknown {

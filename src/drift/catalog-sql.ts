@@ -75,7 +75,9 @@ function columns(): string {
       'notNull', a.attnotnull, 'identity', a.attidentity, 'generated', a.attgenerated,
       'default', pg_get_expr(d.adbin, d.adrelid),
       'storage', a.attstorage, 'usualStorage', t.typstorage, 'compression', a.attcompression,
-      'statistics', NULLIF(a.attstattarget, -1), 'options', a.attoptions,
+      'statistics', NULLIF(a.attstattarget, -1),
+      -- 15.20 keeps a number of its own among them, which differs from shard to shard.
+      'options', (SELECT array_agg(o ORDER BY o) FROM unnest(a.attoptions) o WHERE NOT starts_with(o, 'pg_attver=')),
       'inherited', a.attinhcount > 0 AND NOT a.attislocal,
       'grants', ${grants("a.attacl", "c", "c.relowner")})
     FROM rel c
