@@ -1,6 +1,15 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, closeSync, existsSync, openSync, readFileSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -57,7 +66,7 @@ export async function ensureServer(
   say: (line: string) => void,
 ): Promise<EmbeddedServer> {
   const running = runningServer(env);
-  if (running && (await accepts(running.port))) return running;
+  if (running && (await accepts(running.port))) return completed(running);
   const folder = stateFolder(env);
   return withLockFile(join(folder, "start.lock"), async () => {
     for (;;) {
@@ -65,15 +74,39 @@ export async function ensureServer(
       if (!other) break;
       // It starts or it ends; a server that does neither is stuck.
       if (await until(async () => (await accepts(other.port)) || !isAlive(other), START_TIMEOUT_MS)) {
-        if (isAlive(other)) return other;
+        if (isAlive(other)) return completed(other);
       } else await endProcess(other, STOP_TIMEOUT_MS);
     }
-    const server = await start(folder, env, say);
+    dropHalfMade(folder, say);
+    const server = completed(await start(folder, env, say));
     say(
       `Temporal runs in the background at ${addressOf(server)}; UI ${uiOf(server)} (shardferry down stops it)`,
     );
     return server;
   });
+}
+
+/** Stands beside a database file from before its first start until the server answers for the first time. */
+const halfMadeMark = (folder: string): string => `${databaseFile(folder)}.half-made`;
+
+/**
+ * A server that is killed in the first moments of its life leaves a database file with which none starts any more
+ * (4 of 6 kills within 50 ms). Nothing can be in it, so it is made anew.
+ */
+function dropHalfMade(folder: string, say: (line: string) => void): void {
+  const database = databaseFile(folder);
+  if (existsSync(halfMadeMark(folder)) && existsSync(database)) {
+    for (const file of [database, `${database}-wal`, `${database}-shm`, `${database}-journal`])
+      rmSync(file, { force: true });
+    say("The database of the embedded Temporal server was never completed; it is made anew");
+  }
+  if (!existsSync(database)) writeFileSync(halfMadeMark(folder), "", { mode: 0o600 });
+}
+
+/** A server that answers has a whole database. Whoever sees it first says so, before anything is started on it. */
+function completed(server: EmbeddedServer): EmbeddedServer {
+  rmSync(halfMadeMark(server.folder), { force: true });
+  return server;
 }
 
 /** Stops the workers of the embedded server and the server itself; answers what was stopped. */

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { connectClient, resolveTarget } from "../../src/temporal/connection.ts";
-import { stopServer } from "../../src/temporal/embedded.ts";
+import { ensureServer, runningServer, stopServer } from "../../src/temporal/embedded.ts";
+import { waitFor } from "../support/index.ts";
 import { userEnvironment } from "./support.ts";
 
 /** Where outgoing connections begin to get their ports: on Linux by default, and on other systems above. */
@@ -39,3 +41,38 @@ it("the embedded server keeps its port, which no outgoing connection gets, and f
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+it(
+  "the embedded server starts again after it was killed in the first moments of its life",
+  { timeout: 120_000 },
+  async () => {
+    for (const afterMs of [0, 10, 25, 40, 60]) {
+      const folder = mkdtempSync(join(tmpdir(), "half-made-"));
+      const env = userEnvironment({ SHARDFERRY_STATE_DIR: folder });
+      try {
+        const first = ensureServer(env, () => undefined).then(
+          () => "started",
+          (error: { code?: string }) => error.code,
+        );
+        const server = await waitFor(() => Promise.resolve(runningServer(env)), {
+          what: "the server's process",
+        });
+        await waitFor(() => Promise.resolve(existsSync(join(folder, "temporal.db"))), {
+          what: "its database file",
+        });
+        await sleep(afterMs);
+        process.kill(server.pid, "SIGKILL");
+        assert.ok(["started", "temporal_start"].includes((await first) ?? ""));
+        await ensureServer(env, () => undefined);
+        assert.ok(runningServer(env));
+        assert.deepEqual(
+          readdirSync(folder).filter((name) => name.includes("half-made")),
+          [],
+        );
+      } finally {
+        await stopServer(env);
+        rmSync(folder, { recursive: true, force: true });
+      }
+    }
+  },
+);
