@@ -1,6 +1,6 @@
 import type { ChangeInput, MigrateActivities } from "../contract/migrate.ts";
 import type { Activities, StepInput } from "../contract/move.ts";
-import { Attempt } from "./attempt/attempt.ts";
+import { ActivityAttempt } from "./attempt/attempt.ts";
 import { type Deps } from "./attempt/attempt.ts";
 import { keepingLeases, renewLeases } from "./attempt/leases.ts";
 import { joinMove } from "./join-move.ts";
@@ -14,7 +14,7 @@ import { cleanUp } from "./move/clean-up.ts";
 import { createStructure } from "./move/create-structure.ts";
 import { finishCopy } from "./move/finish-copy.ts";
 import { lockAndSwitch, settleSwitch } from "./move/lock-and-switch.ts";
-import { Step } from "./move/parts/step.ts";
+import { MoveStep } from "./move/parts/step.ts";
 import { preflight } from "./move/preflight.ts";
 import { subscribe } from "./move/subscribe.ts";
 import { tablesync } from "./move/tablesync.ts";
@@ -23,9 +23,9 @@ import { waitForLag } from "./move/wait-for-lag.ts";
 
 /** The steps under the names by which the history knows them. */
 export function createActivities(deps: Deps): Activities & MigrateActivities {
-  const step = (input: StepInput): Step => new Step(deps, input);
+  const step = (input: StepInput): MoveStep => new MoveStep(deps, input);
   /** A step that may take hours, and keeps the shard's lease meanwhile. */
-  const long = <T>(input: StepInput, run: (step: Step) => Promise<T>): Promise<T> => {
+  const long = <T>(input: StepInput, run: (step: MoveStep) => Promise<T>): Promise<T> => {
     const own = step(input);
     return keepingLeases(own, [own.from], () => run(own));
   };
@@ -51,18 +51,21 @@ export function createActivities(deps: Deps): Activities & MigrateActivities {
 
 function migrateActivities(deps: Deps): MigrateActivities {
   /** A step that keeps the leases of its islands meanwhile. */
-  const keeping = <T>({ islands }: ChangeInput, run: (attempt: Attempt) => Promise<T>): Promise<T> => {
-    const attempt = new Attempt(deps);
+  const keeping = <T>(
+    { islands }: ChangeInput,
+    run: (attempt: ActivityAttempt) => Promise<T>,
+  ): Promise<T> => {
+    const attempt = new ActivityAttempt(deps);
     const names = islands.map(({ island }) => island);
     return keepingLeases(attempt, names, () => run(attempt));
   };
   return {
-    "lease shards": (input) => leaseShards(new Attempt(deps), input),
+    "lease shards": (input) => leaseShards(new ActivityAttempt(deps), input),
     "prepare everywhere": (input) => keeping(input, (attempt) => prepareEverywhere(attempt, input)),
-    "commit everywhere": (input) => commitEverywhere(new Attempt(deps), input),
-    "roll back everywhere": ({ islands }) => rollBackEverywhere(new Attempt(deps), islands),
+    "commit everywhere": (input) => commitEverywhere(new ActivityAttempt(deps), input),
+    "roll back everywhere": ({ islands }) => rollBackEverywhere(new ActivityAttempt(deps), islands),
     "change each shard": (input) => keeping(input, (attempt) => changeEachShard(attempt, input)),
-    "release shards": (input) => releaseShards(new Attempt(deps), input),
+    "release shards": (input) => releaseShards(new ActivityAttempt(deps), input),
   };
 }
 

@@ -92,7 +92,7 @@ export interface MoveResult {
 export type CopyResult = Omit<MoveResult, "activated" | "leftover" | "writeBlockedMs">;
 
 /** Facts that preflight finds and that the later steps rely on; kept in the workflow's history. */
-export interface Plan {
+export interface Preflight {
   /** Decided method: never `auto`. */
   copyMethod: Exclude<CopyMethod, "auto">;
   tables: number;
@@ -133,7 +133,7 @@ export interface JoinInput {
 export interface StepInput {
   kind: "move" | "copy";
   request: ReplicationInput;
-  plan: Plan;
+  plan: Preflight;
   /** Source schema's fingerprint at the time its structure was copied; empty before. */
   fingerprint: string;
 }
@@ -172,7 +172,11 @@ export interface CleanUpInput extends StepInput {
  * look before they act, since any of them may run again after it has done its work.
  */
 export interface Activities {
-  preflight(input: { kind: "move" | "copy"; request: ReplicationInput; shard: number | null }): Promise<Plan>;
+  preflight(input: {
+    kind: "move" | "copy";
+    request: ReplicationInput;
+    shard: number | null;
+  }): Promise<Preflight>;
   "create structure"(input: StepInput): Promise<StructureReport>;
   subscribe(input: StepInput): Promise<StepReport>;
   tablesync(input: StepInput): Promise<CopyReport>;

@@ -30,7 +30,7 @@ const MAX_EVENT = 300;
 const MAX_FAILURES = 100;
 
 /** Keeps the books of a rebalance: which moves run, are done or have failed, and what is told of them. */
-export class Board {
+export class RebalanceRecord {
   readonly #islands: readonly string[];
   readonly #startedAt: number;
   readonly #done: DoneItem[];

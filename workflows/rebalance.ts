@@ -21,7 +21,7 @@ import { moveWorkflowId, REQUEST_MEMO, TASK_QUEUE } from "../contract/names.ts";
 import type { RebalanceInput, RebalanceItem, RebalanceOutcome, RunningItem } from "../contract/rebalance.ts";
 import type { move } from "./move.ts";
 import { waiting } from "./proxies.ts";
-import { Board } from "./rebalance-record.ts";
+import { RebalanceRecord } from "./rebalance-record.ts";
 import { type Movable, Schedule } from "./rebalance-schedule.ts";
 import { abortSignal, confirmSignal, pauseSignal, rebalanceProgressQuery, skipLagSignal } from "./signals.ts";
 
@@ -44,7 +44,7 @@ export async function rebalance(input: RebalanceInput): Promise<RebalanceOutcome
 
 class Rebalance {
   readonly #input: RebalanceInput;
-  readonly #board: Board;
+  readonly #record: RebalanceRecord;
   readonly #schedule: Schedule<Lane>;
   readonly #lanes = new Set<Lane>();
   readonly #root = CancellationScope.current();
@@ -55,7 +55,7 @@ class Rebalance {
 
   constructor(input: RebalanceInput) {
     this.#input = input;
-    this.#board = new Board(input);
+    this.#record = new RebalanceRecord(input);
     const { pending, before, parallelism, perIsland, rooms } = input;
     const running = (before?.running ?? []).map((item) => this.#lane(item, item.runId, item.startedAt));
     this.#schedule = new Schedule(
@@ -63,7 +63,7 @@ class Rebalance {
       running,
       { parallelism, rooms, ...(perIsland === null ? {} : { perIsland }) },
     );
-    setHandler(rebalanceProgressQuery, () => this.#board.progress);
+    setHandler(rebalanceProgressQuery, () => this.#record.progress);
     setHandler(pauseSignal, () => this.#pause());
     setHandler(confirmSignal, () => this.#confirm());
     setHandler(skipLagSignal, () => this.#forward(skipLagSignal, "told not to wait for replication lag"));
@@ -78,27 +78,27 @@ class Rebalance {
       if (this.#lanes.size + this.#schedule.pending.length > 0) await this.#quiet();
     } catch (error) {
       if (!this.#root.consideredCancelled) throw error;
-      this.#board.phase = "aborting";
+      this.#record.phase = "aborting";
       await CancellationScope.nonCancellable(() => condition(() => this.#lanes.size === 0));
     }
     const open = this.#lanes.size + this.#schedule.pending.length;
     if (open > 0 && !this.#root.consideredCancelled) return this.#continue();
-    if (!this.#board.complete) {
-      this.#board.phase = "aborted";
-      throw new CancelledFailure(`aborted; ${this.#board.summary}`);
+    if (!this.#record.complete) {
+      this.#record.phase = "aborted";
+      throw new CancelledFailure(`aborted; ${this.#record.summary}`);
     }
-    this.#board.phase = "done";
-    return { islands, activated: switches.activateOnDestination, remaining, ...this.#board.outcome };
+    this.#record.phase = "done";
+    return { islands, activated: switches.activateOnDestination, remaining, ...this.#record.outcome };
   }
 
   /** Starts what may start, and waits for news; false when nothing is left, or the history is long enough. */
   async #advance(): Promise<boolean> {
     if (this.#isFull()) return false;
-    for (let lane; (lane = this.#board.paused ? null : this.#schedule.take());) {
+    for (let lane; (lane = this.#record.paused ? null : this.#schedule.take());) {
       const next = lane;
       this.#begin(next, () => this.#start(next));
     }
-    if (this.#lanes.size === 0 && !this.#board.paused) return false;
+    if (this.#lanes.size === 0 && !this.#record.paused) return false;
     await condition(() => this.#news);
     this.#news = false;
     return true;
@@ -129,17 +129,17 @@ class Rebalance {
     return continueAsNew<typeof rebalance>({
       ...this.#input,
       pending,
-      before: { ...this.#board.state, running },
+      before: { ...this.#record.state, running },
     });
   }
 
   #begin(lane: Lane, work: () => Promise<MoveResult>): void {
     this.#lanes.add(lane);
-    this.#board.begin(lane.item, lane.startedAt || null);
+    this.#record.begin(lane.item, lane.startedAt || null);
     lane.startedAt ||= Date.now();
     void work()
       .then(
-        (result) => this.#board.succeeded(lane.item, result),
+        (result) => this.#record.succeeded(lane.item, result),
         (error: unknown) => this.#ended(lane, error),
       )
       .finally(() => {
@@ -150,9 +150,9 @@ class Rebalance {
   }
 
   #ended({ item }: Lane, error: unknown): void {
-    if (!wasAborted(error)) return this.#board.failed(item, rootCause(error) ?? String(error));
-    if (this.#root.consideredCancelled) return this.#board.aborted(item);
-    this.#board.failed(item, "it was aborted; the source is as it was");
+    if (!wasAborted(error)) return this.#record.failed(item, rootCause(error) ?? String(error));
+    if (this.#root.consideredCancelled) return this.#record.aborted(item);
+    this.#record.failed(item, "it was aborted; the source is as it was");
   }
 
   /** Starts a move as a child, as if it had been started by itself; one that runs already is waited for. */
@@ -177,7 +177,7 @@ class Rebalance {
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       this.#settle();
-      this.#board.tell(`${workflowId} runs already: waiting for its end`);
+      this.#record.tell(`${workflowId} runs already: waiting for its end`);
       return waiting["join move"]({ workflowId, runId: null, request });
     }
   }
@@ -203,28 +203,28 @@ class Rebalance {
 
   /** Without a move that is still to start there is nothing to wait for, and nobody would end the pause. */
   #pause(): void {
-    if (this.#schedule.pending.length > 0) this.#board.pause();
-    else this.#board.tell("not paused: every move has begun");
+    if (this.#schedule.pending.length > 0) this.#record.pause();
+    else this.#record.tell("not paused: every move has begun");
   }
 
   /** Ends a pause; without one, those of the moves. */
   async #confirm(): Promise<void> {
-    if (!this.#board.paused) return this.#forward(confirmSignal, "confirmed");
-    this.#board.resume();
+    if (!this.#record.paused) return this.#forward(confirmSignal, "confirmed");
+    this.#record.resume();
     this.#news = true;
   }
 
   /** Passes a signal on to the moves that were started and still run. */
   async #forward(signal: SignalDefinition, done: string): Promise<void> {
     const own = [...this.#lanes].filter(({ runId }) => runId !== "");
-    if (own.length === 0) this.#board.tell(`no move runs that could be ${done}`);
+    if (own.length === 0) this.#record.tell(`no move runs that could be ${done}`);
     await Promise.all(
       own.map(async ({ item: { schema }, runId }) => {
         try {
           await getExternalWorkflowHandle(moveWorkflowId(schema), runId).signal(signal);
-          this.#board.tell(`${schema}: ${done}`);
+          this.#record.tell(`${schema}: ${done}`);
         } catch (error) {
-          this.#board.tell(`${schema}: could not be ${done}: ${rootCause(error)}`);
+          this.#record.tell(`${schema}: could not be ${done}: ${rootCause(error)}`);
         }
       }),
     );

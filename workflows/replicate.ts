@@ -6,7 +6,7 @@ import {
   rootCause,
 } from "@temporalio/workflow";
 
-import type { Plan, ReplicationInput, StepInput } from "../contract/move.ts";
+import type { Preflight, ReplicationInput, StepInput } from "../contract/move.ts";
 import { quick, waiting } from "./proxies.ts";
 import type { Steering } from "./steering.ts";
 
@@ -64,7 +64,7 @@ export async function replicate(
   return { step, rows: copied.rows, bytes: copied.bytes };
 }
 
-const planned = ({ tables, bytes, copyMethod }: Plan): string =>
+const planned = ({ tables, bytes, copyMethod }: Preflight): string =>
   `nothing is in the way: ${tables} tables, ${(bytes / 1e6).toFixed(1)} MB, copied by ${copyMethod === "direct" ? "one direct COPY" : "tablesync"}`;
 
 /** Waits for the physical replicas, and before the switch for the subscription too, unless `skipLag` comes. */

@@ -58,7 +58,7 @@ class SilentIslandError extends ShardferryError {
 }
 
 /** One attempt of an activity: whose it is, its heartbeat, its cancellation, and the sessions it may have left. */
-export class Attempt {
+export class ActivityAttempt {
   readonly workflowId: string;
   readonly runId: string;
   /** When the activity was asked for; the same for all its attempts. */

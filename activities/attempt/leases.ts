@@ -1,9 +1,9 @@
 import type { ClientBase } from "pg";
 
 import type { IslandName } from "../../contract/names.ts";
-import { findLibSchema } from "../../src/postgres/api/install.ts";
+import { findApiSchema } from "../../src/postgres/api/install.ts";
 import { qualified } from "../../src/postgres/quote.ts";
-import type { Attempt } from "./attempt.ts";
+import type { ActivityAttempt } from "./attempt.ts";
 
 /** Moves and copies share a shard with one another; a schema change shares it with nobody. */
 export type LeaseKind = "replication" | "schema change";
@@ -26,23 +26,23 @@ const RENEW_MS = 600_000;
 
 /** Takes the leases of those shards of an island that are free, and answers those that are in the way of the others. */
 export async function takeLeases(
-  attempt: Attempt,
+  attempt: ActivityAttempt,
   client: ClientBase,
-  lib: string,
+  apiSchema: string,
   schemas: readonly string[],
   kind: LeaseKind,
 ): Promise<Lease[]> {
   const { rows } = await client.query<Lease>(
     `SELECT schema_name AS schema, workflow_id AS "workflowId", run_id AS "runId", kind, expired
-     FROM ${qualified(lib, "microsharding_leases_take_")}($1, $2, $3, $4, $5)`,
+     FROM ${qualified(apiSchema, "microsharding_leases_take_")}($1, $2, $3, $4, $5)`,
     [schemas, kind, attempt.workflowId, attempt.runId, LEASE_SECONDS],
   );
   return rows;
 }
 
 /** Gives up all leases that a run holds on an island. */
-export async function releaseLeases(client: ClientBase, lib: string, runId: string): Promise<void> {
-  await client.query(`SELECT ${qualified(lib, "microsharding_leases_release_")}($1)`, [runId]);
+export async function releaseLeases(client: ClientBase, apiSchema: string, runId: string): Promise<void> {
+  await client.query(`SELECT ${qualified(apiSchema, "microsharding_leases_release_")}($1)`, [runId]);
 }
 
 /**
@@ -50,9 +50,9 @@ export async function releaseLeases(client: ClientBase, lib: string, runId: stri
  * knows here and that has not renewed them. Answers those that still count.
  */
 export async function evictDead(
-  attempt: Attempt,
+  attempt: ActivityAttempt,
   client: ClientBase,
-  lib: string,
+  apiSchema: string,
   leases: readonly Lease[],
 ): Promise<Lease[]> {
   const alive: Lease[] = [];
@@ -60,7 +60,7 @@ export async function evictDead(
   for (const { workflowId, runId, expired } of runs.values()) {
     const state = await attempt.stateOf(workflowId, runId);
     const dead = state === "over" || (state === "unknown" && expired);
-    if (dead) await releaseLeases(client, lib, runId);
+    if (dead) await releaseLeases(client, apiSchema, runId);
     else alive.push(...leases.filter((lease) => lease.runId === runId));
   }
   return alive;
@@ -82,20 +82,20 @@ export function describeLeases(leases: readonly Lease[], island: IslandName): st
 
 /** The SQL API's schema, where it has leases; null elsewhere. */
 export async function leasingLib(client: ClientBase): Promise<string | null> {
-  const lib = await findLibSchema(client);
-  if (lib === null) return null;
+  const apiSchema = await findApiSchema(client);
+  if (apiSchema === null) return null;
   const { rows } = await client.query<{ leasing: boolean }>("SELECT to_regclass($1) IS NOT NULL AS leasing", [
-    qualified(lib, "microsharding_leases_"),
+    qualified(apiSchema, "microsharding_leases_"),
   ]);
-  return rows[0]!.leasing ? lib : null;
+  return rows[0]!.leasing ? apiSchema : null;
 }
 
 /** Renews the leases that the run holds on an island. */
-export async function renewLeases(attempt: Attempt, island: IslandName): Promise<void> {
+export async function renewLeases(attempt: ActivityAttempt, island: IslandName): Promise<void> {
   await attempt.deps.islands.withClient(island, async (client) => {
-    const lib = await leasingLib(client);
-    if (lib === null) return;
-    const sql = `SELECT ${qualified(lib, "microsharding_leases_renew_")}($1, $2)`;
+    const apiSchema = await leasingLib(client);
+    if (apiSchema === null) return;
+    const sql = `SELECT ${qualified(apiSchema, "microsharding_leases_renew_")}($1, $2)`;
     await client.query(sql, [attempt.runId, LEASE_SECONDS]);
   });
 }
@@ -105,7 +105,7 @@ export async function renewLeases(attempt: Attempt, island: IslandName): Promise
  * next time; should a lease be lost for all that, the comparison of the catalogs under the lock is what remains.
  */
 export async function keepingLeases<T>(
-  attempt: Attempt,
+  attempt: ActivityAttempt,
   islands: readonly IslandName[],
   run: () => Promise<T>,
 ): Promise<T> {

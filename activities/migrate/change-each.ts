@@ -15,13 +15,13 @@ import { LEDGER_TABLE } from "../../src/postgres/api/ledger.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { backoffMs, blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
 import { ident, qualified } from "../../src/postgres/quote.ts";
-import { type Attempt } from "../attempt/attempt.ts";
+import { type ActivityAttempt } from "../attempt/attempt.ts";
 import { isRetryable } from "../attempt/failures.ts";
 import { POLL_MS } from "../attempt/poll.ts";
 
 /** What all islands have in common while their shards are changed one by one. */
 interface Work {
-  attempt: Attempt;
+  attempt: ActivityAttempt;
   input: ChangeInput;
   statements: readonly MigrationStatement[];
   total: number;
@@ -35,7 +35,7 @@ interface Work {
 /** One island at work: its session, its place in the migration, and who blocks it. */
 interface Place {
   island: IslandName;
-  lib: string;
+  apiSchema: string;
   client: pg.Client;
   schema: string;
   statement: MigrationStatement | null;
@@ -46,7 +46,7 @@ interface Place {
  * Changes one shard of each island after the other, statement by statement without a transaction. Each shard notes how
  * many statements it has had, so that the next attempt, or the next run, goes on from there.
  */
-export async function changeEachShard(attempt: Attempt, input: ChangeInput): Promise<StepReport> {
+export async function changeEachShard(attempt: ActivityAttempt, input: ChangeInput): Promise<StepReport> {
   const { migration, islands } = input;
   const statements = await parseMigration(migration.sql, migration.source, "each");
   const total = islands.reduce((sum, { schemas }) => sum + schemas.length, 0);
@@ -85,8 +85,8 @@ async function changeIsland(work: Work, { island, schemas }: IslandShards): Prom
   await attempt.deps.islands.withSessions([[island, options]], async ([session]) => {
     const client = session!;
     await attempt.ensureCurrent();
-    const { schema: lib } = await requireSqlApi(client, island);
-    const place: Place = { island, lib, client, schema: "", statement: null, blockers: "" };
+    const { schema: apiSchema } = await requireSqlApi(client, island);
+    const place: Place = { island, apiSchema, client, schema: "", statement: null, blockers: "" };
     const over = new AbortController();
     const watching = watch(work, place, over.signal);
     try {
@@ -111,11 +111,11 @@ async function changeIsland(work: Work, { island, schemas }: IslandShards): Prom
 }
 
 async function changeShard({ attempt, input, statements }: Work, place: Place): Promise<void> {
-  const { client, lib, schema } = place;
+  const { client, apiSchema, schema } = place;
   const { name, hash } = input.migration;
   const book = qualified(schema, LEDGER_TABLE);
-  await client.query(`SELECT ${qualified(lib, "microsharding_migrations_create_")}($1)`, [[schema]]);
-  const [had] = await readApplied(client, lib, name, [schema]);
+  await client.query(`SELECT ${qualified(apiSchema, "microsharding_migrations_create_")}($1)`, [[schema]]);
+  const [had] = await readApplied(client, apiSchema, name, [schema]);
   if (had?.complete) return;
   if (!had)
     await client.query(`INSERT INTO ${book} (name, hash, statements, complete) VALUES ($1, $2, 0, false)`, [
@@ -144,7 +144,7 @@ async function changeShard({ attempt, input, statements }: Work, place: Place): 
  * gives up its wait for a lock soon, and tries again.
  */
 async function runStatement(
-  attempt: Attempt,
+  attempt: ActivityAttempt,
   { migration }: ChangeInput,
   place: Place,
   { statement, note }: { statement: MigrationStatement; note: () => Promise<void> },

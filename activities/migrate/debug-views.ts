@@ -5,15 +5,17 @@ import { messageOf } from "../../src/errors.ts";
 import { refreshDebugViews } from "../../src/postgres/api/debug-views.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { qualified } from "../../src/postgres/quote.ts";
-import { alive, type Attempt } from "../attempt/attempt.ts";
+import { type ActivityAttempt, alive } from "../attempt/attempt.ts";
 import { isRetryable } from "../attempt/failures.ts";
 
 /**
  * Drops the debug views in the open transaction, since PostgreSQL lets nobody change a column that a view reads.
  * Answers whether there were any.
  */
-export async function dropViews(client: ClientBase, lib: string): Promise<boolean> {
-  const { rowCount } = await client.query(`SELECT ${qualified(lib, "microsharding_migration_before")}()`);
+export async function dropViews(client: ClientBase, apiSchema: string): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `SELECT ${qualified(apiSchema, "microsharding_migration_before")}()`,
+  );
   return rowCount !== 0;
 }
 
@@ -21,9 +23,9 @@ export async function dropViews(client: ClientBase, lib: string): Promise<boolea
  * Builds the debug views again in the same transaction. It reads no other island: a transaction that has used
  * postgres_fdw cannot be prepared.
  */
-export async function createViews(client: ClientBase, lib: string): Promise<void> {
+export async function createViews(client: ClientBase, apiSchema: string): Promise<void> {
   await client.query(
-    `SELECT ${qualified(lib, "microsharding_debug_views_create")}('public', 'microsharding_debug')`,
+    `SELECT ${qualified(apiSchema, "microsharding_debug_views_create")}('public', 'microsharding_debug')`,
   );
 }
 
@@ -33,7 +35,7 @@ export async function createViews(client: ClientBase, lib: string): Promise<void
  * @param mayTryAgain throws what may pass, so that there is another attempt.
  */
 export async function refreshViews(
-  attempt: Attempt,
+  attempt: ActivityAttempt,
   islands: readonly IslandName[],
   mayTryAgain: boolean,
 ): Promise<string[]> {
@@ -52,7 +54,7 @@ export async function refreshViews(
   return failures.flat();
 }
 
-async function refreshOn(attempt: Attempt, island: IslandName): Promise<string[]> {
+async function refreshOn(attempt: ActivityAttempt, island: IslandName): Promise<string[]> {
   const lend = attempt.lend(island);
   if (!(await attempt.answering(island, () => lend(readsOtherIslands)))) return [];
   // Reading the tables of other islands takes longer than a heartbeat may where they are many, or away.

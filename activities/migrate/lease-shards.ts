@@ -10,7 +10,7 @@ import { type Choice, chooseShards, type IslandFacts, lookAtIsland } from "../..
 import { parseMigration } from "../../src/migrations/parse.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { UnknownIslandError } from "../../src/postgres/islands/connections.ts";
-import { type Attempt } from "../attempt/attempt.ts";
+import { type ActivityAttempt } from "../attempt/attempt.ts";
 import {
   describeLeases,
   evictDead,
@@ -27,14 +27,14 @@ import { settleEarlierRuns } from "./settle.ts";
  * Finds the shards, and waits until no move is at work on one of them; from then on none begins. Refuses what cannot
  * be done, and answers the shards that lack the migration.
  */
-export async function leaseShards(attempt: Attempt, input: MigrateInput): Promise<LeasedShards> {
+export async function leaseShards(attempt: ActivityAttempt, input: MigrateInput): Promise<LeasedShards> {
   const { facts, islands } = await leaseAll(attempt, input);
   await settleEarlierRuns(attempt, input, facts);
   const applied = new Map<IslandName, Applied[]>();
   for (const { island, schemas } of islands) {
-    const { lib } = facts.find((one) => one.island === island)!;
+    const { apiSchema } = facts.find((one) => one.island === island)!;
     const rows = await attempt.deps.islands.withClient(island, (client) =>
-      readApplied(client, lib, input.name, schemas),
+      readApplied(client, apiSchema, input.name, schemas),
     );
     applied.set(island, rows);
     attempt.beat({ note: `read what the shards of ${island} have had` });
@@ -61,7 +61,7 @@ interface Leased {
 }
 
 /** Takes all leases. The shards are looked for again afterwards: one may have moved before its lease was taken. */
-async function leaseAll(attempt: Attempt, input: MigrateInput): Promise<Leased> {
+async function leaseAll(attempt: ActivityAttempt, input: MigrateInput): Promise<Leased> {
   for (;;) {
     // The leases are the run's: an attempt that was frozen must not give away those of the one that replaced it.
     if ((await attempt.ensureCurrent()).cancelled) await attempt.awaitCancellation();
@@ -80,7 +80,10 @@ async function leaseAll(attempt: Attempt, input: MigrateInput): Promise<Leased> 
   }
 }
 
-async function lookEverywhere(attempt: Attempt, islands: readonly IslandName[]): Promise<IslandFacts[]> {
+async function lookEverywhere(
+  attempt: ActivityAttempt,
+  islands: readonly IslandName[],
+): Promise<IslandFacts[]> {
   const facts = await Promise.all(
     islands.map((island) =>
       attempt.deps.islands.withClient(island, (client) => lookAtIsland(client, island, attempt.workflowId)),
@@ -95,15 +98,15 @@ async function lookEverywhere(attempt: Attempt, islands: readonly IslandName[]):
  * move waits for one lease only and holds none meanwhile; but two migrations could wait for each other, so one that
  * meets another gives everything back. Answers for whom to wait.
  */
-async function leaseChosen(attempt: Attempt, choice: Choice): Promise<string> {
+async function leaseChosen(attempt: ActivityAttempt, choice: Choice): Promise<string> {
   const { islands } = attempt.deps;
   const reasons: string[] = [];
   let anotherMigration = false;
   for (const { island, schemas } of choice.islands) {
     const blocking = await islands.withClient(island, async (client) => {
-      const { schema: lib } = await requireSqlApi(client, island);
-      const blocked = await takeLeases(attempt, client, lib, schemas, "schema change");
-      const alive = await evictDead(attempt, client, lib, blocked);
+      const { schema: apiSchema } = await requireSqlApi(client, island);
+      const blocked = await takeLeases(attempt, client, apiSchema, schemas, "schema change");
+      const alive = await evictDead(attempt, client, apiSchema, blocked);
       // What the dead have held is taken in the next round.
       return alive.length === 0 && blocked.length > 0 ? blocked : alive;
     });
@@ -120,24 +123,24 @@ async function leaseChosen(attempt: Attempt, choice: Choice): Promise<string> {
 }
 
 /** The moves in the middle of their switch, whose shards are active nowhere. */
-async function switching(attempt: Attempt, { moving }: Choice): Promise<string[]> {
+async function switching(attempt: ActivityAttempt, { moving }: Choice): Promise<string[]> {
   const reasons: string[] = [];
   for (const { island, ...lease } of moving) {
     const leases: Lease[] = [lease];
     const alive = await attempt.deps.islands.withClient(island, async (client) => {
-      const { schema: lib } = await requireSqlApi(client, island);
-      return evictDead(attempt, client, lib, leases);
+      const { schema: apiSchema } = await requireSqlApi(client, island);
+      return evictDead(attempt, client, apiSchema, leases);
     });
     reasons.push(describeLeases(alive.length > 0 ? alive : leases, island));
   }
   return reasons;
 }
 
-async function releaseEverywhere(attempt: Attempt, islands: readonly IslandName[]): Promise<void> {
+async function releaseEverywhere(attempt: ActivityAttempt, islands: readonly IslandName[]): Promise<void> {
   for (const island of islands) {
     await attempt.deps.islands.withClient(island, async (client) => {
-      const lib = await leasingLib(client);
-      if (lib !== null) await releaseLeases(client, lib, attempt.runId);
+      const apiSchema = await leasingLib(client);
+      if (apiSchema !== null) await releaseLeases(client, apiSchema, attempt.runId);
     });
     attempt.beat({ note: `gave the shards of ${island} back` });
   }
@@ -152,7 +155,7 @@ const RELEASE_PATIENCE_MS = 5000;
  * away: a lease whose workflow has ended is taken over by whoever comes.
  */
 export async function releaseShards(
-  attempt: Attempt,
+  attempt: ActivityAttempt,
   { islands, refreshViews: refresh }: { islands: IslandName[]; refreshViews: boolean },
 ): Promise<StepReport> {
   const outcomes = await Promise.allSettled(

@@ -2,9 +2,9 @@ import type { ChangeInput, PreparedReport } from "../../contract/migrate.ts";
 import { MigrationFailedError, MigrationLockedError } from "../../src/migrations/failure.ts";
 import { sessionName } from "../../src/migrations/names.ts";
 import { parseMigration } from "../../src/migrations/parse.ts";
-import { LOCK_SESSION } from "../../src/postgres/islands/session-settings.ts";
+import { VANISHING_HOLDER } from "../../src/postgres/islands/session-settings.ts";
 import { backoffMs } from "../../src/postgres/locks.ts";
-import type { Attempt } from "../attempt/attempt.ts";
+import type { ActivityAttempt } from "../attempt/attempt.ts";
 import { isRetryable } from "../attempt/failures.ts";
 import { StatementError } from "./run-statements.ts";
 import { rollBackEverywhere } from "./settle.ts";
@@ -21,7 +21,10 @@ const TRY_AGAIN = /^(55P03|40P01|40001|XX000|57014|25P0[24])$/;
  * end. No island waits prepared for a statement of another, so that the application is blocked no longer than
  * needed. What an earlier attempt may have left is rolled back first: only the attempt whose answer Temporal gets counts.
  */
-export async function prepareEverywhere(attempt: Attempt, input: ChangeInput): Promise<PreparedReport> {
+export async function prepareEverywhere(
+  attempt: ActivityAttempt,
+  input: ChangeInput,
+): Promise<PreparedReport> {
   const { migration } = input;
   const statements = await parseMigration(migration.sql, migration.source, migration.mode);
   const names = input.islands.map(({ island }) => island);
@@ -31,7 +34,8 @@ export async function prepareEverywhere(attempt: Attempt, input: ChangeInput): P
   for (let tries = 0; ; tries++) {
     await rollBackEverywhere(attempt, names, attempt.number);
     const wanted = names.map(
-      (island) => [island, { settings: LOCK_SESSION, applicationName: sessionName(attempt.runId) }] as const,
+      (island) =>
+        [island, { settings: VANISHING_HOLDER, applicationName: sessionName(attempt.runId) }] as const,
     );
     const blockers = new Map<string, string>();
     try {
@@ -67,7 +71,7 @@ const describe = (blockers: ReadonlyMap<string, string>): string =>
  * Connections that break heal by themselves, unless it is a statement that breaks them again and again; what else
  * fails in a statement would fail again.
  */
-function failureOf(error: unknown, { migration, round }: ChangeInput, attempt: Attempt): unknown {
+function failureOf(error: unknown, { migration, round }: ChangeInput, attempt: ActivityAttempt): unknown {
   if (!(error instanceof StatementError)) return error;
   const { code } = error.cause as { code?: string };
   // Class 53, lack of resources, is retried elsewhere; here it is too many locks or prepared transactions.

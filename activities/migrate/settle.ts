@@ -22,7 +22,7 @@ import {
 } from "../../src/migrations/names.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { literal } from "../../src/postgres/quote.ts";
-import type { Attempt } from "../attempt/attempt.ts";
+import type { ActivityAttempt } from "../attempt/attempt.ts";
 
 /** Somebody else has ended a transaction that was to be committed. */
 class PreparedLostError extends ShardferryError {
@@ -52,14 +52,17 @@ async function end(client: ClientBase, how: "COMMIT" | "ROLLBACK", gid: string):
 }
 
 /** Commits on every island, each as soon as it answers, and looks instead of assuming: an answer may have been lost. */
-export async function commitEverywhere(attempt: Attempt, input: DecisionInput): Promise<CommittedReport> {
+export async function commitEverywhere(
+  attempt: ActivityAttempt,
+  input: DecisionInput,
+): Promise<CommittedReport> {
   await everywhere(input.prepared, (transaction, i) => commit(attempt, input, transaction, i));
   const committedAt = Date.now();
   return { text: `committed on ${plural(input.prepared.length, "island")}`, committedAt };
 }
 
 async function commit(
-  attempt: Attempt,
+  attempt: ActivityAttempt,
   { name, round }: DecisionInput,
   transaction: PreparedTransaction,
   i: number,
@@ -84,7 +87,7 @@ async function commit(
  * which has replaced it: the decision to commit may stand already.
  */
 export async function rollBackEverywhere(
-  attempt: Attempt,
+  attempt: ActivityAttempt,
   islands: readonly IslandName[],
   newest = Infinity,
 ): Promise<StepReport> {
@@ -118,7 +121,7 @@ async function everywhere<T>(items: readonly T[], run: (item: T, i: number) => P
  * are not known to be over are left alone.
  */
 export async function settleEarlierRuns(
-  attempt: Attempt,
+  attempt: ActivityAttempt,
   input: MigrateInput,
   facts: readonly IslandFacts[],
 ): Promise<void> {
@@ -140,17 +143,17 @@ export async function settleEarlierRuns(
 }
 
 async function wasCommitted(
-  attempt: Attempt,
+  attempt: ActivityAttempt,
   name: string,
   key: string,
   facts: readonly IslandFacts[],
 ): Promise<boolean> {
   const found = await Promise.all(
-    facts.map(({ island, lib, shards }) =>
+    facts.map(({ island, apiSchema, shards }) =>
       attempt.deps.islands.withClient(island, (client) =>
         readApplied(
           client,
-          lib,
+          apiSchema,
           name,
           shards.map(({ schema }) => schema),
         ),

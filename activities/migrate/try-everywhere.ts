@@ -17,13 +17,13 @@ import type { MigrationStatement } from "../../src/migrations/parse.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
 import { literal, qualified } from "../../src/postgres/quote.ts";
-import type { Attempt } from "../attempt/attempt.ts";
+import type { ActivityAttempt } from "../attempt/attempt.ts";
 import { createViews, dropViews } from "./debug-views.ts";
 import { runInShards, StatementError } from "./run-statements.ts";
 
 /** One try: a session on each island. */
 export interface OpenTransactions {
-  attempt: Attempt;
+  attempt: ActivityAttempt;
   input: ChangeInput;
   statements: readonly MigrationStatement[];
   /** In the order of the islands. */
@@ -128,7 +128,7 @@ async function begin(
   { island, schemas }: IslandShards,
   client: pg.Client,
 ): Promise<string> {
-  const { schema: lib } = await requireSqlApi(client, island);
+  const { schema: apiSchema } = await requireSqlApi(client, island);
   const limits = [
     "BEGIN",
     `SET LOCAL lock_timeout = ${migration.lockTimeoutMs}`,
@@ -136,8 +136,8 @@ async function begin(
     "SET LOCAL client_min_messages = warning",
   ];
   await client.query(limits.join(";\n"));
-  await client.query(`SELECT ${qualified(lib, "microsharding_migrations_create_")}($1)`, [schemas]);
-  return lib;
+  await client.query(`SELECT ${qualified(apiSchema, "microsharding_migrations_create_")}($1)`, [schemas]);
+  return apiSchema;
 }
 
 const timeLeft = (deadline: number): string =>
@@ -148,17 +148,17 @@ async function change(
   { attempt, input, statements, deadline }: OpenTransactions,
   { island, schemas }: IslandShards,
   client: pg.Client,
-  lib: string,
+  apiSchema: string,
   stopped: () => void,
 ): Promise<number> {
   stopped();
   await client.query(timeLeft(deadline));
   const lockedAt = Date.now();
-  const views = await dropViews(client, lib);
+  const views = await dropViews(client, apiSchema);
   const key = transactionKey(attempt.runId, input.round);
   await runInShards(client, island, schemas, input.migration, statements, key, stopped);
   await client.query("SET LOCAL search_path TO DEFAULT");
-  if (views) await createViews(client, lib);
+  if (views) await createViews(client, apiSchema);
   return lockedAt;
 }
 

@@ -5,7 +5,7 @@ import type { StepProgress, StepReport } from "../../contract/progress.ts";
 import { qualified } from "../../src/postgres/quote.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
 import { flushDestination } from "./parts/flush-destination.ts";
-import type { Step } from "./parts/step.ts";
+import type { MoveStep } from "./parts/step.ts";
 
 /** Tables analyzed per round trip. */
 const BATCH = 50;
@@ -15,7 +15,7 @@ const MAX_LANES = 2;
  * Fills the materialized views and gathers statistics, so that the first queries after the switch plan
  * well. Rows that tablesync wrote are vacuumed too, for the visibility map; a direct copy froze its rows.
  */
-export async function analyze(step: Step): Promise<StepReport> {
+export async function analyze(step: MoveStep): Promise<StepReport> {
   await step.endOrphans(step.to);
   const views = await step.onSource((client) => filledViews(client, step.schema));
   const tables = await step.onDestination((client) => readTables(client, step.schema));

@@ -11,7 +11,7 @@ import { existingObjects, keyOf, relationKey } from "../../src/postgres/schema/e
 import { inWordsOf } from "../../src/postgres/schema/for-older-server.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
 import { flushDestination } from "./parts/flush-destination.ts";
-import type { Step } from "./parts/step.ts";
+import type { MoveStep } from "./parts/step.ts";
 import { structureOf } from "./parts/structure.ts";
 
 /** Indexes built at the same time, at most; each may use parallel workers of its own. */
@@ -25,7 +25,7 @@ const BATCH = 200;
  * Runs the post-data section of the dump: indexes and constraints on several connections, the largest
  * table first, then foreign keys, triggers, rules, policies and the rest in the order of the dump.
  */
-export async function buildIndexes(step: Step): Promise<StepReport> {
+export async function buildIndexes(step: MoveStep): Promise<StepReport> {
   await step.endOrphans(step.to);
   const { preData, postData } = await structureOf(step);
   const { tables, relations } = await step.onDestination(async (client) => {
@@ -71,7 +71,7 @@ async function dropInvalidIndexes(client: ClientBase, schema: string): Promise<v
 
 /** Builds the given indexes, each in its own transaction, so that a crash loses only those under way. */
 async function buildInLanes(
-  step: Step,
+  step: MoveStep,
   indexes: readonly Statement[],
   size: ReadonlyMap<string, number>,
 ): Promise<void> {
@@ -121,7 +121,7 @@ function* batches(queue: Statement[], size: ReadonlyMap<string, number>): Genera
   }
 }
 
-async function buildSession(step: Step, use: (client: pg.Client) => Promise<void>): Promise<void> {
+async function buildSession(step: MoveStep, use: (client: pg.Client) => Promise<void>): Promise<void> {
   await step.session(
     step.to,
     { pgOptions: step.deps.pgOptions, settings: { synchronous_commit: "off" } },
@@ -160,7 +160,7 @@ async function indexProgress(
  * validated afterwards if asked for: that lock lets changes be applied meanwhile.
  */
 async function runRest(
-  step: Step,
+  step: MoveStep,
   preData: readonly Statement[],
   rest: readonly Statement[],
   partitioned: readonly string[],
@@ -205,7 +205,11 @@ async function runRest(
 const notValid = (statement: Statement): Statement => ({ ...statement, sql: `${statement.sql} NOT VALID` });
 
 /** Those that refer to a table that is copied under the lock stay NOT VALID: it is empty until then. */
-async function validate(client: ClientBase, step: Step, foreignKeys: readonly Statement[]): Promise<void> {
+async function validate(
+  client: ClientBase,
+  step: MoveStep,
+  foreignKeys: readonly Statement[],
+): Promise<void> {
   const empty = new Set(step.input.plan.lockedCopies);
   for (const { relation, name, refersTo } of foreignKeys) {
     if (empty.has(refersTo!) && !empty.has(relation!)) continue;

@@ -5,7 +5,7 @@ import type { IslandName } from "../../contract/names.ts";
 import type { StepReport } from "../../contract/progress.ts";
 import { messageOf } from "../../src/errors.ts";
 import { refreshDebugViews } from "../../src/postgres/api/debug-views.ts";
-import { libSchemaOf } from "../../src/postgres/api/sql-api.ts";
+import { apiSchemaOf } from "../../src/postgres/api/sql-api.ts";
 import { literal, qualified } from "../../src/postgres/quote.ts";
 import { dropCachedDump } from "../../src/postgres/schema/dump.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
@@ -13,13 +13,13 @@ import { alive } from "../attempt/attempt.ts";
 import { isRetryable } from "../attempt/failures.ts";
 import { dropReplication } from "./parts/drop-replication.ts";
 import { releaseShard } from "./parts/shard-lease.ts";
-import { type Step } from "./parts/step.ts";
+import { type MoveStep } from "./parts/step.ts";
 
 /**
  * What remains after the switch: the replication goes, debug views are made true, the operator's SQL runs.
  * The move is done by then, so what fails for good in the last two is told, and does not hold up its end.
  */
-export async function cleanUp(step: Step, input: CleanUpInput): Promise<StepReport> {
+export async function cleanUp(step: MoveStep, input: CleanUpInput): Promise<StepReport> {
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
   const report = await dropReplication(step);
   const failures: string[] = [];
@@ -38,7 +38,7 @@ export async function cleanUp(step: Step, input: CleanUpInput): Promise<StepRepo
 }
 
 /** Runs the operator's SQL for each table of the old copy. */
-async function deactivate(step: Step, input: CleanUpInput): Promise<string[]> {
+async function deactivate(step: MoveStep, input: CleanUpInput): Promise<string[]> {
   const { deactivateSql, leftover } = input;
   if (!deactivateSql || !leftover) return [];
   let done = "";
@@ -62,13 +62,13 @@ async function deactivate(step: Step, input: CleanUpInput): Promise<string[]> {
  * Islands without debug views stay without. Until this is done, the views of the source lack the shard's rows, and
  * those of the destination, too; rows of the old copy they never show.
  */
-async function refreshViews(step: Step, island: IslandName): Promise<string[]> {
+async function refreshViews(step: MoveStep, island: IslandName): Promise<string[]> {
   const look = alive(() => `bringing the debug views of ${island} up to date`);
   // An island that its foreign servers cannot reach keeps it waiting for longer than a heartbeat may take.
   return step.watched(island, look, () =>
     step.session(island, {}, async (client) => {
-      const lib = await libSchemaOf(client, island);
-      const warnings = await refreshDebugViews(client, lib, {
+      const apiSchema = await apiSchemaOf(client, island);
+      const warnings = await refreshDebugViews(client, apiSchema, {
         island,
         patience: step,
         lend: step.lend(island),

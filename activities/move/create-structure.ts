@@ -13,7 +13,7 @@ import { flushDestination } from "./parts/flush-destination.ts";
 import { makeRoom } from "./parts/half-made-copy.ts";
 import { leaseShard } from "./parts/shard-lease.ts";
 import { replicasBehind } from "./parts/standings.ts";
-import type { Step } from "./parts/step.ts";
+import type { MoveStep } from "./parts/step.ts";
 import { SchemaChangedError, structureOf } from "./parts/structure.ts";
 
 /** Statements per transaction: a schema of 10,000 tables in one would run out of lock table memory. */
@@ -23,7 +23,7 @@ const BATCH = 200;
  * Creates the schema on the destination as it is before its rows: everything of the dump's pre-data
  * section, and for PostgreSQL's own tablesync the keys, without which no UPDATE could be applied.
  */
-export async function createStructure(step: Step): Promise<StructureReport> {
+export async function createStructure(step: MoveStep): Promise<StructureReport> {
   const { schema } = step;
   await step.endOrphans(step.to);
   // Before the first look at the structure, so that no migration changes it from here on.
@@ -61,7 +61,7 @@ export async function createStructure(step: Step): Promise<StructureReport> {
 
 /** The statements that make the structure, and of them those of the section before the rows. */
 async function read(
-  step: Step,
+  step: MoveStep,
   fingerprint: string,
 ): Promise<{ preData: readonly Statement[]; statements: Statement[] }> {
   const { preData, postData } = await structureOf(step, fingerprint);
@@ -85,7 +85,11 @@ const isSchemaItself = (statement: Statement): boolean =>
   (statement.node === "CommentStmt" && /^COMMENT ON SCHEMA /.test(statement.sql));
 
 /** Creates the schema with its mark in one transaction, so that a half-made copy is always known as one. */
-async function createSchema(client: ClientBase, step: Step, preData: readonly Statement[]): Promise<void> {
+async function createSchema(
+  client: ClientBase,
+  step: MoveStep,
+  preData: readonly Statement[],
+): Promise<void> {
   const create = preData.find((statement) => statement.node === "CreateSchemaStmt");
   await client.query("BEGIN");
   await client.query(create?.sql ?? `CREATE SCHEMA ${ident(step.schema)}`);
@@ -96,7 +100,11 @@ async function createSchema(client: ClientBase, step: Step, preData: readonly St
 }
 
 /** Runs statements in transactions of a few hundred, one round trip each. */
-async function runInBatches(client: ClientBase, statements: readonly Statement[], step: Step): Promise<void> {
+async function runInBatches(
+  client: ClientBase,
+  statements: readonly Statement[],
+  step: MoveStep,
+): Promise<void> {
   // pg_dump writes every name with its schema; types and functions in the path could only mislead.
   await client.query(
     "SELECT set_config('search_path', '', false), set_config('check_function_bodies', 'off', false)",

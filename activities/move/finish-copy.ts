@@ -1,7 +1,7 @@
 import type pg from "pg";
 
 import type { SwitchReport } from "../../contract/move.ts";
-import { TEXT_FORMAT } from "../../src/postgres/islands/session-settings.ts";
+import { COPY_SETTINGS } from "../../src/postgres/islands/session-settings.ts";
 import { ident, literal } from "../../src/postgres/quote.ts";
 import { runOfMark } from "../../src/postgres/replication/names.ts";
 import { ensureDurable, flushedPosition, waitUntilApplied } from "../../src/postgres/replication/position.ts";
@@ -17,7 +17,7 @@ import { ensureNotFailedOver, ensurePublished, ensureReplicated } from "./parts/
 import { CopyGoneError } from "./parts/half-made-copy.ts";
 import { ReplicationTrouble } from "./parts/replication-health.ts";
 import { readFacts } from "./parts/source-facts.ts";
-import type { Step } from "./parts/step.ts";
+import type { MoveStep } from "./parts/step.ts";
 import { SchemaChangedError } from "./parts/structure.ts";
 import { isSubscribed } from "./parts/subscription.ts";
 
@@ -31,13 +31,13 @@ const CATCH_UP_MS = 1000;
  * Ends a copy, or a rehearsal of a move: brings the destination in step a last time, ends the replication,
  * and completes the schema with sequences, triggers and comment. A rehearsal's copy is renamed.
  */
-export async function finishCopy(step: Step): Promise<SwitchReport> {
+export async function finishCopy(step: MoveStep): Promise<SwitchReport> {
   const rehearsal = step.input.kind === "move";
   let leftover: string | null = null;
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
   // In a session of its own: the values of the sequences are read by a prepared statement with another text a schema.
-  const reading = { settings: { ...TEXT_FORMAT, synchronous_commit: "local" }, reuse: false };
-  await step.bothSides(reading, { settings: TEXT_FORMAT }, async (source, destination) => {
+  const reading = { settings: { ...COPY_SETTINGS, synchronous_commit: "local" }, reuse: false };
+  await step.bothSides(reading, { settings: COPY_SETTINGS }, async (source, destination) => {
     await Promise.all([step.ensureCurrent(), ensureDurable(destination)]);
     await ensureNotFailedOver(step, destination);
     const { comment } = await readSchema(destination, step.schema);
@@ -72,7 +72,7 @@ export async function finishCopy(step: Step): Promise<SwitchReport> {
 }
 
 /** Waits until the destination has what the source had when this began. */
-async function catchUp(step: Step, source: pg.Client, destination: pg.Client): Promise<void> {
+async function catchUp(step: MoveStep, source: pg.Client, destination: pg.Client): Promise<void> {
   const position = await flushedPosition(source);
   const trouble = new ReplicationTrouble(step);
   const alive = (): Promise<void> => Promise.resolve();

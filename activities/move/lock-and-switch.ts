@@ -2,8 +2,7 @@ import type pg from "pg";
 
 import type { SwitchInput, SwitchReport } from "../../contract/move.ts";
 import type { IslandName } from "../../contract/names.ts";
-import { libSchemaOf } from "../../src/postgres/api/sql-api.ts";
-import { LOCK_SESSION } from "../../src/postgres/islands/session-settings.ts";
+import { apiSchemaOf } from "../../src/postgres/api/sql-api.ts";
 import { backoffMs, creatorsSql } from "../../src/postgres/locks.ts";
 import { ensureDurable, flushedPosition, waitUntilApplied } from "../../src/postgres/replication/position.ts";
 import { schemaFingerprint } from "../../src/postgres/schema/fingerprint.ts";
@@ -15,12 +14,12 @@ import { epochOf } from "./parts/book.ts";
 import { ensureNotFailedOver, ensurePublished } from "./parts/guards.ts";
 import { ReplicationTrouble } from "./parts/replication-health.ts";
 import { readFacts } from "./parts/source-facts.ts";
-import type { Step } from "./parts/step.ts";
+import type { MoveStep } from "./parts/step.ts";
 import { SchemaChangedError } from "./parts/structure.ts";
-import { type SwitchPlan } from "./switch/plan.ts";
 import { rollForward } from "./switch/roll-forward.ts";
+import { LOCKING, type SwitchSessions } from "./switch/sessions.ts";
 import { rehearse } from "./switch/statements.ts";
-import { attemptSwitch } from "./switch/switch-once.ts";
+import { switchOnce } from "./switch/switch-once.ts";
 
 /** Milliseconds between two heartbeats while the destination catches up before the lock. */
 const CATCH_UP_MS = 1000;
@@ -30,7 +29,7 @@ const CATCH_UP_MS = 1000;
  * aborted, or cannot work any more. What an earlier attempt has done is looked up first, after its
  * sessions are ended: a switch that passed its point of no return is finished, never undone.
  */
-export async function lockAndSwitch(step: Step, input: SwitchInput): Promise<SwitchReport> {
+export async function lockAndSwitch(step: MoveStep, input: SwitchInput): Promise<SwitchReport> {
   const finished = await settleSwitch(step, input);
   if (finished) return finished;
   try {
@@ -47,7 +46,7 @@ export async function lockAndSwitch(step: Step, input: SwitchInput): Promise<Swi
  * Finishes a switch whose source has left; null when it has not, and then it never will: all sessions of
  * earlier attempts are ended before the look, since one of them may have been about to commit.
  */
-export async function settleSwitch(step: Step, input: SwitchInput): Promise<SwitchReport | null> {
+export async function settleSwitch(step: MoveStep, input: SwitchInput): Promise<SwitchReport | null> {
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
   const { left, arrived } = await lookAtOutcome(step);
   if (!left) return null;
@@ -55,7 +54,7 @@ export async function settleSwitch(step: Step, input: SwitchInput): Promise<Swit
   return report(step, left.leftover, 0, "finished a switch that was interrupted");
 }
 
-async function switchWhenFree(step: Step, input: SwitchInput): Promise<SwitchReport> {
+async function switchWhenFree(step: MoveStep, input: SwitchInput): Promise<SwitchReport> {
   const tried: Tried = { attempts: 0, writeBlockedMs: 0 };
   for (;;) {
     const switched = await withPlan(step, input, (plan) => trySwitching(plan, tried));
@@ -70,12 +69,12 @@ interface Tried {
 }
 
 /** Tries until it works; null when that takes new sessions. */
-async function trySwitching(plan: SwitchPlan, tried: Tried): Promise<SwitchReport | null> {
+async function trySwitching(plan: SwitchSessions, tried: Tried): Promise<SwitchReport | null> {
   const { step } = plan;
   for (;;) {
     step.throwIfCancelled();
     await catchUp(plan);
-    const result = await attemptSwitch(plan);
+    const result = await switchOnce(plan);
     tried.writeBlockedMs = Math.max(tried.writeBlockedMs, result.blockedMs);
     if (result.done) return report(step, plan.leftover, tried.writeBlockedMs, "switched");
     step.beat({
@@ -87,7 +86,7 @@ async function trySwitching(plan: SwitchPlan, tried: Tried): Promise<SwitchRepor
   }
 }
 
-const report = (step: Step, leftover: string, writeBlockedMs: number, how: string): SwitchReport => ({
+const report = (step: MoveStep, leftover: string, writeBlockedMs: number, how: string): SwitchReport => ({
   text: `${how}: "${step.schema}" is active on ${step.to}; writers were blocked for ${writeBlockedMs} ms`,
   writeBlockedMs,
   leftover,
@@ -95,11 +94,11 @@ const report = (step: Step, leftover: string, writeBlockedMs: number, how: strin
 
 /** Opens the four sessions and reads everything that can be read before the lock. */
 async function withPlan<T>(
-  step: Step,
+  step: MoveStep,
   input: SwitchInput,
-  use: (plan: SwitchPlan) => Promise<T>,
+  use: (plan: SwitchSessions) => Promise<T>,
 ): Promise<T> {
-  const locking = { settings: LOCK_SESSION, reuse: false };
+  const locking = { settings: LOCKING, reuse: false };
   const observing = { settings: { synchronous_commit: "local" } };
   const sides = [locking, observing];
   return step.sessions(sides, sides, async ([source, sourceObserver], [destination, destinationObserver]) => {
@@ -111,15 +110,15 @@ async function withPlan<T>(
     ]);
     if (cancelled) await step.awaitCancellation();
     const epoch = departure.epoch > arrival.epoch ? departure.epoch : arrival.epoch;
-    const plan: SwitchPlan = {
+    const plan: SwitchSessions = {
       step,
       facts: departure.facts,
       source: source!,
       sourceObserver: sourceObserver!,
       destination: destination!,
       destinationObserver: destinationObserver!,
-      sourceLib: departure.lib,
-      destinationLib: arrival.lib,
+      sourceApiSchema: departure.apiSchema,
+      destinationApiSchema: arrival.apiSchema,
       entry: { schema, shard: input.move.shard, workflowId, runId, epoch: String(epoch + 1n) },
       leftover: departure.leftover,
       maxWriteBlockMs: input.move.maxWriteBlockMs,
@@ -133,7 +132,7 @@ async function withPlan<T>(
  * Reads in the observing session, which may know the catalogs already; in the one that will hold the lock, runs the
  * statements of the locked part once, so that the lock does not wait for a planner.
  */
-async function readSource(step: Step, source: pg.Client, observer: pg.Client) {
+async function readSource(step: MoveStep, source: pg.Client, observer: pg.Client) {
   const { schema, from } = step;
   const read = async () => ({
     facts: await readFacts(observer, schema),
@@ -153,7 +152,7 @@ async function readSource(step: Step, source: pg.Client, observer: pg.Client) {
   });
 }
 
-async function readDestination(step: Step, destination: pg.Client) {
+async function readDestination(step: MoveStep, destination: pg.Client) {
   await ensureNotFailedOver(step, destination);
   const book = await bookOf(step, destination, step.to);
   await ensureDurable(destination);
@@ -161,16 +160,16 @@ async function readDestination(step: Step, destination: pg.Client) {
 }
 
 async function bookOf(
-  step: Step,
+  step: MoveStep,
   client: pg.Client,
   island: IslandName,
-): Promise<{ lib: string; epoch: bigint }> {
-  const lib = await libSchemaOf(client, island);
-  return { lib, epoch: await epochOf(client, lib, step.schema) };
+): Promise<{ apiSchema: string; epoch: bigint }> {
+  const apiSchema = await apiSchemaOf(client, island);
+  return { apiSchema, epoch: await epochOf(client, apiSchema, step.schema) };
 }
 
 /** Brings the destination close before the lock: what is left under it is a matter of milliseconds. */
-async function catchUp(plan: SwitchPlan): Promise<void> {
+async function catchUp(plan: SwitchSessions): Promise<void> {
   const { step } = plan;
   const fingerprint = await step.reading(step.from, () =>
     schemaFingerprint(plan.sourceObserver, step.schema),

@@ -7,14 +7,14 @@ import { qualified } from "../../src/postgres/quote.ts";
 import { ensureSlot, publicationSql } from "../../src/postgres/replication/objects.ts";
 import { recordSql } from "../../src/postgres/replication/replica-identity.ts";
 import type { Table } from "../../src/postgres/schema/tables.ts";
-import type { Step } from "./parts/step.ts";
+import type { MoveStep } from "./parts/step.ts";
 import { createSubscription, oldestTransaction, publishedTables } from "./parts/subscription.ts";
 
 /**
  * Creates the publication, and for PostgreSQL's own tablesync the slot and the subscription, which starts
  * copying. For a direct copy the slot is made by the copy itself, from whose snapshot it reads.
  */
-export async function subscribe(step: Step): Promise<StepReport> {
+export async function subscribe(step: MoveStep): Promise<StepReport> {
   const { input } = step;
   await step.endOrphans(step.from);
   const tables = await publishedTables(step);
@@ -36,7 +36,7 @@ export async function subscribe(step: Step): Promise<StepReport> {
  * Must come before the tables are published, since publishing one without identity fails the application's updates;
  * and after it is recorded what the identities were.
  */
-async function setIdentities(step: Step, client: ClientBase, tables: readonly Table[]): Promise<void> {
+async function setIdentities(step: MoveStep, client: ClientBase, tables: readonly Table[]): Promise<void> {
   const overrides = step.input.plan.identityOverrides;
   if (overrides.length === 0) return;
   const { rowCount } = await client.query("SELECT FROM pg_publication WHERE pubname = $1", [
@@ -57,14 +57,14 @@ async function setIdentities(step: Step, client: ClientBase, tables: readonly Ta
 }
 
 /** Needs a lock on each table that lets writers through, but no vacuum and no DDL. */
-async function publish(step: Step, client: ClientBase, tables: readonly Table[]): Promise<string | null> {
+async function publish(step: MoveStep, client: ClientBase, tables: readonly Table[]): Promise<string | null> {
   const sql = await publicationSql(client, step.names.publication, step.schema, tables);
   if (sql) await withLockRetry(client, sql, step, step.lend(step.from));
   return sql;
 }
 
 /** Slot creation waits for every transaction that is open on the source's server: says for which. */
-async function createSlot(step: Step): Promise<string | null> {
+async function createSlot(step: MoveStep): Promise<string | null> {
   return step.session(step.from, {}, (session) =>
     step.watched(step.from, oldestTransaction, async (onBackend) => {
       onBackend(session);

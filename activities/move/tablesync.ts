@@ -9,10 +9,10 @@ import { copyDirectly } from "./parts/direct-copy.ts";
 import { LostTables, resumeCopyAnew } from "./parts/lost-tables.ts";
 import { ReplicationTrouble } from "./parts/replication-health.ts";
 import { replicasBehind } from "./parts/standings.ts";
-import { type Step } from "./parts/step.ts";
+import { type MoveStep } from "./parts/step.ts";
 
 /** Copies the rows: by PostgreSQL's tablesync workers, or directly when the shard is small. */
-export async function tablesync(step: Step): Promise<CopyReport> {
+export async function tablesync(step: MoveStep): Promise<CopyReport> {
   const copied = await (step.input.plan.copyMethod === "direct"
     ? copyDirectly(step)
     : waitForTablesync(step));
@@ -38,7 +38,7 @@ interface SyncState {
 }
 
 /** One long wait: the copy keeps its finished tables in pg_subscription_rel while workers come and go. */
-async function waitForTablesync(step: Step): Promise<Copied> {
+async function waitForTablesync(step: MoveStep): Promise<Copied> {
   const rate = new Rate();
   const trouble = new ReplicationTrouble(step);
   const lost = new LostTables(step);
@@ -74,7 +74,7 @@ async function waitForTablesync(step: Step): Promise<Copied> {
 
 /** The tables cannot be copied; only the destination's log knows why. */
 class TablesyncError extends ShardferryError {
-  constructor(step: Step, failures: number) {
+  constructor(step: MoveStep, failures: number) {
     super(
       "tablesync_failed",
       `tablesync of "${step.schema}" failed ${failures} times; the server log of ${step.to} has the reason ` +
@@ -130,7 +130,7 @@ async function countFailures(client: ClientBase, subscription: string): Promise<
 }
 
 /** Worker exhaustion is silent: subscriptions beyond the limit just stay in state 'i'. */
-function workerTrouble(step: Step, state: SyncState, lastMove: number): string | null {
+function workerTrouble(step: MoveStep, state: SyncState, lastMove: number): string | null {
   if (Date.now() - lastMove < 5000) return null;
   if (state.applyPid === null) {
     return (
@@ -146,7 +146,7 @@ function workerTrouble(step: Step, state: SyncState, lastMove: number): string |
 }
 
 /** Not every failure of a tablesync worker is counted by PostgreSQL: says when nothing comes of them. */
-function standstill(step: Step, since: number): string | null {
+function standstill(step: MoveStep, since: number): string | null {
   const seconds = Math.round((Date.now() - since) / 1000);
   return seconds < STANDSTILL_SECONDS
     ? null

@@ -10,7 +10,7 @@ import {
 import { POLL_MS } from "../attempt/poll.ts";
 import { ReplicationTrouble } from "./parts/replication-health.ts";
 import { standings } from "./parts/standings.ts";
-import { type Step } from "./parts/step.ts";
+import { type MoveStep } from "./parts/step.ts";
 
 type Follower = ReplicaLag & Lag;
 
@@ -18,7 +18,7 @@ type Follower = ReplicaLag & Lag;
  * Waits until every physical replica of both islands, and if asked for the subscription, is at most the
  * given seconds behind.
  */
-export async function waitForLag(step: Step, subscription: boolean): Promise<StepReport> {
+export async function waitForLag(step: MoveStep, subscription: boolean): Promise<StepReport> {
   const limit = step.input.request.maxReplicationLagSec;
   const [source, destination] = [new LagClock(), new LagClock()];
   const trouble = new ReplicationTrouble(step);

@@ -1,4 +1,4 @@
-import type { ClientBase, QueryArrayResult, QueryResult } from "pg";
+import { type ClientBase, type QueryArrayResult, type QueryResult, types } from "pg";
 
 import { messageOf, ShardferryError } from "../errors.ts";
 import { ident, literal } from "../postgres/quote.ts";
@@ -69,14 +69,23 @@ async function ask(
     )
     .join("\n");
   try {
-    // node-postgres answers a list for several statements, which its types do not say.
-    return answers((await client.query({ text, rowMode: "array" })) as unknown as QueryArrayResult[]);
+    const result = await client.query({ text, rowMode: "array", types: { getTypeParser } });
+    // node-postgres returns a list for several statements, which its types do not say.
+    return answers(result as unknown as QueryArrayResult[]);
   } catch (cause) {
     // One by one, to find the shard that it fails in.
     if (batch.length > 1) for (const schema of batch) await ask(client, [schema], query);
     const text = `${query.option} failed in shard ${batch[0]!}: ${messageOf(cause)}`;
     throw new ShardferryError(query.code, text, { cause });
   }
+}
+
+/** Types of days and times, whose text depends on the datestyle of the database; node-postgres reads only ISO. */
+const TIMES: readonly number[] = [types.builtins.DATE, types.builtins.TIMESTAMP, types.builtins.TIMESTAMPTZ];
+
+function getTypeParser(oid: number): (text: string) => unknown {
+  const parse = types.getTypeParser(oid) as (text: string) => unknown;
+  return TIMES.includes(oid) ? (text) => parse(text) ?? text : parse;
 }
 
 /** Pairs each shard with the last answer that has columns. */
@@ -112,7 +121,7 @@ export function parseQuantity(value: unknown): Pick<Weight, "weight" | "unit"> |
   return number === undefined ? null : { weight: Number(number), unit: unit ?? "" };
 }
 
-/** An answer as text; times as PostgreSQL's JSON has them. */
+/** A value as text; times as PostgreSQL's JSON has them. */
 export function show(value: unknown): string {
   if (value === null || value === undefined) return "";
   if (value instanceof Date) return value.toISOString();

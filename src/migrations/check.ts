@@ -23,7 +23,7 @@ const SHARDS_PER_QUERY = 500;
 /** Reads which of some shards have had a migration. */
 export async function readApplied(
   client: ClientBase,
-  lib: string,
+  apiSchema: string,
   name: string,
   schemas: readonly string[],
 ): Promise<Applied[]> {
@@ -31,7 +31,7 @@ export async function readApplied(
   for (let start = 0; start < schemas.length; start += SHARDS_PER_QUERY) {
     const { rows } = await client.query<Applied>(
       `SELECT schema_name AS schema, hash, statements, complete, transaction_key AS "transactionKey"
-       FROM ${qualified(lib, "microsharding_migrations_applied_")}($1, $2)`,
+       FROM ${qualified(apiSchema, "microsharding_migrations_applied_")}($1, $2)`,
       [name, schemas.slice(start, start + SHARDS_PER_QUERY)],
     );
     applied.push(...rows);

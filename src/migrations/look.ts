@@ -29,7 +29,7 @@ export interface Replicated {
 export interface IslandFacts {
   island: IslandName;
   /** Schema of the SQL API. */
-  lib: string;
+  apiSchema: string;
   current: boolean;
   shards: FoundShard[];
   replicated: Replicated[];
@@ -63,14 +63,14 @@ export async function lookAtIsland(
   });
   const replicated = current ? await readReplicated(client, api.schema) : [];
   const server = await readServer(client, workflowId);
-  return { island, lib: api.schema, current, shards, replicated, ...server };
+  return { island, apiSchema: api.schema, current, shards, replicated, ...server };
 }
 
-async function readReplicated(client: ClientBase, lib: string): Promise<Replicated[]> {
+async function readReplicated(client: ClientBase, apiSchema: string): Promise<Replicated[]> {
   const { rows } = await client.query<Replicated>(
     `SELECT schema_name AS schema, workflow_id AS "workflowId", run_id AS "runId", kind,
        expires_at < clock_timestamp() AS expired
-     FROM ${qualified(lib, "microsharding_leases_")} WHERE kind = 'replication'`,
+     FROM ${qualified(apiSchema, "microsharding_leases_")} WHERE kind = 'replication'`,
   );
   return rows;
 }

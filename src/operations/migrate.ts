@@ -163,8 +163,8 @@ async function plan(connected: readonly ConnectedIsland[], migration: Migration)
   const applied = new Map<string, Applied[]>();
   for (const { island, schemas } of chosen) {
     const { client } = connected.find(({ name }) => name === island)!;
-    const { lib } = facts.find((one) => one.island === island)!;
-    applied.set(island, await readApplied(client, lib, migration.name, schemas));
+    const { apiSchema } = facts.find((one) => one.island === island)!;
+    applied.set(island, await readApplied(client, apiSchema, migration.name, schemas));
   }
   const todo = chosen.map(({ island, schemas }) => {
     const done = new Set(applied.get(island)!.flatMap(({ schema, complete }) => (complete ? [schema] : [])));

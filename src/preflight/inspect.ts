@@ -1,4 +1,4 @@
-import type { Plan, ReplicationInput } from "../../contract/move.ts";
+import type { Preflight, ReplicationInput } from "../../contract/move.ts";
 import { ShardferryError } from "../errors.ts";
 import type { Islands } from "../postgres/islands/connections.ts";
 import { toConninfo } from "../postgres/islands/dsn.ts";
@@ -55,7 +55,7 @@ export async function inspect(
     isOver: over = () => Promise.resolve(false),
     pgOptions,
   }: { checked?: () => void; isOver?: CheckContext["isOver"]; pgOptions?: string | undefined } = {},
-): Promise<{ problems: string[]; plan: Plan | null }> {
+): Promise<{ problems: string[]; plan: Preflight | null }> {
   const { from, to, schema } = input.request;
   return islands.withBoth(from, to, async (source, destination) => {
     const [fromServer, toServer] = await Promise.all([readServer(source, from), readServer(destination, to)]);
@@ -81,7 +81,7 @@ export async function inspect(
     if (fatal.length > 0) return { problems: fatal, plan: null };
     const problems = await runAll(base, checked);
     if (problems.length > 0) return { problems, plan: null };
-    return { problems, plan: await planOf(base, fromServer, toServer) };
+    return { problems, plan: await preflightOf(base, fromServer, toServer) };
   });
 }
 
@@ -153,7 +153,7 @@ async function runChecks(
   return problems;
 }
 
-async function planOf(context: CheckContext, from: Server, to: Server): Promise<Plan> {
+async function preflightOf(context: CheckContext, from: Server, to: Server): Promise<Preflight> {
   const { tables } = context;
   const copied = tables.filter((table) => table.kind === "r");
   return {
@@ -175,7 +175,7 @@ const bytesOf = (tables: readonly Table[]): number =>
     (table) => table.bytes,
   );
 
-function copyMethodOf({ request, tables }: CheckContext): Plan["copyMethod"] {
+function copyMethodOf({ request, tables }: CheckContext): Preflight["copyMethod"] {
   if (request.copyMethod !== "auto") return request.copyMethod;
   return bytesOf(tables) <= DIRECT_COPY_BYTES ? "direct" : "tablesync";
 }

@@ -1,6 +1,6 @@
 import { messageOf } from "../errors.ts";
 import { findPgDump } from "../machine/pg-programs.ts";
-import { findLibSchema, isCurrent } from "../postgres/api/install.ts";
+import { findApiSchema, isCurrent } from "../postgres/api/install.ts";
 import { activeShardsSql, findSqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { MARK_PREFIX, OBJECT_PREFIX } from "../postgres/replication/names.ts";
@@ -51,7 +51,7 @@ async function checkServer({ client, name }: ConnectedIsland, say: Say): Promise
 }
 
 async function checkApi({ client }: ConnectedIsland, say: Say): Promise<void> {
-  const schema = await findLibSchema(client);
+  const schema = await findApiSchema(client);
   if (schema === null) say("problem", "the SQL API is not installed: run `shardferry install`");
   else if (!(await isCurrent(client, schema))) {
     say("problem", `the SQL API in schema ${schema} is of another version: run \`shardferry install\``);

@@ -1,6 +1,6 @@
 import type { ClientBase } from "pg";
 
-import { findLibSchema, isCurrent } from "../postgres/api/install.ts";
+import { findApiSchema, isCurrent } from "../postgres/api/install.ts";
 import { ident, qualified } from "../postgres/quote.ts";
 import type { Table } from "../postgres/schema/tables.ts";
 import type { Check } from "./check.ts";
@@ -17,16 +17,16 @@ export const activation: Check = async ({ kind, shard, source, destination, requ
     [source, from],
     [destination, to],
   ] as const) {
-    const lib = await findLibSchema(client);
-    if (lib === null || !(await isCurrent(client, lib))) {
-      const state = lib === null ? "is not installed" : "is of another version";
+    const apiSchema = await findApiSchema(client);
+    if (apiSchema === null || !(await isCurrent(client, apiSchema))) {
+      const state = apiSchema === null ? "is not installed" : "is of another version";
       problems.push(`the SQL API ${state} on ${server.name}: run "shardferry install"`);
       active.push(server === from);
       continue;
     }
     const { rows } = await client.query<{ name: string; active: boolean }>(
-      `SELECT ${ident(lib)}.microsharding_schema_name_($1) AS name,
-         coalesce($2 = ANY (SELECT n.nspname FROM unnest(${ident(lib)}.microsharding_list_active_shards()) s JOIN pg_namespace n ON n.oid = s), false) AS active`,
+      `SELECT ${ident(apiSchema)}.microsharding_schema_name_($1) AS name,
+         coalesce($2 = ANY (SELECT n.nspname FROM unnest(${ident(apiSchema)}.microsharding_list_active_shards()) s JOIN pg_namespace n ON n.oid = s), false) AS active`,
       [shard, request.schema],
     );
     if (rows[0]!.name !== request.schema) {

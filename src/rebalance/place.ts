@@ -1,5 +1,5 @@
 /**
- * Gives every shard of a board its island: tiny ones by count, giants alone, all others by weight.
+ * Gives every shard of a setup its island: tiny ones by count, giants alone, all others by weight.
  */
 import { settleGiants, withoutGiants } from "./giants.ts";
 import {
@@ -11,7 +11,7 @@ import {
   type Problem,
   sum,
 } from "./problem.ts";
-import type { Board, Item } from "./set-up.ts";
+import type { Item, SetUp } from "./set-up.ts";
 import { type Demand, solve } from "./solve.ts";
 import { dealOut, levelOut, tinyFrom } from "./tiny.ts";
 import type { ShardLoad } from "./types.ts";
@@ -26,7 +26,7 @@ const NEGLIGIBLE_SPREAD = 0.01;
  */
 const COST_OF_A_MOVE = 0.01;
 
-/** How a board is placed. */
+/** How a setup is placed. */
 export interface Way {
   /** Deal tiny shards out by count; else they stay where they are. */
   dealTiny: boolean;
@@ -42,8 +42,8 @@ export interface Limits {
 }
 
 /** Places all shards in one of the ways. */
-export function place(board: Board<ShardLoad>, way: Way, { tolerance, maxBytes }: Limits): Placement {
-  const { items, members } = board;
+export function place(setup: SetUp<ShardLoad>, way: Way, { tolerance, maxBytes }: Limits): Placement {
+  const { items, members } = setup;
   const at = Int32Array.from(items, ({ home }) => home);
   const [ofMean, ofMedian] = tinyFrom(
     Float64Array.from(items, ({ weight }) => weight),
@@ -54,8 +54,8 @@ export function place(board: Board<ShardLoad>, way: Way, { tolerance, maxBytes }
     [ofMedian, items.length],
   ] as const;
 
-  const base = Float64Array.from(board.base);
-  const counts = [...board.baseCounts];
+  const base = Float64Array.from(setup.base);
+  const counts = [...setup.baseCounts];
   for (const { home } of items.slice(0, ofMean)) if (home !== HOMELESS) counts[home]!++;
   let left = maxBytes;
   for (const [first, end] of classes) {
@@ -77,17 +77,17 @@ export function place(board: Board<ShardLoad>, way: Way, { tolerance, maxBytes }
   );
 
   if (way.dealTiny && maxBytes === Infinity) {
-    for (const range of classes) levelOut(items, at, range, { counts: board.baseCounts, loads: board.base });
+    for (const range of classes) levelOut(items, at, range, { counts: setup.baseCounts, loads: setup.base });
   }
   return at;
 }
 
 /** Tells which ways can lead to different placements, the usual one first. */
-export function waysFor(board: Board<ShardLoad>): Way[] {
-  const weights = Float64Array.from(board.items, ({ weight }) => weight);
-  const [ofMean] = tinyFrom(weights, board.members.length);
-  const problem = toProblem(board.items.slice(0, ofMean), board.base, 0);
-  const dealing = ofMean < board.items.length ? [true, false] : [true];
+export function waysFor(setup: SetUp<ShardLoad>): Way[] {
+  const weights = Float64Array.from(setup.items, ({ weight }) => weight);
+  const [ofMean] = tinyFrom(weights, setup.members.length);
+  const problem = toProblem(setup.items.slice(0, ofMean), setup.base, 0);
+  const dealing = ofMean < setup.items.length ? [true, false] : [true];
   const apart = settleGiants(problem).open.length < problem.islands ? [true, false] : [true];
   return dealing.flatMap((dealTiny) => apart.map((giantsApart) => ({ dealTiny, giantsApart })));
 }
@@ -136,7 +136,7 @@ function demand(problem: Problem, tolerance: number, maxCost: number, giant = 0)
 }
 
 /** Returns (heaviest − lightest) / mean over the member islands. */
-export function spreadOf({ items, base }: Board<ShardLoad>, at: Placement): number {
+export function spreadOf({ items, base }: SetUp<ShardLoad>, at: Placement): number {
   const loads = Float64Array.from(base);
   at.forEach((island, i) => island !== HOMELESS && (loads[island]! += items[i]!.weight));
   const total = sum(loads);

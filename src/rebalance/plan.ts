@@ -16,7 +16,7 @@
 import { RefusedError } from "../errors.ts";
 import { type Limits, place, spreadOf, waysFor } from "./place.ts";
 import { HOMELESS, type Placement, sum } from "./problem.ts";
-import { type Board, setUpBoard } from "./set-up.ts";
+import { type SetUp, setUp } from "./set-up.ts";
 import type { IslandLoad, Layout, Plan, PlannedMove, PlanOptions, ShardLoad } from "./types.ts";
 
 const DEFAULT_TOLERANCE = 0.05;
@@ -28,9 +28,9 @@ export function planRebalance<Shard extends ShardLoad>(
   layout: Layout<Shard>,
   options: PlanOptions = {},
 ): Plan<Shard> {
-  const board = setUpBoard(layout, options);
-  const homes = Int32Array.from(board.items, ({ home }) => home);
-  const forced = sum(board.items.filter(({ home }) => home === HOMELESS).map(({ bytes }) => bytes));
+  const setup = setUp(layout, options);
+  const homes = Int32Array.from(setup.items, ({ home }) => home);
+  const forced = sum(setup.items.filter(({ home }) => home === HOMELESS).map(({ bytes }) => bytes));
   const { maxBytes = Infinity, tolerance = DEFAULT_TOLERANCE } = options;
   if (forced > maxBytes) {
     throw new RefusedError([
@@ -38,13 +38,13 @@ export function planRebalance<Shard extends ShardLoad>(
         "Raise the limit or decommission fewer islands.",
     ]);
   }
-  if (board.members.length < 2)
+  if (setup.members.length < 2)
     return toPlan(
-      board,
+      setup,
       homes,
       homes.map(() => 0),
     );
-  return toPlan(board, homes, choosePlacement(board, homes, { tolerance, maxBytes: maxBytes - forced }));
+  return toPlan(setup, homes, choosePlacement(setup, homes, { tolerance, maxBytes: maxBytes - forced }));
 }
 
 /**
@@ -52,23 +52,23 @@ export function planRebalance<Shard extends ShardLoad>(
  * constellation of tiny shards or giants. With a limit of bytes all ways are tried, as any may make the most
  * of it.
  */
-function choosePlacement(board: Board<ShardLoad>, homes: Placement, limits: Limits): Placement {
+function choosePlacement(setup: SetUp<ShardLoad>, homes: Placement, limits: Limits): Placement {
   const mustMove = homes.includes(HOMELESS);
-  const today = mustMove ? Infinity : spreadOf(board, homes);
+  const today = mustMove ? Infinity : spreadOf(setup, homes);
   let best = homes;
   let bestSpread = today;
-  for (const way of waysFor(board)) {
-    const at = place(board, way, limits);
+  for (const way of waysFor(setup)) {
+    const at = place(setup, way, limits);
     const grace = way.dealTiny && !mustMove ? SPREAD_FOR_COUNTS + limits.tolerance * today : 0;
-    const spread = spreadOf(board, at) - grace;
+    const spread = spreadOf(setup, at) - grace;
     if (limits.maxBytes === Infinity && spread <= today) return at;
     if (spread < bestSpread) [best, bestSpread] = [at, spread];
   }
   return best;
 }
 
-function toPlan<Shard extends ShardLoad>(board: Board<Shard>, homes: Placement, at: Placement): Plan<Shard> {
-  const { layout, roles, members, items } = board;
+function toPlan<Shard extends ShardLoad>(setup: SetUp<Shard>, homes: Placement, at: Placement): Plan<Shard> {
+  const { layout, roles, members, items } = setup;
   const moves: PlannedMove[] = [];
   const targets = new Map<ShardLoad, number>();
   items.forEach(({ shard, from, home }, i) => {
@@ -88,13 +88,13 @@ function toPlan<Shard extends ShardLoad>(board: Board<Shard>, homes: Placement, 
     after,
     roles,
     bytes: sum(moves.map(({ bytes }) => bytes)),
-    spreadBefore: spreadOf(board, homes),
-    spreadAfter: spreadOf(board, at),
-    stays: globalShardsLeft(board),
+    spreadBefore: spreadOf(setup, homes),
+    spreadAfter: spreadOf(setup, at),
+    stays: globalShardsLeft(setup),
   };
 }
 
-function globalShardsLeft({ layout, roles }: Board<ShardLoad>): Plan["stays"] {
+function globalShardsLeft({ layout, roles }: SetUp<ShardLoad>): Plan["stays"] {
   const leaving = layout.filter((_, i) => roles[i] === "decommissioned");
   return leaving.flatMap(({ island, shards }: IslandLoad) =>
     shards.filter(({ no }) => no === 0).map(({ schema }) => ({ schema, island })),

@@ -16,7 +16,7 @@ export interface Item<Shard extends ShardLoad> {
   bytes: number;
 }
 
-export interface Board<Shard extends ShardLoad> {
+export interface SetUp<Shard extends ShardLoad> {
   layout: Layout<Shard>;
   roles: IslandRole[];
   /** Positions in the layout of the islands that take part and stay. */
@@ -28,11 +28,8 @@ export interface Board<Shard extends ShardLoad> {
   baseCounts: number[];
 }
 
-/** Sets up the board; refuses names, weights and decommissions that make no sense. */
-export function setUpBoard<Shard extends ShardLoad>(
-  layout: Layout<Shard>,
-  options: PlanOptions,
-): Board<Shard> {
+/** Sets up a layout for planning; refuses names, weights and decommissions that make no sense. */
+export function setUp<Shard extends ShardLoad>(layout: Layout<Shard>, options: PlanOptions): SetUp<Shard> {
   checkLayout(layout);
   const roles = assignRoles(layout, options.decommission ?? []);
   const members = [...layout.keys()]

@@ -235,8 +235,8 @@ export class PostgresServer {
  * load the system's, an older one in the worst case, and no replica or subscription can connect.
  */
 function ownLibraries(bin: string): Record<string, string> {
-  const lib = join(bin, "..", "lib");
-  return existsSync(join(lib, "libpq.so.5")) ? { LD_LIBRARY_PATH: lib } : {};
+  const apiSchema = join(bin, "..", "lib");
+  return existsSync(join(apiSchema, "libpq.so.5")) ? { LD_LIBRARY_PATH: apiSchema } : {};
 }
 
 let count = 0;

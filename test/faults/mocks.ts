@@ -9,7 +9,7 @@ import {
   type JoinInput,
   type MoveInput,
   type MoveResult,
-  type Plan,
+  type Preflight,
 } from "../../contract/move.ts";
 import { TASK_QUEUE, WAIT_QUEUE } from "../../contract/names.ts";
 import type { TestNamespace } from "../support/temporal.ts";
@@ -25,7 +25,7 @@ const DATABASE = {
   serverMajor: 17,
   superuser: true,
 };
-const PLAN: Plan = {
+const PLAN: Preflight = {
   copyMethod: "direct",
   ...{ tables: 1, bytes: 1, rows: 1, source: DATABASE, destination: DATABASE },
   ...{ identityOverrides: [], lockedCopies: [], warnings: [] },

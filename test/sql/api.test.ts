@@ -18,12 +18,12 @@ for (const version of VERSIONS) {
   for (const layout of LAYOUTS) {
     describe(`the SQL API in schema ${layout} of PostgreSQL ${version}`, () => {
       const create = databasesWithApi(version, layout);
-      const lib = ident(layout);
+      const apiSchema = ident(layout);
 
       test("creates, activates, deactivates and drops ranges of shards", async () => {
         const db = await create();
         const call = (text: string): Promise<unknown[]> =>
-          column(db, `SELECT shard::text FROM ${lib}.microsharding_ensure_${text} AS shard`);
+          column(db, `SELECT shard::text FROM ${apiSchema}.microsharding_ensure_${text} AS shard`);
 
         assert.deepEqual(await call("exist(0, 2)"), ["sh0000", "sh0001", "sh0002"]);
         assert.deepEqual(await call("exist(1, 3)"), ["sh0003"], "those that are there are left out");
@@ -34,7 +34,7 @@ for (const version of VERSIONS) {
         assert.deepEqual(await call("active(1, 2)"), ["sh0001", "sh0002"]);
         assert.deepEqual(await call("active(20000)"), ["sh20000"]);
         assert.deepEqual(await activeShards(db, layout), ["sh0001", "sh0002", "sh0003", "sh20000"]);
-        assert.deepEqual(await column(db, `SELECT ${lib}.microsharding_active_shards_()`), [
+        assert.deepEqual(await column(db, `SELECT ${apiSchema}.microsharding_active_shards_()`), [
           ["sh0001", "sh0002", "sh0003", "sh20000"],
         ]);
 
@@ -47,18 +47,21 @@ for (const version of VERSIONS) {
 
       test("does not list a shard whose schema was renamed or dropped by hand", async () => {
         const db = await create();
-        await db.rows(`SELECT ${lib}.microsharding_ensure_exist(1, 2)`);
-        await db.rows(`SELECT ${lib}.microsharding_ensure_active(1, 2)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1, 2)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1, 2)`);
         await db.rows("ALTER SCHEMA sh0001 RENAME TO sh0001old_20240131120000");
         await db.rows("DROP SCHEMA sh0002");
         assert.deepEqual(await activeShards(db, layout), []);
-        await db.rows(`SELECT ${lib}.microsharding_ensure_exist(2)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(2)`);
         assert.deepEqual(await activeShards(db, layout), [], "and a new one of that name is not born active");
         assert.deepEqual(
-          await column(db, `SELECT shard::text FROM ${lib}.microsharding_ensure_inactive(0, 9) AS shard`),
+          await column(
+            db,
+            `SELECT shard::text FROM ${apiSchema}.microsharding_ensure_inactive(0, 9) AS shard`,
+          ),
           [],
         );
-        assert.deepEqual(await column(db, `SELECT ${lib}.microsharding_active_shards_()`), [[]]);
+        assert.deepEqual(await column(db, `SELECT ${apiSchema}.microsharding_active_shards_()`), [[]]);
       });
 
       test("refuses ranges that make no sense", async () => {
@@ -66,7 +69,7 @@ for (const version of VERSIONS) {
         for (const action of ["exist", "active", "inactive", "absent"]) {
           for (const range of ["-1", "-1, 3", "3, 2", "NULL", "0, 100000"]) {
             await assert.rejects(
-              db.rows(`SELECT ${lib}.microsharding_ensure_${action}(${range})`),
+              db.rows(`SELECT ${apiSchema}.microsharding_ensure_${action}(${range})`),
               { code: "22023" },
               `${action}(${range})`,
             );
@@ -77,8 +80,8 @@ for (const version of VERSIONS) {
 
       test("activates none of a range that has a missing schema", async () => {
         const db = await create();
-        await db.rows(`SELECT ${lib}.microsharding_ensure_exist(1, 2)`);
-        await assert.rejects(db.rows(`SELECT ${lib}.microsharding_ensure_active(1, 3)`), {
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1, 2)`);
+        await assert.rejects(db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1, 3)`), {
           code: "3F000",
           message: "No such schema: sh0003",
         });
@@ -87,30 +90,32 @@ for (const version of VERSIONS) {
 
       test("refuses to activate a half-made copy and an old copy", async () => {
         const db = await create();
-        await db.rows(`SELECT ${lib}.microsharding_ensure_exist(1, 2)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1, 2)`);
         await db.rows(
           "COMMENT ON SCHEMA sh0001 IS 'shardferry: half-made copy from a:5432/db by workflow move-sh0001 run r1'",
         );
         await db.rows(
-          `INSERT INTO ${lib}.microsharding_moves_(schema_name, role, workflow_id, run_id, peer, epoch, state, leftover)
+          `INSERT INTO ${apiSchema}.microsharding_moves_(schema_name, role, workflow_id, run_id, peer, epoch, state, leftover)
            VALUES ('sh0007', 'source', 'move-sh0007', 'r1', 'b/db', 1, 'left', 'sh0002')`,
         );
-        await assert.rejects(db.rows(`SELECT ${lib}.microsharding_ensure_active(1)`), {
+        await assert.rejects(db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1)`), {
           code: "55000",
           detail: /by workflow move-sh0001 run r1/,
         });
-        await assert.rejects(db.rows(`SELECT ${lib}.microsharding_ensure_active(2)`), { code: "55000" });
+        await assert.rejects(db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(2)`), {
+          code: "55000",
+        });
         await db.rows("COMMENT ON SCHEMA sh0001 IS NULL");
-        await db.rows(`SELECT ${lib}.microsharding_ensure_active(1)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1)`);
         assert.deepEqual(await activeShards(db, layout), ["sh0001"]);
       });
 
       test("drops none of a range that has a shard with something in it", async () => {
         const db = await create();
-        await db.rows(`SELECT ${lib}.microsharding_ensure_exist(1, 3)`);
-        await db.rows(`SELECT ${lib}.microsharding_ensure_active(1, 3)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1, 3)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1, 3)`);
         await db.rows("CREATE FUNCTION sh0002.f() RETURNS int LANGUAGE sql AS 'SELECT 1'");
-        await assert.rejects(db.rows(`SELECT ${lib}.microsharding_ensure_absent(1, 3)`), {
+        await assert.rejects(db.rows(`SELECT ${apiSchema}.microsharding_ensure_absent(1, 3)`), {
           code: "2BP01",
           message: /sh0002/,
         });
@@ -119,8 +124,8 @@ for (const version of VERSIONS) {
 
       test("runs a statement on each active shard but the global one", async () => {
         const db = await create();
-        await db.rows(`SELECT ${lib}.microsharding_ensure_exist(0, 3)`);
-        await db.rows(`SELECT ${lib}.microsharding_ensure_active(0, 2)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(0, 3)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(0, 2)`);
         for (const shard of ["sh0000", "sh0001", "sh0002", "sh0003"]) {
           await db.rows(`CREATE TABLE ${shard}.t AS SELECT 1 AS n`);
         }
@@ -129,7 +134,7 @@ for (const version of VERSIONS) {
         const printed = await psqlOk(
           db,
           `SET search_path TO "$user", pg_temp;
-           SELECT shard, row_count FROM ${lib}.microsharding_do_on_each('UPDATE t SET n = n + 10');
+           SELECT shard, row_count FROM ${apiSchema}.microsharding_do_on_each('UPDATE t SET n = n + 10');
            SHOW search_path;`,
         );
         assert.equal(printed, 'sh0001|\nsh0002|2\n"$user", pg_temp');
@@ -140,7 +145,7 @@ for (const version of VERSIONS) {
           db,
           `\\set ON_ERROR_STOP off
            SET search_path TO pg_catalog;
-           SELECT ${lib}.microsharding_do_on_each('DELETE FROM t; SELECT 1 / (SELECT count(*) FROM t)');
+           SELECT ${apiSchema}.microsharding_do_on_each('DELETE FROM t; SELECT 1 / (SELECT count(*) FROM t)');
            SHOW search_path;`,
         );
         assert.match(failed.stderr, /NOTICE: {2}the error below is of shard sh0001[^]*division by zero/);
@@ -150,15 +155,15 @@ for (const version of VERSIONS) {
 
       test("keeps the weight factor in the comment, beside its other text", async () => {
         const db = await create();
-        await db.rows(`SELECT ${lib}.microsharding_ensure_exist(1)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1)`);
         const comments = async (...factors: string[]): Promise<unknown[]> => {
           const seen = [];
           for (const factor of factors) {
-            await db.rows(`SELECT ${lib}.microsharding_set_factor_('sh0001', ${factor})`);
+            await db.rows(`SELECT ${apiSchema}.microsharding_set_factor_('sh0001', ${factor})`);
             seen.push(
               ...(await db.rows(
                 `SELECT obj_description('sh0001'::regnamespace, 'pg_namespace') AS comment,
-                        ${lib}.microsharding_factor_('sh0001')::float AS factor`,
+                        ${apiSchema}.microsharding_factor_('sh0001')::float AS factor`,
               )),
             );
           }
@@ -180,27 +185,29 @@ for (const version of VERSIONS) {
         for (const factor of ["0", "-1", "'NaN'", "'Infinity'", "'-Infinity'", "NULL"]) {
           await assert.rejects(comments(factor), { code: "22023" }, factor);
         }
-        await assert.rejects(db.rows(`SELECT ${lib}.microsharding_set_factor_('nope', 2)`), {
+        await assert.rejects(db.rows(`SELECT ${apiSchema}.microsharding_set_factor_('nope', 2)`), {
           code: "3F000",
         });
-        assert.deepEqual(await column(db, `SELECT ${lib}.microsharding_factor_('nope')::float`), [1]);
+        assert.deepEqual(await column(db, `SELECT ${apiSchema}.microsharding_factor_('nope')::float`), [1]);
       });
 
       test("lets a role without any rights list the shards, but not change them", async () => {
         const db = await create();
-        await db.rows(`SELECT ${lib}.microsharding_ensure_exist(1)`);
-        await db.rows(`SELECT ${lib}.microsharding_ensure_active(1)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1)`);
         const role = `app_${db.name}`;
         await db.rows(`CREATE ROLE ${role}`);
-        await db.rows(`GRANT USAGE ON SCHEMA ${lib} TO ${role}`);
+        await db.rows(`GRANT USAGE ON SCHEMA ${apiSchema} TO ${role}`);
         await db.withClient(async (client) => {
           await client.query(`SET ROLE ${role}`);
           const { rows } = await client.query(
-            `SELECT ${lib}.microsharding_list_active_shards()::text AS shards`,
+            `SELECT ${apiSchema}.microsharding_list_active_shards()::text AS shards`,
           );
           assert.deepEqual(rows, [{ shards: "{sh0001}" }]);
           for (const call of ["ensure_inactive(1)", "ensure_active(1)"]) {
-            await assert.rejects(client.query(`SELECT ${lib}.microsharding_${call}`), { code: "42501" });
+            await assert.rejects(client.query(`SELECT ${apiSchema}.microsharding_${call}`), {
+              code: "42501",
+            });
           }
         });
         await db.rows(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
@@ -208,8 +215,8 @@ for (const version of VERSIONS) {
 
       test("is not misled by the caller's search_path and temporary tables", async () => {
         const db = await create();
-        await db.rows(`SELECT ${lib}.microsharding_ensure_exist(1)`);
-        await db.rows(`SELECT ${lib}.microsharding_ensure_active(1)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1)`);
         await db.rows(`CREATE SCHEMA trap`);
         await db.rows(
           `CREATE FUNCTION trap.microsharding_active_shards_() RETURNS text[] LANGUAGE sql AS $$ SELECT '{trap}'::text[] $$`,
@@ -219,7 +226,7 @@ for (const version of VERSIONS) {
           await client.query("CREATE TEMPORARY TABLE microsharding_active_(schema_name text)");
           await client.query("CREATE TEMPORARY TABLE pg_namespace(oid oid, nspname name)");
           const { rows } = await client.query(
-            `SELECT ${lib}.microsharding_list_active_shards()::text AS shards`,
+            `SELECT ${apiSchema}.microsharding_list_active_shards()::text AS shards`,
           );
           assert.deepEqual(rows, [{ shards: "{sh0001}" }]);
         });
@@ -227,8 +234,8 @@ for (const version of VERSIONS) {
 
       test("is installed again without a word, and leaves search_path as it was", async () => {
         const db = await create();
-        await db.rows(`SELECT ${lib}.microsharding_ensure_exist(1)`);
-        await db.rows(`SELECT ${lib}.microsharding_ensure_active(1)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1)`);
         const oids = "SELECT array_agg(oid ORDER BY oid) FROM pg_proc WHERE proname LIKE 'microsharding%'";
         const before = await column(db, oids);
         const again = await psql(db, `${upScript(layout)}SHOW search_path;`);
@@ -243,10 +250,10 @@ for (const version of VERSIONS) {
 
       test("goes without a trace, and leaves the shards", async () => {
         const db = await create();
-        await db.rows(`SELECT ${lib}.microsharding_ensure_exist(1)`);
-        await db.rows(`SELECT ${lib}.microsharding_ensure_active(1)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1)`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1)`);
         await db.rows("CREATE TABLE sh0001.t(id int)");
-        await db.rows(`SELECT ${lib}.microsharding_migration_after()`);
+        await db.rows(`SELECT ${apiSchema}.microsharding_migration_after()`);
         await psqlOk(db, downScript(layout));
         await psqlOk(db, downScript(layout));
         assert.deepEqual(
@@ -260,7 +267,7 @@ for (const version of VERSIONS) {
           await column(db, "SELECT oid::regprocedure::text FROM pg_proc WHERE proname LIKE 'microsharding%'"),
           [],
         );
-        if (layout !== "public") await db.rows(`DROP SCHEMA ${lib}`);
+        if (layout !== "public") await db.rows(`DROP SCHEMA ${apiSchema}`);
         await psqlOk(db, upScript(layout));
         assert.deepEqual(await activeShards(db, layout), []);
       });

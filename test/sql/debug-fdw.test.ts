@@ -3,7 +3,7 @@ import { before, describe, test } from "node:test";
 
 import { type PostgresServer, startPostgres, startReplica } from "../../src/sandbox/index.ts";
 import { type TestDatabase, testIslands, waitFor, withClient } from "../support/index.ts";
-import { createPair, hostOf, lib, made, rowsOf } from "./debug-fdw.ts";
+import { apiSchema, createPair, hostOf, made, rowsOf } from "./debug-fdw.ts";
 import { column, DOWN, psql, psqlOk, upScript } from "./support.ts";
 
 describe("debug views over several islands", () => {
@@ -17,7 +17,7 @@ describe("debug views over several islands", () => {
   let count = 0;
   const pair = (): Promise<[TestDatabase, TestDatabase]> => createPair(old, recent, `fdw_${++count}`);
   const after = (db: TestDatabase, ...hosts: string[]): Promise<unknown[]> =>
-    column(db, `SELECT ${lib}.microsharding_migration_after($1)`, [hosts.join(",")]);
+    column(db, `SELECT ${apiSchema}.microsharding_migration_after($1)`, [hosts.join(",")]);
 
   test("show the shards of all islands, each once, on PostgreSQL 14 and 18", async () => {
     const islands = await pair();
@@ -64,7 +64,10 @@ describe("debug views over several islands", () => {
     const hosts = islands.map((db) => hostOf(db)).join(",");
     await Promise.all(
       islands.map((db) =>
-        psqlOk(db, `BEGIN;\n${upScript(lib)}SELECT microsharding_migration_after('${hosts}');\nCOMMIT;`),
+        psqlOk(
+          db,
+          `BEGIN;\n${upScript(apiSchema)}SELECT microsharding_migration_after('${hosts}');\nCOMMIT;`,
+        ),
       ),
     );
     for (const db of islands) assert.equal((await rowsOf(db, "users")).length, 8);
@@ -111,13 +114,13 @@ describe("debug views over several islands", () => {
 
     // Shard 4 comes here, shard 1 goes there.
     await there.rows(
-      `SELECT ${lib}.microsharding_ensure_inactive(4); SELECT ${lib}.microsharding_ensure_active(1)`,
+      `SELECT ${apiSchema}.microsharding_ensure_inactive(4); SELECT ${apiSchema}.microsharding_ensure_active(1)`,
     );
     await here.rows(
-      `SELECT ${lib}.microsharding_ensure_inactive(1); SELECT ${lib}.microsharding_ensure_active(4)`,
+      `SELECT ${apiSchema}.microsharding_ensure_inactive(1); SELECT ${apiSchema}.microsharding_ensure_active(4)`,
     );
     await here.rows("ALTER SCHEMA sh0001 RENAME TO sh0001old_20240131120000");
-    assert.deepEqual(await column(here, `SELECT ${lib}.microsharding_debug_views_refresh_()`), [
+    assert.deepEqual(await column(here, `SELECT ${apiSchema}.microsharding_debug_views_refresh_()`), [
       "public.other",
       "public.users",
     ]);
@@ -138,11 +141,11 @@ describe("debug views over several islands", () => {
   test("are refreshed without an island that cannot be reached", async () => {
     const [here, there] = await pair();
     await after(here, hostOf(there));
-    await there.rows(`DROP VIEW ${lib}.microsharding_debug_catalog_`);
+    await there.rows(`DROP VIEW ${apiSchema}.microsharding_debug_catalog_`);
     await here.rows(
-      `SELECT ${lib}.microsharding_ensure_inactive(1); SELECT ${lib}.microsharding_ensure_active(4)`,
+      `SELECT ${apiSchema}.microsharding_ensure_inactive(1); SELECT ${apiSchema}.microsharding_ensure_active(4)`,
     );
-    const { stdout, stderr } = await psql(here, `SELECT ${lib}.microsharding_debug_views_refresh_()`);
+    const { stdout, stderr } = await psql(here, `SELECT ${apiSchema}.microsharding_debug_views_refresh_()`);
     assert.equal(stdout.trim(), "public.users");
     assert.match(stderr, /WARNING: {2}the debug views lack changes of other islands: the SQL API/);
     assert.deepEqual(await rowsOf(here, "users"), [
@@ -157,9 +160,9 @@ describe("debug views over several islands", () => {
 
   test("say which island is the trouble", async () => {
     const [here, there] = await pair();
-    await psqlOk(there, `DROP SCHEMA ${lib} CASCADE`);
+    await psqlOk(there, `DROP SCHEMA ${apiSchema} CASCADE`);
     await assert.rejects(after(here, hostOf(there)), {
-      message: `the SQL API of this version is not installed in schema ${lib} of ${hostOf(there)}`,
+      message: `the SQL API of this version is not installed in schema ${apiSchema} of ${hostOf(there)}`,
     });
     await assert.rejects(after(here, "127.0.0.1:1"), {
       code: "08001",
@@ -192,7 +195,7 @@ describe("debug views over several islands", () => {
   test("can be composed by hand, from foreign shards under a prefix", async () => {
     const [here, there] = await pair();
     const create = (): Promise<unknown[]> =>
-      here.rows(`SELECT server, shard_count FROM ${lib}.microsharding_debug_fdw_create('p%_', $1)`, [
+      here.rows(`SELECT server, shard_count FROM ${apiSchema}.microsharding_debug_fdw_create('p%_', $1)`, [
         [hostOf(here, "localhost"), hostOf(there)],
       ]);
     const servers = [`p%__localhost_${here.server.port}`, `p%__127_0_0_1_${there.server.port}`];
@@ -206,19 +209,19 @@ describe("debug views over several islands", () => {
     );
     const schemas = ["sh0001", "sh0002", "sh0003", "sh0004"].map((shard) => `"p%__${shard}"`);
     assert.deepEqual(
-      await column(here, `SELECT unnest(${lib}.microsharding_debug_fdw_schemas_('p%_'))::text`),
+      await column(here, `SELECT unnest(${apiSchema}.microsharding_debug_fdw_schemas_('p%_'))::text`),
       schemas,
     );
     assert.deepEqual(await column(here, `SELECT id FROM "p%__sh0002".users ORDER BY 1`), [20, 21]);
     await here.rows("CREATE SCHEMA debug");
-    await here.rows(`SELECT ${lib}.microsharding_debug_views_create('debug', 'p%_')`);
+    await here.rows(`SELECT ${apiSchema}.microsharding_debug_views_create('debug', 'p%_')`);
     assert.deepEqual(await column(here, "SELECT count(*)::int FROM debug.users"), [8]);
     assert.deepEqual(
-      await column(here, `SELECT ${lib}.microsharding_debug_fdw_drop('p%_')`),
+      await column(here, `SELECT ${apiSchema}.microsharding_debug_fdw_drop('p%_')`),
       servers.toReversed(),
     );
     assert.deepEqual(await made(here), []);
-    assert.deepEqual(await column(here, `SELECT ${lib}.microsharding_debug_fdw_drop('p%_')`), []);
+    assert.deepEqual(await column(here, `SELECT ${apiSchema}.microsharding_debug_fdw_drop('p%_')`), []);
   });
 
   test("leave a database as it was, by a rollback or by the down file", async () => {
@@ -226,21 +229,31 @@ describe("debug views over several islands", () => {
     const objects = `SELECT count(*)::int FROM pg_class`;
     await here.rows("CREATE EXTENSION postgres_fdw");
     const atFirst = await column(here, objects);
-    await psqlOk(here, `BEGIN; SELECT ${lib}.microsharding_migration_after('${hostOf(there)}'); ROLLBACK;`);
+    await psqlOk(
+      here,
+      `BEGIN; SELECT ${apiSchema}.microsharding_migration_after('${hostOf(there)}'); ROLLBACK;`,
+    );
     assert.deepEqual(await column(here, objects), atFirst);
     await after(here, hostOf(there));
-    await psqlOk(here, `BEGIN; SET search_path TO ${lib};\n\\i ${DOWN}\nDROP SCHEMA ${lib}; COMMIT;`);
+    await psqlOk(
+      here,
+      `BEGIN; SET search_path TO ${apiSchema};\n\\i ${DOWN}\nDROP SCHEMA ${apiSchema}; COMMIT;`,
+    );
     assert.deepEqual(await made(here), []);
   });
 
   test("need postgres_fdw, and say so to whoever may not create it", async () => {
     const [here, there] = await pair();
     await here.rows("CREATE ROLE plain_owner LOGIN");
-    await here.rows(`GRANT USAGE ON SCHEMA ${lib} TO plain_owner`);
+    await here.rows(`GRANT USAGE ON SCHEMA ${apiSchema} TO plain_owner`);
     await here.rows(`ALTER DATABASE ${here.name} OWNER TO plain_owner`);
-    const { stderr } = await psql(here, `SELECT ${lib}.microsharding_migration_after('${hostOf(there)}')`, {
-      user: "plain_owner",
-    });
+    const { stderr } = await psql(
+      here,
+      `SELECT ${apiSchema}.microsharding_migration_after('${hostOf(there)}')`,
+      {
+        user: "plain_owner",
+      },
+    );
     assert.match(
       stderr,
       /need the extension postgres_fdw[^]*GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO plain_owner/,
@@ -257,7 +270,7 @@ test("debug views reach islands that ask for a password, which no error shows", 
   const call = (password: string): Promise<void> =>
     here.withClient(async (client) => {
       await client.query("SELECT set_config('microsharding.fdw_password', $1, false)", [password]);
-      await client.query(`SELECT ${lib}.microsharding_migration_after($1)`, [hostOf(there)]);
+      await client.query(`SELECT ${apiSchema}.microsharding_migration_after($1)`, [hostOf(there)]);
     });
   await assert.rejects(call("wrong-'secret'"), (error: Error) => {
     assert.match(error.message, /could not connect to server/);
@@ -266,7 +279,7 @@ test("debug views reach islands that ask for a password, which no error shows", 
   });
   await call(b.password);
   assert.equal((await rowsOf(here, "users")).length, 8);
-  await here.rows(`SELECT ${lib}.microsharding_debug_views_refresh_()`);
+  await here.rows(`SELECT ${apiSchema}.microsharding_debug_views_refresh_()`);
   assert.equal((await rowsOf(here, "users")).length, 8);
-  await here.rows(`SELECT ${lib}.microsharding_migration_after()`);
+  await here.rows(`SELECT ${apiSchema}.microsharding_migration_after()`);
 });

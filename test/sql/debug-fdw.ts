@@ -3,7 +3,7 @@ import { createDatabase, type TestDatabase } from "../support/index.ts";
 import { column, psqlOk, upScript } from "./support.ts";
 
 /** The schema of the SQL API. */
-export const lib = "microsharding";
+export const apiSchema = "microsharding";
 /** A server, as it is given to the debug views. */
 export const hostOf = ({ server }: TestDatabase, host = "127.0.0.1"): string => `${host}:${server.port}`;
 
@@ -32,10 +32,10 @@ export async function createPair(
     TestDatabase,
   ];
   for (const [index, db] of pair.entries()) {
-    await psqlOk(db, upScript(lib));
-    await db.rows(`SELECT ${lib}.microsharding_ensure_exist(1, 4)`);
+    await psqlOk(db, upScript(apiSchema));
+    await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1, 4)`);
     // All four are on both islands, as after moves.
-    await db.rows(`SELECT ${lib}.microsharding_ensure_active(${index * 2 + 1}, ${index * 2 + 2})`);
+    await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(${index * 2 + 1}, ${index * 2 + 2})`);
     for (const n of [1, 2, 3, 4]) {
       await db.rows(`CREATE TYPE sh000${n}.mood AS ENUM ('good', 'bad')`);
       await db.rows(

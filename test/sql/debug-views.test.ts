@@ -11,11 +11,11 @@ for (const [version, layout] of [
 ] as const) {
   describe(`debug views with the SQL API in schema ${layout} of PostgreSQL ${version}`, () => {
     const createDb = databasesWithApi(version, layout);
-    const lib = ident(layout);
+    const apiSchema = ident(layout);
     const after = (db: TestDatabase): Promise<unknown[]> =>
-      column(db, `SELECT ${lib}.microsharding_migration_after()`);
+      column(db, `SELECT ${apiSchema}.microsharding_migration_after()`);
     const before = (db: TestDatabase): Promise<unknown[]> =>
-      column(db, `SELECT ${lib}.microsharding_migration_before()`);
+      column(db, `SELECT ${apiSchema}.microsharding_migration_before()`);
     const columnsOf = (db: TestDatabase, view: string): Promise<unknown[]> =>
       column(
         db,
@@ -25,8 +25,8 @@ for (const [version, layout] of [
 
     async function create(shards: number): Promise<TestDatabase> {
       const db = await createDb();
-      await db.rows(`SELECT ${lib}.microsharding_ensure_exist(0, ${shards})`);
-      await db.rows(`SELECT ${lib}.microsharding_ensure_active(1, ${shards})`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(0, ${shards})`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1, ${shards})`);
       return db;
     }
 
@@ -61,9 +61,9 @@ for (const [version, layout] of [
       }
       await after(db);
       const shown = (): Promise<unknown[]> => column(db, "SELECT shard || id FROM t ORDER BY 1");
-      await db.rows(`SELECT ${lib}.microsharding_ensure_inactive(1)`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_inactive(1)`);
       assert.deepEqual(await shown(), ["sh00022"]);
-      await db.rows(`SELECT ${lib}.microsharding_ensure_active(1)`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1)`);
       assert.deepEqual(await shown(), ["sh00011", "sh00022"]);
       // As if the shard had left and come back.
       await db.rows(
@@ -157,7 +157,7 @@ for (const [version, layout] of [
       await db.rows("COMMENT ON VIEW a_view IS 'about sharding: mine'");
       await db.rows("CREATE TYPE a_type AS ENUM ('x')");
       await db.rows("CREATE SEQUENCE a_sequence");
-      const { stderr } = await psql(db, `SELECT ${lib}.microsharding_migration_after()`);
+      const { stderr } = await psql(db, `SELECT ${apiSchema}.microsharding_migration_after()`);
       assert.equal(stderr.match(/exists and is not a debug view/g)?.length, 4);
       assert.deepEqual(await after(db), []);
       assert.deepEqual(await before(db), ["public.mine"]);
@@ -186,7 +186,7 @@ for (const [version, layout] of [
       await db.rows("ALTER TABLE sh0001.t ADD COLUMN c int");
       assert.deepEqual(await after(db), ["public.t"]);
       await db.rows("GRANT SELECT ON public.t TO PUBLIC");
-      await db.rows(`SELECT ${lib}.microsharding_ensure_inactive(2)`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_inactive(2)`);
       assert.deepEqual(await after(db), ["public.t", "public.u"]);
       assert.deepEqual(await column(db, oids), made, "replaced in place, with what was granted");
 
@@ -213,7 +213,7 @@ for (const [version, layout] of [
       assert.deepEqual(await db.rows("SELECT a, b FROM t"), [{ a: 2, b: 3 }]);
 
       await db.rows("DROP TABLE sh0001.old_u CASCADE");
-      await db.rows(`SELECT ${lib}.microsharding_ensure_inactive(1)`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_inactive(1)`);
       assert.deepEqual(await after(db), []);
       assert.deepEqual(await column(db, oids), [], "tables that no active shard has");
     });
@@ -231,12 +231,12 @@ for (const [version, layout] of [
     test("follow a move: refreshed where they are used, and not made where they are not", async () => {
       const db = await create(2);
       const refresh = (): Promise<unknown[]> =>
-        column(db, `SELECT ${lib}.microsharding_debug_views_refresh_()`);
+        column(db, `SELECT ${apiSchema}.microsharding_debug_views_refresh_()`);
       await db.rows("CREATE TABLE sh0001.t AS SELECT 1 AS id; CREATE TABLE sh0002.t AS SELECT 2 AS id");
       assert.deepEqual(await refresh(), []);
       assert.deepEqual(await after(db), ["public.t"]);
       await db.rows(
-        `SELECT ${lib}.microsharding_ensure_inactive(2); ALTER SCHEMA sh0002 RENAME TO sh0002old_20240131120000`,
+        `SELECT ${apiSchema}.microsharding_ensure_inactive(2); ALTER SCHEMA sh0002 RENAME TO sh0002old_20240131120000`,
       );
       assert.deepEqual(await refresh(), ["public.t"]);
       assert.deepEqual(await column(db, "SELECT id FROM t"), [1]);
@@ -250,15 +250,15 @@ for (const [version, layout] of [
       await db.withClient(async (client) => {
         await client.query("BEGIN");
         await client.query(
-          `SELECT ${lib}.microsharding_do_on_each('CREATE TABLE a(id int, x text); CREATE TABLE b(id int)')`,
+          `SELECT ${apiSchema}.microsharding_do_on_each('CREATE TABLE a(id int, x text); CREATE TABLE b(id int)')`,
         );
         await client.query(
-          `SELECT ${lib}.microsharding_do_on_each('INSERT INTO a VALUES (1, current_schema())')`,
+          `SELECT ${apiSchema}.microsharding_do_on_each('INSERT INTO a VALUES (1, current_schema())')`,
         );
         await client.query("COMMIT; BEGIN");
-        await client.query(`SELECT ${lib}.microsharding_debug_views_create('debug')`);
+        await client.query(`SELECT ${apiSchema}.microsharding_debug_views_create('debug')`);
         await client.query("ROLLBACK");
-        await client.query(`SELECT ${lib}.microsharding_debug_views_create('debug')`);
+        await client.query(`SELECT ${apiSchema}.microsharding_debug_views_create('debug')`);
       });
       assert.deepEqual(
         await db.rows(
@@ -267,7 +267,7 @@ for (const [version, layout] of [
         [{ rows: 150, right: 150 }],
       );
       assert.deepEqual(await column(db, "SELECT x FROM debug.a WHERE shard = 'sh0142'"), ["sh0142"]);
-      assert.deepEqual(await column(db, `SELECT ${lib}.microsharding_debug_views_drop('debug')`), [
+      assert.deepEqual(await column(db, `SELECT ${apiSchema}.microsharding_debug_views_drop('debug')`), [
         "debug.a",
         "debug.b",
       ]);

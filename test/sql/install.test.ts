@@ -5,7 +5,7 @@ import { Client } from "pg";
 
 import { ShardferryError, UsageError } from "../../src/errors.ts";
 import {
-  findLibSchema,
+  findApiSchema,
   install,
   type InstallOptions,
   type InstallResult,
@@ -22,9 +22,9 @@ const installIn = (db: TestDatabase, options?: InstallOptions): Promise<InstallR
 
 test("a new island gets the SQL API in the schema microsharding, for every role to call", async () => {
   const db = await create();
-  assert.equal(await db.withClient(findLibSchema), null);
+  assert.equal(await db.withClient(findApiSchema), null);
   assert.deepEqual(await installIn(db), { libSchema: "microsharding", upgraded: false, activeShards: 0 });
-  assert.equal(await db.withClient(findLibSchema), "microsharding");
+  assert.equal(await db.withClient(findApiSchema), "microsharding");
   assert.deepEqual(await column(db, "SELECT microsharding.microsharding_schema_name_(7)"), ["sh0007"]);
 
   const role = `app_${db.name}`;
@@ -46,7 +46,7 @@ test("it can be installed into databases of any encoding", async () => {
     try {
       await withClient(a.dsn(name), (client) => install(client));
       await withClient(a.dsn(name), async (client) =>
-        assert.equal(await findLibSchema(client), "microsharding", encoding),
+        assert.equal(await findApiSchema(client), "microsharding", encoding),
       );
     } finally {
       await withClient(a.dsn(), (client) => client.query(`DROP DATABASE ${name}`));
@@ -115,7 +115,7 @@ test("the format of the schemas' names is an option, checked before anything is 
   for (const schemaNameFmt of ["sh", "%d%d", "sh%s", "100%"]) {
     await assert.rejects(installIn(db, { schemaNameFmt }), UsageError);
   }
-  assert.equal(await db.withClient(findLibSchema), null);
+  assert.equal(await db.withClient(findApiSchema), null);
   await installIn(db, { schemaNameFmt: "s'%03d" });
   assert.deepEqual(await column(db, "SELECT microsharding.microsharding_schema_name_(7)"), ["s'007"]);
   await installIn(db);

@@ -32,21 +32,21 @@ for (const version of VERSIONS) {
   for (const layout of LAYOUTS) {
     test(`an installation of pg-microsharding in schema ${layout} of PostgreSQL ${version} keeps its active shards`, async () => {
       const db = await createWithOldTool(version, layout);
-      const lib = ident(layout);
-      await db.rows(`SELECT ${lib}.microsharding_ensure_exist(0, 9)`);
-      await db.rows(`SELECT ${lib}.microsharding_ensure_active(2, 6)`);
+      const apiSchema = ident(layout);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(0, 9)`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(2, 6)`);
       await db.rows("DROP SCHEMA sh0006");
       assert.deepEqual(await activeShards(db, layout), ["sh0002", "sh0003", "sh0004", "sh0005"]);
 
       await psqlOk(db, upScript(layout));
       assert.deepEqual(await activeShards(db, layout), ["sh0002", "sh0003", "sh0004", "sh0005"]);
       await db.rows("CREATE SCHEMA sh0006");
-      await db.rows(`SELECT ${lib}.microsharding_ensure_inactive(3)`);
-      await db.rows(`SELECT ${lib}.microsharding_ensure_active(9)`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_inactive(3)`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(9)`);
       assert.deepEqual(await activeShards(db, layout), ["sh0002", "sh0004", "sh0005", "sh0009"]);
 
       await psqlOk(db, downScript(layout));
-      if (layout !== "public") await db.rows(`DROP SCHEMA ${lib}`);
+      if (layout !== "public") await db.rows(`DROP SCHEMA ${apiSchema}`);
       assert.deepEqual(
         await column(db, "SELECT oid::regprocedure::text FROM pg_proc WHERE proname LIKE 'microsharding%'"),
         [],
@@ -55,36 +55,36 @@ for (const version of VERSIONS) {
   }
 
   describe(`an upgrade on PostgreSQL ${version}`, () => {
-    const lib = "microsharding";
+    const apiSchema = "microsharding";
 
     test("takes over what the old tool's own files, run over ours, have switched since", async () => {
       const db = await createDatabase(await serverOf(version));
-      await psqlOk(db, upScript(lib));
-      await db.rows(`SELECT ${lib}.microsharding_ensure_exist(1, 4)`);
-      await db.rows(`SELECT ${lib}.microsharding_ensure_active(1, 3)`);
+      await psqlOk(db, upScript(apiSchema));
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1, 4)`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1, 3)`);
 
-      await psqlOk(db, oldToolScript(lib));
-      assert.deepEqual(await activeShards(db, lib), ["sh0001", "sh0002", "sh0003"]);
-      await psqlOk(db, upScript(lib));
-      assert.deepEqual(await activeShards(db, lib), ["sh0001", "sh0002", "sh0003"]);
+      await psqlOk(db, oldToolScript(apiSchema));
+      assert.deepEqual(await activeShards(db, apiSchema), ["sh0001", "sh0002", "sh0003"]);
+      await psqlOk(db, upScript(apiSchema));
+      assert.deepEqual(await activeShards(db, apiSchema), ["sh0001", "sh0002", "sh0003"]);
 
-      await psqlOk(db, oldToolScript(lib));
-      await db.rows(`SELECT ${lib}.microsharding_ensure_inactive(1, 2)`);
-      await db.rows(`SELECT ${lib}.microsharding_ensure_active(4)`);
-      await psqlOk(db, upScript(lib));
-      assert.deepEqual(await activeShards(db, lib), ["sh0003", "sh0004"]);
+      await psqlOk(db, oldToolScript(apiSchema));
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_inactive(1, 2)`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(4)`);
+      await psqlOk(db, upScript(apiSchema));
+      assert.deepEqual(await activeShards(db, apiSchema), ["sh0003", "sh0004"]);
     });
 
     test("loses no activation that the old tool has under way", async () => {
-      const db = await createWithOldTool(version, lib);
-      await db.rows(`SELECT ${lib}.microsharding_ensure_exist(1, 2)`);
-      await db.rows(`SELECT ${lib}.microsharding_ensure_active(1)`);
+      const db = await createWithOldTool(version, apiSchema);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1, 2)`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1)`);
       const old = new Client(db.dsn);
       await old.connect();
       await old.query("BEGIN");
-      await old.query(`SELECT ${lib}.microsharding_ensure_active(2)`);
+      await old.query(`SELECT ${apiSchema}.microsharding_ensure_active(2)`);
 
-      const upgrade = psql(db, upScript(lib));
+      const upgrade = psql(db, upScript(apiSchema));
       await waitFor(
         () =>
           db
@@ -95,54 +95,54 @@ for (const version of VERSIONS) {
       await old.query("COMMIT");
       await old.end();
       // It may fail, since the function has changed under it; a second run is what an operator does then.
-      if ((await upgrade).status !== 0) await psqlOk(db, upScript(lib));
-      assert.deepEqual(await activeShards(db, lib), ["sh0001", "sh0002"]);
+      if ((await upgrade).status !== 0) await psqlOk(db, upScript(apiSchema));
+      assert.deepEqual(await activeShards(db, apiSchema), ["sh0001", "sh0002"]);
     });
 
     test("keeps what was built upon the list of shards", async () => {
-      const db = await createWithOldTool(version, lib);
+      const db = await createWithOldTool(version, apiSchema);
       await db.rows(
-        `CREATE VIEW islands_shards AS SELECT unnest(${lib}.microsharding_list_active_shards())::text AS shard`,
+        `CREATE VIEW islands_shards AS SELECT unnest(${apiSchema}.microsharding_list_active_shards())::text AS shard`,
       );
-      await db.rows(`SELECT ${lib}.microsharding_ensure_exist(1)`);
-      await db.rows(`SELECT ${lib}.microsharding_ensure_active(1)`);
-      await psqlOk(db, upScript(lib));
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1)`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1)`);
+      await psqlOk(db, upScript(apiSchema));
       assert.deepEqual(await column(db, "SELECT shard FROM islands_shards"), ["sh0001"]);
     });
 
     test("replaces functions of other parameters and results", async () => {
-      const db = await createWithOldTool(version, lib);
+      const db = await createWithOldTool(version, apiSchema);
       await db.rows(
-        `CREATE FUNCTION ${lib}.microsharding_migration_before() RETURNS void LANGUAGE sql AS ''`,
+        `CREATE FUNCTION ${apiSchema}.microsharding_migration_before() RETURNS void LANGUAGE sql AS ''`,
       );
       await db.rows(
-        `CREATE FUNCTION ${lib}.microsharding_migration_after(h text = NULL, x int = 1) RETURNS int LANGUAGE sql AS 'SELECT 1'`,
+        `CREATE FUNCTION ${apiSchema}.microsharding_migration_after(h text = NULL, x int = 1) RETURNS int LANGUAGE sql AS 'SELECT 1'`,
       );
       await db.rows(
-        `CREATE FUNCTION ${lib}.microsharding_debug_views_create(dst_schema text) RETURNS int LANGUAGE sql AS 'SELECT 1'`,
+        `CREATE FUNCTION ${apiSchema}.microsharding_debug_views_create(dst_schema text) RETURNS int LANGUAGE sql AS 'SELECT 1'`,
       );
-      await psqlOk(db, upScript(lib));
-      await db.rows(`SELECT ${lib}.microsharding_migration_before()`);
-      await db.rows(`SELECT ${lib}.microsharding_migration_after()`);
-      await db.rows(`SELECT ${lib}.microsharding_debug_views_create('public')`);
+      await psqlOk(db, upScript(apiSchema));
+      await db.rows(`SELECT ${apiSchema}.microsharding_migration_before()`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_migration_after()`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_debug_views_create('public')`);
     });
 
     test("replaces and drops the old tool's debug views", async () => {
-      const db = await createWithOldTool(version, lib);
-      await db.rows(`SELECT ${lib}.microsharding_ensure_exist(1)`);
-      await db.rows(`SELECT ${lib}.microsharding_ensure_active(1)`);
+      const db = await createWithOldTool(version, apiSchema);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1)`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1)`);
       await db.rows("CREATE TABLE sh0001.t(id int)");
       for (const view of ["t", "gone"]) {
         await db.rows(`CREATE VIEW ${view}(shard, other) AS SELECT 'sh0001', 1`);
         await db.rows(`COMMENT ON VIEW ${view} IS 'pg-microsharding:d41d8cd98f00b204e9800998ecf8427e'`);
       }
-      await psqlOk(db, upScript(lib));
-      await db.rows(`SELECT ${lib}.microsharding_migration_after()`);
+      await psqlOk(db, upScript(apiSchema));
+      await db.rows(`SELECT ${apiSchema}.microsharding_migration_after()`);
       const views =
         "SELECT relname FROM pg_class WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace";
       assert.deepEqual(await column(db, views), ["t"]);
       assert.deepEqual(await db.rows("SELECT * FROM t"), []);
-      await db.rows(`SELECT ${lib}.microsharding_migration_before()`);
+      await db.rows(`SELECT ${apiSchema}.microsharding_migration_before()`);
       assert.deepEqual(await column(db, views), []);
     });
 
@@ -159,12 +159,12 @@ for (const version of VERSIONS) {
         ["SELECT 'x' || to_hex($1)", ["x0", "x2a", "x270f", "x3039"]],
       ];
       for (const [nameBody, expected] of formats) {
-        const db = await createWithOldTool(version, lib, { nameBody });
+        const db = await createWithOldTool(version, apiSchema, { nameBody });
         for (const round of ["from the old tool", "again"]) {
-          await psqlOk(db, upScript(lib));
+          await psqlOk(db, upScript(apiSchema));
           const names = await column(
             db,
-            `SELECT ${lib}.microsharding_schema_name_(n) FROM unnest('{0,42,9999,12345}'::int[]) n`,
+            `SELECT ${apiSchema}.microsharding_schema_name_(n) FROM unnest('{0,42,9999,12345}'::int[]) n`,
           );
           assert.deepEqual(names, expected, `${nameBody}, ${round}`);
         }

@@ -20,7 +20,7 @@ export interface LedgerOptions {
   /** Writes a second, of all writers together; 200 by default. */
   rate?: number;
   /** Schema of the SQL API. */
-  lib?: string;
+  apiSchema?: string;
   table?: string;
   /** Sessions that it shares with other ledgers; by default it has its own. */
   sessions?: Sessions | null;
@@ -66,7 +66,7 @@ export class Ledger {
 
   constructor(options: LedgerOptions) {
     this.#options = {
-      ...{ writers: 4, rate: 200, lib: "microsharding", table: "ledger", sessions: null },
+      ...{ writers: 4, rate: 200, apiSchema: "microsharding", table: "ledger", sessions: null },
       ...options,
     };
     const { sessions, writers } = this.#options;
@@ -214,13 +214,13 @@ export class Ledger {
 
   /** Asks every island which shards are active there, until one answers that ours is. */
   async #discover(): Promise<pg.Pool> {
-    const { islands, lib, schema } = this.#options;
+    const { islands, apiSchema, schema } = this.#options;
     for (let pause = 1; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
       for (const dsn of islands) {
         const place = this.#sessions.to(dsn);
         try {
           const { rows } = await place.query<{ active: boolean }>(
-            `SELECT $1 = ANY (SELECT nspname FROM unnest(${ident(lib)}.microsharding_list_active_shards()) s
+            `SELECT $1 = ANY (SELECT nspname FROM unnest(${ident(apiSchema)}.microsharding_list_active_shards()) s
                JOIN pg_namespace n ON n.oid = s) AS active`,
             [schema],
           );

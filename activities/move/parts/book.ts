@@ -1,8 +1,8 @@
 import type { ClientBase } from "pg";
 
-import { libSchemaOf } from "../../../src/postgres/api/sql-api.ts";
+import { apiSchemaOf } from "../../../src/postgres/api/sql-api.ts";
 import { literal, qualified } from "../../../src/postgres/quote.ts";
-import type { Step } from "./step.ts";
+import type { MoveStep } from "./step.ts";
 
 /** How far an earlier attempt of this very run has come: read from the book of switches on both islands. */
 export interface Outcome {
@@ -11,7 +11,7 @@ export interface Outcome {
 }
 
 /** True when the source has let go of the shard: from then on the way leads forward only. */
-export async function hasLeft(step: Step): Promise<boolean> {
+export async function hasLeft(step: MoveStep): Promise<boolean> {
   return step.onSource(async (client) => {
     const { rowCount } = await client.query(
       `SELECT FROM ${await bookOf(client, step.from)}
@@ -23,7 +23,7 @@ export async function hasLeft(step: Step): Promise<boolean> {
 }
 
 /** Looks on both islands what has happened: never assumed, always looked up. */
-export async function lookAtOutcome(step: Step): Promise<Outcome> {
+export async function lookAtOutcome(step: MoveStep): Promise<Outcome> {
   const left = await step.onSource(async (client) => {
     const { rows } = await client.query<{ leftover: string; switchLsn: string; epoch: string }>(
       `SELECT leftover, switch_lsn AS "switchLsn", epoch FROM ${await bookOf(client, step.from)}
@@ -46,7 +46,7 @@ export async function lookAtOutcome(step: Step): Promise<Outcome> {
 }
 
 const bookOf = async (client: ClientBase, island: string): Promise<string> =>
-  qualified(await libSchemaOf(client, island), "microsharding_moves_");
+  qualified(await apiSchemaOf(client, island), "microsharding_moves_");
 
 /** What both sides write into the book of switches. */
 export interface BookEntry {
@@ -59,7 +59,7 @@ export interface BookEntry {
 
 /** Writes the last switch of a shard, replacing the one before. */
 export function bookRow(
-  lib: string,
+  apiSchema: string,
   entry: BookEntry,
   role: "source" | "destination",
   peer: string,
@@ -77,7 +77,7 @@ export function bookRow(
     leftover,
     switchLsn,
   ].map((value) => (value === null ? "NULL" : literal(value)));
-  return `INSERT INTO ${qualified(lib, "microsharding_moves_")} AS m
+  return `INSERT INTO ${qualified(apiSchema, "microsharding_moves_")} AS m
       (schema_name, role, workflow_id, run_id, peer, epoch, state, leftover, switch_lsn)
     VALUES (${values.join(", ")})
     ON CONFLICT (schema_name, role) DO UPDATE SET
@@ -86,9 +86,9 @@ export function bookRow(
 }
 
 /** The largest epoch that an island has ever seen of a shard. */
-export async function epochOf(client: ClientBase, lib: string, schema: string): Promise<bigint> {
+export async function epochOf(client: ClientBase, apiSchema: string, schema: string): Promise<bigint> {
   const { rows } = await client.query<{ epoch: string }>(
-    `SELECT coalesce(max(epoch), 0) AS epoch FROM ${qualified(lib, "microsharding_moves_")} WHERE schema_name = $1`,
+    `SELECT coalesce(max(epoch), 0) AS epoch FROM ${qualified(apiSchema, "microsharding_moves_")} WHERE schema_name = $1`,
     [schema],
   );
   return BigInt(rows[0]!.epoch);

@@ -4,7 +4,7 @@ import { qualified } from "../../../src/postgres/quote.ts";
 import { alive } from "../../attempt/attempt.ts";
 import { copyRows } from "./copy-rows.ts";
 import type { SwitchFacts } from "./source-facts.ts";
-import { type Step } from "./step.ts";
+import { type MoveStep } from "./step.ts";
 
 /**
  * Copies the tables that replication cannot carry (unlogged, or without any comparable identity), which are
@@ -12,7 +12,7 @@ import { type Step } from "./step.ts";
  * and foreign keys are not looked at again.
  */
 export async function copyLocked(
-  step: Step,
+  step: MoveStep,
   facts: SwitchFacts,
   source: pg.Client,
   destination: pg.Client,

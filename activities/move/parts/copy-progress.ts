@@ -1,6 +1,6 @@
 import type { CopyReport } from "../../../contract/move.ts";
 import type { StepProgress } from "../../../contract/progress.ts";
-import type { Step } from "./step.ts";
+import type { MoveStep } from "./step.ts";
 
 /** What a copy has done, by whichever method. */
 export type Copied = Omit<CopyReport, "replicasBehind">;
@@ -14,7 +14,7 @@ export class Rate {
   #first: number | undefined;
 
   /** Numbers for the live view; the total is the source's size, known before. */
-  progress(done: { bytes: number; tuples: number }, step: Step): StepProgress {
+  progress(done: { bytes: number; tuples: number }, step: MoveStep): StepProgress {
     const { bytes: bytesTotal, rows: tuplesTotal } = step.input.plan;
     this.#first ??= done.bytes;
     const seconds = Math.max(0.001, (Date.now() - this.#startedAt) / 1000);

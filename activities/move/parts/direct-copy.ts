@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { ClientBase } from "pg";
 
-import { TEXT_FORMAT } from "../../../src/postgres/islands/session-settings.ts";
+import { COPY_SETTINGS } from "../../../src/postgres/islands/session-settings.ts";
 import { ident, qualified } from "../../../src/postgres/quote.ts";
 import { dropSlots } from "../../../src/postgres/replication/objects.ts";
 import { keyStatements, placed, type Statement } from "../../../src/postgres/schema/dump-statements.ts";
@@ -9,7 +9,7 @@ import type { Table } from "../../../src/postgres/schema/tables.ts";
 import { type Copied, copied, Rate } from "./copy-progress.ts";
 import { copyRows, type Counters } from "./copy-rows.ts";
 import { ensureOwnCopy } from "./half-made-copy.ts";
-import type { Step } from "./step.ts";
+import type { MoveStep } from "./step.ts";
 import { structureOf } from "./structure.ts";
 import { createSubscription, isSubscribed, oldestTransaction, publishedTables } from "./subscription.ts";
 
@@ -27,7 +27,7 @@ const FREEZE_BYTES = 4 << 20;
  * copying. For shards that are copied again in seconds: after a crash the copy starts over. PostgreSQL's
  * tablesync costs about 26 ms a table, whatever is in it (300 tables: 7.9 s against 0.36 s).
  */
-export async function copyDirectly(step: Step): Promise<Copied> {
+export async function copyDirectly(step: MoveStep): Promise<Copied> {
   const tables = await publishedTables(step);
   if (await isSubscribed(step))
     return { ...(await measured(step, tables)), text: "rows were copied by an earlier attempt" };
@@ -57,7 +57,7 @@ export async function copyDirectly(step: Step): Promise<Copied> {
   };
 }
 
-async function measured(step: Step, tables: readonly Table[]): Promise<{ rows: number; bytes: number }> {
+async function measured(step: MoveStep, tables: readonly Table[]): Promise<{ rows: number; bytes: number }> {
   const names = tables.map((table) => qualified(step.schema, table.name));
   const { rows } = await step.onDestination((client) =>
     client.query<{ rows: string; bytes: string }>(
@@ -71,7 +71,7 @@ async function measured(step: Step, tables: readonly Table[]): Promise<{ rows: n
 }
 
 /** Creates the slot; its snapshot lives as long as this session does nothing else. */
-async function exportSnapshot(step: Step, walsender: pg.Client): Promise<string> {
+async function exportSnapshot(step: MoveStep, walsender: pg.Client): Promise<string> {
   const { rows } = await step.watched(step.from, oldestTransaction, (onBackend) => {
     onBackend(walsender);
     // The old grammar, which every version from 14 to 18 understands.
@@ -84,7 +84,7 @@ async function exportSnapshot(step: Step, walsender: pg.Client): Promise<string>
 
 /** Several pairs of connections take tables from one queue, the largest first. */
 async function copyInLanes(
-  step: Step,
+  step: MoveStep,
   tables: readonly Table[],
   keys: readonly Statement[],
   snapshot: string,
@@ -97,8 +97,8 @@ async function copyInLanes(
   const lanes = Math.max(1, Math.min(MAX_LANES, queue.length, Math.ceil(bytes / BYTES_PER_LANE)));
   const lane = async (): Promise<void> =>
     step.bothSides(
-      { settings: TEXT_FORMAT },
-      { settings: { ...TEXT_FORMAT, synchronous_commit: "off" }, pgOptions: step.deps.pgOptions },
+      { settings: COPY_SETTINGS },
+      { settings: { ...COPY_SETTINGS, synchronous_commit: "off" }, pgOptions: step.deps.pgOptions },
       async (source, destination) => {
         onBackend(destination);
         // By now another worker may have this step, and have copied the tables.
@@ -132,7 +132,7 @@ async function allOrFirstFailure(work: Promise<void>[], onFailure: () => void): 
  * a circle.
  */
 async function copyTable(
-  step: Step,
+  step: MoveStep,
   { table, keys, filled, snapshot }: { table: Table; keys: Statement[]; filled: boolean; snapshot: string },
   source: pg.Client,
   destination: pg.Client,

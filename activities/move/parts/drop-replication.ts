@@ -10,7 +10,7 @@ import {
   dropSubscription,
   type RunLocked,
 } from "../../../src/postgres/replication/objects.ts";
-import type { Step } from "./step.ts";
+import type { MoveStep } from "./step.ts";
 
 /**
  * Drops subscription, slot and publication, and with it restores the replica identities of the source's tables,
@@ -18,7 +18,7 @@ import type { Step } from "./step.ts";
  * away, since a slot left behind fills its disk; the subscription goes last, because from it the slots
  * that its tablesync workers may have left are known.
  */
-export async function dropReplication(step: Step): Promise<StepReport> {
+export async function dropReplication(step: MoveStep): Promise<StepReport> {
   const { names } = step;
   const disabled = await settled(
     step.onDestination((client) => disableSubscription(client, names.subscription)),
@@ -36,7 +36,7 @@ export async function dropReplication(step: Step): Promise<StepReport> {
 }
 
 export const lockedRunner =
-  (step: Step, client: ClientBase): RunLocked =>
+  (step: MoveStep, client: ClientBase): RunLocked =>
   (sql) =>
     withLockRetry(client, sql, step, step.lend(step.from));
 

@@ -11,13 +11,13 @@ import {
 } from "../../../src/postgres/replication/objects.ts";
 import { readSchema } from "../../../src/postgres/schema/tables.ts";
 import { lockedRunner } from "./drop-replication.ts";
-import type { Step } from "./step.ts";
+import type { MoveStep } from "./step.ts";
 
 /**
  * Drops what runs of this workflow that were terminated have left under names of their own: a slot that
  * nobody reads fills the source's disk. What is at work is left alone, unless Temporal knows its run to be over.
  */
-export async function dropEarlierRuns(step: Step): Promise<void> {
+export async function dropEarlierRuns(step: MoveStep): Promise<void> {
   const begin = namesBegin(step.workflowId, step.schema);
   const over = await step.onDestination((client) => runThatIsOver(client, step));
   if (over !== null) await Promise.all([step.endOrphans(step.from, over), step.endOrphans(step.to, over)]);
@@ -41,7 +41,7 @@ export async function dropEarlierRuns(step: Step): Promise<void> {
 }
 
 /** What the run that made the half-made copy on the destination calls its objects, if Temporal knows it to be over. */
-async function runThatIsOver(client: ClientBase, step: Step): Promise<string | null> {
+async function runThatIsOver(client: ClientBase, step: MoveStep): Promise<string | null> {
   const { comment } = await readSchema(client, step.schema);
   const run = runOfMark(comment, step.workflowId);
   if (run === null || run === step.runId || !(await step.isOver(run))) return null;

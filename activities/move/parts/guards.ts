@@ -5,11 +5,11 @@ import { ShardferryError } from "../../../src/errors.ts";
 import { TIMELINE } from "../../../src/postgres/timeline.ts";
 import { ensureOwnCopy } from "./half-made-copy.ts";
 import type { SwitchFacts } from "./source-facts.ts";
-import type { Step } from "./step.ts";
+import type { MoveStep } from "./step.ts";
 
 /** The destination lacks what the source has; to switch would lose it. */
 class NotReplicatedError extends ShardferryError {
-  constructor({ schema }: Step, island: IslandName, what: string, tables: readonly string[]) {
+  constructor({ schema }: MoveStep, island: IslandName, what: string, tables: readonly string[]) {
     super(
       "not_replicated",
       `on ${island} the ${what} of "${schema}" does not keep these tables in step: ${tables.join(", ")}; ` +
@@ -20,7 +20,7 @@ class NotReplicatedError extends ShardferryError {
 
 /** The destination is not the server any more that has confirmed to the source what it had applied. */
 class FailedOverError extends ShardferryError {
-  constructor({ schema, to }: Step) {
+  constructor({ schema, to }: MoveStep) {
     super(
       "failed_over",
       `${to} was failed over or restored since the move of "${schema}" began, and may lack changes that the source does not ` +
@@ -33,7 +33,7 @@ class FailedOverError extends ShardferryError {
  * Makes sure that the destination has kept all changes that it has confirmed: a replica of it may lack some, and the
  * slot on the source has gone on. To be asked in the session of the switch, which would not survive a failover.
  */
-export async function ensureNotFailedOver(step: Step, destination: ClientBase): Promise<void> {
+export async function ensureNotFailedOver(step: MoveStep, destination: ClientBase): Promise<void> {
   const { rowCount } = await destination.query(`SELECT WHERE ${TIMELINE} = $1`, [
     step.input.plan.destination.timeline,
   ]);
@@ -42,7 +42,7 @@ export async function ensureNotFailedOver(step: Step, destination: ClientBase): 
 
 /** Makes sure, in the transaction of the switch, that every table is the one that was copied and kept in step. */
 export async function ensureReplicated(
-  step: Step,
+  step: MoveStep,
   facts: SwitchFacts,
   destination: ClientBase,
 ): Promise<void> {
@@ -62,7 +62,7 @@ const SUBSCRIBED = `
  * Makes sure that the source sends all changes of every table. The destination would not notice: a table that was taken
  * out of the publication still counts as in step there, and lacks writes. Nobody can take one out under the write lock.
  */
-export async function ensurePublished(step: Step, facts: SwitchFacts, source: ClientBase): Promise<void> {
+export async function ensurePublished(step: MoveStep, facts: SwitchFacts, source: ClientBase): Promise<void> {
   const missing = await replicatedWithout(step, facts, source, PUBLISHED, step.names.publication);
   if (missing.length > 0) throw new NotReplicatedError(step, step.from, "publication", missing);
 }
@@ -79,7 +79,7 @@ const PUBLISHED = `
 
 /** The replicated tables for which a subquery finds no row. */
 async function replicatedWithout(
-  step: Step,
+  step: MoveStep,
   { tables }: SwitchFacts,
   client: ClientBase,
   subquery: string,

@@ -4,11 +4,11 @@ import { ShardferryError } from "../../../src/errors.ts";
 import { runOfMark } from "../../../src/postgres/replication/names.ts";
 import { dropSchema } from "../../../src/postgres/schema/drop-schema.ts";
 import { readSchema } from "../../../src/postgres/schema/tables.ts";
-import type { Step } from "./step.ts";
+import type { MoveStep } from "./step.ts";
 
 /** Somebody else's schema stands on the destination; preflight had found the place free. */
 class SchemaExistsError extends ShardferryError {
-  constructor({ schema, to }: Step, comment: string | null) {
+  constructor({ schema, to }: MoveStep, comment: string | null) {
     super(
       "schema_exists",
       `schema "${schema}" appeared on ${to} and was not made by this move; it is left alone` +
@@ -19,7 +19,7 @@ class SchemaExistsError extends ShardferryError {
 
 /** What this run has made on the destination is there no more. */
 export class CopyGoneError extends ShardferryError {
-  constructor({ schema, to }: Step) {
+  constructor({ schema, to }: MoveStep) {
     super(
       "copy_gone",
       `the half-made copy of "${schema}" on ${to} was dropped or replaced by somebody; run the move again`,
@@ -31,7 +31,7 @@ export class CopyGoneError extends ShardferryError {
  * Makes room for the structure: drops what an attempt of this run has made, or an earlier run of the same
  * workflow. A run that Temporal does not know to be over may be at work, in another namespace.
  */
-export async function makeRoom(step: Step, client: ClientBase): Promise<void> {
+export async function makeRoom(step: MoveStep, client: ClientBase): Promise<void> {
   const { exists, comment } = await readSchema(client, step.schema);
   if (!exists) return;
   const run = runOfMark(comment, step.workflowId);
@@ -41,23 +41,23 @@ export async function makeRoom(step: Step, client: ClientBase): Promise<void> {
 }
 
 /** Drops what this very run has made on the destination; answers whether there was anything. */
-export async function dropOwnCopy(step: Step, client: ClientBase): Promise<boolean> {
+export async function dropOwnCopy(step: MoveStep, client: ClientBase): Promise<boolean> {
   const own = await isOwnCopy(step, client);
   if (own) await drop(step, client);
   return own;
 }
 
 /** Throws unless the schema on the destination is the copy that this run is making: nobody else may fill it. */
-export async function ensureOwnCopy(step: Step, client: ClientBase): Promise<void> {
+export async function ensureOwnCopy(step: MoveStep, client: ClientBase): Promise<void> {
   if (!(await isOwnCopy(step, client))) throw new CopyGoneError(step);
 }
 
-async function isOwnCopy(step: Step, client: ClientBase): Promise<boolean> {
+async function isOwnCopy(step: MoveStep, client: ClientBase): Promise<boolean> {
   const { comment } = await readSchema(client, step.schema);
   return runOfMark(comment, step.workflowId) === step.runId;
 }
 
-const drop = (step: Step, client: ClientBase): Promise<void> =>
+const drop = (step: MoveStep, client: ClientBase): Promise<void> =>
   dropSchema(client, step.schema, {
     island: step.to,
     patience: step,

@@ -3,7 +3,7 @@ import type { ClientBase } from "pg";
 import { withLockRetry } from "../../../src/postgres/locks.ts";
 import { ident, qualified } from "../../../src/postgres/quote.ts";
 import { ensureDurable } from "../../../src/postgres/replication/position.ts";
-import type { Step } from "./step.ts";
+import type { MoveStep } from "./step.ts";
 import { publishedTables } from "./subscription.ts";
 
 /** Milliseconds for which a table has to be without its slot: one that is about to be noted as done is, too. */
@@ -20,7 +20,7 @@ export class LostTables {
   #lookedAt = -Infinity;
   #since = new Map<string, number>();
 
-  constructor(readonly step: Step) {}
+  constructor(readonly step: MoveStep) {}
 
   /** To be called again and again while tablesync is waited for; answers what is lost. */
   async look(): Promise<string | null> {
@@ -40,7 +40,7 @@ export class LostTables {
 }
 
 /** The tables that are copied and to be brought in step, from a slot that the source does not have. */
-async function withoutSlot(step: Step): Promise<string[]> {
+async function withoutSlot(step: MoveStep): Promise<string[]> {
   const { rows } = await step.onDestination((client) =>
     client.query<{ table: string; slot: string }>(
       `SELECT c.relname AS table,
@@ -65,7 +65,7 @@ async function withoutSlot(step: Step): Promise<string[]> {
  * Ends what an attempt has left that died while it had tables copied anew: some are not published, or not subscribed to.
  * Its sessions have to be ended before. Answers how many tables are to be in step.
  */
-export async function resumeCopyAnew(step: Step): Promise<number> {
+export async function resumeCopyAnew(step: MoveStep): Promise<number> {
   const wanted = await readWanted(step);
   const published = await step.onSource((client) => readPublished(step, client));
   const subscribed = await step.onDestination((client) => readSubscribed(step, client));
@@ -79,7 +79,7 @@ export async function resumeCopyAnew(step: Step): Promise<number> {
  * copied. Whatever of it an earlier attempt has done is looked up: a table that is subscribed to but not published would
  * count as done, and lack writes.
  */
-async function copyAnew(step: Step, wanted: readonly string[], lost: readonly string[]): Promise<void> {
+async function copyAnew(step: MoveStep, wanted: readonly string[], lost: readonly string[]): Promise<void> {
   // A sign of life meanwhile: REFRESH waits for workers and for the source.
   await step.reading(step.from, () =>
     step.bothSides({}, {}, async (source, destination) => {
@@ -94,7 +94,7 @@ async function copyAnew(step: Step, wanted: readonly string[], lost: readonly st
   );
 }
 
-async function takeOut(step: Step, source: ClientBase, lost: readonly string[]): Promise<void> {
+async function takeOut(step: MoveStep, source: ClientBase, lost: readonly string[]): Promise<void> {
   const published = await readPublished(step, source);
   const leaving = lost.filter((table) => published.has(table));
   if (leaving.length === 0) return;
@@ -104,7 +104,7 @@ async function takeOut(step: Step, source: ClientBase, lost: readonly string[]):
 
 /** Empties what is not subscribed to, and publishes what is not published. */
 async function putBack(
-  step: Step,
+  step: MoveStep,
   source: ClientBase,
   destination: ClientBase,
   wanted: readonly string[],
@@ -124,17 +124,17 @@ async function putBack(
   await withLockRetry(source, sql, step, step.lend(step.from));
 }
 
-const listOf = ({ schema }: Step, tables: readonly string[]): string =>
+const listOf = ({ schema }: MoveStep, tables: readonly string[]): string =>
   tables.map((table) => `ONLY ${qualified(schema, table)}`).join(", ");
 
-const refresh = (step: Step, destination: ClientBase): Promise<unknown> =>
+const refresh = (step: MoveStep, destination: ClientBase): Promise<unknown> =>
   destination.query(`ALTER SUBSCRIPTION ${ident(step.names.subscription)} REFRESH PUBLICATION`);
 
 /** The names of the tables that have to be published and subscribed to. */
-const readWanted = async (step: Step): Promise<string[]> =>
+const readWanted = async (step: MoveStep): Promise<string[]> =>
   (await step.reading(step.from, () => publishedTables(step))).map(({ name }) => name);
 
-async function readPublished(step: Step, client: ClientBase): Promise<Set<string>> {
+async function readPublished(step: MoveStep, client: ClientBase): Promise<Set<string>> {
   const { rows } = await client.query<{ name: string }>(
     "SELECT tablename AS name FROM pg_publication_tables WHERE pubname = $1 AND schemaname = $2",
     [step.names.publication, step.schema],
@@ -142,7 +142,7 @@ async function readPublished(step: Step, client: ClientBase): Promise<Set<string
   return new Set(rows.map(({ name }) => name));
 }
 
-async function readSubscribed(step: Step, client: ClientBase): Promise<Set<string>> {
+async function readSubscribed(step: MoveStep, client: ClientBase): Promise<Set<string>> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT c.relname AS name
      FROM pg_subscription s JOIN pg_subscription_rel r ON r.srsubid = s.oid JOIN pg_class c ON c.oid = r.srrelid

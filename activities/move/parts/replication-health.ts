@@ -2,7 +2,7 @@ import type { ClientBase } from "pg";
 
 import { ShardferryError } from "../../../src/errors.ts";
 import { schemaFingerprint } from "../../../src/postgres/schema/fingerprint.ts";
-import type { Step } from "./step.ts";
+import type { MoveStep } from "./step.ts";
 import { SchemaChangedError } from "./structure.ts";
 
 /** Milliseconds between two looks at the catalogs and at the counters. */
@@ -13,7 +13,7 @@ const MAX_FAILURES = 10;
 
 /** The destination cannot apply a change; only its log knows why. */
 class ApplyFailedError extends ShardferryError {
-  constructor(step: Step, failures: number) {
+  constructor(step: MoveStep, failures: number) {
     super(
       "apply_failed",
       `the changes of "${step.schema}" cannot be applied on ${step.to}: the worker failed ${failures} times at the same ` +
@@ -31,7 +31,7 @@ export class ReplicationTrouble {
   #failures: { count: number; position: string } | undefined;
   #reason: string | undefined;
 
-  constructor(readonly step: Step) {}
+  constructor(readonly step: MoveStep) {}
 
   async look(): Promise<string | undefined> {
     const { step } = this;
@@ -96,7 +96,7 @@ async function readApplyState(
 
 /** The source threw away WAL that the move still needs. */
 class SlotLostError extends ShardferryError {
-  constructor(step: Step, status: string) {
+  constructor(step: MoveStep, status: string) {
     super(
       "slot_lost",
       `the replication slot ${step.names.slot} on ${step.from} is ${status}: the source removed WAL that the move still ` +
@@ -106,7 +106,7 @@ class SlotLostError extends ShardferryError {
 }
 
 /** Looks at the slot on the source; throws when it is lost for good. */
-export async function ensureSlotLives(step: Step): Promise<void> {
+export async function ensureSlotLives(step: MoveStep): Promise<void> {
   const { rows } = await step.onSource((client) =>
     client.query<{ status: string | null }>(
       "SELECT wal_status AS status FROM pg_replication_slots WHERE slot_name = $1",

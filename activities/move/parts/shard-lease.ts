@@ -1,19 +1,19 @@
 import { describeLeases, evictDead, leasingLib, releaseLeases, takeLeases } from "../../attempt/leases.ts";
 import { POLL_MS } from "../../attempt/poll.ts";
-import type { Step } from "./step.ts";
+import type { MoveStep } from "./step.ts";
 
 /**
  * Takes the source's lease for a move or copy, waiting for a migration of the shard to end. Databases without the SQL
  * API, from which any schema can be copied, have no leases.
  */
-export async function leaseShard(step: Step): Promise<void> {
+export async function leaseShard(step: MoveStep): Promise<void> {
   for (;;) {
     const waitingFor = await step.onSource(async (client) => {
-      const lib = await leasingLib(client);
-      if (lib === null) return null;
-      const blocking = await takeLeases(step, client, lib, [step.schema], "replication");
+      const apiSchema = await leasingLib(client);
+      if (apiSchema === null) return null;
+      const blocking = await takeLeases(step, client, apiSchema, [step.schema], "replication");
       if (blocking.length === 0) return null;
-      return describeLeases(await evictDead(step, client, lib, blocking), step.from);
+      return describeLeases(await evictDead(step, client, apiSchema, blocking), step.from);
     });
     if (waitingFor === null) return;
     if (waitingFor !== "") {
@@ -24,9 +24,9 @@ export async function leaseShard(step: Step): Promise<void> {
 }
 
 /** Gives the source's lease up at the end of a move or copy. */
-export async function releaseShard(step: Step): Promise<void> {
+export async function releaseShard(step: MoveStep): Promise<void> {
   await step.onSource(async (client) => {
-    const lib = await leasingLib(client);
-    if (lib !== null) await releaseLeases(client, lib, step.runId);
+    const apiSchema = await leasingLib(client);
+    if (apiSchema !== null) await releaseLeases(client, apiSchema, step.runId);
   });
 }

@@ -1,11 +1,11 @@
 import { readStanding, type Standing } from "../../../src/postgres/replication/lag.ts";
-import type { Step } from "./step.ts";
+import type { MoveStep } from "./step.ts";
 
 /** True when some physical replica of either island has not replayed everything: how late it is takes a second look. */
-export async function replicasBehind(step: Step): Promise<boolean> {
+export async function replicasBehind(step: MoveStep): Promise<boolean> {
   const both = await standings(step);
   return both.some(({ position, replicas }) => replicas.some(({ reached }) => reached < position));
 }
 
-export const standings = (step: Step): Promise<[Standing, Standing]> =>
+export const standings = (step: MoveStep): Promise<[Standing, Standing]> =>
   Promise.all([step.onSource(readStanding), step.onDestination(readStanding)]);

@@ -6,7 +6,7 @@ import type { IslandName } from "../../../contract/names.ts";
 import { ShardferryError } from "../../../src/errors.ts";
 import type { SessionOptions } from "../../../src/postgres/islands/connections.ts";
 import { type ReplicationNames, replicationNames } from "../../../src/postgres/replication/names.ts";
-import { Attempt, type Deps } from "../../attempt/attempt.ts";
+import { ActivityAttempt, type Deps } from "../../attempt/attempt.ts";
 
 /** Somebody else's database stands where the move's source or destination was. */
 class WrongDatabaseError extends ShardferryError {
@@ -19,7 +19,7 @@ class WrongDatabaseError extends ShardferryError {
 }
 
 /** One step of a move or copy at work: its names and its two islands. */
-export class Step extends Attempt {
+export class MoveStep extends ActivityAttempt {
   readonly schema: string;
   readonly from: IslandName;
   readonly to: IslandName;

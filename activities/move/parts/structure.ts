@@ -1,6 +1,6 @@
 import { ShardferryError } from "../../../src/errors.ts";
 import { cachedDump, dumpSchema, type SchemaDump } from "../../../src/postgres/schema/dump.ts";
-import type { Step } from "./step.ts";
+import type { MoveStep } from "./step.ts";
 
 /** Somebody ran DDL on the source between two looks at its catalogs. */
 export class SchemaChangedError extends ShardferryError {
@@ -17,7 +17,7 @@ export class SchemaChangedError extends ShardferryError {
 }
 
 /** The dump of the source's schema: made once a run, kept on the worker's disk. */
-export function structureOf(step: Step, fingerprint = step.input.fingerprint): Promise<SchemaDump> {
+export function structureOf(step: MoveStep, fingerprint = step.input.fingerprint): Promise<SchemaDump> {
   const { islands } = step.deps;
   const { serverMajor } = step.input.plan.source;
   return cachedDump(step.runId, fingerprint, () =>

@@ -7,13 +7,13 @@ import { ensureSubscription } from "../../../src/postgres/replication/objects.ts
 import { ensureDurable } from "../../../src/postgres/replication/position.ts";
 import { readTables, type Table } from "../../../src/postgres/schema/tables.ts";
 import { ensureOwnCopy } from "./half-made-copy.ts";
-import type { Step } from "./step.ts";
+import type { MoveStep } from "./step.ts";
 
 /** Milliseconds without a word after which the source takes a destination for dead. */
 const WAL_SENDER_TIMEOUT = "300s";
 
 /** The tables that are replicated: those with rows of their own, without those copied under the lock. */
-export async function publishedTables(step: Step): Promise<Table[]> {
+export async function publishedTables(step: MoveStep): Promise<Table[]> {
   const locked = new Set(step.input.plan.lockedCopies);
   const tables = await step.onSource((client) => readTables(client, step.schema));
   return tables.filter((table) => table.kind === "r" && !locked.has(table.name));
@@ -37,7 +37,7 @@ export async function oldestTransaction(client: ClientBase): Promise<StepProgres
 
 /** Creates the subscription on the destination. */
 export async function createSubscription(
-  step: Step,
+  step: MoveStep,
   tables: readonly Table[],
   copyData: boolean,
 ): Promise<string | null> {
@@ -75,7 +75,7 @@ export async function createSubscription(
 }
 
 /** The subscription is made when all rows are there: its presence tells that a direct copy is complete. */
-export async function isSubscribed(step: Step): Promise<boolean> {
+export async function isSubscribed(step: MoveStep): Promise<boolean> {
   const { rowCount } = await step.onDestination((client) =>
     client.query(
       `SELECT FROM pg_subscription

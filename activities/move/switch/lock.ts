@@ -8,7 +8,7 @@ import {
 } from "../../../src/postgres/locks.ts";
 import { qualified } from "../../../src/postgres/quote.ts";
 import { lockSequence } from "../../../src/sequences/hand-over.ts";
-import type { SwitchPlan } from "./plan.ts";
+import type { SwitchSessions } from "./sessions.ts";
 
 /**
  * Takes all locks in one round trip, in a fixed order, or none: answers who blocks. EXCLUSIVE lets readers
@@ -17,7 +17,7 @@ import type { SwitchPlan } from "./plan.ts";
  * application's writers queue behind us. What somebody is creating in the schema no lock of ours waits for, and the
  * fingerprint does not see it before its commit: it would end up in the old copy.
  */
-export async function lockEverything(plan: SwitchPlan): Promise<string | null> {
+export async function lockEverything(plan: SwitchSessions): Promise<string | null> {
   const { step, facts, source } = plan;
   const tables = facts.tables.map((table) => `ONLY ${qualified(step.schema, table.name)}`);
   const timeout = LOCK_TIMEOUT_MS + Math.round(tables.length / 5);

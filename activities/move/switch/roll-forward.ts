@@ -1,9 +1,8 @@
 import type pg from "pg";
 
 import { messageOf, ShardferryError } from "../../../src/errors.ts";
-import { libSchemaOf } from "../../../src/postgres/api/sql-api.ts";
-import { TEXT_FORMAT } from "../../../src/postgres/islands/session-settings.ts";
-import { LOCK_SESSION } from "../../../src/postgres/islands/session-settings.ts";
+import { apiSchemaOf } from "../../../src/postgres/api/sql-api.ts";
+import { COPY_SETTINGS } from "../../../src/postgres/islands/session-settings.ts";
 import { ensureDurable, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
 import { POLL_MS } from "../../attempt/poll.ts";
 import { type Outcome } from "../parts/book.ts";
@@ -11,7 +10,8 @@ import { completeSchema } from "../parts/complete-schema.ts";
 import { copyLocked } from "../parts/copy-locked.ts";
 import { ensureNotFailedOver, ensureReplicated } from "../parts/guards.ts";
 import { readFacts } from "../parts/source-facts.ts";
-import { type Step } from "../parts/step.ts";
+import { type MoveStep } from "../parts/step.ts";
+import { LOCKING } from "./sessions.ts";
 import { activate, beginArrival } from "./statements.ts";
 
 type Left = NonNullable<Outcome["left"]>;
@@ -20,7 +20,7 @@ type Left = NonNullable<Outcome["left"]>;
 class RollForwardError extends ShardferryError {
   override readonly retryable = true;
 
-  constructor(step: Step, cause: unknown) {
+  constructor(step: MoveStep, cause: unknown) {
     super(
       "switch_unfinished",
       `shard "${step.schema}" has left ${step.from} and is not yet active on ${step.to}; trying again: ${messageOf(cause)}`,
@@ -35,11 +35,11 @@ class RollForwardError extends ShardferryError {
  * what else is needed stands in the renamed old copy. The destination may have restarted and lost changes
  * that were applied but not yet durable; they are sent again, so the position is waited for once more.
  */
-export async function rollForward(step: Step, shard: number, left: Left): Promise<void> {
+export async function rollForward(step: MoveStep, shard: number, left: Left): Promise<void> {
   try {
     await step.bothSides(
-      { settings: TEXT_FORMAT },
-      { settings: LOCK_SESSION, reuse: false },
+      { settings: COPY_SETTINGS },
+      { settings: LOCKING, reuse: false },
       async (source, destination) => {
         await Promise.all([step.ensureCurrent(), ensureDurable(destination)]);
         await arrive(step, shard, left, source, destination);
@@ -51,7 +51,7 @@ export async function rollForward(step: Step, shard: number, left: Left): Promis
 }
 
 async function arrive(
-  step: Step,
+  step: MoveStep,
   shard: number,
   left: Left,
   source: pg.Client,
@@ -60,17 +60,17 @@ async function arrive(
   const facts = await step.reading(step.from, () => readFacts(source, left.leftover));
   await ensureNotFailedOver(step, destination);
   await waitForPosition(step, left, destination);
-  const lib = await libSchemaOf(destination, step.to);
+  const apiSchema = await apiSchemaOf(destination, step.to);
   const { schema, workflowId, runId } = step;
   const entry = { schema, shard, workflowId, runId, epoch: left.epoch };
-  await destination.query(beginArrival(lib, entry, step.from).join(";\n"));
+  await destination.query(beginArrival(apiSchema, entry, step.from).join(";\n"));
   await ensureReplicated(step, facts, destination);
   await copyLocked(step, facts, source, destination, left.leftover);
-  const sql = [...completeSchema(schema, facts), activate(lib, entry), "COMMIT"];
+  const sql = [...completeSchema(schema, facts), activate(apiSchema, entry), "COMMIT"];
   await destination.query(sql.join(";\n"));
 }
 
-async function waitForPosition(step: Step, left: Left, destination: pg.Client): Promise<void> {
+async function waitForPosition(step: MoveStep, left: Left, destination: pg.Client): Promise<void> {
   const alive = (): Promise<void> => Promise.resolve();
   const reached = (): Promise<boolean> =>
     waitUntilApplied(destination, step.names.subscription, left.switchLsn, Date.now() + POLL_MS, alive);

@@ -1,16 +1,16 @@
 import { ident, literal, qualified } from "../../../src/postgres/quote.ts";
 import { type BookEntry, bookRow } from "../parts/book.ts";
-import type { SwitchPlan } from "./plan.ts";
+import type { SwitchSessions } from "./sessions.ts";
 
 /**
  * Destination: opens the transaction and records that the shard has arrived from `peer`. Comes before
  * everything else: its row keeps a second attempt waiting, and then out.
  */
-export const beginArrival = (lib: string, entry: BookEntry, peer: string): string[] => [
+export const beginArrival = (apiSchema: string, entry: BookEntry, peer: string): string[] => [
   "BEGIN",
   `DO ${literal(
     `BEGIN
-       ${bookRow(lib, entry, "destination", peer, null, null)}
+       ${bookRow(apiSchema, entry, "destination", peer, null, null)}
          WHERE m.epoch < excluded.epoch;
        IF NOT FOUND THEN
          RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -21,8 +21,8 @@ export const beginArrival = (lib: string, entry: BookEntry, peer: string): strin
 ];
 
 /** Destination: the shard is active. */
-export const activate = (lib: string, { shard }: BookEntry): string =>
-  `SELECT ${ident(lib)}.microsharding_ensure_active(${shard})`;
+export const activate = (apiSchema: string, { shard }: BookEntry): string =>
+  `SELECT ${ident(apiSchema)}.microsharding_ensure_active(${shard})`;
 
 /** Milliseconds that a statement of the rehearsal may take: the first call of a function takes longer than later ones. */
 const REHEARSAL_MS = 3000;
@@ -35,27 +35,27 @@ export async function rehearse({
   step: { to },
   source,
   destination,
-  sourceLib,
-  destinationLib,
+  sourceApiSchema,
+  destinationApiSchema,
   entry,
-}: SwitchPlan): Promise<void> {
+}: SwitchSessions): Promise<void> {
   const limit = `SET LOCAL statement_timeout = ${REHEARSAL_MS}`;
-  const [begin, ...arrival] = beginArrival(destinationLib, entry, to);
+  const [begin, ...arrival] = beginArrival(destinationApiSchema, entry, to);
   const unmark = `COMMENT ON SCHEMA ${ident(entry.schema)} IS NULL`;
-  const arrive = [begin, limit, ...arrival, unmark, activate(destinationLib, entry), "ROLLBACK"];
+  const arrive = [begin, limit, ...arrival, unmark, activate(destinationApiSchema, entry), "ROLLBACK"];
   const depart = [
     "BEGIN",
     limit,
-    deactivate(sourceLib, entry),
-    bookRow(sourceLib, entry, "source", to, null, null),
+    deactivate(sourceApiSchema, entry),
+    bookRow(sourceApiSchema, entry, "source", to, null, null),
     "ROLLBACK",
   ];
   await Promise.all([destination.query(arrive.join(";\n")), source.query(depart.join(";\n"))]);
 }
 
 /** Source: the shard is not active. */
-const deactivate = (lib: string, { shard }: BookEntry): string =>
-  `SELECT ${ident(lib)}.microsharding_ensure_inactive(${shard})`;
+const deactivate = (apiSchema: string, { shard }: BookEntry): string =>
+  `SELECT ${ident(apiSchema)}.microsharding_ensure_inactive(${shard})`;
 
 /** What the source leaves behind, and where to. */
 export interface Departure {
@@ -69,9 +69,9 @@ export interface Departure {
 }
 
 /** Source: the shard is inactive, has left, is fenced and renamed. Its commit is the point of no return. */
-export const leave = (lib: string, entry: BookEntry, departure: Departure): string[] => [
-  deactivate(lib, entry),
-  bookRow(lib, entry, "source", departure.peer, departure.leftover, departure.switchLsn),
+export const leave = (apiSchema: string, entry: BookEntry, departure: Departure): string[] => [
+  deactivate(apiSchema, entry),
+  bookRow(apiSchema, entry, "source", departure.peer, departure.leftover, departure.switchLsn),
   ...departure.sequenceFences,
   ...fence(entry.schema, departure.peer, departure.reachable),
   `ALTER SCHEMA ${ident(entry.schema)} RENAME TO ${ident(departure.leftover)}`,

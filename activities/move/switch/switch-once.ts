@@ -12,10 +12,10 @@ import {
 import { completeSchema } from "../parts/complete-schema.ts";
 import { copyLocked } from "../parts/copy-locked.ts";
 import { ensurePublished, ensureReplicated } from "../parts/guards.ts";
-import type { Step } from "../parts/step.ts";
+import type { MoveStep } from "../parts/step.ts";
 import { SchemaChangedError } from "../parts/structure.ts";
 import { lockEverything } from "./lock.ts";
-import type { SwitchPlan } from "./plan.ts";
+import type { SwitchSessions } from "./sessions.ts";
 import { activate, beginArrival, leave } from "./statements.ts";
 
 export type AttemptResult =
@@ -38,7 +38,7 @@ export type AttemptResult =
  *
  * Until 7 any failure means that nothing has happened; after it the next attempt rolls forward.
  */
-export async function attemptSwitch(plan: SwitchPlan): Promise<AttemptResult> {
+export async function switchOnce(plan: SwitchSessions): Promise<AttemptResult> {
   const { step, source, destination } = plan;
   const startedAt = performance.now();
   const blockedMs = (): number => Math.round(performance.now() - startedAt);
@@ -79,11 +79,11 @@ export async function attemptSwitch(plan: SwitchPlan): Promise<AttemptResult> {
   }
 }
 
-const tooSlow = (plan: SwitchPlan): string =>
+const tooSlow = (plan: SwitchSessions): string =>
   `a moment in which the switch takes less than ${plan.maxWriteBlockMs} ms (it copies ${plan.step.input.plan.lockedCopies.length} tables under the lock)`;
 
 /** Ends both transactions if they are still open; when the commit went through, this changes nothing. */
-async function rollback({ source, destination }: SwitchPlan): Promise<void> {
+async function rollback({ source, destination }: SwitchSessions): Promise<void> {
   await Promise.allSettled([source.query("ROLLBACK"), destination.query("ROLLBACK")]);
 }
 
@@ -103,7 +103,7 @@ const insignificance = (error: Error): number =>
   ["57014", "25P02"].indexOf((error as { code?: string }).code ?? "");
 
 /** Runs one statement of the switch between its two fault points. */
-async function at<T>(step: Step, name: string, run: () => Promise<T>): Promise<T> {
+async function at<T>(step: MoveStep, name: string, run: () => Promise<T>): Promise<T> {
   await step.deps.fault(`before ${name}`);
   const result = await run();
   await step.deps.fault(`after ${name}`);
@@ -111,16 +111,16 @@ async function at<T>(step: Step, name: string, run: () => Promise<T>): Promise<T
 }
 
 /** The position that the destination has to reach, and the values of the sequences; nobody can write now. */
-const readUnderLock = (plan: SwitchPlan): Promise<[string, SequenceValue[]]> =>
+const readUnderLock = (plan: SwitchSessions): Promise<[string, SequenceValue[]]> =>
   bothEnd([readPosition(plan), readSource(plan)]);
 
-async function readPosition({ step, facts, sourceObserver }: SwitchPlan): Promise<string> {
+async function readPosition({ step, facts, sourceObserver }: SwitchSessions): Promise<string> {
   const position = await flushedPosition(sourceObserver);
   await ensurePublished(step, facts, sourceObserver);
   return position;
 }
 
-async function readSource({ step, facts, source }: SwitchPlan): Promise<SequenceValue[]> {
+async function readSource({ step, facts, source }: SwitchSessions): Promise<SequenceValue[]> {
   if ((await schemaFingerprint(source, step.schema)) !== step.input.fingerprint) {
     throw new SchemaChangedError(step.schema, step.from, false);
   }
@@ -130,7 +130,7 @@ async function readSource({ step, facts, source }: SwitchPlan): Promise<Sequence
 }
 
 /** Waits with a sign of life to both open transactions, whose idle timeouts are short, and to Temporal. */
-async function waitUnderLock(plan: SwitchPlan, position: string, deadline: number): Promise<boolean> {
+async function waitUnderLock(plan: SwitchSessions, position: string, deadline: number): Promise<boolean> {
   const { step, source, destination, destinationObserver } = plan;
   return waitUntilApplied(destinationObserver, step.names.subscription, position, deadline, async () => {
     await Promise.all([source.query("SELECT"), destination.query("SELECT")]);
@@ -139,22 +139,25 @@ async function waitUnderLock(plan: SwitchPlan, position: string, deadline: numbe
 }
 
 /** Opens the destination's transaction; what does not depend on the source is done while that is being read. */
-async function beginDestination({ step, destination, ...plan }: SwitchPlan): Promise<void> {
-  const { destinationLib: lib, entry, maxWriteBlockMs } = plan;
-  const [begin, ...arrival] = beginArrival(lib, entry, step.from);
+async function beginDestination({ step, destination, ...plan }: SwitchSessions): Promise<void> {
+  const { destinationApiSchema: apiSchema, entry, maxWriteBlockMs } = plan;
+  const [begin, ...arrival] = beginArrival(apiSchema, entry, step.from);
   const limit = `SET LOCAL statement_timeout = ${maxWriteBlockMs}`;
   await destination.query([begin, limit, ...arrival].join(";\n"));
 }
 
 /** Does everything in the destination's transaction but the commit. */
-async function completeDestination(plan: SwitchPlan): Promise<void> {
-  const { step, facts, destination, destinationLib: lib, entry } = plan;
+async function completeDestination(plan: SwitchSessions): Promise<void> {
+  const { step, facts, destination, destinationApiSchema: apiSchema, entry } = plan;
   await ensureReplicated(step, facts, destination);
   await copyLocked(step, facts, plan.source, destination, step.schema);
-  await destination.query([...completeSchema(step.schema, facts), activate(lib, entry)].join(";\n"));
+  await destination.query([...completeSchema(step.schema, facts), activate(apiSchema, entry)].join(";\n"));
 }
 
-async function handOverSequences(plan: SwitchPlan, values: readonly SequenceValue[]): Promise<HandOver[]> {
+async function handOverSequences(
+  plan: SwitchSessions,
+  values: readonly SequenceValue[],
+): Promise<HandOver[]> {
   const { step, facts, sourceObserver } = plan;
   if (values.length === 0) return [];
   const waitedFor = await sequencesWaitedFor(sourceObserver, step.schema);
@@ -168,7 +171,7 @@ async function handOverSequences(plan: SwitchPlan, values: readonly SequenceValu
  * copy exhausted. Asked as late as possible, since who comes after this and before the commit still does.
  */
 async function reserveForLate(
-  plan: SwitchPlan,
+  plan: SwitchSessions,
   values: readonly SequenceValue[],
   handOvers: readonly HandOver[],
 ): Promise<void> {
@@ -188,20 +191,20 @@ const fencesOf = (handOvers: readonly HandOver[]): string[] =>
   handOvers.flatMap(({ fence }) => (fence === null ? [] : [fence]));
 
 /** In a transaction of its own, which is over and on disk before the source leaves. */
-async function setDestinationSequences(plan: SwitchPlan, handOvers: readonly HandOver[]): Promise<void> {
+async function setDestinationSequences(plan: SwitchSessions, handOvers: readonly HandOver[]): Promise<void> {
   if (handOvers.length === 0) return;
   const values = handOvers.map(({ destination }) => destination);
   await plan.destinationObserver.query(setSequences(plan.step.schema, values).join(";\n"));
 }
 
 async function leaveSource(
-  plan: SwitchPlan,
+  plan: SwitchSessions,
   switchLsn: string,
   handOvers: readonly HandOver[],
 ): Promise<void> {
   const { step, facts, leftover, source } = plan;
   const { reachable } = facts;
-  const statements = leave(plan.sourceLib, plan.entry, {
+  const statements = leave(plan.sourceApiSchema, plan.entry, {
     peer: step.to,
     leftover,
     switchLsn,

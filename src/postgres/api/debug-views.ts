@@ -36,14 +36,14 @@ interface Notice {
  * island without debug views stays without. Readers of a view are waited for in short bursts, for ten seconds in all;
  * then it throws DebugViewsBusyError.
  *
- * @param lib the schema of the SQL API.
+ * @param apiSchema the schema of the SQL API.
  */
 export async function refreshDebugViews(
   client: ClientBase,
-  lib: string,
+  apiSchema: string,
   { island, patience, lend }: ViewsOf,
 ): Promise<string[]> {
-  const sql = `SELECT ${qualified(lib, "microsharding_debug_views_refresh_")}()`;
+  const sql = `SELECT ${qualified(apiSchema, "microsharding_debug_views_refresh_")}()`;
   let warnings: string[] = [];
   const onNotice = ({ severity, message }: Notice): void => {
     if (severity === "WARNING" && message) warnings.push(message);

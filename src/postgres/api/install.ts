@@ -38,7 +38,7 @@ export async function install(client: ClientBase, options: InstallOptions = {}):
   try {
     // Two first installations at once would both create the schema.
     await client.query("SELECT pg_advisory_xact_lock(hashtext('microsharding install'), 0)");
-    const existing = options.libSchema ?? (await findLibSchema(client));
+    const existing = options.libSchema ?? (await findApiSchema(client));
     const libSchema = existing ?? DEFAULT_LIB_SCHEMA;
     const upgraded =
       (await installedFunctions(client, libSchema)).size > 0 && !(await isCurrent(client, libSchema));
@@ -63,7 +63,7 @@ export async function install(client: ClientBase, options: InstallOptions = {}):
 }
 
 /** Finds the schema in which the SQL API, ours or pg-microsharding's, is installed; null if it is in none. */
-export async function findLibSchema(client: ClientBase): Promise<string | null> {
+export async function findApiSchema(client: ClientBase): Promise<string | null> {
   // Several installations are told apart as "microsharding", then "public", then by name: always the same one.
   const { rows } = await client.query<{ schema: string }>(
     `SELECT n.nspname AS schema

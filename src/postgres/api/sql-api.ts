@@ -3,7 +3,7 @@ import type { ClientBase } from "pg";
 import type { IslandName } from "../../../contract/names.ts";
 import { ShardferryError } from "../../errors.ts";
 import { ident, literal } from "../quote.ts";
-import { findLibSchema } from "./install.ts";
+import { findApiSchema } from "./install.ts";
 
 /** The SQL API as it is installed on one island. */
 export interface SqlApi {
@@ -19,7 +19,7 @@ const SAMPLE = 9083;
 
 /** Finds the SQL API of a database; null where it is not installed. */
 export async function findSqlApi(client: ClientBase): Promise<SqlApi | null> {
-  const schema = await findLibSchema(client);
+  const schema = await findApiSchema(client);
   if (schema === null) return null;
   const { rows } = await client.query<{ name: string; factors: boolean }>(
     `SELECT ${ident(schema)}.microsharding_schema_name_(${SAMPLE}) AS name,
@@ -79,8 +79,8 @@ export const factorSql = (api: SqlApi): string =>
     : literal("1");
 
 /** Where the SQL API lives on an island; every island of a move has it. */
-export async function libSchemaOf(client: ClientBase, island: string): Promise<string> {
-  const schema = await findLibSchema(client);
+export async function apiSchemaOf(client: ClientBase, island: string): Promise<string> {
+  const schema = await findApiSchema(client);
   if (schema === null) {
     throw new ShardferryError(
       "not_installed",

@@ -7,9 +7,10 @@ export const NO_TIMEOUTS = {
 };
 
 /**
- * Every session of ours has these: a role's or a database's own timeouts must not kill a copy in its middle (a role
- * with statement_timeout=200ms made tablesync loop for ever), literals mean what they mean to the parser of
- * migrations, and who has waited for a lock sees what was committed meanwhile.
+ * Every session of ours has these, also those that run the operator's SQL; whatever else such a session needs is set
+ * where it is opened. A role's or a database's own timeouts must not kill a copy in its middle (a role with
+ * statement_timeout=200ms made tablesync loop for ever), literals mean what they mean to the parser of migrations, and
+ * whoever has waited for a lock sees what was committed meanwhile.
  */
 export const OWN_SETTINGS = {
   ...NO_TIMEOUTS,
@@ -24,7 +25,7 @@ export const NO_TRANSACTION_TIMEOUT =
   "SELECT set_config('transaction_timeout', '0', false) WHERE current_setting('transaction_timeout', true) IS NOT NULL";
 
 /** Sessions that copy write and read the text format alike, whatever their servers are set to. */
-export const TEXT_FORMAT = {
+export const COPY_SETTINGS = {
   datestyle: "ISO",
   intervalstyle: "postgres",
   extra_float_digits: "3",
@@ -34,16 +35,14 @@ export const TEXT_FORMAT = {
 };
 
 /**
- * The session that holds the lock is ended by the server when it hears nothing for this long: by the idle
- * timeout when the worker hangs, by TCP when the network is cut.
+ * A session that holds locks for which the application waits is ended by the server when it hears nothing for this
+ * long: by the idle timeout when the worker hangs, by TCP when the network is cut. Timeouts only: the operator's SQL
+ * runs in such sessions, too, and has to mean what it means in psql.
  */
-export const LOCK_SESSION = {
-  ...TEXT_FORMAT,
+export const VANISHING_HOLDER = {
   idle_in_transaction_session_timeout: "2s",
   tcp_keepalives_idle: "1",
   tcp_keepalives_interval: "1",
   tcp_keepalives_count: "2",
   tcp_user_timeout: "3000",
-  // Plans the fingerprint once, before the lock, instead of at each of its first executions: 5 ms under the lock.
-  plan_cache_mode: "force_generic_plan",
 };

@@ -1,12 +1,21 @@
 import type pg from "pg";
 
+import { COPY_SETTINGS, VANISHING_HOLDER } from "../../../src/postgres/islands/session-settings.ts";
 import type { BookEntry } from "../parts/book.ts";
 import type { SwitchFacts } from "../parts/source-facts.ts";
-import type { Step } from "../parts/step.ts";
+import type { MoveStep } from "../parts/step.ts";
+
+/** Settings of the session that holds the lock. */
+export const LOCKING = {
+  ...COPY_SETTINGS,
+  ...VANISHING_HOLDER,
+  // Plans the fingerprint once, before the lock, instead of at each of its first executions: 5 ms under the lock.
+  plan_cache_mode: "force_generic_plan",
+};
 
 /** Everything an attempt needs, opened and read before the lock: nothing is resolved or planned under it. */
-export interface SwitchPlan {
-  step: Step;
+export interface SwitchSessions {
+  step: MoveStep;
   facts: SwitchFacts;
   /** Holds the lock. Its idle timeout is short: a vanished worker frees writers within seconds. */
   source: pg.Client;
@@ -15,8 +24,8 @@ export interface SwitchPlan {
   destination: pg.Client;
   /** Second session on the destination, which watches the apply worker. */
   destinationObserver: pg.Client;
-  sourceLib: string;
-  destinationLib: string;
+  sourceApiSchema: string;
+  destinationApiSchema: string;
   entry: BookEntry;
   leftover: string;
   maxWriteBlockMs: number;
