@@ -2,7 +2,7 @@ import type { ChangeInput, MigrateActivities } from "../contract/migrate.ts";
 import type { Activities, StepInput } from "../contract/move.ts";
 import { ActivityAttempt } from "./attempt/attempt.ts";
 import { type Deps } from "./attempt/attempt.ts";
-import { keepingLeases, renewLeases } from "./attempt/leases.ts";
+import { keepingLeases, renewLeasesOn } from "./attempt/leases.ts";
 import { joinMove } from "./join-move.ts";
 import { changeEachShard } from "./migrate/change-each.ts";
 import { leaseShards, releaseShards } from "./migrate/lease-shards.ts";
@@ -42,7 +42,7 @@ export function createActivities(deps: Deps): Activities & MigrateActivities {
     "settle switch": (input) => settleSwitch(step(input), input),
     "finish copy": (input) => long(input, finishCopy),
     "clean up": (input) => cleanUp(step(input), input),
-    "keep lease": (input) => renewLeases(step(input), input.request.from),
+    "keep lease": (input) => renewLeasesOn(step(input), input.request.from),
     "drop replication": (input) => undoReplication(step(input)),
     "drop structure": (input) => dropStructure(step(input)),
     "join move": (input) => joinMove(input),

@@ -1,49 +1,11 @@
 import type { ClientBase } from "pg";
 
 import type { IslandName } from "../../contract/names.ts";
-import { findApiSchema } from "../../src/postgres/api/install.ts";
-import { qualified } from "../../src/postgres/quote.ts";
+import { findLeasingSchema, type Lease, releaseLeases, renewLeases } from "../../src/postgres/api/leases.ts";
 import type { ActivityAttempt } from "./attempt.ts";
-
-/** Moves and copies share a shard with one another; a schema change shares it with nobody. */
-export type LeaseKind = "replication" | "schema change";
-
-/** A lease of somebody else. */
-export interface Lease {
-  schema: string;
-  workflowId: string;
-  runId: string;
-  kind: LeaseKind;
-  /** Past its time. It still counts while its workflow is known to run. */
-  expired: boolean;
-}
-
-/** Seconds for which a lease counts where nobody can be asked whether its workflow still runs. */
-const LEASE_SECONDS = 3600;
 
 /** A lease is renewed several times within its time. */
 const RENEW_MS = 600_000;
-
-/** Takes the leases of those shards of an island that are free, and answers those that are in the way of the others. */
-export async function takeLeases(
-  attempt: ActivityAttempt,
-  client: ClientBase,
-  apiSchema: string,
-  schemas: readonly string[],
-  kind: LeaseKind,
-): Promise<Lease[]> {
-  const { rows } = await client.query<Lease>(
-    `SELECT schema_name AS schema, workflow_id AS "workflowId", run_id AS "runId", kind, expired
-     FROM ${qualified(apiSchema, "microsharding_leases_take_")}($1, $2, $3, $4, $5)`,
-    [schemas, kind, attempt.workflowId, attempt.runId, LEASE_SECONDS],
-  );
-  return rows;
-}
-
-/** Gives up all leases that a run holds on an island. */
-export async function releaseLeases(client: ClientBase, apiSchema: string, runId: string): Promise<void> {
-  await client.query(`SELECT ${qualified(apiSchema, "microsharding_leases_release_")}($1)`, [runId]);
-}
 
 /**
  * Takes those leases away whose owner is gone: a workflow that has ended without giving them up, or one that nobody
@@ -80,23 +42,11 @@ export function describeLeases(leases: readonly Lease[], island: IslandName): st
     .join("; ");
 }
 
-/** The SQL API's schema, where it has leases; null elsewhere. */
-export async function leasingLib(client: ClientBase): Promise<string | null> {
-  const apiSchema = await findApiSchema(client);
-  if (apiSchema === null) return null;
-  const { rows } = await client.query<{ leasing: boolean }>("SELECT to_regclass($1) IS NOT NULL AS leasing", [
-    qualified(apiSchema, "microsharding_leases_"),
-  ]);
-  return rows[0]!.leasing ? apiSchema : null;
-}
-
 /** Renews the leases that the run holds on an island. */
-export async function renewLeases(attempt: ActivityAttempt, island: IslandName): Promise<void> {
+export async function renewLeasesOn(attempt: ActivityAttempt, island: IslandName): Promise<void> {
   await attempt.deps.islands.withClient(island, async (client) => {
-    const apiSchema = await leasingLib(client);
-    if (apiSchema === null) return;
-    const sql = `SELECT ${qualified(apiSchema, "microsharding_leases_renew_")}($1, $2)`;
-    await client.query(sql, [attempt.runId, LEASE_SECONDS]);
+    const apiSchema = await findLeasingSchema(client);
+    if (apiSchema !== null) await renewLeases(client, apiSchema, attempt.runId);
   });
 }
 
@@ -110,7 +60,7 @@ export async function keepingLeases<T>(
   run: () => Promise<T>,
 ): Promise<T> {
   const renew = (): Promise<unknown> =>
-    Promise.allSettled(islands.map((island) => renewLeases(attempt, island)));
+    Promise.allSettled(islands.map((island) => renewLeasesOn(attempt, island)));
   const renewing = setInterval(() => void renew(), RENEW_MS);
   try {
     return await run();

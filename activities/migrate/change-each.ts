@@ -7,11 +7,10 @@ import type { ChangeInput, IslandShards } from "../../contract/migrate.ts";
 import type { IslandName } from "../../contract/names.ts";
 import type { StepReport } from "../../contract/progress.ts";
 import { plural } from "../../src/format.ts";
-import { readApplied } from "../../src/migrations/check.ts";
 import { MigrationFailedError, MigrationLockedError } from "../../src/migrations/failure.ts";
 import { sessionName } from "../../src/migrations/names.ts";
 import { type MigrationStatement, parseMigration } from "../../src/migrations/parse.ts";
-import { LEDGER_TABLE } from "../../src/postgres/api/ledger.ts";
+import { createLedgers, LEDGER_TABLE, readApplied } from "../../src/postgres/api/ledger.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { backoffMs, blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
 import { ident, qualified } from "../../src/postgres/quote.ts";
@@ -114,7 +113,7 @@ async function changeShard({ attempt, input, statements }: Work, place: Place): 
   const { client, apiSchema, schema } = place;
   const { name, hash } = input.migration;
   const book = qualified(schema, LEDGER_TABLE);
-  await client.query(`SELECT ${qualified(apiSchema, "microsharding_migrations_create_")}($1)`, [[schema]]);
+  await createLedgers(client, apiSchema, [schema]);
   const [had] = await readApplied(client, apiSchema, name, [schema]);
   if (had?.complete) return;
   if (!had)

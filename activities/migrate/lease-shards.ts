@@ -5,20 +5,15 @@ import type { IslandName } from "../../contract/names.ts";
 import type { StepReport } from "../../contract/progress.ts";
 import { messageOf, RefusedError } from "../../src/errors.ts";
 import { plural } from "../../src/format.ts";
-import { type Applied, problemsOf, readApplied } from "../../src/migrations/check.ts";
+import { problemsOf } from "../../src/migrations/check.ts";
 import { type Choice, chooseShards, type IslandFacts, lookAtIsland } from "../../src/migrations/look.ts";
 import { parseMigration } from "../../src/migrations/parse.ts";
+import { findLeasingSchema, type Lease, releaseLeases, takeLeases } from "../../src/postgres/api/leases.ts";
+import { type Applied, readApplied } from "../../src/postgres/api/ledger.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { UnknownIslandError } from "../../src/postgres/islands/connections.ts";
 import { type ActivityAttempt } from "../attempt/attempt.ts";
-import {
-  describeLeases,
-  evictDead,
-  type Lease,
-  leasingLib,
-  releaseLeases,
-  takeLeases,
-} from "../attempt/leases.ts";
+import { describeLeases, evictDead } from "../attempt/leases.ts";
 import { POLL_MS } from "../attempt/poll.ts";
 import { refreshViews } from "./debug-views.ts";
 import { settleEarlierRuns } from "./settle.ts";
@@ -105,7 +100,7 @@ async function leaseChosen(attempt: ActivityAttempt, choice: Choice): Promise<st
   for (const { island, schemas } of choice.islands) {
     const blocking = await islands.withClient(island, async (client) => {
       const { schema: apiSchema } = await requireSqlApi(client, island);
-      const blocked = await takeLeases(attempt, client, apiSchema, schemas, "schema change");
+      const blocked = await takeLeases(client, apiSchema, attempt, schemas, "schema change");
       const alive = await evictDead(attempt, client, apiSchema, blocked);
       // What the dead have held is taken in the next round.
       return alive.length === 0 && blocked.length > 0 ? blocked : alive;
@@ -139,7 +134,7 @@ async function switching(attempt: ActivityAttempt, { moving }: Choice): Promise<
 async function releaseEverywhere(attempt: ActivityAttempt, islands: readonly IslandName[]): Promise<void> {
   for (const island of islands) {
     await attempt.deps.islands.withClient(island, async (client) => {
-      const apiSchema = await leasingLib(client);
+      const apiSchema = await findLeasingSchema(client);
       if (apiSchema !== null) await releaseLeases(client, apiSchema, attempt.runId);
     });
     attempt.beat({ note: `gave the shards of ${island} back` });

@@ -10,7 +10,6 @@ import type { IslandName } from "../../contract/names.ts";
 import type { StepReport } from "../../contract/progress.ts";
 import { ShardferryError } from "../../src/errors.ts";
 import { plural } from "../../src/format.ts";
-import { readApplied } from "../../src/migrations/check.ts";
 import type { IslandFacts } from "../../src/migrations/look.ts";
 import {
   attemptOfGid,
@@ -20,6 +19,7 @@ import {
   sessionName,
   transactionKey,
 } from "../../src/migrations/names.ts";
+import { readApplied } from "../../src/postgres/api/ledger.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { literal } from "../../src/postgres/quote.ts";
 import type { ActivityAttempt } from "../attempt/attempt.ts";

@@ -14,11 +14,12 @@ import { ShardferryError } from "../../src/errors.ts";
 import { plural } from "../../src/format.ts";
 import { gidOf, transactionKey } from "../../src/migrations/names.ts";
 import type { MigrationStatement } from "../../src/migrations/parse.ts";
+import { createDebugViews, dropDebugViews } from "../../src/postgres/api/debug-views.ts";
+import { createLedgers } from "../../src/postgres/api/ledger.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
-import { literal, qualified } from "../../src/postgres/quote.ts";
+import { literal } from "../../src/postgres/quote.ts";
 import type { ActivityAttempt } from "../attempt/attempt.ts";
-import { createViews, dropViews } from "./debug-views.ts";
 import { runInShards, StatementError } from "./run-statements.ts";
 
 /** One try: a session on each island. */
@@ -136,7 +137,7 @@ async function begin(
     "SET LOCAL client_min_messages = warning",
   ];
   await client.query(limits.join(";\n"));
-  await client.query(`SELECT ${qualified(apiSchema, "microsharding_migrations_create_")}($1)`, [schemas]);
+  await createLedgers(client, apiSchema, schemas);
   return apiSchema;
 }
 
@@ -154,11 +155,11 @@ async function change(
   stopped();
   await client.query(timeLeft(deadline));
   const lockedAt = Date.now();
-  const views = await dropViews(client, apiSchema);
+  const views = await dropDebugViews(client, apiSchema);
   const key = transactionKey(attempt.runId, input.round);
   await runInShards(client, island, schemas, input.migration, statements, key, stopped);
   await client.query("SET LOCAL search_path TO DEFAULT");
-  if (views) await createViews(client, apiSchema);
+  if (views) await createDebugViews(client, apiSchema);
   return lockedAt;
 }
 

@@ -1,9 +1,10 @@
 import type { ClientBase } from "pg";
 
 import type { IslandName } from "../../contract/names.ts";
-import { activeShardsSql, apiCall, findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
+import { activeShardsSql, schemaNameSql } from "../postgres/api/shards.ts";
+import { findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
+import { switchesTable } from "../postgres/api/switches.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
-import { qualified } from "../postgres/quote.ts";
 import { isReplicationName, MARK_PREFIX, OBJECT_PREFIX } from "../postgres/replication/names.ts";
 
 /** A schema that may be a leftover. */
@@ -130,7 +131,7 @@ async function readObjects(client: ClientBase): Promise<ObjectRow[]> {
 }
 
 async function readDepartures(client: ClientBase, api: SqlApi): Promise<Departure[]> {
-  const book = qualified(api.schema, "microsharding_moves_");
+  const book = switchesTable(api.schema);
   const there = await client.query("SELECT WHERE to_regclass($1) IS NOT NULL", [book]);
   if (!there.rowCount) return [];
   const { rows } = await client.query<Departure>(
@@ -154,7 +155,7 @@ async function readShards(
     }
   }
   const { rows } = await client.query<{ no: number; name: string }>(
-    `SELECT no, ${apiCall(api, "microsharding_schema_name_(no)")} AS name FROM unnest($1::int[]) AS no`,
+    `SELECT no, ${schemaNameSql(api.schema, "no")} AS name FROM unnest($1::int[]) AS no`,
     [[...new Set(possible.values())]],
   );
   return new Map(rows.filter(({ no, name }) => possible.get(name) === no).map(({ no, name }) => [name, no]));

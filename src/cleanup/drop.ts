@@ -4,11 +4,11 @@ import type { ClientBase } from "pg";
 
 import type { IslandName } from "../../contract/names.ts";
 import { ShardferryError } from "../errors.ts";
-import { refreshDebugViews } from "../postgres/api/debug-views.ts";
-import { activeShardsSql, findSqlApi } from "../postgres/api/sql-api.ts";
+import { canRefreshDebugViews, refreshDebugViews } from "../postgres/api/debug-views.ts";
+import { activeShardsSql } from "../postgres/api/shards.ts";
+import { findSqlApi } from "../postgres/api/sql-api.ts";
 import type { Islands } from "../postgres/islands/connections.ts";
 import { type Lend, limited, type Patience, withLockRetry } from "../postgres/locks.ts";
-import { qualified } from "../postgres/quote.ts";
 import {
   disableSubscription,
   dropPublication,
@@ -47,9 +47,7 @@ export async function freeFromDebugViews(islands: Islands, island: IslandName, t
   await islands.withClient(island, async (client) => {
     const api = await findSqlApi(client);
     if (!api) return;
-    const refresh = `${qualified(api.schema, "microsharding_debug_views_refresh_")}()`;
-    const there = await client.query("SELECT WHERE to_regprocedure($1) IS NOT NULL", [refresh]);
-    if (!there.rowCount) return;
+    if (!(await canRefreshDebugViews(client, api.schema))) return;
     const warnings = await refreshDebugViews(client, api.schema, {
       island,
       patience: waiting(island, "the debug views", tell),

@@ -7,6 +7,7 @@ import { AbortedError } from "../errors.ts";
 import { UsageError } from "../errors.ts";
 import { bytes } from "../format.ts";
 import { install } from "../postgres/api/install.ts";
+import { ACTIVE_SHARDS_FUNCTION } from "../postgres/api/shards.ts";
 import { parseDsn } from "../postgres/islands/dsn.ts";
 import { ident } from "../postgres/quote.ts";
 import { Application } from "../sandbox/application.ts";
@@ -142,7 +143,7 @@ class Demo {
       `An application begins: ${workload.writers} writers, ${workload.rate} inserts and updates a second.`,
     );
     this.say(
-      "  It asks the islands where its shard is (microsharding_list_active_shards), and again when it is gone.",
+      `  It asks the islands where its shard is (${ACTIVE_SHARDS_FUNCTION}), and again when it is gone.`,
     );
   }
 

@@ -1,5 +1,7 @@
 import type pg from "pg";
 
+import { DEFAULT_API_SCHEMA } from "../postgres/api/install.ts";
+import { ensureRange } from "../postgres/api/shards.ts";
 import type { Workload } from "../sandbox/application.ts";
 
 /** The shard that moves. */
@@ -56,7 +58,7 @@ const inSchema = (sql: string, schema: string): string => sql.replaceAll("%.", `
 
 /** Creates the shards and fills the one that moves; the others get tables only. */
 export async function openShop(client: pg.ClientBase, scale: number): Promise<void> {
-  await client.query("SELECT microsharding.microsharding_ensure_exist($1, $2)", [SHARD, LAST_SHARD]);
+  await ensureRange(client, DEFAULT_API_SCHEMA, "exist", SHARD, LAST_SHARD);
   for (let shard = SHARD; shard <= LAST_SHARD; shard++) {
     const schema = `sh${String(shard).padStart(4, "0")}`;
     await client.query(inSchema(TABLES, schema));
@@ -64,7 +66,7 @@ export async function openShop(client: pg.ClientBase, scale: number): Promise<vo
     await client.query(inSchema(INDEXES, schema));
   }
   await client.query("VACUUM (ANALYZE)");
-  await client.query("SELECT microsharding.microsharding_ensure_active($1, $2)", [SHARD, LAST_SHARD]);
+  await ensureRange(client, DEFAULT_API_SCHEMA, "active", SHARD, LAST_SHARD);
 }
 
 /** How large the shard is, with and without its indexes, and what is in it in words. */

@@ -1,6 +1,7 @@
 import type { IslandName } from "../../contract/names.ts";
 import { messageOf, ShardferryError } from "../errors.ts";
-import { activeShardsSql, type SqlApi } from "../postgres/api/sql-api.ts";
+import { activeShardsSql } from "../postgres/api/shards.ts";
+import type { SqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { objectsSql } from "./catalog-sql.ts";
 import type { CatalogObject } from "./facts.ts";

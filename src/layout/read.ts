@@ -1,7 +1,8 @@
 import type { ClientBase } from "pg";
 
 import type { IslandName } from "../../contract/names.ts";
-import { activeShardsSql, factorSql, findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
+import { activeShardsSql, factorSql } from "../postgres/api/shards.ts";
+import { findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { customWeights, type Weight } from "./weights.ts";
 

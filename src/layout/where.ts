@@ -1,6 +1,7 @@
 import type { IslandName } from "../../contract/names.ts";
 import { ShardferryError } from "../errors.ts";
-import { activeShardsSql, apiCall, findSqlApi } from "../postgres/api/sql-api.ts";
+import { activeShardsSql, schemaNameSql } from "../postgres/api/shards.ts";
+import { findSqlApi, NotInstalledError } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 
 /** Where one shard is. */
@@ -19,7 +20,7 @@ export async function findShard(islands: readonly ConnectedIsland[], shard: numb
       const api = await findSqlApi(island.client);
       if (!api) return null;
       const { rows } = await island.client.query<{ schema: string; active: boolean; present: boolean }>(
-        `WITH name AS MATERIALIZED (SELECT ${apiCall(api, "microsharding_schema_name_($1::int)")} AS schema)
+        `WITH name AS MATERIALIZED (SELECT ${schemaNameSql(api.schema, "$1::int")} AS schema)
          SELECT schema,
            EXISTS (SELECT FROM (${activeShardsSql(api)}) shard WHERE shard.nspname = schema) AS active,
            EXISTS (SELECT FROM pg_namespace WHERE nspname = schema) AS present
@@ -31,7 +32,10 @@ export async function findShard(islands: readonly ConnectedIsland[], shard: numb
   );
   const known = found.filter((one) => one !== null);
   const schemas = new Set(known.map(({ schema }) => schema));
-  if (schemas.size !== 1) throw schemas.size === 0 ? notInstalled(islands) : differentFormats(known, shard);
+  if (schemas.size !== 1)
+    throw schemas.size === 0
+      ? new NotInstalledError(islands.map(({ name }) => name))
+      : differentFormats(known, shard);
   return {
     schema: [...schemas][0]!,
     active: known.filter(({ active }) => active).map(({ island }) => island),
@@ -61,14 +65,6 @@ export async function activeNumbers(islands: readonly ConnectedIsland[]): Promis
     .slice(0, 20)
     .map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`));
   return shown.join(", ") + (ranges.length > shown.length ? ", …" : "") || "none";
-}
-
-function notInstalled(islands: readonly ConnectedIsland[]): ShardferryError {
-  const names = islands.map(({ name }) => name).join(", ");
-  return new ShardferryError(
-    "not_installed",
-    `The SQL API is installed on none of ${names}: run \`shardferry install\`.`,
-  );
 }
 
 function differentFormats(

@@ -1,8 +1,10 @@
 import type { ClientBase } from "pg";
 
 import { migrateWorkflowId } from "../../contract/names.ts";
+import { findLeasingSchema, readLeases } from "../postgres/api/leases.ts";
 import { LEDGER_TABLE } from "../postgres/api/ledger.ts";
-import { activeShardsSql, apiCall, findSqlApi } from "../postgres/api/sql-api.ts";
+import { activeShardsSql } from "../postgres/api/shards.ts";
+import { findSqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { qualified } from "../postgres/quote.ts";
 
@@ -46,21 +48,11 @@ export async function migrationsAtWork(
 ): Promise<string[]> {
   const found = await Promise.all(
     islands.map(async ({ client }) => {
-      const api = await findSqlApi(client);
-      const leases = api && apiCall(api, "microsharding_leases_");
-      // Installations of an older tool have no leases.
-      const { rows: there } = await client.query<{ leasing: boolean }>(
-        "SELECT to_regclass($1) IS NOT NULL AS leasing",
-        [leases],
-      );
-      if (!there[0]!.leasing) return [];
-      const { rows } = await client.query<{ holder: string }>(
-        `SELECT DISTINCT workflow_id AS holder FROM ${leases}
-         WHERE kind = 'schema change' AND expires_at > clock_timestamp()
-           AND ($1::text[] IS NULL OR schema_name = ANY ($1))`,
-        [schemas],
-      );
-      return rows.map(({ holder }) => holder);
+      const apiSchema = await findLeasingSchema(client);
+      const leases = apiSchema === null ? [] : await readLeases(client, apiSchema, "schema change");
+      return leases
+        .filter(({ expired, schema }) => !expired && (schemas === null || schemas.includes(schema)))
+        .map(({ workflowId }) => workflowId);
     }),
   );
   return [...new Set(found.flat())].sort();

@@ -1,43 +1,8 @@
-import type { ClientBase } from "pg";
-
 import type { IslandShards, MigrateInput } from "../../contract/migrate.ts";
 import type { IslandName } from "../../contract/names.ts";
-import { qualified } from "../postgres/quote.ts";
+import { type Applied } from "../postgres/api/ledger.ts";
 import type { IslandFacts } from "./look.ts";
 import type { MigrationStatement } from "./parse.ts";
-
-/** What a shard remembers of a migration. */
-export interface Applied {
-  schema: string;
-  hash: string;
-  /** Statements that were run; fewer than all of them where a migration with --mode=each was interrupted. */
-  statements: number;
-  complete: boolean;
-  /** The transaction that brought it, `run:round`. */
-  transactionKey: string | null;
-}
-
-/** Each shard's table takes a lock until the end of the query. */
-const SHARDS_PER_QUERY = 500;
-
-/** Reads which of some shards have had a migration. */
-export async function readApplied(
-  client: ClientBase,
-  apiSchema: string,
-  name: string,
-  schemas: readonly string[],
-): Promise<Applied[]> {
-  const applied: Applied[] = [];
-  for (let start = 0; start < schemas.length; start += SHARDS_PER_QUERY) {
-    const { rows } = await client.query<Applied>(
-      `SELECT schema_name AS schema, hash, statements, complete, transaction_key AS "transactionKey"
-       FROM ${qualified(apiSchema, "microsharding_migrations_applied_")}($1, $2)`,
-      [name, schemas.slice(start, start + SHARDS_PER_QUERY)],
-    );
-    applied.push(...rows);
-  }
-  return applied;
-}
 
 /** Every reason why shards cannot be changed, found before anything is. */
 export function problemsOf(

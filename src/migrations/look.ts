@@ -4,8 +4,9 @@ import type { ShardNumbers } from "../../contract/migrate.ts";
 import { type IslandName, moveWorkflowId } from "../../contract/names.ts";
 import { UsageError } from "../errors.ts";
 import { isCurrent } from "../postgres/api/install.ts";
-import { activeShardsSql, requireSqlApi } from "../postgres/api/sql-api.ts";
-import { qualified } from "../postgres/quote.ts";
+import { type Lease, readLeases } from "../postgres/api/leases.ts";
+import { activeShardsSql } from "../postgres/api/shards.ts";
+import { requireSqlApi } from "../postgres/api/sql-api.ts";
 import { MARK_PREFIX } from "../postgres/replication/names.ts";
 import { gidsOfWorkflow } from "./names.ts";
 
@@ -16,15 +17,6 @@ export interface FoundShard {
   active: boolean;
 }
 
-/** The lease of a move or copy that is at work on a shard of this island. */
-export interface Replicated {
-  schema: string;
-  workflowId: string;
-  runId: string;
-  kind: "replication";
-  expired: boolean;
-}
-
 /** What a migration has to know of an island. */
 export interface IslandFacts {
   island: IslandName;
@@ -32,7 +24,8 @@ export interface IslandFacts {
   apiSchema: string;
   current: boolean;
   shards: FoundShard[];
-  replicated: Replicated[];
+  /** The leases of moves and copies that are at work on its shards. */
+  replicated: Lease[];
   /** The same for all databases of one server. */
   server: string;
   maxPrepared: number;
@@ -61,18 +54,9 @@ export async function lookAtIsland(
     const no = api.shardNumber(schema);
     return no === null ? [] : [{ schema, no, active }];
   });
-  const replicated = current ? await readReplicated(client, api.schema) : [];
+  const replicated = current ? await readLeases(client, api.schema, "replication") : [];
   const server = await readServer(client, workflowId);
   return { island, apiSchema: api.schema, current, shards, replicated, ...server };
-}
-
-async function readReplicated(client: ClientBase, apiSchema: string): Promise<Replicated[]> {
-  const { rows } = await client.query<Replicated>(
-    `SELECT schema_name AS schema, workflow_id AS "workflowId", run_id AS "runId", kind,
-       expires_at < clock_timestamp() AS expired
-     FROM ${qualified(apiSchema, "microsharding_leases_")} WHERE kind = 'replication'`,
-  );
-  return rows;
 }
 
 async function readServer(
@@ -98,7 +82,7 @@ async function readServer(
 /** Which schemas of which island, and the moves that have to end before that is certain. */
 export interface Choice {
   islands: { island: IslandName; schemas: string[] }[];
-  moving: (Replicated & { island: IslandName })[];
+  moving: (Lease & { island: IslandName })[];
 }
 
 /** What the ids of moves begin with; a copy's schema need not be a shard, and does not change its place. */

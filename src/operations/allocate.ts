@@ -7,7 +7,8 @@ import type { ShardRange } from "../config/values.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import { readActiveLedger } from "../migrations/behind.ts";
 import { awaitMigrations, notBehind } from "../migrations/new-shards.ts";
-import { activeShardsSql, apiCall, findSqlApi, requireSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
+import { activeShardsSql, ensureRange, schemaNameSql } from "../postgres/api/shards.ts";
+import { findSqlApi, requireSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { sequencesOf } from "../sequences/of-shards.ts";
 import type { SequenceMode } from "../sequences/own-values.ts";
@@ -59,7 +60,7 @@ export async function allocate(
     await refuseActiveElsewhere(islands.slice(1), island, api, request);
     return {
       island: island.name,
-      schemas: await callRange(island, api, "microsharding_ensure_exist", first, last),
+      schemas: await ensureRange(island.client, api.schema, "exist", first, last),
       ledger: await readActiveLedger(islands),
     };
   });
@@ -85,9 +86,7 @@ export async function allocate(
     if (activate) await notBehind(islands, shards, hooks, false);
     else await awaitMigrations([island], shards.schemas, hooks);
     const sequences = request.sequences && (await assignRange(island, api, request, request.sequences));
-    const activated = activate
-      ? await callRange(island, api, "microsharding_ensure_active", first, last)
-      : [];
+    const activated = activate ? await ensureRange(island.client, api.schema, "active", first, last) : [];
     if (activate) {
       hooks.say(`${created.island}: active ${activated.join(", ")}`);
       // A migration that began just before has not seen them.
@@ -105,29 +104,10 @@ async function assignRange(
   mode: SequenceMode,
 ): Promise<AssignedSequence[]> {
   const { rows } = await island.client.query<{ no: number; schema: string }>(
-    `SELECT n AS no, ${apiCall(api, "microsharding_schema_name_(n)")} AS schema FROM generate_series($1::int, $2::int) n`,
+    `SELECT n AS no, ${schemaNameSql(api.schema, "n")} AS schema FROM generate_series($1::int, $2::int) n`,
     [first, last],
   );
   return assignShards(mode, await sequencesOf(island, rows));
-}
-
-async function callRange(
-  { client }: ConnectedIsland,
-  api: SqlApi,
-  name: string,
-  first: number,
-  last: number,
-): Promise<string[]> {
-  const touched = await client.query<{ oid: string }>(
-    `SELECT shard::regnamespace::oid::text AS oid FROM ${apiCall(api, `${name}($1::int, $2::int)`)} AS touched(shard)`,
-    [first, last],
-  );
-  // Asked in a query of its own: the one that creates schemas does not see them.
-  const { rows } = await client.query<{ schema: string }>(
-    "SELECT nspname::text AS schema FROM pg_namespace WHERE oid = ANY ($1::oid[]) ORDER BY 1",
-    [touched.rows.map(({ oid }) => oid)],
-  );
-  return rows.map(({ schema }) => schema);
 }
 
 /** The schemas of the shards of a range, which need not exist. */
@@ -137,7 +117,7 @@ async function namesOf(
   { first, last }: ShardRange,
 ): Promise<string[]> {
   const { rows } = await client.query<{ schema: string }>(
-    `SELECT ${apiCall(api, "microsharding_schema_name_(n)")} AS schema FROM generate_series($1::int, $2::int) n`,
+    `SELECT ${schemaNameSql(api.schema, "n")} AS schema FROM generate_series($1::int, $2::int) n`,
     [first, last],
   );
   return rows.map(({ schema }) => schema);

@@ -2,7 +2,8 @@ import type { IslandName } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import { activeNumbers } from "../layout/where.ts";
-import { activeShardsSql, apiCall, findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
+import { activeShardsSql, knownFactorSql, setFactorSql } from "../postgres/api/shards.ts";
+import { findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
 import { type ConnectedIsland, resolveIsland } from "../postgres/islands/discover.ts";
 import { onIslands } from "./with-islands.ts";
 
@@ -93,7 +94,7 @@ async function findTargets(
      FROM (
        SELECT schema, before, trim_scale(round(${EXPRESSIONS[operator]}, 6)) AS after
        FROM (
-         SELECT nspname::text AS schema, ${apiCall(api, "microsharding_factor_(nspname::text)")} AS before
+         SELECT nspname::text AS schema, ${knownFactorSql(api.schema, "nspname::text")} AS before
          FROM (${activeShardsSql(api)}) shard
        ) current
      ) changed
@@ -109,7 +110,7 @@ async function findTargets(
 
 async function write({ island, api, shards }: Target): Promise<void> {
   await island.client.query(
-    `SELECT ${apiCall(api, "microsharding_set_factor_(schema, factor)")}
+    `SELECT ${setFactorSql(api.schema, "schema", "factor")}
      FROM unnest($1::text[], $2::numeric[]) AS wanted(schema, factor)`,
     [shards.map(({ schema }) => schema), shards.map(({ after }) => after)],
   );

@@ -6,6 +6,7 @@ import type { Settings } from "../config/settings.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import { readRooms } from "../layout/capacity.ts";
 import { type Layout, readLayout, type ShardInfo } from "../layout/read.ts";
+import { NotInstalledError } from "../postgres/api/sql-api.ts";
 import { resolveIsland, withIslands } from "../postgres/islands/discover.ts";
 import { planRebalance } from "../rebalance/plan.ts";
 import type { Plan, PlannedMove } from "../rebalance/types.ts";
@@ -173,10 +174,7 @@ function inputOf(
 /** Says what has to be put right before anything can be planned. */
 function refuseUnsound({ islands }: Layout): void {
   const bare = islands.filter(({ installed }) => !installed).map(({ island }) => island);
-  if (bare.length > 0) {
-    const text = `The SQL API is not installed on ${bare.join(", ")}: run \`shardferry install\` first.`;
-    throw new ShardferryError("not_installed", text);
-  }
+  if (bare.length > 0) throw new NotInstalledError(bare);
   const places = new Map<number, { schema: string; on: IslandName[] }>();
   for (const { island, shards } of islands) {
     for (const { no, schema } of shards) {

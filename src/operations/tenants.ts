@@ -3,9 +3,9 @@ import { messageOf, RefusedError, ShardferryError, UsageError } from "../errors.
 import { readLayout, type ShardInfo } from "../layout/read.ts";
 import { askShards, parseQuantity, show } from "../layout/weights.ts";
 import { findShard } from "../layout/where.ts";
-import { apiCall, requireSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
+import { requireSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
+import { assignTenant, ensureTenantsTable, tenantsTable, unpinTenantsOn } from "../postgres/api/tenants.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
-import { qualified } from "../postgres/quote.ts";
 import { problemsOf, refuseNameless } from "../tenants/problems.ts";
 import type { Tenant } from "../tenants/tenant.ts";
 import { onIslands } from "./with-islands.ts";
@@ -23,8 +23,6 @@ interface Global {
   readonly api: SqlApi;
   readonly schema: string;
 }
-
-const TABLE = "microsharding_tenants_";
 
 async function findGlobal(islands: readonly ConnectedIsland[]): Promise<Global> {
   const { schema, active } = await findShard(islands, 0);
@@ -59,7 +57,7 @@ export async function assignTenants(
     const wanted = { tenants, shard, candidates: numbers, pin };
     const problems = problemsOf(await readTenants(global, islands), wanted);
     if (problems.length > 0) throw new RefusedError(problems);
-    await global.island.client.query(`SELECT ${apiCall(global.api, "microsharding_tenants_ensure_()")}`);
+    await ensureTenantsTable(global.island.client, global.api.schema);
     for (const tenant of tenants) {
       const candidates = shard === undefined ? await byWeight(global, shards) : [shard];
       await assignOne(global, tenant, candidates, pin);
@@ -71,7 +69,7 @@ export async function assignTenants(
 /** The lightest first, of equally light ones that with the fewest tenants. */
 async function byWeight(global: Global, shards: readonly ShardInfo[]): Promise<number[]> {
   const { rows } = await global.island.client.query<{ shard: number; count: number }>(
-    `SELECT shard, count(*)::int AS count FROM ${qualified(global.schema, TABLE)} GROUP BY 1`,
+    `SELECT shard, count(*)::int AS count FROM ${tenantsTable(global.schema)} GROUP BY 1`,
   );
   const counts = new Map(rows.map(({ shard, count }) => [shard, count]));
   return [...shards]
@@ -85,9 +83,8 @@ async function assignOne(
   candidates: readonly number[],
   pin: boolean,
 ): Promise<void> {
-  const call = apiCall(api, "microsharding_tenant_assign_($1::text, $2::int[], $3::boolean)");
   try {
-    await island.client.query(`SELECT ${call}`, [tenant, candidates, pin]);
+    await assignTenant(island.client, api.schema, tenant, candidates, pin);
   } catch (cause) {
     throw new ShardferryError(
       "tenant",
@@ -105,8 +102,7 @@ export async function unpinTenants(settings: Settings, tenants: readonly string[
     const found = await readTenants(global, islands, tenants);
     const unknown = tenants.filter((name) => !found.some(({ tenant }) => tenant === name));
     if (unknown.length > 0) throw new UnknownTenantError(unknown);
-    const call = apiCall(global.api, "microsharding_tenant_unpin_(tenant)");
-    await global.island.client.query(`SELECT ${call} FROM unnest($1::text[]) AS tenant`, [tenants]);
+    await unpinTenantsOn(global.island.client, global.api.schema, tenants);
     return found.map((one) => ({ ...one, pinned: false }));
   });
 }
@@ -160,7 +156,7 @@ async function readTenants(
   islands: readonly ConnectedIsland[],
   names?: readonly string[],
 ): Promise<Tenant[]> {
-  const table = qualified(schema, TABLE);
+  const table = tenantsTable(schema);
   const there = await island.client.query("SELECT FROM pg_class WHERE oid = to_regclass($1)", [table]);
   if (there.rowCount === 0) return [];
   const { rows } = await island.client.query<Pick<Tenant, "tenant" | "shard" | "pinned">>(

@@ -1,7 +1,8 @@
 import { messageOf } from "../errors.ts";
 import { findPgDump } from "../machine/pg-programs.ts";
 import { findApiSchema, isCurrent } from "../postgres/api/install.ts";
-import { activeShardsSql, findSqlApi } from "../postgres/api/sql-api.ts";
+import { activeShardsSql, DEACTIVATING_FUNCTION } from "../postgres/api/shards.ts";
+import { findSqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { MARK_PREFIX, OBJECT_PREFIX } from "../postgres/replication/names.ts";
 import { overriddenTables, restoreIdentitySql } from "../postgres/replication/replica-identity.ts";
@@ -123,6 +124,6 @@ export async function doublyActive(islands: readonly ConnectedIsland[]): Promise
     .map(([schema, names]) => ({
       island: null,
       severity: "problem",
-      text: `${schema} is active on ${names.join(" and ")}: deactivate the one that the application does not use (microsharding_ensure_inactive)`,
+      text: `${schema} is active on ${names.join(" and ")}: deactivate the one that the application does not use (${DEACTIVATING_FUNCTION})`,
     }));
 }

@@ -1,6 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { findApiSchema, isCurrent } from "../postgres/api/install.ts";
+import { activeShardsSql, schemaNameSql } from "../postgres/api/shards.ts";
 import { ident, qualified } from "../postgres/quote.ts";
 import type { Table } from "../postgres/schema/tables.ts";
 import type { Check } from "./check.ts";
@@ -25,8 +26,8 @@ export const activation: Check = async ({ kind, shard, source, destination, requ
       continue;
     }
     const { rows } = await client.query<{ name: string; active: boolean }>(
-      `SELECT ${ident(apiSchema)}.microsharding_schema_name_($1) AS name,
-         coalesce($2 = ANY (SELECT n.nspname FROM unnest(${ident(apiSchema)}.microsharding_list_active_shards()) s JOIN pg_namespace n ON n.oid = s), false) AS active`,
+      `SELECT ${schemaNameSql(apiSchema, "$1")} AS name,
+         EXISTS (SELECT FROM (${activeShardsSql({ schema: apiSchema })}) shard WHERE nspname = $2) AS active`,
       [shard, request.schema],
     );
     if (rows[0]!.name !== request.schema) {

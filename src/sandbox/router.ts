@@ -2,6 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import pg from "pg";
 
+import { DEFAULT_API_SCHEMA } from "../postgres/api/install.ts";
+import { activeShardsSql } from "../postgres/api/shards.ts";
+
 /**
  * Finds a shard as an application does: asks the islands one after the other which shards are active there.
  * Keeps a connection to each, so that looking again takes a millisecond. One router serves one writer.
@@ -49,8 +52,7 @@ export class Router {
 export async function isActive(client: pg.ClientBase, schema: string): Promise<boolean> {
   const { rowCount } = await client.query({
     name: "is_active",
-    text: `SELECT FROM unnest(microsharding.microsharding_list_active_shards()) AS shard
-           JOIN pg_namespace n ON n.oid = shard WHERE n.nspname = $1`,
+    text: `SELECT FROM (${activeShardsSql({ schema: DEFAULT_API_SCHEMA })}) shard WHERE nspname = $1`,
     values: [schema],
   });
   return rowCount === 1;

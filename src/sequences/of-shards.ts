@@ -1,4 +1,5 @@
-import { activeShardsSql, findSqlApi } from "../postgres/api/sql-api.ts";
+import { activeShardsSql } from "../postgres/api/shards.ts";
+import { findSqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { readSequences, type ShardSequence } from "./read.ts";
 

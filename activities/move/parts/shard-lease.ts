@@ -1,4 +1,5 @@
-import { describeLeases, evictDead, leasingLib, releaseLeases, takeLeases } from "../../attempt/leases.ts";
+import { findLeasingSchema, releaseLeases, takeLeases } from "../../../src/postgres/api/leases.ts";
+import { describeLeases, evictDead } from "../../attempt/leases.ts";
 import { POLL_MS } from "../../attempt/poll.ts";
 import type { MoveStep } from "./step.ts";
 
@@ -9,9 +10,9 @@ import type { MoveStep } from "./step.ts";
 export async function leaseShard(step: MoveStep): Promise<void> {
   for (;;) {
     const waitingFor = await step.onSource(async (client) => {
-      const apiSchema = await leasingLib(client);
+      const apiSchema = await findLeasingSchema(client);
       if (apiSchema === null) return null;
-      const blocking = await takeLeases(step, client, apiSchema, [step.schema], "replication");
+      const blocking = await takeLeases(client, apiSchema, step, [step.schema], "replication");
       if (blocking.length === 0) return null;
       return describeLeases(await evictDead(step, client, apiSchema, blocking), step.from);
     });
@@ -26,7 +27,7 @@ export async function leaseShard(step: MoveStep): Promise<void> {
 /** Gives the source's lease up at the end of a move or copy. */
 export async function releaseShard(step: MoveStep): Promise<void> {
   await step.onSource(async (client) => {
-    const apiSchema = await leasingLib(client);
+    const apiSchema = await findLeasingSchema(client);
     if (apiSchema !== null) await releaseLeases(client, apiSchema, step.runId);
   });
 }

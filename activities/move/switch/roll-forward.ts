@@ -1,6 +1,7 @@
 import type pg from "pg";
 
 import { messageOf, ShardferryError } from "../../../src/errors.ts";
+import { activateSql } from "../../../src/postgres/api/shards.ts";
 import { apiSchemaOf } from "../../../src/postgres/api/sql-api.ts";
 import { COPY_SETTINGS } from "../../../src/postgres/islands/session-settings.ts";
 import { ensureDurable, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
@@ -12,7 +13,7 @@ import { ensureNotFailedOver, ensureReplicated } from "../parts/guards.ts";
 import { readFacts } from "../parts/source-facts.ts";
 import { type MoveStep } from "../parts/step.ts";
 import { LOCKING } from "./sessions.ts";
-import { activate, beginArrival } from "./statements.ts";
+import { beginArrival } from "./statements.ts";
 
 type Left = NonNullable<Outcome["left"]>;
 
@@ -66,7 +67,7 @@ async function arrive(
   await destination.query(beginArrival(apiSchema, entry, step.from).join(";\n"));
   await ensureReplicated(step, facts, destination);
   await copyLocked(step, facts, source, destination, left.leftover);
-  const sql = [...completeSchema(schema, facts), activate(apiSchema, entry), "COMMIT"];
+  const sql = [...completeSchema(schema, facts), activateSql(apiSchema, entry.shard), "COMMIT"];
   await destination.query(sql.join(";\n"));
 }
 

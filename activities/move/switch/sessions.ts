@@ -1,7 +1,7 @@
 import type pg from "pg";
 
+import type { BookEntry } from "../../../src/postgres/api/switches.ts";
 import { COPY_SETTINGS, VANISHING_HOLDER } from "../../../src/postgres/islands/session-settings.ts";
-import type { BookEntry } from "../parts/book.ts";
 import type { SwitchFacts } from "../parts/source-facts.ts";
 import type { MoveStep } from "../parts/step.ts";
 

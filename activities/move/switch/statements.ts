@@ -1,5 +1,6 @@
+import { activateSql, deactivateSql } from "../../../src/postgres/api/shards.ts";
+import { type BookEntry, bookRow } from "../../../src/postgres/api/switches.ts";
 import { ident, literal, qualified } from "../../../src/postgres/quote.ts";
-import { type BookEntry, bookRow } from "../parts/book.ts";
 import type { SwitchSessions } from "./sessions.ts";
 
 /**
@@ -20,10 +21,6 @@ export const beginArrival = (apiSchema: string, entry: BookEntry, peer: string):
   )}`,
 ];
 
-/** Destination: the shard is active. */
-export const activate = (apiSchema: string, { shard }: BookEntry): string =>
-  `SELECT ${ident(apiSchema)}.microsharding_ensure_active(${shard})`;
-
 /** Milliseconds that a statement of the rehearsal may take: the first call of a function takes longer than later ones. */
 const REHEARSAL_MS = 3000;
 
@@ -42,20 +39,23 @@ export async function rehearse({
   const limit = `SET LOCAL statement_timeout = ${REHEARSAL_MS}`;
   const [begin, ...arrival] = beginArrival(destinationApiSchema, entry, to);
   const unmark = `COMMENT ON SCHEMA ${ident(entry.schema)} IS NULL`;
-  const arrive = [begin, limit, ...arrival, unmark, activate(destinationApiSchema, entry), "ROLLBACK"];
+  const arrive = [
+    begin,
+    limit,
+    ...arrival,
+    unmark,
+    activateSql(destinationApiSchema, entry.shard),
+    "ROLLBACK",
+  ];
   const depart = [
     "BEGIN",
     limit,
-    deactivate(sourceApiSchema, entry),
+    deactivateSql(sourceApiSchema, entry.shard),
     bookRow(sourceApiSchema, entry, "source", to, null, null),
     "ROLLBACK",
   ];
   await Promise.all([destination.query(arrive.join(";\n")), source.query(depart.join(";\n"))]);
 }
-
-/** Source: the shard is not active. */
-const deactivate = (apiSchema: string, { shard }: BookEntry): string =>
-  `SELECT ${ident(apiSchema)}.microsharding_ensure_inactive(${shard})`;
 
 /** What the source leaves behind, and where to. */
 export interface Departure {
@@ -70,7 +70,7 @@ export interface Departure {
 
 /** Source: the shard is inactive, has left, is fenced and renamed. Its commit is the point of no return. */
 export const leave = (apiSchema: string, entry: BookEntry, departure: Departure): string[] => [
-  deactivate(apiSchema, entry),
+  deactivateSql(apiSchema, entry.shard),
   bookRow(apiSchema, entry, "source", departure.peer, departure.leftover, departure.switchLsn),
   ...departure.sequenceFences,
   ...fence(entry.schema, departure.peer, departure.reachable),

@@ -1,3 +1,4 @@
+import { activateSql } from "../../../src/postgres/api/shards.ts";
 import { flushedPosition, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
 import { schemaFingerprint } from "../../../src/postgres/schema/fingerprint.ts";
 import { readSchema } from "../../../src/postgres/schema/tables.ts";
@@ -16,7 +17,7 @@ import type { MoveStep } from "../parts/step.ts";
 import { SchemaChangedError } from "../parts/structure.ts";
 import { lockEverything } from "./lock.ts";
 import type { SwitchSessions } from "./sessions.ts";
-import { activate, beginArrival, leave } from "./statements.ts";
+import { beginArrival, leave } from "./statements.ts";
 
 export type AttemptResult =
   | { done: true; blockedMs: number }
@@ -151,7 +152,9 @@ async function completeDestination(plan: SwitchSessions): Promise<void> {
   const { step, facts, destination, destinationApiSchema: apiSchema, entry } = plan;
   await ensureReplicated(step, facts, destination);
   await copyLocked(step, facts, plan.source, destination, step.schema);
-  await destination.query([...completeSchema(step.schema, facts), activate(apiSchema, entry)].join(";\n"));
+  await destination.query(
+    [...completeSchema(step.schema, facts), activateSql(apiSchema, entry.shard)].join(";\n"),
+  );
 }
 
 async function handOverSequences(

@@ -64,3 +64,40 @@ export async function refreshDebugViews(
     client.off("notice", onNotice);
   }
 }
+
+/**
+ * Drops the debug views in the open transaction, since PostgreSQL lets nobody change a column that a view reads.
+ * Answers whether there were any.
+ */
+export async function dropDebugViews(client: ClientBase, apiSchema: string): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `SELECT ${qualified(apiSchema, "microsharding_migration_before")}()`,
+  );
+  return rowCount !== 0;
+}
+
+/**
+ * Builds the debug views again in the same transaction. It reads no other island: a transaction that has used
+ * postgres_fdw cannot be prepared.
+ */
+export async function createDebugViews(client: ClientBase, apiSchema: string): Promise<void> {
+  await client.query(
+    `SELECT ${qualified(apiSchema, "microsharding_debug_views_create")}('public', 'microsharding_debug')`,
+  );
+}
+
+/** True where the debug views of an island read other islands, too. */
+export async function readsOtherIslands(client: ClientBase): Promise<boolean> {
+  const { rowCount } = await client.query(
+    "SELECT FROM pg_foreign_server WHERE starts_with(srvname::text, 'microsharding_debug_') LIMIT 1",
+  );
+  return rowCount !== 0;
+}
+
+/** True where the SQL API is of a version that can bring the debug views up to date. */
+export async function canRefreshDebugViews(client: ClientBase, apiSchema: string): Promise<boolean> {
+  const { rowCount } = await client.query("SELECT WHERE to_regprocedure($1) IS NOT NULL", [
+    `${qualified(apiSchema, "microsharding_debug_views_refresh_")}()`,
+  ]);
+  return rowCount === 1;
+}

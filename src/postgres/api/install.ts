@@ -6,7 +6,7 @@ import { installedFunctions, ownFunctions } from "./functions.ts";
 import { readSqlFiles, type SqlFile } from "./sql-files.ts";
 
 /** Where the SQL API goes on an island that does not have it yet. */
-const DEFAULT_LIB_SCHEMA = "microsharding";
+export const DEFAULT_API_SCHEMA = "microsharding";
 
 const SCHEMA_NAME_FMT = /^(?:[^%]|%%)*%(?:0[1-9])?d(?:[^%]|%%)*$/;
 
@@ -39,7 +39,7 @@ export async function install(client: ClientBase, options: InstallOptions = {}):
     // Two first installations at once would both create the schema.
     await client.query("SELECT pg_advisory_xact_lock(hashtext('microsharding install'), 0)");
     const existing = options.libSchema ?? (await findApiSchema(client));
-    const libSchema = existing ?? DEFAULT_LIB_SCHEMA;
+    const libSchema = existing ?? DEFAULT_API_SCHEMA;
     const upgraded =
       (await installedFunctions(client, libSchema)).size > 0 && !(await isCurrent(client, libSchema));
     await ensureSchema(client, libSchema);
@@ -72,7 +72,7 @@ export async function findApiSchema(client: ClientBase): Promise<string | null> 
      WHERE p.proname = 'microsharding_list_active_shards' AND p.pronargs = 0
      ORDER BY n.nspname <> $1, n.nspname <> 'public', n.nspname
      LIMIT 1`,
-    [DEFAULT_LIB_SCHEMA],
+    [DEFAULT_API_SCHEMA],
   );
   return rows[0]?.schema ?? null;
 }

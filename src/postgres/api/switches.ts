@@ -1,0 +1,91 @@
+import type { ClientBase } from "pg";
+
+import { literal, qualified } from "../quote.ts";
+
+/** The book of switches: which shards have left an island or arrived there, and by which move. */
+export const switchesTable = (apiSchema: string): string => qualified(apiSchema, "microsharding_moves_");
+
+/** A run of a move, as the book of switches knows it. */
+export interface SwitchKey {
+  schema: string;
+  workflowId: string;
+  runId: string;
+}
+
+/** How a shard has left an island. */
+export interface LeftEntry {
+  leftover: string;
+  switchLsn: string;
+  epoch: string;
+}
+
+/** What the book of the source has about a shard that left by a run; null when it has not left. */
+export async function readLeft(
+  client: ClientBase,
+  apiSchema: string,
+  { schema, workflowId, runId }: SwitchKey,
+): Promise<LeftEntry | null> {
+  const { rows } = await client.query<LeftEntry>(
+    `SELECT leftover, switch_lsn AS "switchLsn", epoch FROM ${switchesTable(apiSchema)}
+     WHERE schema_name = $1 AND role = 'source' AND workflow_id = $2 AND run_id = $3`,
+    [schema, workflowId, runId],
+  );
+  return rows[0] ?? null;
+}
+
+/** True when the book of the destination says that a shard has arrived by a run. */
+export async function hasArrived(
+  client: ClientBase,
+  apiSchema: string,
+  { schema, workflowId, runId }: SwitchKey,
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `SELECT FROM ${switchesTable(apiSchema)}
+     WHERE schema_name = $1 AND role = 'destination' AND workflow_id = $2 AND run_id = $3`,
+    [schema, workflowId, runId],
+  );
+  return rowCount === 1;
+}
+
+/** What both sides write into the book of switches. */
+export interface BookEntry extends SwitchKey {
+  shard: number;
+  epoch: string;
+}
+
+/** Writes the last switch of a shard, replacing the one before. */
+export function bookRow(
+  apiSchema: string,
+  entry: BookEntry,
+  role: "source" | "destination",
+  peer: string,
+  leftover: string | null,
+  switchLsn: string | null,
+): string {
+  const values = [
+    entry.schema,
+    role,
+    entry.workflowId,
+    entry.runId,
+    peer,
+    entry.epoch,
+    role === "source" ? "left" : "arrived",
+    leftover,
+    switchLsn,
+  ].map((value) => (value === null ? "NULL" : literal(value)));
+  return `INSERT INTO ${switchesTable(apiSchema)} AS m
+      (schema_name, role, workflow_id, run_id, peer, epoch, state, leftover, switch_lsn)
+    VALUES (${values.join(", ")})
+    ON CONFLICT (schema_name, role) DO UPDATE SET
+      workflow_id = excluded.workflow_id, run_id = excluded.run_id, peer = excluded.peer, epoch = excluded.epoch,
+      state = excluded.state, leftover = excluded.leftover, switch_lsn = excluded.switch_lsn, switched_at = clock_timestamp()`;
+}
+
+/** The largest epoch that an island has ever seen of a shard. */
+export async function epochOf(client: ClientBase, apiSchema: string, schema: string): Promise<bigint> {
+  const { rows } = await client.query<{ epoch: string }>(
+    `SELECT coalesce(max(epoch), 0) AS epoch FROM ${switchesTable(apiSchema)} WHERE schema_name = $1`,
+    [schema],
+  );
+  return BigInt(rows[0]!.epoch);
+}
