@@ -51,7 +51,7 @@ export default tseslint.config(
               allowTypeImports: true,
             },
             {
-              group: ["**/src/**", "**/activities/**"],
+              group: ["**/src/**", "!**/src/format.ts", "**/activities/**"],
               message: "A workflow reaches activities through a proxy: only `import type`.",
               allowTypeImports: true,
             },

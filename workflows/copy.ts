@@ -1,33 +1,34 @@
 import { CancellationScope, workflowInfo } from "@temporalio/workflow";
 
 import type { CopyInput, CopyResult } from "../contract/move.ts";
+import { Protocol } from "./protocol.ts";
 import { quick, switching } from "./proxies.ts";
-import { orUndo, replicate } from "./replicate.ts";
+import { replicate } from "./replicate.ts";
 import { Steering } from "./steering.ts";
+
+/** What a copy that is in step waits for. */
+const CONFIRMATION =
+  "confirmation to end the replication (confirm): you may now stop the writes on the source and reroute them";
 
 /** Copies a schema to another island and keeps it in step until confirmed; switches nothing. */
 export async function copy(input: CopyInput): Promise<CopyResult> {
-  const steering = new Steering(input);
+  const protocol = new Protocol(new Steering(input));
 
-  const { step, rows, bytes, finished } = await orUndo(steering, async (undo) => {
-    const replica = await replicate("copy", input, null, steering, undo);
-    if (input.wait) {
-      await steering.confirmation(
-        "confirmation to end the replication (confirm): you may now stop the writes on the source and reroute them",
-        () => quick["keep lease"](replica.step),
-      );
-    }
-    steering.enter("lock and switch");
-    return { ...replica, finished: await switching["finish copy"](replica.step) };
+  const replica = await protocol.orUndo(async () => {
+    const replica = await replicate(protocol, "copy", input, null);
+    if (input.wait)
+      await protocol.steering.confirmation(CONFIRMATION, () => quick["keep lease"](replica.input));
+    await protocol.step("lock and switch", () => switching["finish copy"](replica.input));
+    return replica;
   });
 
   return CancellationScope.nonCancellable(async () => {
-    steering.tell(finished);
-    steering.enter("clean up");
-    steering.tell(await quick["clean up"]({ ...step, deactivateSql: null, leftover: null }));
-    steering.phase("done");
+    const nothingElse = { deactivateSql: null, leftover: null };
+    await protocol.step("clean up", () => quick["clean up"]({ ...replica.input, ...nothingElse }));
+    protocol.steering.phase("done");
     const { workflowId, runId, startTime } = workflowInfo();
     const { schema, from, to } = input;
+    const { rows, bytes } = replica;
     return { workflowId, runId, schema, from, to, rows, bytes, durationMs: Date.now() - startTime.getTime() };
   });
 }

@@ -16,6 +16,7 @@ import {
   type MigrateResult,
 } from "../contract/migrate.ts";
 import { WAIT_QUEUE } from "../contract/names.ts";
+import { Protocol } from "./protocol.ts";
 import { COMMON } from "./proxies.ts";
 import { Steering } from "./steering.ts";
 
@@ -38,37 +39,21 @@ const patient = proxyActivities<MigrateActivities>({
 
 /** Changes the schema of many shards: all of them or none, or each by itself. */
 export async function migrate(input: MigrateInput): Promise<MigrateResult> {
-  const steering = new Steering({ schema: "", from: "", to: "" }, MIGRATE_STEPS[input.mode]);
-  const { workflowId, runId, startTime } = workflowInfo();
+  const protocol = new Protocol(new Steering({ schema: "", from: "", to: "" }, MIGRATE_STEPS[input.mode]));
+  const { steering } = protocol;
   let changed = false;
   try {
-    steering.enter("lease shards");
-    const leased = await patient["lease shards"](input);
-    steering.tell(leased);
-    const rounds = roundsOf(leased.islands, input.batch);
+    const leased = await protocol.step("lease shards", () => patient["lease shards"](input));
     let lockedMs = 0;
-    for (const [round, islands] of rounds.entries()) {
+    for (const [round, islands] of roundsOf(leased.islands, input.batch).entries()) {
       const change: ChangeInput = { migration: input, round, islands };
-      lockedMs = Math.max(
-        lockedMs,
-        await (input.mode === "all" ? changeAll(change, steering) : changeEach(change, steering)),
-      );
+      const locked = await (input.mode === "all"
+        ? changeAll(change, protocol)
+        : changeEach(change, protocol));
+      lockedMs = Math.max(lockedMs, locked);
       changed = true;
     }
-    const counts = leased.islands.map(countsOf);
-    return {
-      workflowId,
-      runId,
-      name: input.name,
-      hash: input.hash,
-      mode: input.mode,
-      dryRun: input.dryRun,
-      islands: counts,
-      applied: sum(counts.map(({ applied }) => applied)),
-      skipped: sum(counts.map(({ skipped }) => skipped)),
-      durationMs: Date.now() - startTime.getTime(),
-      lockedMs,
-    };
+    return resultOf(input, leased, lockedMs);
   } catch (error) {
     // An activity that fails by itself after the request is not "a cancellation" to isCancellation.
     const aborted = steering.aborted || isCancellation(error);
@@ -76,41 +61,37 @@ export async function migrate(input: MigrateInput): Promise<MigrateResult> {
     if (aborted) throw new CancelledFailure(abortText(input));
     throw error;
   } finally {
-    await CancellationScope.nonCancellable(() => release(input, changed && !input.dryRun, steering));
+    await CancellationScope.nonCancellable(() => release(input, changed && !input.dryRun, protocol));
   }
 }
 
-/** One transaction on each island; the commits are decided on when all are prepared. Answers the time of the locks. */
-async function changeAll(change: ChangeInput, steering: Steering): Promise<number> {
+/** One transaction on each island; the commits are decided on when all are prepared. Returns the time of the locks. */
+async function changeAll(change: ChangeInput, protocol: Protocol): Promise<number> {
   const { name, dryRun } = change.migration;
-  const islands = change.islands.map(({ island }) => island);
-  const prepared = await prepare(change, islands, steering);
+  const { prepared, lockedAt } = await prepare(change, protocol);
   if (dryRun) return 0;
   // The decision: this step in the history means commit, "roll back everywhere" means the opposite. There is no way
   // back from here, whatever is cancelled.
-  return CancellationScope.nonCancellable(async () => {
-    steering.enter("commit everywhere");
-    const { round } = change;
-    const committed = await urgent["commit everywhere"]({ name, round, prepared: prepared.prepared });
-    steering.tell(committed);
-    return committed.committedAt - prepared.lockedAt;
-  });
+  const { round } = change;
+  const { committedAt } = await CancellationScope.nonCancellable(() =>
+    protocol.step("commit everywhere", () => urgent["commit everywhere"]({ name, round, prepared })),
+  );
+  return committedAt - lockedAt;
 }
 
 async function prepare(
   change: ChangeInput,
-  islands: string[],
-  steering: Steering,
+  protocol: Protocol,
 ): ReturnType<MigrateActivities["prepare everywhere"]> {
+  const { steering } = protocol;
   try {
-    steering.enter("prepare everywhere");
-    const prepared = await urgent["prepare everywhere"](change);
-    steering.tell(prepared);
+    const prepared = await protocol.step("prepare everywhere", () => urgent["prepare everywhere"](change));
     // It may have been done before the request to abort reached it.
     if (steering.aborted) throw new CancelledFailure("aborted");
     return prepared;
   } catch (error) {
     steering.phase("aborting");
+    const islands = change.islands.map(({ island }) => island);
     // Also where nothing seems to be prepared: an answer may have been lost.
     const report = await CancellationScope.nonCancellable(() => urgent["roll back everywhere"]({ islands }));
     steering.tell(report);
@@ -118,18 +99,27 @@ async function prepare(
   }
 }
 
-async function changeEach(change: ChangeInput, steering: Steering): Promise<number> {
-  steering.enter("change each shard");
-  steering.tell(await patient["change each shard"](change));
+async function changeEach(change: ChangeInput, protocol: Protocol): Promise<number> {
+  await protocol.step("change each shard", () => patient["change each shard"](change));
   return 0;
 }
 
 /** Without debug views the leases are all there is to give back. */
-async function release(input: MigrateInput, refreshViews: boolean, steering: Steering): Promise<void> {
+async function release(input: MigrateInput, refreshViews: boolean, { steering }: Protocol): Promise<void> {
   const succeeded = steering.running;
   if (succeeded) steering.enter("release shards");
   steering.tell(await urgent["release shards"]({ islands: input.islands, refreshViews }), "release shards");
   if (succeeded) steering.phase("done");
+}
+
+function resultOf(input: MigrateInput, leased: LeasedShards, lockedMs: number): MigrateResult {
+  const { workflowId, runId, startTime } = workflowInfo();
+  const { name, hash, mode, dryRun } = input;
+  const islands = leased.islands.map(countsOf);
+  const applied = sum(islands.map((island) => island.applied));
+  const skipped = sum(islands.map((island) => island.skipped));
+  const durationMs = Date.now() - startTime.getTime();
+  return { workflowId, runId, name, hash, mode, dryRun, islands, applied, skipped, durationMs, lockedMs };
 }
 
 /** What each transaction over all islands changes: everything, or with batches the n-th slice of every island. */

@@ -1,9 +1,39 @@
 import { CancellationScope, workflowInfo } from "@temporalio/workflow";
 
 import type { MoveInput, MoveResult, ReplicationInput, SwitchInput, SwitchReport } from "../contract/move.ts";
+import { Protocol } from "./protocol.ts";
 import { quick, switching } from "./proxies.ts";
-import { orUndo, replicate, waitForLag } from "./replicate.ts";
+import { replicate, waitForLag } from "./replicate.ts";
 import { Steering } from "./steering.ts";
+
+/** Moves a shard to another island: replicate, then lock and switch, then clean up. */
+export async function move(input: MoveInput): Promise<MoveResult> {
+  const protocol = new Protocol(new Steering(input));
+  const { shard, activateOnDestination: activate } = input;
+
+  const { replica, switched } = await protocol.orUndo(async () => {
+    const replica = await replicate(protocol, "move", replicationOf(input), shard);
+    if (input.wait) {
+      const keepLease = (): Promise<void> => quick["keep lease"](replica.input);
+      await protocol.steering.confirmation("confirmation to switch (confirm)", keepLease);
+      // The pause may have taken days.
+      await waitForLag(protocol, replica.input, { subscription: true });
+    }
+    const switched = await protocol.step("lock and switch", () =>
+      activate ? lockAndSwitch({ ...replica.input, move: input }) : switching["finish copy"](replica.input),
+    );
+    return { replica, switched };
+  });
+
+  // The point of no return is behind: forward only, whatever is cancelled.
+  return CancellationScope.nonCancellable(async () => {
+    const leftover = activate ? switched.leftover : null;
+    const deactivateSql = leftover ? input.deactivateSql : null;
+    await protocol.step("clean up", () => quick["clean up"]({ ...replica.input, deactivateSql, leftover }));
+    protocol.steering.phase("done");
+    return resultOf(input, { rows: replica.rows, bytes: replica.bytes }, switched);
+  });
+}
 
 /** The part of a move's input that its replication needs. */
 function replicationOf(input: MoveInput): ReplicationInput {
@@ -26,50 +56,22 @@ async function lockAndSwitch(input: SwitchInput): Promise<SwitchReport> {
   }
 }
 
-/** Moves a shard to another island: replicate, then lock and switch, then clean up. */
-export async function move(input: MoveInput): Promise<MoveResult> {
-  const steering = new Steering(input);
-  const { shard, activateOnDestination, deactivateSql } = input;
-
-  const { step, rows, bytes, switched } = await orUndo(steering, async (undo) => {
-    const replica = await replicate("move", replicationOf(input), shard, steering, undo);
-    if (input.wait) {
-      await steering.confirmation("confirmation to switch (confirm)", () =>
-        quick["keep lease"](replica.step),
-      );
-      // The pause may have taken days.
-      await waitForLag(replica.step, steering, true);
-    }
-
-    steering.enter("lock and switch");
-    const switched = activateOnDestination
-      ? await lockAndSwitch({ ...replica.step, move: input })
-      : await switching["finish copy"](replica.step);
-    return { ...replica, switched };
-  });
-
-  // The point of no return is behind: forward only, whatever is cancelled.
-  return CancellationScope.nonCancellable(async () => {
-    steering.tell(switched);
-    steering.enter("clean up");
-    const leftover = activateOnDestination ? switched.leftover : null;
-    steering.tell(
-      await quick["clean up"]({ ...step, deactivateSql: leftover ? deactivateSql : null, leftover }),
-    );
-    steering.phase("done");
-    const { workflowId, runId, startTime } = workflowInfo();
-    return {
-      workflowId,
-      runId,
-      schema: input.schema,
-      from: input.from,
-      to: input.to,
-      activated: activateOnDestination,
-      leftover: switched.leftover,
-      rows,
-      bytes,
-      durationMs: Date.now() - startTime.getTime(),
-      writeBlockedMs: switched.writeBlockedMs,
-    };
-  });
+function resultOf(
+  { schema, from, to, activateOnDestination }: MoveInput,
+  copied: { rows: number; bytes: number },
+  { leftover, writeBlockedMs }: SwitchReport,
+): MoveResult {
+  const { workflowId, runId, startTime } = workflowInfo();
+  return {
+    workflowId,
+    runId,
+    schema,
+    from,
+    to,
+    activated: activateOnDestination,
+    leftover,
+    ...copied,
+    durationMs: Date.now() - startTime.getTime(),
+    writeBlockedMs,
+  };
 }

@@ -1,106 +1,64 @@
-import {
-  ApplicationFailure,
-  CancellationScope,
-  CancelledFailure,
-  isCancellation,
-  rootCause,
-} from "@temporalio/workflow";
-
 import type { Preflight, ReplicationInput, StepInput } from "../contract/move.ts";
+import type { StepReport } from "../contract/progress.ts";
+import { bytes } from "../src/format.ts";
+import type { Protocol } from "./protocol.ts";
 import { quick, waiting } from "./proxies.ts";
-import type { Steering } from "./steering.ts";
-
-/** What has to be undone, in reverse order, when a move does not reach its switch. */
-export type Undo = (() => Promise<void>)[];
 
 export interface Replica {
-  step: StepInput;
+  /** What every further step is told. */
+  input: StepInput;
   rows: number;
   bytes: number;
 }
 
 /**
- * Brings the schema up to "in step" on the destination: structure, rows, indexes, statistics, and a
- * subscription that keeps it so. Each step's way back is registered before the step, since it may have
- * done its work although its answer is lost.
+ * Brings the schema up to "in step" on the destination: structure, rows, indexes, statistics, and a subscription that
+ * keeps it so.
  */
 export async function replicate(
+  protocol: Protocol,
   kind: "move" | "copy",
   request: ReplicationInput,
   shard: number | null,
-  steering: Steering,
-  undo: Undo,
 ): Promise<Replica> {
-  steering.enter("preflight");
-  const plan = await quick.preflight({ kind, request, shard });
-  steering.tell({ text: planned(plan) });
-  for (const warning of plan.warnings) steering.tell({ text: `warning: ${warning}` });
-  const step: StepInput = { kind, request, plan, fingerprint: "" };
+  const plan = await protocol.step("preflight", () => quick.preflight({ kind, request, shard }), {
+    describe,
+  });
+  const input: StepInput = { kind, request, plan, fingerprint: "" };
 
-  steering.enter("create structure");
-  undo.push(async () => steering.tell(await quick["drop structure"](step)));
-  const structure = await quick["create structure"](step);
-  step.fingerprint = structure.fingerprint;
-  steering.tell({ text: structure.text, sql: structure.sql ?? [] });
+  const structure = await protocol.step("create structure", () => quick["create structure"](input), {
+    undo: () => quick["drop structure"](input),
+  });
+  input.fingerprint = structure.fingerprint;
 
   // PostgreSQL's tablesync begins to copy with the subscription.
-  if (structure.replicasBehind) await waitForLag(step, steering, false);
-  steering.enter("subscribe");
-  undo.push(async () => steering.tell(await quick["drop replication"](step)));
-  steering.tell(await quick.subscribe(step));
+  if (structure.replicasBehind) await waitForLag(protocol, input, { subscription: false });
+  await protocol.step("subscribe", () => quick.subscribe(input), {
+    undo: () => quick["drop replication"](input),
+  });
+  const copied = await protocol.step("tablesync", () => waiting.tablesync(input));
 
-  steering.enter("tablesync");
-  const copied = await waiting.tablesync(step);
-  steering.tell(copied);
-
-  if (copied.replicasBehind) await waitForLag(step, steering, false);
-  steering.enter("build indexes");
-  steering.tell(await waiting["build indexes"](step));
-
-  steering.enter("analyze");
-  steering.tell(await waiting.analyze(step));
-
-  await waitForLag(step, steering, true);
-  return { step, rows: copied.rows, bytes: copied.bytes };
+  if (copied.replicasBehind) await waitForLag(protocol, input, { subscription: false });
+  await protocol.step("build indexes", () => waiting["build indexes"](input));
+  await protocol.step("analyze", () => waiting.analyze(input));
+  await waitForLag(protocol, input, { subscription: true });
+  return { input, rows: copied.rows, bytes: copied.bytes };
 }
-
-const planned = ({ tables, bytes, copyMethod }: Preflight): string =>
-  `nothing is in the way: ${tables} tables, ${(bytes / 1e6).toFixed(1)} MB, copied by ${copyMethod === "direct" ? "one direct COPY" : "tablesync"}`;
 
 /** Waits for the physical replicas, and before the switch for the subscription too, unless `skipLag` comes. */
-export async function waitForLag(step: StepInput, steering: Steering, subscription: boolean): Promise<void> {
+export async function waitForLag(
+  { steering }: Protocol,
+  input: StepInput,
+  { subscription }: { subscription: boolean },
+): Promise<void> {
   steering.enter("wait for lag");
-  await steering.unlessSkipped(() => waiting["wait for lag"]({ ...step, subscription }));
+  await steering.unlessSkipped(() => waiting["wait for lag"]({ ...input, subscription }));
 }
 
-/**
- * Runs the way to the point of no return; when it fails or is aborted, undoes what was done, in reverse,
- * where no cancellation reaches. Undoing retries until the islands answer.
- */
-export async function orUndo<T>(steering: Steering, forward: (undo: Undo) => Promise<T>): Promise<T> {
-  const undo: Undo = [];
-  try {
-    return await forward(undo);
-  } catch (error) {
-    steering.phase("aborting");
-    const leftovers = await CancellationScope.nonCancellable(() => runAll(undo.reverse()));
-    // An activity that fails by itself after the request is not "a cancellation" to isCancellation.
-    const aborted = steering.aborted || isCancellation(error);
-    steering.phase(aborted ? "aborted" : "failed");
-    if (leftovers.length > 0) {
-      const reason = `${rootMessage(error)}; and not everything could be undone: ${leftovers.join("; ")}`;
-      throw ApplicationFailure.create({ message: reason, type: "undo_failed", nonRetryable: true });
-    }
-    if (aborted) throw new CancelledFailure("aborted; the source is as it was, nothing is left behind");
-    throw error;
-  }
+function describe({ tables, bytes: size, copyMethod, warnings }: Preflight): StepReport[] {
+  const how = copyMethod === "direct" ? "one direct COPY" : "tablesync";
+  return [
+    { text: `nothing is in the way: ${tables} tables, ${bytes(size)}, copied by ${how}` },
+    ...warnings.map((warning) => ({ text: `warning: ${warning}` })),
+  ];
 }
-
-/** Runs every step even when one fails, and answers the reasons of those that failed. */
-async function runAll(steps: Undo): Promise<string[]> {
-  const failures: string[] = [];
-  for (const step of steps) await step().catch((error: unknown) => failures.push(rootMessage(error)));
-  return failures;
-}
-
-const rootMessage = (error: unknown): string => rootCause(error) ?? String(error);
