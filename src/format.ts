@@ -1,3 +1,5 @@
+import prettyBytes from "pretty-bytes";
+
 /** `1,234,567`, of a whole number; to load the locales for that took 17 ms. */
 export const count = (number: number): string => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
 
@@ -9,16 +11,8 @@ export const plural = (number: number, word: string): string =>
 export const shorten = (sql: string, length = 400): string =>
   sql.length <= length ? sql : `${sql.slice(0, length)}… (${sql.length} characters)`;
 
-const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
-
-/** `12.3 MB`: three digits, in powers of 1024 as PostgreSQL counts. */
-export function bytes(count: number): string {
-  let value = count;
-  let unit = 0;
-  for (; Math.abs(value) >= 1000 && unit < UNITS.length - 1; unit++) value /= 1024;
-  const digits = unit === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
-  return `${Number(value.toFixed(digits))} ${UNITS[unit]}`;
-}
+/** `12.3 MiB`: three digits, in powers of 1024. */
+export const bytes = (count: number): string => prettyBytes(count, { binary: true });
 
 /** `0.25 s`, `12.3 s`, `4 min 5 s`, `2 h 3 min`. */
 export function duration(milliseconds: number): string {

@@ -48,7 +48,10 @@ describe("cleanup", { timeout: 180_000 }, () => {
   it("lists, and drops nothing unless told to", async () => {
     const unasked = await run(["cleanup"], islands);
     assert.equal(unasked.status, 2);
-    assert.match(unasked.stdout, new RegExp(`${islands.names.b} +old copy +${OLD} +\\d+\\.?\\d* kB +\\d+ d`));
+    assert.match(
+      unasked.stdout,
+      new RegExp(`${islands.names.b} +old copy +${OLD} +\\d+\\.?\\d* KiB +\\d+ d`),
+    );
     assert.match(unasked.stderr, /Nothing was dropped.*--yes/);
     for (const answer of ["n\n", "\n"]) {
       const command = start(["cleanup"], islands);
@@ -72,7 +75,7 @@ describe("cleanup", { timeout: 180_000 }, () => {
     command.press("y\r");
     const { status, stdout } = await command.ended();
     assert.equal(status, 0, stdout);
-    assert.match(stdout, new RegExp(`dropped old copy ${OLD}.*Dropped 1 leftover, \\d+\\.?\\d* kB\\.`, "s"));
+    assert.match(stdout, new RegExp(`dropped old copy ${OLD}.*Dropped 1 leftover, \\d+\\.?\\d* KiB\\.`, "s"));
     await leave();
     const piped = start(["cleanup"], islands);
     piped.child.stdin!.end("yes");

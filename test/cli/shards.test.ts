@@ -71,7 +71,7 @@ describe("list", () => {
 
     const { stdout } = await run(["ls"], islands);
     assert.match(stdout, new RegExp(`${islands.names.a}.*2 shards`));
-    assert.match(stdout, /^ +sh0002 +\d+ kB +\d+\.\d% +2$/m);
+    assert.match(stdout, /^ +sh0002 +\d+ KiB +\d+\.\d% +2$/m);
     assert.match(stdout, /2 islands, 3 shards/);
   });
 
