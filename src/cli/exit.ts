@@ -11,11 +11,9 @@ export class DetachedError extends ShardferryError {
   }
 }
 
-/** The exit status for an error. */
+/** Returns the exit status for an error. */
 export function exitStatusOf(error: unknown): number {
   if (error instanceof UsageError) return EXIT.usage;
   if (error instanceof AbortedError || error instanceof DetachedError) return EXIT.aborted;
-  // What @inquirer/prompts throws on ^C.
-  if (error instanceof Error && error.name === "ExitPromptError") return EXIT.aborted;
   return EXIT.failed;
 }

@@ -1,8 +1,7 @@
-import { ShardferryError } from "../errors.ts";
-import { AbortedError } from "../errors.ts";
+import { AbortedError, ShardferryError } from "../errors.ts";
 import type { Outcome } from "../watch/outcome.ts";
 
-/** The result of what has ended; aborted and failed ones are errors of the command. */
+/** Returns the result of a workflow that has ended; throws where it was aborted or has failed. */
 export function resultOf<T>(outcome: Outcome<T>, workflowId: string): T {
   if (outcome.kind === "done") return outcome.result;
   if (outcome.kind === "aborted") throw new AbortedError(`${workflowId} was ${outcome.message}`);

@@ -6,7 +6,7 @@ import { follow } from "./follow.ts";
 import type { Ui } from "./ui.ts";
 
 /**
- * Starts or attaches, shows, and prints the result: what move, copy, rebalance and attach have in common. Answers
+ * Starts or attaches, shows, and prints the result: what move, copy, rebalance and attach have in common. Returns
  * the result; null when there was nothing to begin.
  */
 export async function runWorkflow<T>(

@@ -15,14 +15,10 @@ export type ConfigValues = Record<string, string>;
 
 /** Finds the config files of a folder and of its parents, the nearest first; at most one in each folder. */
 export function findConfigFiles(cwd: string): string[] {
-  const found: string[] = [];
-  for (let folder = resolve(cwd), parent = ""; folder !== parent; folder = dirname(folder)) {
-    parent = folder;
-    const file = CANDIDATES.map((name) => join(folder, name)).find((path) => existsSync(path));
-    if (file) found.push(file);
-    if (dirname(folder) === folder) break;
-  }
-  return found;
+  const folder = resolve(cwd);
+  const above = dirname(folder) === folder ? [] : findConfigFiles(dirname(folder));
+  const file = CANDIDATES.map((name) => join(folder, name)).find((path) => existsSync(path));
+  return file === undefined ? above : [file, ...above];
 }
 
 /**
