@@ -18,7 +18,8 @@ const HEADLINES = ["A whole move", "The switch under load", "Small moves", "Many
 
 /** What fills the parts of each document, by the name in the marker. */
 const DOCUMENTS = {
-  "README.md": async (name) => (name === "usage" ? usage() : name === "figures" ? figures() : undefined),
+  "README.md": (name) => (name === "figures" ? figures() : undefined),
+  "docs/commands.md": (name) => (name === "usage" ? usage() : undefined),
   "docs/sql-api.md": (name, text) => (name === "helpers" ? helpers(text) : functions().get(name)?.full),
 };
 
@@ -35,13 +36,10 @@ async function regenerate(file, fill) {
   return { text, result };
 }
 
-/** What `--help` prints: the overview, and each action folded up below it. */
+/** What `--help` prints: the overview, and a section for each action. */
 async function usage() {
   const { ACTIONS } = await import(pathToFileURL(join(ROOT, "dist/src/cli/actions/index.js")).href);
-  const actions = Object.keys(ACTIONS).map((name) => {
-    const summary = `<summary><code>shardferry ${name}</code></summary>`;
-    return `<details>${summary}\n\n${fenced(help(name))}\n\n</details>`;
-  });
+  const actions = Object.keys(ACTIONS).map((name) => `### shardferry ${name}\n\n${fenced(help(name))}`);
   return [fenced(help()), ...actions].join("\n\n");
 }
 

@@ -1,11 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { after } from "node:test";
 
 import { stopServer } from "../../src/temporal/embedded.ts";
 import { createDatabase, type TestDatabase, testIslands } from "../support/index.ts";
-import { ROOT } from "./support.ts";
 
 /** Where the examples of the documents are run: two islands, and an embedded Temporal server of their own. */
 export interface Stage {
@@ -13,7 +12,7 @@ export interface Stage {
   destination: TestDatabase;
   /** Holds nothing; examples may write here. */
   folder: string;
-  /** The environment of somebody who has set up nothing but passwords; `shardferry` and psql are on PATH. */
+  /** The environment of somebody who has set up nothing but passwords; psql is on PATH. */
   env: NodeJS.ProcessEnv;
 }
 
@@ -22,16 +21,14 @@ export async function openStage(): Promise<Stage> {
   const { a, b } = await testIslands();
   const [source, destination] = await Promise.all([createDatabase(a), createDatabase(b)]);
   const root = mkdtempSync(join(tmpdir(), "shardferry-docs-"));
-  const [folder, bin] = [join(root, "work"), join(root, "bin")];
+  const folder = join(root, "work");
   mkdirSync(folder);
-  mkdirSync(bin);
-  symlinkSync(join(ROOT, "bin/shardferry"), join(bin, "shardferry"));
   const passwords = join(root, "pgpass");
   const lines = [a, b].map(({ host, port, user, password }) => `${host}:${port}:*:${user}:${password}\n`);
   writeFileSync(passwords, lines.join(""), { mode: 0o600 });
   const env = {
     ...process.env,
-    PATH: [bin, a.bin, process.env["PATH"]].join(delimiter),
+    PATH: [a.bin, process.env["PATH"]].join(delimiter),
     PGPASSFILE: passwords,
     SHARDFERRY_STATE_DIR: join(root, "state"),
   };

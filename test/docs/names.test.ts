@@ -10,7 +10,8 @@ import { LIBPQ_VARIABLES } from "../../src/postgres/islands/libpq-keywords.ts";
 import { codeBlocks, documents, inlineCode, listFiles, readDocument, ROOT, section } from "./support.ts";
 
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
-const README = readDocument("README.md");
+const COMMANDS = readDocument("docs/commands.md");
+const MOVES = readDocument("docs/moves.md");
 const SETTINGS = readDocument("docs/settings.md");
 const OPERATIONS = readDocument("docs/operations.md");
 
@@ -94,8 +95,8 @@ test("every npm script in the documents exists", () => {
   assert.deepEqual(unknown, []);
 });
 
-test("the README's table has every action, in the order of the help, and none that is missing", () => {
-  const named = firstCells(section(README, "Actions"));
+test("the table of actions has every action, in the order of the help, and none that is missing", () => {
+  const named = firstCells(section(COMMANDS, "Actions"));
   assert.deepEqual(
     named,
     Object.entries(ACTIONS).flatMap(([name, { aliases = [] }]) => [name, ...aliases]),
@@ -103,17 +104,15 @@ test("the README's table has every action, in the order of the help, and none th
 });
 
 test("nothing that is there is called missing", () => {
-  const missing = [...section(README, "Not there yet").matchAll(/^- `([\w-]+)`/gm)].map(([, name]) => name!);
+  const missing = [...section(MOVES, "Not there yet").matchAll(/^- `([\w-]+)`/gm)].map(([, name]) => name!);
   assert.deepEqual(
     missing.filter((name) => findAction(name) !== null),
     [],
   );
 });
 
-test("the README's steps of a move are those of the contract, but for verify, which is not there yet", () => {
-  const rows = [...section(README, "How a move works").matchAll(/^\| ([a-z][a-z ]+) \| /gm)].map(
-    ([, step]) => step!,
-  );
+test("the documented steps of a move are those of the contract, but for verify, which is not there yet", () => {
+  const rows = [...section(MOVES, "The steps").matchAll(/^\| ([a-z][a-z ]+) \| /gm)].map(([, step]) => step!);
   assert.deepEqual(
     rows.filter((step) => step !== "step"),
     STEPS.filter((step) => step !== "verify"),
