@@ -3,27 +3,7 @@
  * task queue; what only a migration or a rebalance has stands beside it, in migration.ts and rebalancing.ts.
  * It is free of Node, pg and zod, so that it can be imported from everywhere.
  *
- * Glossary
- * - island: one PostgreSQL primary database, known by its short name `host[:port]/db`.
- * - shard: one schema with a number (`sh0042`), active on at most one island.
- * - source, destination: the islands that a shard leaves and reaches.
- * - move: the whole operation; copy: the same without activation, for any schema.
- * - tablesync: the copy of the rows, by PostgreSQL's own workers or (small shards) by us.
- * - slot, publication, subscription, replica identity, LSN: as in PostgreSQL's documentation.
- * - lock and switch (cutover): the short moment in which writers are blocked and the shard changes
- *   place. Its commit on the source is the point of no return.
- * - migration: one change of the schema of many shards; its book is a table in each shard.
- * - lease: a row in the database that says who works on the structure of a shard; it keeps moves and
- *   migrations apart.
- * - drift: differences between the schemas of shards that should be the same, apart from names of their own.
- * - interleave, range: how the sequences of a shard get values that no other shard's can produce.
- * - tenant: whoever's rows are all in one shard; which one stands in a table of the global shard (shard 0).
- * - pinned tenant: one whose shard takes no other.
- * - epoch: how many times a shard has been switched; it only grows.
- * - rebalance: the moves that make the weights of the islands even, as children of one workflow.
- * - paused rebalance: one that starts no more moves until it is confirmed.
- * - decommissioned island: one that a rebalance empties.
- * - room: how many moves at a time a server has free slots, workers and connections for.
+ * The glossary is in docs/architecture.md.
  */
 
 import type { IslandName } from "./names.ts";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { pathToFileURL } from "node:url";
 
 import { STEPS } from "../../contract/move.ts";
 import { ACTIONS, findAction } from "../../src/cli/actions/index.ts";
@@ -149,4 +150,26 @@ test("files and folders that the documents show in the code exist", () => {
       assert.ok(listFiles([""], folder).length > 0, `${folder} is empty or not there`);
     else assert.ok(read(folder).length > 0);
   }
+});
+
+test("the tree of folders stands in the order of the floors that the linter keeps", async () => {
+  const path = pathToFileURL(join(ROOT, ".dependency-cruiser.mjs")).href;
+  const { default: config } = (await import(path)) as {
+    default: { forbidden: { name: string; from: { path?: string[] } }[] };
+  };
+  const floors = config.forbidden
+    .filter(({ name }) => name.startsWith("floor-of-"))
+    .map(({ from }) => from.path!);
+  // A folder stands for the files in it. The roof has no rule.
+  const floorOf = (place: string): number =>
+    floors.findIndex((rooms) =>
+      rooms.some((room) => new RegExp(room).test(place.replace(/\/$/, "/file.ts"))),
+    );
+  const tree = codeBlocks(readDocument("docs/architecture.md").text, "text")[0]!;
+  const groups = tree.split("\n\n").map((group) => group.trim().split("\n"));
+  const found = groups.map((lines) => [...new Set(lines.map((line) => floorOf(line.split(/\s{2,}/)[0]!)))]);
+  assert.deepEqual(
+    found,
+    [-1, ...floors.keys()].map((floor) => [floor]),
+  );
 });
