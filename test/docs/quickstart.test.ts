@@ -17,10 +17,10 @@ test("the commands of the README's quickstart do what it says, as they stand the
   const stage = await openStage();
   const { source, destination, env, folder } = stage;
   for (const name of CHECKOUT) symlinkSync(join(ROOT, name), join(folder, name));
-  const [script] = codeBlocks(section(readDocument("README.md"), "Quickstart"), "sh");
+  const script = codeBlocks(section(readDocument("README.md"), "Quickstart"), "sh").join("");
   const [from, to] = [source, destination].map(({ dsn }) => parseDsn(dsn).name);
   // Other hosts, and their passwords from a file; nothing else.
-  const here = script!
+  const here = script
     .replace("A=host1/app B=host2/app", `A=${from} B=${to}`)
     .replace(" PGPASSWORD=secret", "");
   assert.ok(!/host[12]|secret/.test(here));
