@@ -1,6 +1,6 @@
 /**
  * The contract between the CLI, the workflows and the activities: every type, signal, query, id and
- * task queue; what only a migration or a rebalance has stands beside it, in migration.ts and rebalancing.ts.
+ * task queue; what only a migration or a rebalance has stands beside it, in migrate.ts and rebalance.ts.
  * It is free of Node, pg and zod, so that it can be imported from everywhere.
  *
  * The glossary is in docs/architecture.md.
