@@ -5,9 +5,10 @@ import { type MoveSwitches, type RebalanceInput, type Room } from "../../contrac
 import type { Settings } from "../config/settings.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import { readRooms } from "../layout/capacity.ts";
+import { chooseCopyMethod, DIRECT_COPY_BYTES, largestCopy } from "../layout/copy-method.ts";
 import { type Layout, readLayout, type ShardInfo } from "../layout/read.ts";
 import { NotInstalledError } from "../postgres/api/sql-api.ts";
-import { resolveIsland, withIslands } from "../postgres/islands/discover.ts";
+import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/islands/discover.ts";
 import { planRebalance } from "../rebalance/plan.ts";
 import type { Plan, PlannedMove } from "../rebalance/types.ts";
 import type { RebalanceResult } from "../watch/rebalance-result.ts";
@@ -64,9 +65,6 @@ export function fitMoves({ moves }: Pick<Plan, "moves">): Pick<RebalanceProposal
   return { moves: fitting, remaining: moves.length - fitting.length };
 }
 
-/** Above this size PostgreSQL's own tablesync copies, which takes more slots and workers. */
-const TABLESYNC_BYTES = 1 << 30;
-
 /** Reads where the shards are, and plans the moves that make islands even; changes nothing. */
 export async function proposeRebalance(
   settings: Settings,
@@ -83,12 +81,26 @@ export async function proposeRebalance(
       decommission,
       ...(request.maxBytes === undefined ? {} : { maxBytes: request.maxBytes }),
     });
-    const tablesync =
-      request.copyMethod === "tablesync" ||
-      (request.copyMethod !== "direct" && plan.moves.some(({ bytes }) => bytes > TABLESYNC_BYTES));
-    const rooms = await readRooms(islands, tablesync);
+    const largest = await largestOf(islands, plan.moves);
+    const method = chooseCopyMethod(request.copyMethod ?? "auto", largest);
+    const rooms = await readRooms(islands, method === "tablesync");
     return { plan, unit: unitOf(layout), rooms, ...fitMoves(plan) };
   });
+}
+
+/** The size of the largest shard that moves, as its copy counts it. Only those that may be large are looked at. */
+async function largestOf(
+  islands: readonly ConnectedIsland[],
+  moves: readonly PlannedMove[],
+): Promise<number> {
+  const large = moves.filter(({ bytes }) => bytes > DIRECT_COPY_BYTES);
+  const sizes = await Promise.all(
+    islands.map(async ({ name, client }) => {
+      const schemas = large.filter(({ from }) => from === name).map(({ schema }) => schema);
+      return schemas.length === 0 ? 0 : largestCopy(client, schemas);
+    }),
+  );
+  return Math.max(0, ...sizes);
 }
 
 /**

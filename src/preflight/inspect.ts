@@ -1,5 +1,6 @@
 import type { Preflight, ReplicationInput } from "../../contract/move.ts";
 import { ShardferryError } from "../errors.ts";
+import { chooseCopyMethod } from "../layout/copy-method.ts";
 import type { Islands } from "../postgres/islands/connections.ts";
 import { toConninfo } from "../postgres/islands/dsn.ts";
 import { OBJECT_PREFIX } from "../postgres/replication/names.ts";
@@ -33,12 +34,6 @@ export interface PreflightInput {
   request: ReplicationInput;
   shard: number | null;
 }
-
-/**
- * Up to this size a shard is copied directly, in one go: 1 GiB takes some ten seconds, and that is what a
- * crash in the middle costs. Larger ones go through tablesync, which keeps its finished tables.
- */
-const DIRECT_COPY_BYTES = 1 << 30;
 
 /**
  * Runs every check and answers all problems together; the plan is there when there are none.
@@ -175,10 +170,8 @@ const bytesOf = (tables: readonly Table[]): number =>
     (table) => table.bytes,
   );
 
-function copyMethodOf({ request, tables }: CheckContext): Preflight["copyMethod"] {
-  if (request.copyMethod !== "auto") return request.copyMethod;
-  return bytesOf(tables) <= DIRECT_COPY_BYTES ? "direct" : "tablesync";
-}
+const copyMethodOf = ({ request, tables }: CheckContext): Preflight["copyMethod"] =>
+  chooseCopyMethod(request.copyMethod, bytesOf(tables));
 
 /** A tablesync worker is no session of ours: what its role or database has set ends it, and it begins anew. */
 async function tablesyncLasts(context: CheckContext): Promise<string[]> {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { truncate } from "node:fs/promises";
+import { join } from "node:path";
 import { it } from "node:test";
 
 import { loadSettings } from "../../src/config/settings.ts";
@@ -34,4 +36,23 @@ it("a rebalance starts no more moves at a time than a server with default settin
   const result = await runJson<RebalanceResult>(["rebalance", "--yes", "--parallelism=10"], cluster);
   assert.deepEqual([result.moves.length, result.failed], [10, []]);
   assert.deepEqual(await countsOf(cluster), [5, 5, 5]);
+});
+
+it("a rebalance plans as many moves at a time for a shard whose indexes alone are large as for small ones", async () => {
+  const server = await startPostgres({ version: 17, name: "indexed", settings: DEFAULTS });
+  const cluster = await createCluster([server], 2);
+  const [first] = cluster.databases;
+  await createShards(first!, 1, 4);
+  await first!.rows(
+    "CREATE INDEX large_1 ON sh0001.users (id); CREATE INDEX large_2 ON sh0001.users (id); CHECKPOINT",
+  );
+  const files = await first!.rows<{ path: string }>(
+    "SELECT pg_relation_filepath(oid) AS path FROM pg_class WHERE relname LIKE 'large%'",
+  );
+  // Files with a hole take no room, and count like full ones.
+  for (const { path } of files) await truncate(join(server.dataDir, path), 700 * 1024 ** 2);
+  const settings = await loadSettings({ action: "rebalance", env: cluster.env, skipConfig: true });
+  const { plan, rooms } = await proposeRebalance(settings, { decommission: [cluster.names[0]!] });
+  assert.ok(plan.moves.some(({ bytes }) => bytes > 1024 ** 3));
+  assert.deepEqual(rooms, [{ islands: cluster.names, leaving: 9, arriving: 3 }]);
 });

@@ -21,7 +21,10 @@ export const attach: Action = {
 
   async run({ ui, args, settings }) {
     const loaded = await settings();
-    const { attach: attachTo } = await import("../../operations/steer.ts");
+    const { attach: attachTo, nothingRuns } = await import("../../operations/steer.ts");
+    const { Session } = await import("../../worker/session.ts");
+    // No server is started only to find nothing on it.
+    if (!(await Session.mayFind(loaded))) throw nothingRuns("attach", args[0]);
     const result = await runWorkflow(
       ui,
       loaded,
@@ -34,7 +37,9 @@ export const attach: Action = {
           loaded.dsns.length === 0 &&
           !session.hasEmbeddedWorker
         ) {
-          throw new UsageError("Nobody works this off: give --dsns (or DSNS), so that this command can.");
+          throw new UsageError(
+            "No worker is running for this workflow: give --dsns (or DSNS), so that this command can work on it.",
+          );
         }
         if (loaded.dsns.length > 0) session.work(loaded.dsns);
         return watch;
