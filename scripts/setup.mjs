@@ -26,9 +26,14 @@ export async function setUp(servers) {
     });
   }
   if (servers === "none") return;
-  const { ensureServers } = await import(pathToFileURL(join(ROOT, "dist/src/sandbox/packages.js")).href);
+  const { ensureServers } = await load("dist/src/sandbox/packages.js");
+  const { rememberCache } = await load("dist/src/machine/cache-folder.js");
   await ensureServers(servers, say);
+  rememberCache();
 }
+
+/** What was built can be loaded only then. */
+const load = (file) => import(pathToFileURL(join(ROOT, file)).href);
 
 function checkNode() {
   const [major, minor] = process.versions.node.split(".").map(Number);

@@ -1,14 +1,15 @@
-import { chmodSync, mkdirSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
+import { packageFolder } from "./package-folder.ts";
 import { isReachable } from "./server-user.ts";
 
 /** Used by root when the usual place is closed to the user that the servers run under. */
 const ROOT_CACHE = "/var/cache/shardferry";
 
 /**
- * Answers the folder of downloaded servers and of database templates: `SHARDFERRY_CACHE`, else
+ * Returns the folder of downloaded servers and of database templates: `SHARDFERRY_CACHE`, else
  * `$XDG_CACHE_HOME/shardferry`, else `~/.cache/shardferry`; it need not exist.
  */
 export function cacheDir(): string {
@@ -20,6 +21,29 @@ export function cacheDir(): string {
   }
   const usual = join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "shardferry");
   return isReachable(usual) ? usual : ROOT_CACHE;
+}
+
+/**
+ * Lists the folders that may hold downloaded servers: the cache, and the caches of this checkout's set-ups, which may
+ * have run under another HOME. Whoever sets `SHARDFERRY_CACHE` means that folder alone.
+ */
+export function cacheFolders(): string[] {
+  return [...new Set([cacheDir(), ...(process.env["SHARDFERRY_CACHE"] ? [] : rememberedCaches())])];
+}
+
+/** Remembers in the checkout which cache its set-up has used. */
+export function rememberCache(): void {
+  const caches = rememberedCaches();
+  if (caches.includes(cacheDir())) return;
+  mkdirSync(dirname(memory()), { recursive: true });
+  writeFileSync(memory(), [...caches, cacheDir()].map((folder) => `${folder}\n`).join(""));
+}
+
+const memory = (): string => join(packageFolder(), ".cache", "server-caches");
+
+function rememberedCaches(): string[] {
+  if (!existsSync(memory())) return [];
+  return readFileSync(memory(), "utf8").split("\n").filter(Boolean);
 }
 
 /** Creates a folder under the cache, readable by the servers' user whatever the umask is. */

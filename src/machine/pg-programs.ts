@@ -4,7 +4,7 @@ import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 
 import { ShardferryError } from "../errors.ts";
-import { cacheDir } from "./cache-folder.ts";
+import { cacheFolders } from "./cache-folder.ts";
 
 const run = promisify(execFile);
 
@@ -94,9 +94,14 @@ async function versionedFolders(): Promise<string[]> {
 
 /** The folders of the versions that the set-up has downloaded. */
 export async function cachedFolders(): Promise<string[]> {
-  const parent = join(cacheDir(), "postgresql");
-  const versions = await readdir(parent).catch(() => []);
-  return versions.filter((name) => /^\d+(\.\d+)*$/.test(name)).map((name) => join(parent, name, "bin"));
+  const found = await Promise.all(
+    cacheFolders().map(async (cache) => {
+      const parent = join(cache, "postgresql");
+      const versions = await readdir(parent).catch(() => []);
+      return versions.filter((name) => /^\d+(\.\d+)*$/.test(name)).map((name) => join(parent, name, "bin"));
+    }),
+  );
+  return found.flat();
 }
 
 /** Answers the major version of a PostgreSQL program; null when it does not run. */

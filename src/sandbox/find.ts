@@ -1,7 +1,7 @@
 import { delimiter, join } from "node:path";
 
 import { ShardferryError } from "../errors.ts";
-import { cacheDir } from "../machine/cache-folder.ts";
+import { cacheFolders } from "../machine/cache-folder.ts";
 import { binaryFolders, cachedFolders, isExecutable, majorOf } from "../machine/pg-programs.ts";
 
 /** The major versions of PostgreSQL that Shardferry works with. */
@@ -58,13 +58,13 @@ export async function findTemporal(): Promise<string | null> {
   const own = process.env["SHARDFERRY_TEMPORAL"];
   const path = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
   const candidates = [...(own ? [own] : []), ...path.map((folder) => join(folder, "temporal"))];
-  candidates.push(cachedTemporal());
+  candidates.push(...cacheFolders().map(temporalIn));
   for (const candidate of candidates) if (await isExecutable(candidate)) return candidate;
   return null;
 }
 
-/** Where the set-up puts the Temporal CLI. */
-export const cachedTemporal = (): string => join(cacheDir(), "temporal", TEMPORAL_VERSION, "temporal");
+/** Where the set-up puts the Temporal CLI in a cache. */
+export const temporalIn = (cache: string): string => join(cache, "temporal", TEMPORAL_VERSION, "temporal");
 
 /** The version of the Temporal CLI that the set-up downloads. */
 export const TEMPORAL_VERSION = "1.9.1";

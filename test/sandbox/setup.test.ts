@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -27,6 +27,35 @@ test("a set-up of what is set up does nothing, and quickly", () => {
   // It takes 0.2 s; the bound leaves room for the other tests of a busy machine.
   assert.ok(took < 2000, `took ${took} ms`);
 });
+
+test("what a set-up has fetched is found under another HOME", () => {
+  const empty = mkdtempSync(join(tmpdir(), "shardferry-home-"));
+  // One whose cache the servers' user could enter too, unlike root's own.
+  chmodSync(empty, 0o755);
+  try {
+    assert.equal(setUp(["--servers=any"]).status, 0);
+    // With nothing on PATH, what is found is in a cache.
+    assert.deepEqual(
+      foundServers({ PATH: empty, HOME: empty, XDG_CACHE_HOME: "" }),
+      foundServers({ PATH: empty }),
+    );
+  } finally {
+    rmSync(empty, { recursive: true });
+  }
+});
+
+/** The servers that the built product finds. */
+function foundServers(env: Record<string, string>): unknown {
+  const find = join(ROOT, "dist/src/sandbox/find.js");
+  const program = `import { findTemporal, listPostgres } from ${JSON.stringify(find)};
+    console.log(JSON.stringify([await findTemporal(), await listPostgres()]));`;
+  const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", program], {
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+  });
+  assert.equal(stderr, "");
+  return JSON.parse(stdout);
+}
 
 test("an unknown choice of servers is refused", () => {
   const { status, said } = setUp(["--servers=some"]);
