@@ -4,6 +4,7 @@ import { NativeConnection, Worker } from "@temporalio/worker";
 
 import { toFailure } from "../../activities/attempt/failures.ts";
 import { joinMove } from "../../activities/join-move.ts";
+import type { MigrateActivities } from "../../contract/migrate.ts";
 import {
   type Activities,
   type JoinInput,
@@ -33,8 +34,10 @@ const PLAN: Preflight = {
 
 const done = { text: "done" };
 const switched = { ...done, writeBlockedMs: 1, leftover: "sh0042old_20260101000000" };
-type Mocked = Exclude<keyof Activities, "join move">;
-const RESULTS: { [Step in Mocked]: Awaited<ReturnType<Activities[Step]>> } = {
+const prepared = { island: "a:5432/app", gid: "g", witness: "sh0001" };
+type AllActivities = Activities & MigrateActivities;
+type Mocked = Exclude<keyof AllActivities, "join move">;
+const RESULTS: { [Step in Mocked]: Awaited<ReturnType<AllActivities[Step]>> } = {
   preflight: PLAN,
   "create structure": { ...done, fingerprint: "f", replicasBehind: false },
   subscribe: done,
@@ -49,11 +52,17 @@ const RESULTS: { [Step in Mocked]: Awaited<ReturnType<Activities[Step]>> } = {
   "keep lease": undefined,
   "drop replication": done,
   "drop structure": done,
+  "lease shards": { ...done, islands: [{ island: "a:5432/app", schemas: ["sh0001", "sh0002"], skipped: 1 }] },
+  "prepare everywhere": { ...done, prepared: [prepared], lockedAt: 1_700_000_000_000 },
+  "commit everywhere": { ...done, committedAt: 1_700_000_000_001 },
+  "roll back everywhere": done,
+  "change each shard": done,
+  "release shards": done,
 };
 
 /** How each step behaves: always, or by the schema that it works on. */
 export type Behaviours = Partial<
-  Record<keyof Activities, Behaviour | ((schema: string) => Behaviour | undefined)>
+  Record<keyof AllActivities, Behaviour | ((schema: string) => Behaviour | undefined)>
 >;
 
 /** Runs workers whose steps do nothing but note that they ran, and answers the steps in their order. */
@@ -68,7 +77,7 @@ export async function withMockedSteps(
       step,
       async (input: { request: MoveInput }) => {
         ran.push(step);
-        const how = behaviours[step as keyof Activities];
+        const how = behaviours[step as Mocked];
         await behave(typeof how === "function" ? how(input.request.schema) : how, ran, step);
         return result;
       },

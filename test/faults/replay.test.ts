@@ -3,29 +3,41 @@ import { it } from "node:test";
 
 import { Worker } from "@temporalio/worker";
 
-import { moveWorkflowId } from "../../contract/names.ts";
-import { type History, readHistory, recorded } from "../histories/history-file.ts";
+import * as workflows from "../../workflows/index.ts";
+import { beginOf, type History, lastEvent, readHistory, recorded } from "../histories/history-file.ts";
 import { bundleWorkflows } from "../support/workflow-bundle.ts";
-
-const workflowId = moveWorkflowId("sh0042");
 
 /** Replays one history with the workflows of today; answers what does not fit. */
 async function replay(history: History): Promise<Error | undefined> {
   const workflowBundle = { codePath: await bundleWorkflows() };
+  const { workflowId } = beginOf(history);
   for await (const result of Worker.runReplayHistories({ workflowBundle }, [{ workflowId, history }]))
     return result.error;
   throw new Error("nothing was replayed");
 }
 
-for (const name of ["aborted", "failed-copy", "failed-switch", "success"]) {
-  it(`a move that was begun before goes on with the workflows of today: ${name}`, async () => {
-    assert.ok(recorded().includes(name));
+for (const name of recorded()) {
+  it(`what was begun before goes on with the workflows of today: ${name}`, async () => {
     assert.equal(await replay(readHistory(name)), undefined);
   });
 }
 
+it("every workflow has a recorded history", () => {
+  const types = new Set(recorded().map((name) => beginOf(readHistory(name)).type));
+  assert.deepEqual([...types].sort(), Object.keys(workflows).sort());
+});
+
+it("a rebalance is recorded on both sides of the place where it continued as new", () => {
+  const [before, after] = ["rebalance", "rebalance-run-2"].map(readHistory);
+  const { newExecutionRunId } = lastEvent(before!).workflowExecutionContinuedAsNewEventAttributes ?? {};
+  const { originalExecutionRunId } = after!.events![0]!.workflowExecutionStartedEventAttributes!;
+  assert.equal(newExecutionRunId, originalExecutionRunId);
+  const steps = after!.events!.map((event) => event.activityTaskScheduledEventAttributes?.activityType?.name);
+  assert.ok(steps.includes("join move"), "the second run waits for a move of the first");
+});
+
 it("a history that does not fit is noticed", async () => {
-  const history = readHistory("success");
+  const history = readHistory("move");
   for (const event of history.events ?? []) {
     const type = event.activityTaskScheduledEventAttributes?.activityType;
     if (type?.name === "analyze") type.name = "something else";

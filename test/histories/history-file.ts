@@ -32,3 +32,13 @@ export function writeHistory(name: string, history: History): void {
 /** Reads a history that was written so. */
 export const readHistory = (name: string): History =>
   History.fromObject(JSON.parse(readFileSync(pathOf(name), "utf8")) as Record<string, unknown>);
+
+/** The event with which a run ended. */
+export const lastEvent = (history: History): proto.temporal.api.history.v1.IHistoryEvent =>
+  history.events!.at(-1)!;
+
+/** How a run began: its workflow's type and id. */
+export function beginOf(history: History): { type: string; workflowId: string } {
+  const started = history.events![0]!.workflowExecutionStartedEventAttributes!;
+  return { type: started.workflowType!.name!, workflowId: started.workflowId! };
+}

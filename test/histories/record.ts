@@ -1,49 +1,111 @@
 /**
- * Records the histories that are replayed against the workflows of today:
- * `node --import tsx test/histories/record.ts`. To be run again only when moves that were begun with the
- * workflows of before need not be finished by those of now.
+ * Records the histories that are replayed against the workflows of today: `node --import tsx test/histories/record.ts`
+ * makes those that have no file yet. Remove one, and record it again, only when runs that were begun with the workflows
+ * of before need not be finished by those of now.
  */
-import { Client, Connection } from "@temporalio/client";
+import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 
-import { type Activities } from "../../contract/move.ts";
-import { moveWorkflowId, TASK_QUEUE } from "../../contract/names.ts";
+import { type MigrateInput } from "../../contract/migrate.ts";
+import { REBALANCE_WORKFLOW_ID, TASK_QUEUE } from "../../contract/names.ts";
+import { type RebalanceInput } from "../../contract/rebalance.ts";
 import { closeSandbox } from "../../src/sandbox/index.ts";
-import type { move } from "../../workflows/index.ts";
-import { type Behaviour, INPUT, withMockedSteps } from "../faults/mocks.ts";
+import { confirmSignal } from "../../workflows/signals.ts";
+import { type Behaviours, INPUT, withMockedSteps } from "../faults/mocks.ts";
 import { createNamespace, waitFor } from "../support/index.ts";
-import { writeHistory } from "./history-file.ts";
+import { lastEvent, recorded, writeHistory } from "./history-file.ts";
 
-const HISTORIES: Record<string, Partial<Record<keyof Activities, Behaviour>>> = {
-  success: {},
-  aborted: { analyze: "waits for its cancellation" },
-  "failed-copy": { tablesync: "fails for good" },
-  "failed-switch": { "lock and switch": "fails for good" },
+/** What is recorded: a workflow, how its steps behave, and what is done to it while it runs. */
+interface Scene {
+  type: string;
+  input: unknown;
+  workflowId?: string;
+  steps?: Behaviours;
+  meanwhile?: (handle: WorkflowHandle) => Promise<unknown>;
+}
+
+const { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod } = INPUT;
+const { activateOnDestination, maxWriteBlockMs, deactivateSql } = INPUT;
+const common = { wait, validateFks, maxReplicationLagSec, copyMethod };
+
+const MIGRATION: MigrateInput = {
+  name: "add-column",
+  hash: "0".repeat(64),
+  sql: "ALTER TABLE users ADD note text",
+  source: "add-column.sql",
+  islands: [from],
+  shards: null,
+  mode: "all",
+  batch: null,
+  dryRun: false,
+  lockTimeoutMs: 100,
+  deadlineSec: 60,
 };
 
-async function record(name: string, behaviours: (typeof HISTORIES)[string]): Promise<void> {
+/** Full after some events, so that the second run takes up what the first has begun. */
+const REBALANCE: RebalanceInput = {
+  islands: [from, to],
+  switches: { ...common, activateOnDestination, maxWriteBlockMs, deactivateSql },
+  parallelism: 2,
+  perIsland: null,
+  rooms: [],
+  pending: [1, 2, 3, 4].map((no) => ({ schema: `sh000${no}`, shard: no, from: 0, to: 1, bytes: no })),
+  maxEvents: 16,
+};
+
+const SCENES: Record<string, Scene> = {
+  move: { type: "move", input: INPUT },
+  "move-aborted": {
+    type: "move",
+    input: INPUT,
+    steps: { analyze: "waits for its cancellation" },
+    meanwhile: async (handle) => {
+      const pending = async () => (await handle.describe()).raw.pendingActivities ?? [];
+      const analyzes = async () =>
+        (await pending()).some(({ activityType }) => activityType?.name === "analyze");
+      await waitFor(analyzes, { what: "analyze to run" });
+      await handle.cancel();
+    },
+  },
+  "move-failed-copy": { type: "move", input: INPUT, steps: { tablesync: "fails for good" } },
+  "move-failed-switch": { type: "move", input: INPUT, steps: { "lock and switch": "fails for good" } },
+  copy: {
+    type: "copy",
+    input: { ...common, schema, from, to, wait: true },
+    meanwhile: (handle) => handle.signal(confirmSignal),
+  },
+  rebalance: { type: "rebalance", input: REBALANCE, workflowId: REBALANCE_WORKFLOW_ID },
+  migrate: { type: "migrate", input: MIGRATION },
+  "migrate-each": { type: "migrate", input: { ...MIGRATION, mode: "each", batch: 1 } },
+  "migrate-rolled-back": {
+    type: "migrate",
+    input: MIGRATION,
+    steps: { "prepare everywhere": "fails for good" },
+  },
+};
+
+async function record(name: string, scene: Scene): Promise<void> {
   const place = await createNamespace();
   const connection = await Connection.connect({ address: place.address });
   const client = new Client({ connection, namespace: place.namespace });
-  await withMockedSteps(place, behaviours, async () => {
-    const handle = await client.workflow.start<typeof move>("move", {
-      ...{ workflowId: moveWorkflowId("sh0042"), taskQueue: TASK_QUEUE, args: [INPUT] },
-    });
-    if (name === "aborted") {
-      await waitFor(
-        async () =>
-          ((await handle.describe()).raw.pendingActivities ?? []).some(
-            ({ activityType }) => activityType?.name === "analyze",
-          ),
-        { what: "analyze to run" },
-      );
-      await handle.cancel();
-    }
+  await withMockedSteps(place, scene.steps ?? {}, async () => {
+    const { type, input, workflowId = `${type}-${schema}` } = scene;
+    const handle = await client.workflow.start(type, { workflowId, taskQueue: TASK_QUEUE, args: [input] });
+    await scene.meanwhile?.(handle);
     await handle.result().catch(() => undefined);
-    writeHistory(name, await handle.fetchHistory());
+    await writeRuns(client, name, workflowId, handle.firstExecutionRunId);
   });
   await connection.close();
 }
 
-for (const [name, behaviours] of Object.entries(HISTORIES)) await record(name, behaviours);
+/** Writes the history of a run, and those of the runs in which it went on. */
+async function writeRuns(client: Client, name: string, workflowId: string, first: string): Promise<void> {
+  for (let runId: string | null | undefined = first, no = 1; runId; no++) {
+    const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+    writeHistory(no === 1 ? name : `${name}-run-${no}`, history);
+    runId = lastEvent(history).workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
+  }
+}
+
+for (const [name, scene] of Object.entries(SCENES)) if (!recorded().includes(name)) await record(name, scene);
 await closeSandbox();
 process.exit(0);
