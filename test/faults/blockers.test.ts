@@ -79,7 +79,7 @@ describe("a move whose lock is held by others", { concurrency: 5, timeout: 600_0
     await expectMoved(world, leftover, before);
   });
 
-  it("names the transactions that keep its slot from being created, also prepared ones (P1, P3)", async () => {
+  it("names the transactions that keep its slot from being created, also prepared ones", async () => {
     const a = await startPostgres({ version: 17, name: "slow-slot" });
     const { b } = await testIslands();
     const world = await createWorld({ servers: { a, b } });

@@ -83,7 +83,7 @@ describe("DDL on the source in the middle of a move", { concurrency: 3, timeout:
     });
   }
 
-  it("ends it also when the destination can no longer apply the changes (P56)", async () => {
+  it("ends it also when the destination can no longer apply the changes", async () => {
     const world = await createWorld();
     const ledger = await loadedShard(world);
     const worker = await world.startWorker({ fault: "before wait for lag", mode: "hold" });
@@ -142,7 +142,7 @@ describe(
   },
 );
 
-it("a slot that is lost in the middle of a move ends it, and everything is undone (P7)", async () => {
+it("a slot that is lost in the middle of a move ends it, and everything is undone", async () => {
   const world = await createWorld();
   const ledger = await loadedShard(world);
   const handle = await pausedMove(world);
@@ -155,7 +155,7 @@ it("a slot that is lost in the middle of a move ends it, and everything is undon
   await expectSound(ledger);
 });
 
-it("a destination that is another database than before ends a move; the source is freed, and what is left is said (P15)", async () => {
+it("a destination that is another database than before ends a move; the source is freed, and what is left is said", async () => {
   const world = await createWorld();
   const { a, b } = world;
   const ledger = await loadedShard(world);

@@ -105,7 +105,7 @@ describe("a crash of PostgreSQL (stop -m immediate)", { concurrency: 3, timeout:
 });
 
 describe("a destination that is failed over", { timeout: 600_000 }, () => {
-  it("to a replica that lacks rows, which the source does not send again, is not switched to (P14)", async () => {
+  it("to a replica that lacks rows, which the source does not send again, is not switched to", async () => {
     const servers = await ownServers();
     const replica = await startReplica(servers.b);
     const world = await createWorld({ servers });

@@ -20,7 +20,7 @@ async function isLocked(
   });
 }
 
-it("an application that truncates tables during a direct copy neither fails nor waits for more than one table (P30)", async () => {
+it("an application that truncates tables during a direct copy neither fails nor waits for more than one table", async () => {
   const world = await createWorld();
   const { a, b } = world;
   await createShard(

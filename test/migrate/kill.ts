@@ -41,7 +41,7 @@ export function testKills(points: readonly string[]): void {
     });
 
     for (const [i, point] of points.entries()) {
-      it(`${point}: all shards have the change in the end, and what others have prepared is untouched (P58)`, async () => {
+      it(`${point}: all shards have the change in the end, and what others have prepared is untouched`, async () => {
         const ledgers = await world.startLedgers();
         const worker = await world.startWorker(point);
         const handle = await world.start(`kill-${i}`, `ALTER TABLE ledger ADD COLUMN kill_${i} int`);

@@ -108,7 +108,7 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
     assert.equal(await world.expectAllOrNone("forgetful", "forgetful"), "none");
   });
 
-  it("gives up at its deadline, and says who was in the way (P59)", async () => {
+  it("gives up at its deadline, and says who was in the way", async () => {
     const [a] = world.islands;
     await a!.withClient(async (holder) => {
       await holder.query(`BEGIN; INSERT INTO ${schemaOf(8)}.ledger (op) VALUES ('long')`);

@@ -40,7 +40,7 @@ describe("a move and a migration of the same shard", { timeout: 300_000 }, () =>
     await world.startWorker();
   });
 
-  it("the migration waits for the move, says so, and then changes the shard where it is now (P56)", async () => {
+  it("the migration waits for the move, says so, and then changes the shard where it is now", async () => {
     const ledgers = await world.startLedgers();
     const moving = await startMove(world, 1, true);
     await untilPaused(moving);
@@ -57,7 +57,7 @@ describe("a move and a migration of the same shard", { timeout: 300_000 }, () =>
     assert.equal((await world.remembering("behind")).filter((schema) => schema === "sh0001").length, 1);
   });
 
-  it("the move waits for the migration, says so, and takes the change along (P1)", async () => {
+  it("the move waits for the migration, says so, and takes the change along", async () => {
     const [a] = world.islands;
     await a!.withClient(async (holder) => {
       await holder.query(`BEGIN; INSERT INTO ${schemaOf(3)}.ledger (op) VALUES ('holder')`);

@@ -41,7 +41,7 @@ const REFUSED: [sql: string, says: RegExp, each: boolean][] = [
 
 describe("the SQL of a migration", () => {
   for (const [sql, says, each] of REFUSED) {
-    it(`${sql} is refused before anything runs (P57)`, async () => {
+    it(`${sql} is refused before anything runs`, async () => {
       await assert.rejects(parse(`SELECT 1;\n${sql}`), (error: Error) => {
         assert.match(error.message, says);
         assert.match(error.message, /m\.sql:2\n/);

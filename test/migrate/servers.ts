@@ -89,7 +89,7 @@ export function testServerCrashes(points: readonly string[]): void {
       await world.endWorkers();
     });
 
-    it("max_prepared_transactions of 0 is refused with the setting to change, and nothing is touched (P58)", async () => {
+    it("max_prepared_transactions of 0 is refused with the setting to change, and nothing is touched", async () => {
       const [server] = servers;
       await server!.reload({ max_prepared_transactions: "0" });
       await server!.restart("fast");

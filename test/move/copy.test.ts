@@ -33,7 +33,7 @@ async function createCopyWorld(withApi: boolean, fault?: string): Promise<World>
 
 describe("a copy within one server", { concurrency: 2, timeout: 600_000 }, () => {
   for (const copyMethod of ["direct", "tablesync"] as const) {
-    it(`brings rows and sequences as they are when it is confirmed, and leaves the source alone (${copyMethod}, P4)`, async () => {
+    it(`brings rows and sequences as they are when it is confirmed, and leaves the source alone (${copyMethod})`, async () => {
       const world = await createCopyWorld(false);
       const { a, b } = world;
       const identities = (): Promise<unknown> =>

@@ -20,14 +20,14 @@ const OUTSIDE = "is not part of the schema, is built on";
 
 const REFUSALS: Refusal[] = [
   {
-    what: "P35: a foreign key to another schema",
+    what: "a foreign key to another schema",
     source:
       "CREATE TABLE other.target (id int PRIMARY KEY); CREATE TABLE :s.t (o int REFERENCES other.target)",
     destination: "CREATE TABLE other.target (id int PRIMARY KEY)",
     says: /^foreign key t_o_fkey of sh\d+\.t refers to other\.target, .*drop or move that first$/,
   },
   {
-    what: "P35: a foreign key from another schema",
+    what: "a foreign key from another schema",
     source: "CREATE TABLE :s.t (id int PRIMARY KEY); CREATE TABLE other.pointing (o int REFERENCES :s.t)",
     says: new RegExp(`^table constraint pointing_o_fkey on other.pointing, which ${OUTSIDE} table sh`),
   },
@@ -82,17 +82,17 @@ const REFUSALS: Refusal[] = [
     says: /^extension intarray lives in the schema .*drop or move that first$/,
   },
   {
-    what: "P25: an extension that the destination lacks",
+    what: "an extension that the destination lacks",
     source: "CREATE EXTENSION hstore SCHEMA public; CREATE TABLE :s.t (id int, h hstore)",
     says: /^extension hstore is missing on .*CREATE EXTENSION hstore$/,
   },
   {
-    what: "P25: a type of another schema that the destination lacks",
+    what: "a type of another schema that the destination lacks",
     source: "CREATE DOMAIN other.email AS text; CREATE TABLE :s.t (e other.email)",
     says: /^type other\.email is used by schema "sh\d+" on .* and is missing on .*: create it there$/,
   },
   {
-    what: "P25: a column of another schema that the destination lacks",
+    what: "a column of another schema that the destination lacks",
     source: "CREATE TABLE other.wide (a int, b int); CREATE VIEW :s.v AS SELECT b FROM other.wide",
     destination: "CREATE TABLE other.wide (a int)",
     says: /^table column other\.wide\.b is used by schema .*: create it there$/,
@@ -109,13 +109,13 @@ const REFUSALS: Refusal[] = [
     says: /^role "refused_[^"]+" owns or may use objects/,
   },
   {
-    what: "P29: large objects",
+    what: "large objects",
     source:
       "CREATE TABLE :s.t (id int PRIMARY KEY, o oid); INSERT INTO :s.t VALUES (1, lo_from_bytea(0, 'x'))",
     says: /^column "o" of table "t" on .* refers to large objects, which cannot be moved: keep them in a bytea column$/,
   },
   {
-    what: "P31: partitioning by the hash of an enum",
+    what: "partitioning by the hash of an enum",
     source: `CREATE TYPE :s.mood AS ENUM ('a', 'b'); CREATE DOMAIN :s.feeling AS :s.mood;
       CREATE TABLE :s.hashed (id int, m :s.feeling) PARTITION BY HASH (id, m)`,
     says: /^table "hashed" on .* is partitioned by the hash of sh\d+\.feeling, .*partition it by another column or by LIST$/,
@@ -176,7 +176,7 @@ async function schemasOf({ a, b }: World): Promise<string[]> {
   return (await Promise.all(lists)).map((rows) => rows.map(({ name }) => name).join(" "));
 }
 
-describe("P28: tables that are copied while writers wait", () => {
+describe("tables that are copied while writers wait", () => {
   it("are refused when they are too large in all, the largest first", async () => {
     const { a } = await createWorld();
     await a.rows(`CREATE SCHEMA s; CREATE UNLOGGED TABLE s.small AS SELECT 1;
