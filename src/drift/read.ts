@@ -3,6 +3,7 @@ import { messageOf, ShardferryError } from "../errors.ts";
 import { activeShardsSql } from "../postgres/api/shards.ts";
 import type { SqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
+import { hasSqlstate, SQLSTATE } from "../postgres/sqlstate.ts";
 import { objectsSql } from "./catalog-sql.ts";
 import type { CatalogObject } from "./facts.ts";
 import { neutralizer } from "./neutral.ts";
@@ -154,10 +155,9 @@ async function telling<T>(island: IslandName, work: () => Promise<T>): Promise<T
   try {
     return await work();
   } catch (cause) {
-    const hint =
-      (cause as { code?: string }).code === "55P03"
-        ? "; a migration may be under way there, try again later"
-        : "";
+    const hint = hasSqlstate(cause, SQLSTATE.lockNotAvailable)
+      ? "; a migration may be under way there, try again later"
+      : "";
     throw new ShardferryError("drift", `Cannot read the schemas on ${island}: ${messageOf(cause)}${hint}`, {
       cause,
     });

@@ -7,6 +7,7 @@ import { activeShardsSql } from "../postgres/api/shards.ts";
 import { findSqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { qualified } from "../postgres/quote.ts";
+import { hasSqlstate, SQLSTATE } from "../postgres/sqlstate.ts";
 
 /** What the active shards of all islands have had, but for the global shard, which is apart. */
 export interface ActiveLedger {
@@ -68,7 +69,7 @@ export async function countMigrations(
       return await countOnce(client, schemas);
     } catch (error) {
       // A shard has moved away between the two queries.
-      if ((error as { code?: string }).code !== "42P01") throw error;
+      if (!hasSqlstate(error, SQLSTATE.undefinedTable)) throw error;
     }
   }
 }

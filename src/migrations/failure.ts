@@ -1,6 +1,7 @@
 import type { MigrateInput } from "../../contract/migrate.ts";
 import type { IslandName } from "../../contract/names.ts";
 import { messageOf, ShardferryError } from "../errors.ts";
+import { SQLSTATE } from "../postgres/sqlstate.ts";
 import { excerpt } from "./excerpt.ts";
 import type { MigrationStatement } from "./parse.ts";
 
@@ -24,7 +25,12 @@ interface DatabaseError extends Error {
 }
 
 /** SQLSTATEs of names that are not found: of relations, columns' types, functions, operator classes, schemas. */
-const NOT_FOUND = new Set(["42P01", "42704", "42883", "3F000"]);
+const NOT_FOUND = new Set<string>([
+  SQLSTATE.undefinedTable,
+  SQLSTATE.undefinedObject,
+  SQLSTATE.undefinedFunction,
+  SQLSTATE.invalidSchemaName,
+]);
 
 const NOT_FOUND_HINT =
   "search_path is the shard alone; what is in another schema needs its name, as in public.citext";

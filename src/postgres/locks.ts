@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { ClientBase } from "pg";
 
 import { literal } from "./quote.ts";
+import { hasSqlstate, SQLSTATE } from "./sqlstate.ts";
 
 /** Who holds a lock that we want. */
 export interface Blocker {
@@ -140,7 +141,7 @@ export async function withLockRetry(
       await done;
       return;
     } catch (error) {
-      if ((error as { code?: string }).code !== "55P03") throw error;
+      if (!hasSqlstate(error, SQLSTATE.lockNotAvailable)) throw error;
     }
     blockers = latest(blockers, await watching);
     patience.beat({ waitingFor: describeBlockers(blockers) });
@@ -149,7 +150,7 @@ export async function withLockRetry(
 }
 
 /** SQLSTATEs of a transaction that did not get its locks: it may be run again. */
-const NOT_GRANTED = new Set(["55P03", "40P01"]);
+const NOT_GRANTED = [SQLSTATE.lockNotAvailable, SQLSTATE.deadlockDetected];
 
 /**
  * Runs a transaction none of whose locks makes others queue behind it for longer than LOCK_TIMEOUT_MS; it is
@@ -175,7 +176,7 @@ export async function withLocks<T>(
     } catch (error) {
       // A lost connection has rolled back; its own error tells more.
       await client.query("ROLLBACK").catch(() => undefined);
-      if (!NOT_GRANTED.has((error as { code?: string }).code ?? "")) throw error;
+      if (!hasSqlstate(error, ...NOT_GRANTED)) throw error;
     }
     blockers = latest(blockers, await watching);
     patience.beat({ waitingFor: describeBlockers(blockers) });

@@ -8,12 +8,19 @@ import { ident } from "../postgres/quote.ts";
 import { namesBegin, replicationNames, runOfMark } from "../postgres/replication/names.ts";
 import { runWithConninfo } from "../postgres/replication/objects.ts";
 import { readSchema } from "../postgres/schema/tables.ts";
+import { hasSqlstate, SQLSTATE } from "../postgres/sqlstate.ts";
 import type { Check, CheckContext, Server } from "./check.ts";
 
 const OLDEST = 14;
 const NEWEST = 18;
 /** No such setting, not such a value, not for this role, no list of settings, and only at a restart. */
-const REFUSED_OPTIONS = ["42704", "22023", "42501", "42601", "55P02"];
+const REFUSED_OPTIONS = [
+  SQLSTATE.undefinedObject,
+  SQLSTATE.invalidParameterValue,
+  SQLSTATE.insufficientPrivilege,
+  SQLSTATE.syntaxError,
+  SQLSTATE.cannotChangeParameter,
+];
 
 /** What a check of one side alone needs, so that `doctor` can ask it of every island. */
 type SourceContext = Pick<CheckContext, "source" | "from">;
@@ -63,7 +70,7 @@ export const indexSessions: Check = async ({ islands, to, pgOptions }) => {
     return [];
   } catch (error) {
     // Any other trouble of a connection passes.
-    if (!REFUSED_OPTIONS.includes((error as { code?: string }).code ?? "")) throw error;
+    if (!hasSqlstate(error, ...REFUSED_OPTIONS)) throw error;
     return [`${to.name} does not take PGOPTIONS="${pgOptions}": ${(error as Error).message}`];
   }
 };

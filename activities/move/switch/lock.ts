@@ -7,6 +7,7 @@ import {
   LOCK_TIMEOUT_MS,
 } from "../../../src/postgres/locks.ts";
 import { qualified } from "../../../src/postgres/quote.ts";
+import { hasSqlstate, SQLSTATE } from "../../../src/postgres/sqlstate.ts";
 import { lockSequence } from "../../../src/sequences/hand-over.ts";
 import type { SwitchSessions } from "./sessions.ts";
 
@@ -40,8 +41,12 @@ export async function lockEverything(plan: SwitchSessions): Promise<string | nul
     return describeBlockers(creators);
   } catch (error) {
     await source.query("ROLLBACK");
-    const { code } = error as { code?: string };
-    const waitedInVain = code === "55P03" || code === "57014" || code === "40P01";
+    const waitedInVain = hasSqlstate(
+      error,
+      SQLSTATE.lockNotAvailable,
+      SQLSTATE.queryCanceled,
+      SQLSTATE.deadlockDetected,
+    );
     if (!waitedInVain) throw error;
     return describeBlockers(await watched);
   }

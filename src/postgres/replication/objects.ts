@@ -5,6 +5,7 @@ import type { ClientBase } from "pg";
 import { withLockRetry } from "../locks.ts";
 import { ident, literal, qualified } from "../quote.ts";
 import type { Table } from "../schema/tables.ts";
+import { hasSqlstate, SQLSTATE } from "../sqlstate.ts";
 import { overriddenTables, publishersOf, restoreUnlessNeededSql } from "./replica-identity.ts";
 
 /** The statement that publishes the given tables, each by itself (ONLY); null when they are published. */
@@ -250,9 +251,7 @@ async function dropIdleSlot(client: ClientBase, slot: string): Promise<boolean> 
     await client.query("SELECT pg_drop_replication_slot($1)", [slot]);
     return true;
   } catch (error) {
-    const { code } = error as { code?: string };
-    const goneOrInUse = code === "42704" || code === "55006";
-    if (!goneOrInUse) throw error;
+    if (!hasSqlstate(error, SQLSTATE.undefinedObject, SQLSTATE.objectInUse)) throw error;
     return false;
   }
 }
