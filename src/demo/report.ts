@@ -3,11 +3,11 @@ import type { IslandName } from "../../contract/names.ts";
 import { ShardferryError } from "../errors.ts";
 import { count } from "../format.ts";
 import { bytes, duration } from "../format.ts";
-import type { Balance } from "../sandbox/application.ts";
+import type { ApplicationBalance } from "../sandbox/application.ts";
 import type { Crash } from "./crash.ts";
 
 /** What came out of the demo. */
-export interface DemoResult extends Balance {
+export interface DemoResult extends ApplicationBalance {
   /** Writes that went into the old copy after the switch, where nobody looks for them. */
   stray: number;
   /** Longest time without an acknowledged write, from the begin of the move to its end. */

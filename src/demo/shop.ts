@@ -3,6 +3,7 @@ import type pg from "pg";
 import { DEFAULT_API_SCHEMA } from "../postgres/api/install.ts";
 import { ensureRange } from "../postgres/api/shards.ts";
 import type { Workload } from "../sandbox/application.ts";
+import { countStray, type Entry } from "../sandbox/books.ts";
 
 /** The shard that moves. */
 export const SHARD = 1;
@@ -107,19 +108,12 @@ export async function strayPayments(old: pg.ClientBase, current: pg.ClientBase):
     "SELECT nspname AS name FROM pg_namespace WHERE nspname LIKE $1",
     [`${SCHEMA}old%`],
   );
-  const read = "SELECT reference, updates FROM %.payments";
-  const known = new Map<string, number>();
-  for (const row of (await current.query<Payment>(inSchema(read, SCHEMA))).rows)
-    known.set(row.reference, row.updates);
+  const read = async (client: pg.ClientBase, schema: string): Promise<Payment[]> =>
+    (await client.query<Payment>(`SELECT reference, updates FROM ${schema}.payments`)).rows;
+  const known = await read(current, SCHEMA);
   let stray = 0;
-  for (const { name } of copies) {
-    const { rows: left } = await old.query<Payment>(inSchema(read, name));
-    stray += left.filter(({ reference, updates }) => (known.get(reference) ?? -1) < updates).length;
-  }
+  for (const { name } of copies) stray += countStray(await read(old, name), known);
   return stray;
 }
 
-interface Payment {
-  reference: string;
-  updates: number;
-}
+type Payment = Omit<Entry, "rows">;

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 
 import { messageOf } from "../errors.ts";
+import { type Balance, Books, type Entry } from "./books.ts";
 import { Router } from "./router.ts";
 
 /** The SQLSTATE after which an application looks again where its shard is, and repeats the statement. */
@@ -39,14 +40,7 @@ export interface Window {
 }
 
 /** The application's books against the database. */
-export interface Balance {
-  acknowledged: number;
-  /** Acknowledged writes that are not in the database. */
-  lost: number;
-  /** Writes that are there more often than they were acknowledged. */
-  doubled: number;
-  /** Errors that reached the application, other than "the shard is elsewhere". */
-  failures: string[];
+export interface ApplicationBalance extends Balance {
   /** Times that a writer had to look for the shard again. */
   rediscoveries: number;
 }
@@ -56,14 +50,10 @@ export interface Balance {
  * the islands, and keep books of what was acknowledged.
  */
 export class Application {
-  /** By reference: how many updates were acknowledged. */
-  readonly #books = new Map<string, number>();
-  readonly #failures: string[] = [];
+  readonly #books = new Books();
   readonly #routers: Router[];
-  #acknowledged = 0;
   #stopping = false;
-  #lastAt = 0;
-  #window: Window = emptyWindow();
+  #latenciesMs: number[] = [];
   #writers: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly workload: Workload) {
@@ -73,31 +63,32 @@ export class Application {
 
   /** Writes acknowledged so far. */
   get acknowledged(): number {
-    return this.#acknowledged;
+    return this.#books.acknowledged;
   }
 
   /** Begins to write; resolves with the first acknowledged write. */
   async start(): Promise<void> {
     this.#writers = Promise.all(this.#routers.map((router, i) => this.#write(router, i)));
     this.#writers.catch(() => undefined);
-    while (this.#acknowledged === 0) {
-      if (this.#failures[0]) throw new Error(`The application cannot write: ${this.#failures[0]}`);
+    while (this.acknowledged === 0) {
+      const [failure] = this.#books.failures;
+      if (failure) throw new Error(`The application cannot write: ${failure}`);
       // Writers that cannot even connect say why.
       await Promise.race([sleep(5), this.#writers]);
     }
-    this.look();
+    this.#books.restartClock();
+    this.#latenciesMs = [];
   }
 
-  /** Answers what was seen since the last look, and begins a new window. */
+  /** Returns what was seen since the last look, and begins a new window. */
   look(): Window {
-    const window = this.#window;
-    const open = performance.now() - this.#lastAt;
-    this.#window = emptyWindow();
-    return { ...window, longestGapMs: Math.max(window.longestGapMs, open) };
+    const window = { longestGapMs: this.#books.takeLongestGapMs(), latenciesMs: this.#latenciesMs };
+    this.#latenciesMs = [];
+    return window;
   }
 
   /** Stops the writers after their current write, and compares their books with the database. */
-  async stop(): Promise<Balance> {
+  async stop(): Promise<ApplicationBalance> {
     await this.#end();
     const router = new Router(this.workload.dsns, this.workload.schema);
     try {
@@ -118,21 +109,10 @@ export class Application {
     await Promise.all(this.#routers.map((router) => router.close()));
   }
 
-  async #compare(client: pg.Client): Promise<Balance> {
-    const { rows } = await client.query<{ reference: string; updates: number; rows: string }>(
-      this.workload.read,
-    );
-    const found = new Map(rows.map((row) => [row.reference, row]));
-    const books = [...this.#books];
-    const lost = books.filter(([reference, updates]) => (found.get(reference)?.updates ?? -1) < updates);
-    const doubled = rows.filter(
-      (row) => Number(row.rows) > 1 || row.updates > (this.#books.get(row.reference) ?? Infinity),
-    );
+  async #compare(client: pg.Client): Promise<ApplicationBalance> {
+    const { rows } = await client.query<Omit<Entry, "rows"> & { rows: string }>(this.workload.read);
     return {
-      acknowledged: this.#acknowledged,
-      lost: lost.length,
-      doubled: doubled.length,
-      failures: this.#failures,
+      ...this.#books.balance(rows.map((row) => ({ ...row, rows: Number(row.rows) }))),
       // The first look of each writer is not "again".
       rediscoveries: this.#routers.reduce((sum, router) => sum + router.lookups - 1, 0),
     };
@@ -161,11 +141,11 @@ export class Application {
       try {
         const { rowCount } = await place.client.query(sql, [reference]);
         if (rowCount === 1) this.#acknowledge(reference, updates, due);
-        else this.#failures.push(`an acknowledged row is missing: ${reference}`);
+        else this.#books.failures.push(`an acknowledged row is missing: ${reference}`);
         return;
       } catch (error) {
         if ((error as { code?: string }).code !== UNDEFINED_TABLE) {
-          this.#failures.push(messageOf(error));
+          this.#books.failures.push(messageOf(error));
           return;
         }
         place.client = await place.router.find();
@@ -174,14 +154,7 @@ export class Application {
   }
 
   #acknowledge(reference: string, updates: number, due: number): void {
-    const now = performance.now();
-    this.#books.set(reference, updates);
-    if (this.#acknowledged++ > 0) {
-      this.#window.longestGapMs = Math.max(this.#window.longestGapMs, now - this.#lastAt);
-    }
-    this.#window.latenciesMs.push(now - due);
-    this.#lastAt = now;
+    this.#books.acknowledge(reference, updates);
+    this.#latenciesMs.push(performance.now() - due);
   }
 }
-
-const emptyWindow = (): Window => ({ longestGapMs: 0, latenciesMs: [] });

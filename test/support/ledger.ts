@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 
 import { ident, qualified } from "../../src/postgres/quote.ts";
+import { type Balance, Books, type Entry } from "../../src/sandbox/books.ts";
 import { Sessions } from "./sessions.ts";
 
 /** SQLSTATE after which Ent Framework looks again where the shard is, and retries. */
@@ -26,16 +27,9 @@ export interface LedgerOptions {
   sessions?: Sessions | null;
 }
 
-export interface LedgerResult {
-  acknowledged: number;
-  /** Acknowledged writes that are nowhere. */
-  lost: number;
-  /** Operations that were applied more than once. */
-  doubled: number;
+export interface LedgerResult extends Balance {
   /** Longest time without any acknowledged write, in milliseconds. */
   longestGapMs: number;
-  /** Errors that a client which rediscovers on 42P01 would still have seen, by text. */
-  failures: string[];
   /** Times that the shard was looked for again. */
   rediscoveries: number;
 }
@@ -47,18 +41,15 @@ after(() => {
 });
 
 /**
- * The oracle of every move under load: writers that find the shard as an application does, insert and
- * update rows at a steady rate, and note what was acknowledged.
+ * Writers that find the shard as an application does, insert and update rows at a steady rate, and note what was
+ * acknowledged. Unlike the application of the demo they live with servers that go away.
  */
 export class Ledger {
   readonly #options: Required<LedgerOptions>;
   readonly #sessions: Sessions;
-  readonly #acknowledged = new Map<string, number>();
-  readonly #failures: string[] = [];
+  readonly #books = new Books();
   #rediscoveries = 0;
   #running = true;
-  #lastAck = Date.now();
-  #longestGap = 0;
   #work: Promise<unknown> = Promise.resolve();
   #next = 0;
   /** Numbers of the inserts that were acknowledged. */
@@ -80,14 +71,12 @@ export class Ledger {
      )`;
 
   get acknowledged(): number {
-    return this.#acknowledged.size;
+    return this.#books.acknowledged;
   }
 
   /** Milliseconds of the longest time without an acknowledged write since the last call, the present one included. */
   takeLongestGap(): number {
-    const gap = Math.max(this.#longestGap, Date.now() - this.#lastAck);
-    this.#longestGap = 0;
-    return gap;
+    return this.#books.takeLongestGapMs();
   }
 
   /** Resolves when a write that began later than now is acknowledged; answers the milliseconds until then. */
@@ -106,12 +95,11 @@ export class Ledger {
   async start(): Promise<void> {
     const { writers } = this.#options;
     running.add(this);
-    this.#lastAck = Date.now();
     this.#work = Promise.all(Array.from({ length: writers }, (_, i) => this.#write(i)));
     this.#work.catch(() => undefined);
-    while (this.#acknowledged.size === 0 && this.#failures.length === 0 && this.#running) await sleep(5);
-    this.#longestGap = 0;
-    this.#lastAck = Date.now();
+    const { failures } = this.#books;
+    while (this.acknowledged === 0 && failures.length === 0 && this.#running) await sleep(5);
+    this.#books.restartClock();
   }
 
   /** Lets the writers end after what they are at. */
@@ -124,30 +112,17 @@ export class Ledger {
   async stop(): Promise<LedgerResult> {
     this.halt();
     await this.#work;
-    const rows = await this.#rowsNow();
+    const balance = this.#books.balance(await this.#entries());
     if (!this.#options.sessions) await this.#sessions.close();
-    const lost = [...this.#acknowledged].filter(
-      ([op, touched]) => (rows.get(op)?.touched ?? -1) < touched,
-    ).length;
-    const doubled = [...rows].filter(
-      ([op, row]) => row.count > 1 || row.touched > (this.#acknowledged.get(op) ?? 0),
-    ).length;
-    return {
-      acknowledged: this.#acknowledged.size,
-      lost,
-      doubled,
-      longestGapMs: this.#longestGap,
-      failures: this.#failures,
-      rediscoveries: this.#rediscoveries,
-    };
+    return { ...balance, longestGapMs: this.#books.longestGapMs, rediscoveries: this.#rediscoveries };
   }
 
-  async #rowsNow(): Promise<Map<string, { touched: number; count: number }>> {
+  async #entries(): Promise<Entry[]> {
     const place = await this.#discover();
-    const { rows } = await place.query<{ op: string; touched: number; count: string }>(
-      `SELECT op, max(touched) AS touched, count(*) FROM ${this.#table()} GROUP BY op`,
+    const { rows } = await place.query<Entry>(
+      `SELECT op AS reference, max(touched) AS updates, count(*)::int AS rows FROM ${this.#table()} GROUP BY op`,
     );
-    return new Map(rows.map((row) => [row.op, { touched: row.touched, count: Number(row.count) }]));
+    return rows;
   }
 
   #table(): string {
@@ -165,12 +140,12 @@ export class Ledger {
       const no = this.#next++;
       const op = `${writer}-${no}`;
       place = await this.#until(place, (at) => this.#insert(at, op));
-      this.#ack(op, 0);
+      this.#books.acknowledge(op, 0);
       this.#finished.add(no);
       if (last && this.#running) {
         const target = last;
         place = await this.#until(place, (at) => this.#touch(at, target));
-        this.#ack(target, 1);
+        this.#books.acknowledge(target, 1);
       }
       last = op;
     }
@@ -183,14 +158,7 @@ export class Ledger {
 
   async #touch(place: pg.Pool, op: string): Promise<void> {
     const { rowCount } = await place.query(`UPDATE ${this.#table()} SET touched = 1 WHERE op = $1`, [op]);
-    if (rowCount !== 1) this.#failures.push(`acknowledged write ${op} is not to be found`);
-  }
-
-  #ack(op: string, touched: number): void {
-    this.#acknowledged.set(op, touched);
-    const now = Date.now();
-    this.#longestGap = Math.max(this.#longestGap, now - this.#lastAck);
-    this.#lastAck = now;
+    if (rowCount !== 1) this.#books.failures.push(`acknowledged write ${op} is not to be found`);
   }
 
   /** Runs one operation, looking for the shard again as long as it is not where it was thought to be. */
@@ -205,7 +173,7 @@ export class Ledger {
         const { code, message } = error as { code?: string; message: string };
         if (code === UNDEFINED_TABLE) this.#rediscoveries++;
         else if (!isConnectionError(error)) {
-          this.#failures.push(`${code ?? ""} ${message}`);
+          this.#books.failures.push(`${code ?? ""} ${message}`);
           await sleep(50);
         }
       }

@@ -12,7 +12,7 @@ const STATEMENTS = [
   `UPDATE person SET feels = 'happy', nick = 'w:n' WHERE id = :r`,
   `UPDATE person SET essay = repeat(md5(':n'), 300) WHERE id = :r + 20`,
   `DELETE FROM person WHERE name LIKE 'w%' AND id % 3 = 0`,
-  // P16: published without an identity, these would fail at once.
+  // Published without an identity, these would fail at once.
   `INSERT INTO keyless (a, b) VALUES (:r, 'w:n'), (:r, 'w:n'), (NULL, NULL)`,
   `UPDATE keyless SET b = 'u:n' WHERE a = :r % 10`,
   `DELETE FROM keyless WHERE ctid IN (SELECT ctid FROM keyless LIMIT 1)`,
@@ -28,24 +28,24 @@ const STATEMENTS = [
   `DELETE FROM no_columns`,
   `UPDATE all_kinds SET j = '{"n" :  :n}', cash = '-:n.25', num = :n / 7.0, span = '-:n days 3 hours', t = E'\\\\N\\t:n' WHERE id = 4`,
   `UPDATE coded SET id = -id WHERE id = 1`,
-  // P31: rows that go to a partition, move to another one, and leave.
+  // Rows that go to a partition, move to another one, and leave.
   `INSERT INTO event (at, kind, body) SELECT date '2020-01-01' + (:n % 1400), chr(97 + :r % 4), 'w:n'`,
   `UPDATE event SET at = at + 200 WHERE body = 'w' || (:n - 30)`,
   `DELETE FROM event WHERE body LIKE 'w%' AND id % 2 = 0`,
   `UPDATE keyless_parts SET a = a + 1 WHERE a = :r`,
   `INSERT INTO keyless_parts VALUES (:n % 50, 'happy')`,
-  // P30
+  // Truncations, which are replicated.
   `TRUNCATE keyless_parts`,
   `TRUNCATE keyless, no_columns`,
   `TRUNCATE note; INSERT INTO note VALUES (1, NULL, NULL, NULL, 'w:n')`,
   `TRUNCATE ONLY ruled_log, granted_by_default RESTART IDENTITY; INSERT INTO granted_by_default DEFAULT VALUES`,
-  // P28
+  // Tables without WAL.
   `INSERT INTO unlogged_parent VALUES (:n + 100, 'w:n'); INSERT INTO unlogged_child (parent) VALUES (:n + 100)`,
   `UPDATE unlogged_parent SET t = 'w:n' WHERE id = :r`,
-  // P34: each firing leaves a row in a table that is replicated by itself.
+  // Each firing leaves a row in a table that is replicated by itself.
   `INSERT INTO triggered VALUES (:n + 100, 'w'); UPDATE triggered SET t = 'w:n' WHERE id = :r`,
   `INSERT INTO ruled VALUES (:n + 100, 'w'); UPDATE ruled SET t = 'w:n' WHERE id = :r`,
-  // P37
+  // Row security and foreign keys.
   `UPDATE guarded SET t = 'w:n' WHERE id = :r`,
   `UPDATE guarded_keyless SET b = 'w:n' WHERE a = :r`,
   `INSERT INTO team (id, name, low, high) VALUES (:n + 1000, 'w:n', :n + 1000, :n + 1001); INSERT INTO member (team, low, high) VALUES (:n + 1000, :n + 1000, :n + 1001)`,
