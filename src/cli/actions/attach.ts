@@ -21,10 +21,7 @@ export const attach: Action = {
 
   async run({ ui, args, settings }) {
     const loaded = await settings();
-    const { attach: attachTo, nothingRuns } = await import("../../operations/steer.ts");
-    const { Session } = await import("../../worker/session.ts");
-    // No server is started only to find nothing on it.
-    if (!(await Session.mayFind(loaded))) throw nothingRuns("attach", args[0]);
+    const { attach: attachTo } = await import("../../operations/steer.ts");
     const result = await runWorkflow(
       ui,
       loaded,
@@ -37,9 +34,7 @@ export const attach: Action = {
           loaded.dsns.length === 0 &&
           !session.hasEmbeddedWorker
         ) {
-          throw new UsageError(
-            "No worker is running for this workflow: give --dsns (or DSNS), so that this command can work on it.",
-          );
+          throw new UsageError("Nobody works this off: give --dsns (or DSNS), so that this command can.");
         }
         if (loaded.dsns.length > 0) session.work(loaded.dsns);
         return watch;

@@ -16,9 +16,8 @@ function steering(name: string, signal: SteeringSignal, done: string, example = 
     async run({ ui, args, settings }) {
       const loaded = await settings();
       const { Session: Opened } = await import("../../worker/session.ts");
-      const { nothingRuns, steer } = await import("../../operations/steer.ts");
-      const session = await Opened.openExisting(loaded, (line) => ui.say(line));
-      if (!session) throw nothingRuns(signal, args[0]);
+      const { steer } = await import("../../operations/steer.ts");
+      const session = await Opened.open(loaded, (line) => ui.say(line));
       try {
         const watch = await steer(session.temporal, signal, args[0]);
         await workOffIfNobodyDoes(ui, session, loaded, watch, signal);
