@@ -1,7 +1,6 @@
 import type { ChangeInput, MigrateActivities } from "../contract/migrate.ts";
 import type { Activities, StepInput } from "../contract/move.ts";
-import { ActivityAttempt } from "./attempt/attempt.ts";
-import { type Deps } from "./attempt/attempt.ts";
+import { ActivityAttempt, type Deps } from "./attempt/attempt.ts";
 import { keepingLeases, renewLeasesOn } from "./attempt/leases.ts";
 import { joinMove } from "./join-move.ts";
 import { changeEachShard } from "./migrate/change-each.ts";

@@ -1,8 +1,7 @@
 import * as z from "zod";
 
 import { UsageError } from "../errors.ts";
-import type { Dsn } from "../postgres/islands/dsn.ts";
-import { parseDsnList } from "../postgres/islands/dsn.ts";
+import { type Dsn, parseDsnList } from "../postgres/islands/dsn.ts";
 import { findConfigFiles, loadConfigFile } from "./file.ts";
 import { text, wholeNumber } from "./values.ts";
 

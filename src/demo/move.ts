@@ -1,8 +1,7 @@
 import { createInterface } from "node:readline";
 
 import type { MoveResult } from "../../contract/move.ts";
-import { AbortedError } from "../errors.ts";
-import { EXIT, ShardferryError } from "../errors.ts";
+import { AbortedError, EXIT, ShardferryError } from "../errors.ts";
 import { Command, type Place } from "../sandbox/commands.ts";
 
 /** A move as a user types it, in a process of its own. */

@@ -1,8 +1,7 @@
 import type { MoveResult } from "../../contract/move.ts";
 import type { IslandName } from "../../contract/names.ts";
 import { ShardferryError } from "../errors.ts";
-import { count } from "../format.ts";
-import { bytes, duration } from "../format.ts";
+import { bytes, count, duration } from "../format.ts";
 import type { ApplicationBalance } from "../sandbox/application.ts";
 import type { Crash } from "./crash.ts";
 

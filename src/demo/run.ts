@@ -3,8 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { MoveResult } from "../../contract/move.ts";
 import type { IslandName } from "../../contract/names.ts";
-import { AbortedError } from "../errors.ts";
-import { UsageError } from "../errors.ts";
+import { AbortedError, UsageError } from "../errors.ts";
 import { bytes } from "../format.ts";
 import { install } from "../postgres/api/install.ts";
 import { ACTIVE_SHARDS_FUNCTION } from "../postgres/api/shards.ts";

@@ -1,6 +1,5 @@
 import { type CopyMethod } from "../../contract/move.ts";
-import { type IslandName } from "../../contract/names.ts";
-import { REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
+import { type IslandName, REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
 import { type MoveSwitches, type RebalanceInput, type Room } from "../../contract/rebalance.ts";
 import type { Settings } from "../config/settings.ts";
 import { ShardferryError, UsageError } from "../errors.ts";

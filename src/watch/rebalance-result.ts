@@ -1,6 +1,5 @@
 import { type MoveResult } from "../../contract/move.ts";
-import { moveWorkflowId } from "../../contract/names.ts";
-import { REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
+import { moveWorkflowId, REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
 import { type FailedMove, type RebalanceOutcome } from "../../contract/rebalance.ts";
 
 /** What a rebalance has done. */

@@ -1,7 +1,6 @@
 import type { StepProgress } from "../../contract/progress.ts";
 import type { ProgressEvent } from "../../contract/story.ts";
-import { bytes, duration } from "../format.ts";
-import { count } from "../format.ts";
+import { bytes, count, duration } from "../format.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** One line that is new since the last look. */

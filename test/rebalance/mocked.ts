@@ -3,8 +3,7 @@ import { after, before } from "node:test";
 import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 
 import { type MoveInput } from "../../contract/move.ts";
-import { moveWorkflowId, REQUEST_MEMO, TASK_QUEUE } from "../../contract/names.ts";
-import { REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
+import { moveWorkflowId, REBALANCE_WORKFLOW_ID, REQUEST_MEMO, TASK_QUEUE } from "../../contract/names.ts";
 import { type MoveSwitches, type RebalanceInput } from "../../contract/rebalance.ts";
 import { type Progress } from "../../contract/story.ts";
 import type { move, rebalance } from "../../workflows/index.ts";

@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { it } from "node:test";
 
 import { loadSettings } from "../../src/config/settings.ts";
-import type { RebalanceProposal } from "../../src/operations/rebalance.ts";
-import { proposeRebalance } from "../../src/operations/rebalance.ts";
+import { proposeRebalance, type RebalanceProposal } from "../../src/operations/rebalance.ts";
 import { startPostgres } from "../../src/sandbox/index.ts";
 import type { RebalanceResult } from "../../src/watch/rebalance-result.ts";
 import { runJson } from "../cli/support.ts";

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { moveWorkflowId } from "../../contract/names.ts";
-import { REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
+import { moveWorkflowId, REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
 import { outcomeOfError } from "../../src/watch/outcome.ts";
 import { abortSignal, rebalanceProgressQuery } from "../../workflows/signals.ts";
 import { withMockedSteps } from "../faults/mocks.ts";

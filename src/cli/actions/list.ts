@@ -1,8 +1,7 @@
 import * as z from "zod";
 
 import { yesNo } from "../../config/values.ts";
-import { bytes, percent, weight } from "../../format.ts";
-import { count, plural } from "../../format.ts";
+import { bytes, count, percent, plural, weight } from "../../format.ts";
 import type { IslandLayout, Layout, ShardInfo } from "../../layout/read.ts";
 import { type Action, withDsns, withExample } from "../action.ts";
 import { plainTable } from "../table.ts";

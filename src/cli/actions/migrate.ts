@@ -2,10 +2,8 @@ import * as z from "zod";
 
 import type { MigrateResult } from "../../../contract/migrate.ts";
 import { shardNumbers, text, wholeNumber, yesNo } from "../../config/values.ts";
-import { UsageError } from "../../errors.ts";
-import { AbortedError } from "../../errors.ts";
-import { duration } from "../../format.ts";
-import { count, plural } from "../../format.ts";
+import { AbortedError, UsageError } from "../../errors.ts";
+import { count, duration, plural } from "../../format.ts";
 import type { MigrationPlan } from "../../operations/migrate.ts";
 import { type Action, withDsns, withExample } from "../action.ts";
 import { askYesNo } from "../ask.ts";

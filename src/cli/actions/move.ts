@@ -2,8 +2,7 @@ import * as z from "zod";
 
 import type { MoveResult } from "../../../contract/move.ts";
 import { copyMethod, shardNumber, text, wholeNumber, yesNo } from "../../config/values.ts";
-import { bytes, duration } from "../../format.ts";
-import { count } from "../../format.ts";
+import { bytes, count, duration } from "../../format.ts";
 import { type Action, withDsns, withExample, withReplication } from "../action.ts";
 import { runWorkflow } from "../run-workflow.ts";
 

@@ -1,10 +1,8 @@
 import * as z from "zod";
 
 import { byteCount, copyMethod, text, wholeNumber, yesNo } from "../../config/values.ts";
-import { EXIT, UsageError } from "../../errors.ts";
-import { AbortedError } from "../../errors.ts";
-import { bytes, duration, weight } from "../../format.ts";
-import { count, plural } from "../../format.ts";
+import { AbortedError, EXIT, UsageError } from "../../errors.ts";
+import { bytes, count, duration, plural, weight } from "../../format.ts";
 import type { RebalanceProposal } from "../../operations/rebalance.ts";
 import type { Tone } from "../../rebalance/render.ts";
 import type { RebalanceResult } from "../../watch/rebalance-result.ts";

@@ -4,8 +4,7 @@ import type { IslandName } from "../../../contract/names.ts";
 import { messageOf, ShardferryError, UsageError } from "../../errors.ts";
 import { lastRows } from "../last-rows.ts";
 import { toClientConfig } from "./client-config.ts";
-import type { Dsn } from "./dsn.ts";
-import { parseDsn } from "./dsn.ts";
+import { type Dsn, parseDsn } from "./dsn.ts";
 import { redact } from "./redact.ts";
 import { NO_TRANSACTION_TIMEOUT, OWN_SETTINGS } from "./session-settings.ts";
 
