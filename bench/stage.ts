@@ -8,6 +8,7 @@ import { Client, Connection } from "@temporalio/client";
 import { type MoveInput, type MoveResult } from "../contract/move.ts";
 import { moveWorkflowId, TASK_QUEUE } from "../contract/names.ts";
 import { type Progress } from "../contract/story.ts";
+import { moveSwitches } from "../src/config/switches.ts";
 import { install } from "../src/postgres/api/install.ts";
 import { parseDsn } from "../src/postgres/islands/dsn.ts";
 import { type Command, type Place, startWorker } from "../src/sandbox/commands.ts";
@@ -145,8 +146,7 @@ export async function moveShard(
       from: parseDsn(stage.a.dsn(DATABASE)).name,
       to: parseDsn(stage.b.dsn(DATABASE)).name,
     },
-    ...{ wait: false, validateFks: false, maxReplicationLagSec: 20, copyMethod: "auto" },
-    ...{ activateOnDestination: true, maxWriteBlockMs: 3000, deactivateSql: null },
+    ...moveSwitches({}, {}),
     ...options,
   };
   const started = performance.now();

@@ -27,11 +27,8 @@ export const STEPS = [
 /** How rows get to the destination: by PostgreSQL's tablesync workers, or by our own COPY under one snapshot. */
 export type CopyMethod = "auto" | "tablesync" | "direct";
 
-/** What a move and a copy have in common. */
-export interface ReplicationInput {
-  schema: string;
-  from: IslandName;
-  to: IslandName;
+/** How a schema is replicated, by a move and a copy alike. */
+export interface ReplicationSwitches {
   /** Pause before the switch (move) or before the subscription is removed (copy) until `confirm`. */
   wait: boolean;
   /** Validate foreign keys on the destination; otherwise they arrive NOT VALID. */
@@ -41,14 +38,25 @@ export interface ReplicationInput {
   copyMethod: CopyMethod;
 }
 
-export interface MoveInput extends ReplicationInput {
-  shard: number;
+/** How a shard is moved; all moves of a rebalance have these in common. */
+export interface MoveSwitches extends ReplicationSwitches {
   /** False: a rehearsal that leaves `<schema>new_<time>` on the destination and touches nothing else. */
   activateOnDestination: boolean;
   /** Milliseconds that one attempt of the switch may hold the write lock. */
   maxWriteBlockMs: number;
   /** SQL run for each table of the old copy after the switch; `$1` is the table's name as a literal. */
   deactivateSql: string | null;
+}
+
+/** What a move and a copy have in common. */
+export interface ReplicationInput extends ReplicationSwitches {
+  schema: string;
+  from: IslandName;
+  to: IslandName;
+}
+
+export interface MoveInput extends ReplicationInput, MoveSwitches {
+  shard: number;
 }
 
 export type CopyInput = ReplicationInput;

@@ -1,6 +1,6 @@
 /** The part of the contract that is about a rebalance: its input, what it hands on, and what it shows. */
 
-import type { MoveInput } from "./move.ts";
+import type { MoveSwitches } from "./move.ts";
 import type { IslandName } from "./names.ts";
 import type { MovePhase } from "./progress.ts";
 
@@ -12,9 +12,6 @@ export interface Room {
   /** Moves at a time that may arrive: logical replication workers, origins and connections. */
   arriving: number;
 }
-
-/** What all moves of a rebalance have in common. */
-export type MoveSwitches = Omit<MoveInput, "schema" | "shard" | "from" | "to">;
 
 /**
  * A move as a rebalance keeps it: ten thousand of them must fit into one payload (2 MB), so islands are places in

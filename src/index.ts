@@ -10,7 +10,7 @@ export type { FailedMove, RebalanceProgress, RunningMove } from "../contract/reb
 export type { Progress } from "../contract/story.ts";
 export type { Leftover, LeftoverKind } from "./cleanup/leftover.ts";
 export { loadSettings, type Settings, type SettingsSource } from "./config/settings.ts";
-export type { ShardRange } from "./config/values.ts";
+export type { FactorChange, ShardRange } from "./config/values.ts";
 export type { Difference } from "./drift/compare.ts";
 export type { ComparedShard } from "./drift/read.ts";
 export { RefusedError, ShardferryError, UsageError } from "./errors.ts";
@@ -30,9 +30,9 @@ export {
   type LeftoverFilter,
 } from "./operations/cleanup.ts";
 export { copy, type CopyRequest } from "./operations/copy.ts";
-export { type Diagnosis, doctor, doctorMove, type DoctorRequest } from "./operations/doctor.ts";
+export { type Diagnosis, doctor, doctorCopy, doctorMove, type DoctorRequest } from "./operations/doctor.ts";
 export { type Drift, drift, type DriftGroup, type DriftRequest, type ShardFix } from "./operations/drift.ts";
-export { factor, type FactorChange, type FactorResult, type ShardSelection } from "./operations/factor.ts";
+export { factor, type FactorResult, type ShardSelection } from "./operations/factor.ts";
 export { install, type IslandInstallation } from "./operations/install.ts";
 export { list } from "./operations/list.ts";
 export { migrate, type MigrateRequest, type MigrationPlan, planMigration } from "./operations/migrate.ts";

@@ -6,8 +6,9 @@ import { Command, CommanderError } from "commander";
 import { EXIT, UsageError } from "../errors.ts";
 import { packageFolder } from "../machine/package-folder.ts";
 import { explainGone } from "../watch/outcome.ts";
-import { type Invocation, withCommonOptions } from "./action.ts";
+import type { Action, Invocation } from "./action.ts";
 import { ACTIONS, findAction } from "./actions/index.ts";
+import { commandOf } from "./command.ts";
 import { DetachedError, exitStatusOf } from "./exit.ts";
 import { Ui } from "./ui.ts";
 
@@ -49,16 +50,12 @@ async function run(argv: readonly string[], ui: Ui): Promise<number | void> {
     throw new UsageError(`Unknown action "${name}". The actions are: ${Object.keys(ACTIONS).join(", ")}.`);
   }
   const action = await entry.load();
-  const command = new Command(`shardferry ${entry.name}`)
-    .description(entry.summary)
-    .allowExcessArguments(false);
-  action.define(command);
-  withCommonOptions(command)
+  const command = commandOf(`shardferry ${entry.name}`, entry.summary, action)
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
   let status: number | void = undefined;
   command.action(async () => {
-    status = await action.run(invocation(entry.name, command, ui));
+    status = await action.run(invocation(entry.name, action, command, ui));
   });
   args.splice(args.indexOf(name), 1);
   try {
@@ -86,22 +83,16 @@ function usage(): Command {
   return program;
 }
 
-function invocation(action: string, command: Command, ui: Ui): Invocation {
+function invocation(name: string, { options: own = {} }: Action, command: Command, ui: Ui): Invocation {
   const options: Readonly<Record<string, unknown>> = command.opts();
-  const source = { action, options, skipConfig: options["skipConfig"] === true };
-  const request: Invocation["request"] = async (schema) => {
+  const load: Invocation["load"] = async () => {
     const { loadRequest } = await import("../config/settings.ts");
-    const loaded = await loadRequest(source, schema);
+    const source = { action: name, options, skipConfig: options["skipConfig"] === true };
+    const loaded = await loadRequest(source, own);
     ui.dsns = loaded.settings.dsns;
     return loaded;
   };
-  const settings: Invocation["settings"] = async () => {
-    const { loadSettings } = await import("../config/settings.ts");
-    const loaded = await loadSettings(source);
-    ui.dsns = loaded.dsns;
-    return loaded;
-  };
-  return { ui, actions: ACTIONS, args: command.args, options, request, settings };
+  return { ui, actions: ACTIONS, args: command.args, load };
 }
 
 const messageOfCommander = (error: CommanderError): string =>

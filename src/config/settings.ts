@@ -1,9 +1,9 @@
-import * as z from "zod";
-
 import { UsageError } from "../errors.ts";
 import { type Dsn, parseDsnList } from "../postgres/islands/dsn.ts";
 import { findConfigFiles, loadConfigFile } from "./file.ts";
-import { text, wholeNumber } from "./values.ts";
+import { attributeOf, flagOf, type Options, type RequestOf, type ValuesOf } from "./option.ts";
+import { ISLANDS, SETTINGS } from "./options.ts";
+import * as values from "./values.ts";
 
 /** What every action runs with: checked once here, trusted everywhere else. */
 export interface Settings {
@@ -33,82 +33,84 @@ export interface SettingsSource {
   readonly skipConfig?: boolean;
 }
 
-/** Settings that have an option and a variable of the environment of the same name. */
-const VARIABLES = {
-  schemaNameFmt: "SCHEMA_NAME_FMT",
-  migrateCmd: "MIGRATE_CMD",
-  weightSql: "WEIGHT_SQL",
-  deactivateSql: "DEACTIVATE_SQL",
-  parallelism: "PARALLELISM",
-  maxReplicationLagSec: "MAX_REPLICATION_LAG_SEC",
-} as const;
-
-const schema = z.object({
-  schemaNameFmt: text.optional(),
-  migrateCmd: text.optional(),
-  weightSql: text.optional(),
-  deactivateSql: text.optional(),
-  parallelism: wholeNumber(1, 1000).optional(),
-  maxReplicationLagSec: wholeNumber(0, 86_400).optional(),
-});
-
-/** Moves at a time where nothing else is said: what pg-microsharding runs. */
-const DEFAULT_PARALLELISM = 3;
-const DEFAULT_MAX_REPLICATION_LAG_SEC = 20;
-
-/** Reads the settings of an action and the action's own options; all problems are reported together. */
-export async function loadRequest<T>(
+/** Reads the settings of an action and what its options ask for; all problems are reported together. */
+export async function loadRequest<O extends Options>(
   source: SettingsSource,
-  own: z.ZodType<T>,
-): Promise<{ settings: Settings; request: T }> {
-  const processEnv = source.env ?? process.env;
+  own: O,
+): Promise<{ settings: Settings; request: RequestOf<O> }> {
   const configFiles = source.skipConfig ? [] : findConfigFiles(source.cwd ?? process.cwd());
-  const env: NodeJS.ProcessEnv = {};
-  for (const file of [...configFiles].reverse())
-    Object.assign(env, await loadConfigFile(file, source.action));
-  // An empty variable is an unset one, as for libpq.
-  for (const [name, value] of Object.entries(processEnv)) if (value || !env[name]) env[name] = value;
-
+  const env = await environment(source, configFiles);
   const options = source.options ?? {};
-  const raw = Object.fromEntries(
-    Object.entries(VARIABLES).map(([key, variable]) => [key, options[key] ?? (env[variable] || undefined)]),
-  );
   const problems: string[] = [];
-  const parsed = schema.safeParse(raw);
-  const request = own.safeParse(options);
-  for (const issue of parsed.error?.issues ?? []) problems.push(describe(issue, options, VARIABLES));
-  for (const issue of request.error?.issues ?? []) problems.push(describe(issue, options, {}));
+  const read = readOptions(SETTINGS, options, env, problems);
+  const request = readOptions(requested(own), options, env, problems);
   const dsns = readDsns(options["dsns"] ?? options["dsn"], env, problems);
-  if (!parsed.success || !request.success || problems.length > 0) throw new UsageError(problems.join("\n"));
-
-  const { parallelism, maxReplicationLagSec, schemaNameFmt, migrateCmd, weightSql, deactivateSql } =
-    parsed.data;
+  if (problems.length > 0) throw new UsageError(problems.join("\n"));
+  const { schemaNameFmt, migrateCmd, weightSql, deactivateSql, parallelism, maxReplicationLagSec } = read;
   const settings: Settings = {
     dsns,
     schemaNameFmt,
     migrateCmd,
     weightSql,
     deactivateSql,
-    parallelism: parallelism ?? DEFAULT_PARALLELISM,
-    maxReplicationLagSec: maxReplicationLagSec ?? DEFAULT_MAX_REPLICATION_LAG_SEC,
+    parallelism,
+    maxReplicationLagSec,
     pgOptions: env["PGOPTIONS"] || undefined,
     env,
     configFiles,
   };
-  return { settings, request: request.data };
+  return { settings, request: request as RequestOf<O> };
 }
 
 /** Reads the settings of an action that has no options of its own. */
 export async function loadSettings(source: SettingsSource): Promise<Settings> {
-  return (await loadRequest(source, z.unknown())).settings;
+  return (await loadRequest(source, {})).settings;
+}
+
+/** The environment with what config files add to it, the nearest last. */
+async function environment(
+  { env: own = process.env, action }: SettingsSource,
+  configFiles: readonly string[],
+): Promise<NodeJS.ProcessEnv> {
+  const env: NodeJS.ProcessEnv = {};
+  for (const file of [...configFiles].reverse()) Object.assign(env, await loadConfigFile(file, action));
+  // An empty variable is an unset one, as for libpq.
+  for (const [name, value] of Object.entries(own)) if (value || !env[name]) env[name] = value;
+  return env;
+}
+
+const requested = (options: Options): Options =>
+  Object.fromEntries(Object.entries(options).filter(([, { setting }]) => !setting));
+
+/** Reads each option from the command line, else from the environment, else takes its default. */
+function readOptions<O extends Options>(
+  options: O,
+  given: Readonly<Record<string, unknown>>,
+  env: NodeJS.ProcessEnv,
+  problems: string[],
+): ValuesOf<O> {
+  const found: Record<string, unknown> = {};
+  for (const [key, option] of Object.entries(options)) {
+    const variable = option.variables?.find((name) => env[name]);
+    const own = given[attributeOf(option)];
+    const raw = own ?? (variable && env[variable]);
+    if (raw === undefined && !option.needed) {
+      found[key] = option.fallback;
+      continue;
+    }
+    const parsed = option.read(values).safeParse(raw);
+    if (parsed.success) found[key] = parsed.data;
+    const name = own === undefined && variable ? `${variable} (${flagOf(option)})` : flagOf(option);
+    for (const { message } of parsed.error?.issues ?? []) problems.push(`${name}: ${message}`);
+  }
+  return found as ValuesOf<O>;
 }
 
 function readDsns(option: unknown, env: NodeJS.ProcessEnv, problems: string[]): Dsn[] {
   const [origin, list] =
     typeof option === "string" && option.trim() !== ""
       ? ["--dsns", option]
-      : (["DSNS", "PGDSNS", "PGHOST"].map((name) => [name, env[name]] as const).find(([, value]) => value) ??
-        []);
+      : (ISLANDS.dsns.variables.map((name) => [name, env[name]] as const).find(([, value]) => value) ?? []);
   if (!list) return [];
   try {
     return parseDsnList(list, env);
@@ -117,16 +119,4 @@ function readDsns(option: unknown, env: NodeJS.ProcessEnv, problems: string[]): 
     problems.push(`${origin}: ${error.message}`);
     return [];
   }
-}
-
-function describe(
-  issue: z.core.$ZodIssue,
-  options: Readonly<Record<string, unknown>>,
-  variables: Readonly<Record<string, string>>,
-): string {
-  const key = String(issue.path[0] ?? "");
-  if (key === "") return issue.message;
-  const option = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-  const name = options[key] === undefined && variables[key] ? `${variables[key]} (${option})` : option;
-  return `${name}: ${issue.message}`;
 }

@@ -43,11 +43,31 @@ export const copyMethod = z.enum(["auto", "tablesync", "direct"], {
   error: "must be auto, tablesync or direct",
 });
 
+/** How sequences get values that no other shard has. */
+export const sequenceMode = z.enum(["interleave", "range"], { error: "give interleave or range" });
+
+/** How a migration goes about its shards. */
+export const migrateMode = z.enum(["all", "each"], { error: "must be all or each" });
+
 /** Text that is not blank. */
 export const text = z.unknown().transform((value, context): string => {
   const given = typeof value === "string" || typeof value === "number" ? String(value) : "";
   if (given.trim() === "") context.addIssue("give a value");
   return given;
+});
+
+/** How a factor changes. */
+export interface FactorChange {
+  readonly operator: "=" | "+" | "-" | "*";
+  /** A decimal number, as text so that it stays exact. */
+  readonly operand: string;
+}
+
+/** `P`, `+P`, `-P` or `*P`. */
+export const factorChange = text.transform((value, context): FactorChange => {
+  const [, operator, operand] = /^\s*([+*=-]?)\s*(\d+(?:\.\d+)?|\.\d+)\s*$/.exec(value) ?? [];
+  if (operand === undefined) context.addIssue(`"${value}" is not P, +P, -P or "*P" with a number P`);
+  return { operator: (operator || "=") as FactorChange["operator"], operand: operand ?? "1" };
 });
 
 const MINUTES: Readonly<Record<string, number>> = { m: 1, h: 60, d: 24 * 60, w: 7 * 24 * 60 };

@@ -1,6 +1,7 @@
-import { type CopyInput, type CopyMethod, type CopyResult } from "../../contract/move.ts";
-import { copyWorkflowId, moveWorkflowId } from "../../contract/names.ts";
+import { type CopyInput, type CopyResult } from "../../contract/move.ts";
+import { copyWorkflowId, type IslandName, moveWorkflowId } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
+import { type ReplicationRequest, replicationSwitches } from "../config/switches.ts";
 import { UsageError } from "../errors.ts";
 import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/islands/discover.ts";
 import {
@@ -18,14 +19,11 @@ import { opened, type Opening, type Session } from "../worker/session.ts";
 import { dsnsOf } from "./with-islands.ts";
 
 /** What a copy is asked for. */
-export interface CopyRequest {
+export interface CopyRequest extends ReplicationRequest {
   schema: string;
   /** DSN or prefix of an island's name. */
   from: string;
   to: string;
-  wait?: boolean | undefined;
-  validateFks?: boolean | undefined;
-  copyMethod?: CopyMethod | undefined;
 }
 
 /** Starts a copy, or attaches to the one that runs for the same request, or shows the one that has done it. */
@@ -39,18 +37,10 @@ export async function copy(
     const from = resolveIsland(request.from, islands, settings.env);
     const to = resolveIsland(request.to, islands, settings.env);
     if (from === to) throw new UsageError(`--from and --to are the same island, ${to.name}.`);
-    const { schema } = request;
     const session = await opened(opening);
+    const input = copyInput(settings, request, from.name, to.name);
+    const { schema } = input;
     const workflowId = copyWorkflowId(schema, to.name);
-    const input: CopyInput = {
-      schema,
-      from: from.name,
-      to: to.name,
-      wait: request.wait ?? false,
-      validateFks: request.validateFks ?? false,
-      maxReplicationLagSec: settings.maxReplicationLagSec,
-      copyMethod: request.copyMethod ?? "auto",
-    };
     const [last, moving] = await Promise.all([
       findLast(session.temporal, workflowId),
       findRunning(session.temporal, moveWorkflowId(schema)),
@@ -61,6 +51,14 @@ export async function copy(
     return watch;
   });
 }
+
+/** What the workflow is told of a copy. */
+export const copyInput = (
+  settings: Settings,
+  request: CopyRequest,
+  from: IslandName,
+  to: IslandName,
+): CopyInput => ({ schema: request.schema, from, to, ...replicationSwitches(settings, request) });
 
 async function beginOrAttach(
   { temporal }: Session,

@@ -1,14 +1,16 @@
-import type { CopyMethod } from "../../contract/move.ts";
-import { moveWorkflowId } from "../../contract/names.ts";
+import { copyWorkflowId, moveWorkflowId } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import { UsageError } from "../errors.ts";
 import { activeNumbers, findShard } from "../layout/where.ts";
 import { Islands } from "../postgres/islands/connections.ts";
 import { resolveIsland, withIslands } from "../postgres/islands/discover.ts";
+import type { Dsn } from "../postgres/islands/dsn.ts";
 import { collidingSequences } from "../preflight/colliding-sequences.ts";
 import type { Finding } from "../preflight/finding.ts";
-import { inspect } from "../preflight/inspect.ts";
+import { inspect, type PreflightInput } from "../preflight/inspect.ts";
 import { doublyActive, examineIsland } from "../preflight/island.ts";
+import { copyInput, type CopyRequest } from "./copy.ts";
+import { moveInput, type MoveRequest } from "./move.ts";
 import { dsnsOf, onIslands } from "./with-islands.ts";
 
 export interface Diagnosis {
@@ -17,13 +19,8 @@ export interface Diagnosis {
   readonly findings: readonly Finding[];
 }
 
-/** A move to be checked. */
-export interface DoctorRequest {
-  shard: number;
-  to: string;
-  from?: string | undefined;
-  copyMethod?: CopyMethod | undefined;
-}
+/** A move to be checked; it may leave out what makes no difference to a check. */
+export type DoctorRequest = Partial<MoveRequest> & Pick<MoveRequest, "shard" | "to">;
 
 /** Examines every island; touches nothing. */
 export async function doctor(settings: Settings): Promise<Diagnosis> {
@@ -54,28 +51,43 @@ export async function doctorMove(settings: Settings, request: DoctorRequest): Pr
         `Shard ${request.shard} (${schema}) is active on no island. The active shards are: ${await activeNumbers(connected)}.`,
       );
     }
-    const islands = new Islands(dsns);
-    try {
-      const replication = {
-        schema,
-        from: from.name,
-        to: to.name,
-        wait: false,
-        validateFks: false,
-        maxReplicationLagSec: settings.maxReplicationLagSec,
-        copyMethod: request.copyMethod ?? "auto",
-      };
-      const input = { kind: "move" as const, request: replication, shard: request.shard };
-      const { problems, plan } = await inspect(islands, input, moveWorkflowId(schema), {
-        pgOptions: settings.pgOptions,
-      });
-      const findings: Finding[] = [
-        ...problems.map((text) => ({ island: null, severity: "problem" as const, text })),
-        ...(plan?.warnings ?? []).map((text) => ({ island: null, severity: "warning" as const, text })),
-      ];
-      return { checked: `the move of ${schema} from ${from.name} to ${to.name}`, findings };
-    } finally {
-      await islands.close();
-    }
+    const input = moveInput(settings, request, schema, from.name, to.name);
+    return diagnose(settings, dsns, moveWorkflowId(schema), {
+      kind: "move",
+      request: input,
+      shard: input.shard,
+    });
   });
+}
+
+/** Runs every check that a copy would run before it creates anything. */
+export async function doctorCopy(settings: Settings, request: CopyRequest): Promise<Diagnosis> {
+  const dsns = dsnsOf(settings, request.from, request.to);
+  return withIslands(dsns, async (connected) => {
+    const from = resolveIsland(request.from, connected, settings.env);
+    const to = resolveIsland(request.to, connected, settings.env);
+    const input = copyInput(settings, request, from.name, to.name);
+    const workflowId = copyWorkflowId(input.schema, to.name);
+    return diagnose(settings, dsns, workflowId, { kind: "copy", request: input, shard: null });
+  });
+}
+
+async function diagnose(
+  { pgOptions }: Settings,
+  dsns: readonly Dsn[],
+  workflowId: string,
+  input: PreflightInput,
+): Promise<Diagnosis> {
+  const { schema, from, to } = input.request;
+  const islands = new Islands(dsns);
+  try {
+    const { problems, plan } = await inspect(islands, input, workflowId, { pgOptions });
+    const findings: Finding[] = [
+      ...problems.map((text) => ({ island: null, severity: "problem" as const, text })),
+      ...(plan?.warnings ?? []).map((text) => ({ island: null, severity: "warning" as const, text })),
+    ];
+    return { checked: `the ${input.kind} of ${schema} from ${from} to ${to}`, findings };
+  } finally {
+    await islands.close();
+  }
 }

@@ -1,5 +1,6 @@
 import type { IslandName } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
+import type { FactorChange } from "../config/values.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import { activeNumbers } from "../layout/where.ts";
 import { activeShardsSql, knownFactorSql, setFactorSql } from "../postgres/api/shards.ts";
@@ -9,13 +10,6 @@ import { onIslands } from "./with-islands.ts";
 
 /** Which shards: by number, or all of the island that a DSN or prefix names. */
 export type ShardSelection = { readonly numbers: readonly number[] } | { readonly island: string };
-
-/** How a factor changes. */
-export interface FactorChange {
-  readonly operator: "=" | "+" | "-" | "*";
-  /** A decimal number, as text so that it stays exact. */
-  readonly operand: string;
-}
 
 export interface FactorResult {
   island: IslandName;

@@ -9,6 +9,7 @@ import type {
   ShardNumbers,
 } from "../../contract/migrate.ts";
 import { migrateWorkflowId } from "../../contract/names.ts";
+import { MIGRATION } from "../config/options.ts";
 import type { Settings } from "../config/settings.ts";
 import { shardNumbers } from "../config/values.ts";
 import { messageOf, RefusedError, UsageError } from "../errors.ts";
@@ -57,9 +58,6 @@ export interface MigrationPlan {
   /** Workflows that hold a shard now, and have to end first. */
   waitsFor: string[];
 }
-
-export const DEFAULT_LOCK_TIMEOUT_MS = 100;
-export const DEFAULT_DEADLINE_SEC = 60;
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
@@ -117,7 +115,7 @@ async function readMigration(settings: Settings, request: MigrateRequest): Promi
     throw new UsageError(
       `--name: "${name}" is no name for a migration: letters, digits, ".", "_" and "-", at most 100.`,
     );
-  const mode = request.mode ?? "all";
+  const mode = request.mode ?? MIGRATION.mode.fallback;
   const batch = request.batch ?? null;
   if (mode === "each" && batch !== null)
     throw new UsageError("--batch is for --mode=all: --mode=each has no transactions.");
@@ -130,8 +128,8 @@ async function readMigration(settings: Settings, request: MigrateRequest): Promi
   return {
     ...{ name, hash, sql, source, mode, batch, dryRun },
     shards: request.shards ?? shardsOfAllocation(settings),
-    lockTimeoutMs: request.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
-    deadlineSec: request.deadlineSec ?? DEFAULT_DEADLINE_SEC,
+    lockTimeoutMs: request.lockTimeoutMs ?? MIGRATION.lockTimeoutMs.fallback,
+    deadlineSec: request.deadlineSec ?? MIGRATION.deadlineSec.fallback,
     statements: await parseMigration(sql, source, mode),
   };
 }

@@ -1,6 +1,7 @@
-import { type CopyMethod, type MoveInput, type MoveResult } from "../../contract/move.ts";
+import { type MoveInput, type MoveResult } from "../../contract/move.ts";
 import { type IslandName, moveWorkflowId } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
+import { moveSwitches, type MoveSwitchesRequest } from "../config/switches.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import { activeNumbers, findShard, type Places } from "../layout/where.ts";
 import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/islands/discover.ts";
@@ -10,20 +11,14 @@ import { opened, type Opening } from "../worker/session.ts";
 import { dsnsOf } from "./with-islands.ts";
 
 /** What a move is asked for; what is missing has the default of the command line. */
-export interface MoveRequest {
+export interface MoveRequest extends MoveSwitchesRequest {
   shard: number;
   /** DSN or prefix of an island's name. */
   to: string;
   /** Where the shard is active, if left out. */
   from?: string | undefined;
   activateOnDestination: boolean;
-  maxWriteBlockMs?: number | undefined;
-  wait?: boolean | undefined;
-  validateFks?: boolean | undefined;
-  copyMethod?: CopyMethod | undefined;
 }
-
-export const DEFAULT_MAX_WRITE_BLOCK_MS = 3000;
 
 /**
  * Starts a move, or attaches to the one that runs for the same request, or shows the one that has done it. What is
@@ -75,26 +70,15 @@ export async function move(
 
 const fromOf = ({ request }: Running): IslandName => (request as Partial<MoveInput>).from ?? "";
 
-function moveInput(
+/** What the workflow is told of a move. */
+export function moveInput(
   settings: Settings,
-  request: MoveRequest,
+  request: MoveSwitchesRequest & { shard: number },
   schema: string,
   from: IslandName,
   to: IslandName,
 ): MoveInput {
-  return {
-    schema,
-    shard: request.shard,
-    from,
-    to,
-    wait: request.wait ?? false,
-    validateFks: request.validateFks ?? false,
-    maxReplicationLagSec: settings.maxReplicationLagSec,
-    copyMethod: request.copyMethod ?? "auto",
-    activateOnDestination: request.activateOnDestination,
-    maxWriteBlockMs: request.maxWriteBlockMs ?? DEFAULT_MAX_WRITE_BLOCK_MS,
-    deactivateSql: settings.deactivateSql ?? null,
-  };
+  return { schema, shard: request.shard, from, to, ...moveSwitches(settings, request) };
 }
 
 /** Finds where the shard leaves from, and refuses what cannot be. */

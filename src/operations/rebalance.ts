@@ -1,7 +1,7 @@
-import { type CopyMethod } from "../../contract/move.ts";
 import { type IslandName, REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
-import { type MoveSwitches, type RebalanceInput, type Room } from "../../contract/rebalance.ts";
+import { type RebalanceInput, type Room } from "../../contract/rebalance.ts";
 import type { Settings } from "../config/settings.ts";
+import { moveSwitches, type MoveSwitchesRequest } from "../config/switches.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import { readRooms } from "../layout/capacity.ts";
 import { chooseCopyMethod, DIRECT_COPY_BYTES, largestCopy } from "../layout/copy-method.ts";
@@ -14,23 +14,16 @@ import type { RebalanceResult } from "../watch/rebalance-result.ts";
 import { attachIfSame, findRunning, start } from "../watch/start.ts";
 import type { Watch } from "../watch/watch.ts";
 import { opened, type Opening, Session } from "../worker/session.ts";
-import { DEFAULT_MAX_WRITE_BLOCK_MS } from "./move.ts";
 import { dsnsOf } from "./with-islands.ts";
 
 /** What a rebalance is asked for; what is missing has the default of the command line. */
-export interface RebalanceRequest {
+export interface RebalanceRequest extends MoveSwitchesRequest {
   /** DSNs or prefixes of the names of islands that are to end empty. */
   decommission?: readonly string[] | undefined;
   /** The most bytes to move; the plan is then the most even layout which that buys. */
   maxBytes?: number | undefined;
   /** Moves at a time that one island is an end of. */
   perIsland?: number | undefined;
-  /** False: every move is only rehearsed. @default true */
-  activateOnDestination?: boolean | undefined;
-  maxWriteBlockMs?: number | undefined;
-  wait?: boolean | undefined;
-  validateFks?: boolean | undefined;
-  copyMethod?: CopyMethod | undefined;
 }
 
 /** What a rebalance would do. */
@@ -81,7 +74,7 @@ export async function proposeRebalance(
       ...(request.maxBytes === undefined ? {} : { maxBytes: request.maxBytes }),
     });
     const largest = await largestOf(islands, plan.moves);
-    const method = chooseCopyMethod(request.copyMethod ?? "auto", largest);
+    const method = chooseCopyMethod(moveSwitches(settings, request).copyMethod, largest);
     const rooms = await readRooms(islands, method === "tablesync");
     return { plan, unit: unitOf(layout), rooms, ...fitMoves(plan) };
   });
@@ -145,19 +138,7 @@ function requestOf(settings: Settings, request: RebalanceRequest, islands: Islan
     maxBytes: request.maxBytes ?? null,
     parallelism: settings.parallelism,
     perIsland: request.perIsland ?? null,
-    ...switchesOf(settings, request),
-  };
-}
-
-function switchesOf(settings: Settings, request: RebalanceRequest): MoveSwitches {
-  return {
-    wait: request.wait ?? false,
-    validateFks: request.validateFks ?? false,
-    maxReplicationLagSec: settings.maxReplicationLagSec,
-    copyMethod: request.copyMethod ?? "auto",
-    activateOnDestination: request.activateOnDestination ?? true,
-    maxWriteBlockMs: request.maxWriteBlockMs ?? DEFAULT_MAX_WRITE_BLOCK_MS,
-    deactivateSql: settings.deactivateSql ?? null,
+    ...moveSwitches(settings, request),
   };
 }
 
@@ -170,7 +151,7 @@ function inputOf(
   const place = new Map(islands.map((island, i) => [island, i]));
   return {
     islands,
-    switches: switchesOf(settings, request),
+    switches: moveSwitches(settings, request),
     parallelism: settings.parallelism,
     perIsland: request.perIsland ?? null,
     rooms: [...rooms],

@@ -87,7 +87,18 @@ describe("doctor", () => {
     assert.deepEqual([unknown.status, /The active shards are: 1-2/.test(unknown.stderr)], [2, true]);
   });
 
-  it("wants both --shard and --to for a move", async () => {
-    assert.equal((await run(["doctor", "--shard=1"], islands)).status, 2);
+  it("wants both --shard and --to for a move, and --schema, --from and --to for a copy", async () => {
+    const to = `--to=${islands.names.b}`;
+    for (const args of [["--shard=1"], [to], ["--schema=x", to], ["--shard=1", "--schema=x", to]])
+      assert.equal((await run(["doctor", ...args], islands)).status, 2, args.join(" "));
+  });
+
+  it("runs every check of a copy, and touches nothing", async () => {
+    const args = ["doctor", "--schema=sh0002", `--from=${islands.names.a}`, `--to=${islands.names.b}`];
+    const fit = await run([...args, "--copy-method=tablesync", "--wait", "--validate-fks=no"], islands);
+    assert.deepEqual([fit.status, /the copy of sh0002/.test(fit.stdout)], [0, true], fit.stdout);
+    const missing = await run(args.with(1, "--schema=missing"), islands);
+    assert.equal(missing.status, 1, missing.stdout);
+    assert.deepEqual(await schemas(islands.b), []);
   });
 });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 
 import { ACTIONS } from "../../src/cli/actions/index.ts";
+import { readGrammar } from "../../src/cli/completion/grammar.ts";
 import { run, runJson } from "./support.ts";
 
 interface JsonError {
@@ -46,6 +47,23 @@ describe("the command line", () => {
     assert.deepEqual([status, stdout], [2, ""]);
     for (const option of ["--shard", "--to", "--activate-on-destination", "--wait"]) {
       assert.match(stderr, new RegExp(`^${option}: `, "m"));
+    }
+  });
+
+  it("takes and checks in doctor whatever move, copy and rebalance take", async () => {
+    const grammar = await readGrammar(ACTIONS);
+    const flags = (name: string): string[] =>
+      grammar.find(({ names }) => names.includes(name))!.options.map(({ flag }) => flag);
+    const known = new Set(flags("doctor"));
+    for (const name of ["move", "copy", "rebalance"])
+      assert.deepEqual(
+        flags(name).filter((flag) => !known.has(flag)),
+        [],
+        name,
+      );
+    for (const wrong of ["--wait=banana", "--copy-method=x", "--max-write-block-ms=0", "--max-bytes=much"]) {
+      const { status, stderr } = await run(["doctor", wrong]);
+      assert.deepEqual([status, stderr.includes(wrong.split("=")[0]!)], [2, true], stderr);
     }
   });
 

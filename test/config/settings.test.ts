@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 
-import * as z from "zod";
-
+import { needed } from "../../src/config/option.ts";
+import { ALLOCATION, PLACES } from "../../src/config/options.ts";
 import { loadRequest, loadSettings } from "../../src/config/settings.ts";
-import { shardNumber, shardRange, yesNo, yesOrNo } from "../../src/config/values.ts";
+import { shardNumber, shardRange, yesOrNo } from "../../src/config/values.ts";
 import { UsageError } from "../../src/errors.ts";
 
 let root = "";
@@ -54,7 +54,7 @@ describe("settings", () => {
   });
 
   it("report all problems of options and environment together", async () => {
-    const own = z.object({ shard: shardNumber, activate: yesNo });
+    const own = { shard: needed(PLACES.shard), activate: needed(ALLOCATION.activate) };
     const source = { action: "x", options: { shard: "x", dsns: "h:y" }, env: { PARALLELISM: "0" }, cwd };
     await assert.rejects(loadRequest(source, own), (error: Error) => {
       assert.ok(error instanceof UsageError);

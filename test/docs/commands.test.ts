@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Command } from "commander";
-
 import { findAction } from "../../src/cli/actions/index.ts";
+import { commandOf } from "../../src/cli/command.ts";
 import { documents, shardferryCalls } from "./support.ts";
 
 /** Why the command line does not understand these arguments; null when it does. Nothing is run. */
@@ -12,9 +11,7 @@ async function misunderstanding(args: readonly string[]): Promise<string | null>
   if (name === undefined || name === "--help" || name === "--version") return null;
   const entry = findAction(name);
   if (!entry) return `there is no action ${name}`;
-  const command = new Command(name).allowExcessArguments(false);
-  (await entry.load()).define(command);
-  command.option("--skip-config").option("--json");
+  const command = commandOf(name, entry.summary, await entry.load());
   command.exitOverride().configureOutput({ writeOut: () => undefined, writeErr: () => undefined });
   command.action(() => undefined);
   try {

@@ -6,6 +6,9 @@ import { pathToFileURL } from "node:url";
 
 import { STEPS } from "../../contract/move.ts";
 import { ACTIONS, findAction } from "../../src/cli/actions/index.ts";
+import { readGrammar } from "../../src/cli/completion/grammar.ts";
+import type { Option } from "../../src/config/option.ts";
+import { ISLANDS, SETTINGS as OPTIONS } from "../../src/config/options.ts";
 import { EXIT } from "../../src/errors.ts";
 import { LIBPQ_VARIABLES } from "../../src/postgres/islands/libpq-keywords.ts";
 import { codeBlocks, documents, inlineCode, listFiles, readDocument, ROOT, section } from "./support.ts";
@@ -56,26 +59,20 @@ test("every environment variable in the documents is one that the code reads", (
 test("the settings page has every environment variable that the program reads", () => {
   const source = listFiles([".ts"], "src").map(read).join("\n");
   const inCode = [...source.matchAll(/\benv(?:\["([A-Z_]+)"\]|\.([A-Z_]+)\b)/g)].map(([, a, b]) => a ?? b!);
-  const ofOptions = [...read("src/config/settings.ts").matchAll(/^ {2}\w+: "([A-Z_]+)",$/gm)].map(
-    ([, name]) => name!,
+  const ofOptions = Object.values<Option>({ ...ISLANDS, ...OPTIONS }).flatMap(
+    ({ variables = [] }) => variables,
   );
   // Those of the operating system mean what they always mean.
   const usual = new Set(["HOME", "PATH", "TMPDIR", "LANG"]);
-  const wanted = new Set([...inCode, ...ofOptions, ...LIBPQ_VARIABLES, "DSNS", "PGDSNS"]);
+  const wanted = new Set([...inCode, ...ofOptions, ...LIBPQ_VARIABLES]);
   const missing = [...wanted].filter((name) => !usual.has(name) && !SETTINGS.text.includes(name));
   assert.deepEqual(missing, []);
   assert.ok(wanted.has("PARALLELISM") && wanted.has("SHARDFERRY_STATE_DIR"));
 });
 
 test("every option in the documents is one that an action has", async () => {
-  const { Command } = await import("commander");
   const known = new Set(["--help", "--version"]);
-  for (const { load } of Object.values(ACTIONS)) {
-    const command = new Command();
-    (await load()).define(command);
-    for (const { long } of command.options) known.add(long!);
-  }
-  known.add("--json").add("--skip-config");
+  for (const { options } of await readGrammar(ACTIONS)) for (const { flag } of options) known.add(flag);
   const unknown = documents().flatMap(({ path, text }) =>
     inlineCode(text)
       .map((code) => /^--[a-z-]+/.exec(code)?.[0])

@@ -13,6 +13,7 @@ import {
   type Preflight,
 } from "../../contract/move.ts";
 import { TASK_QUEUE, WAIT_QUEUE } from "../../contract/names.ts";
+import { moveInput } from "../support/move-input.ts";
 import type { TestNamespace } from "../support/temporal.ts";
 import { bundleWorkflows } from "../support/workflow-bundle.ts";
 
@@ -111,8 +112,4 @@ async function behave(behaviour: Behaviour | undefined, ran: string[], step: str
 }
 
 /** The input of a move between two islands that exist in name only. */
-export const INPUT: MoveInput = {
-  ...{ shard: 42, schema: "sh0042", from: "a:5432/app", to: "b:5432/app", wait: false, validateFks: false },
-  ...{ maxReplicationLagSec: 20, copyMethod: "auto", activateOnDestination: true, maxWriteBlockMs: 3000 },
-  deactivateSql: null,
-};
+export const INPUT = moveInput({ shard: 42, schema: "sh0042", from: "a:5432/app", to: "b:5432/app" });

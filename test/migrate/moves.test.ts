@@ -3,13 +3,13 @@ import { before, describe, it } from "node:test";
 
 import type { WorkflowHandle } from "@temporalio/client";
 
-import { type MoveInput } from "../../contract/move.ts";
 import { moveWorkflowId, TASK_QUEUE } from "../../contract/names.ts";
 import { type Progress } from "../../contract/story.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import type { move } from "../../workflows/index.ts";
 import { progressQuery } from "../../workflows/signals.ts";
 import { waitFor } from "../support/index.ts";
+import { moveInput } from "../support/move-input.ts";
 import { bundleWith } from "../support/workflow-bundle.ts";
 import { activePlaces, resultOf, untilPaused, waitingFor } from "../support/world.ts";
 import { createMigrateWorld, expectSoundLedgers, type MigrateWorld, schemaOf } from "./world.ts";
@@ -20,11 +20,7 @@ async function startMove(
   wait: boolean,
 ): Promise<WorkflowHandle<typeof move>> {
   const [from, to] = world.dsns.map((dsn) => parseDsn(dsn).name);
-  const input: MoveInput = {
-    ...{ shard, schema: schemaOf(shard), from: from!, to: to!, wait, validateFks: false },
-    ...{ maxReplicationLagSec: 20, copyMethod: "auto", activateOnDestination: true, maxWriteBlockMs: 3000 },
-    deactivateSql: null,
-  };
+  const input = moveInput({ shard, schema: schemaOf(shard), from: from!, to: to!, wait });
   return world.client.workflow.start<typeof move>("move", {
     ...{ workflowId: moveWorkflowId(input.schema), taskQueue: TASK_QUEUE, args: [input] },
   });

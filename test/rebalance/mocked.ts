@@ -2,10 +2,11 @@ import { after, before } from "node:test";
 
 import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 
-import { type MoveInput } from "../../contract/move.ts";
+import { type MoveInput, type MoveSwitches } from "../../contract/move.ts";
 import { moveWorkflowId, REBALANCE_WORKFLOW_ID, REQUEST_MEMO, TASK_QUEUE } from "../../contract/names.ts";
-import { type MoveSwitches, type RebalanceInput } from "../../contract/rebalance.ts";
+import { type RebalanceInput } from "../../contract/rebalance.ts";
 import { type Progress } from "../../contract/story.ts";
+import { moveSwitches } from "../../src/config/switches.ts";
 import type { move, rebalance } from "../../workflows/index.ts";
 import { progressQuery } from "../../workflows/signals.ts";
 import type { Behaviours } from "../faults/mocks.ts";
@@ -22,10 +23,7 @@ before(async () => {
 });
 after(() => connection.close());
 
-export const SWITCHES: MoveSwitches = {
-  ...{ wait: false, validateFks: false, maxReplicationLagSec: 20, copyMethod: "auto" as const },
-  ...{ activateOnDestination: true, maxWriteBlockMs: 3000, deactivateSql: null },
-};
+export const SWITCHES: MoveSwitches = moveSwitches({}, {});
 export const ISLANDS = ["a:5432/app", "b:5432/app", "c:5432/app"];
 
 /** How a step behaves, by the schema. */

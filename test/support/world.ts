@@ -3,7 +3,13 @@ import { after } from "node:test";
 import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 
 import { type CopyInput, type MoveInput } from "../../contract/move.ts";
-import { copyWorkflowId, moveWorkflowId, REQUEST_MEMO, TASK_QUEUE } from "../../contract/names.ts";
+import {
+  copyWorkflowId,
+  type IslandName,
+  moveWorkflowId,
+  REQUEST_MEMO,
+  TASK_QUEUE,
+} from "../../contract/names.ts";
 import { type StepProgress } from "../../contract/progress.ts";
 import { type Progress } from "../../contract/story.ts";
 import { install } from "../../src/postgres/api/install.ts";
@@ -11,6 +17,7 @@ import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import type { copy, move } from "../../workflows/index.ts";
 import { progressQuery } from "../../workflows/signals.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
+import { copyInput, moveInput } from "./move-input.ts";
 import { testIslands, type TestServer } from "./servers.ts";
 import { createNamespace, type TestNamespace } from "./temporal.ts";
 import { waitFor } from "./wait.ts";
@@ -62,22 +69,13 @@ export class World {
     await this.connection.close();
   }
 
+  #where(): { schema: string; from: IslandName; to: IslandName } {
+    return { schema: "sh0042", from: parseDsn(this.a.dsn).name, to: parseDsn(this.b.dsn).name };
+  }
+
   /** The input of a move of shard 42 from a to b. */
   input(overrides: Partial<MoveInput> = {}): MoveInput {
-    return {
-      shard: 42,
-      schema: "sh0042",
-      from: parseDsn(this.a.dsn).name,
-      to: parseDsn(this.b.dsn).name,
-      wait: false,
-      validateFks: false,
-      maxReplicationLagSec: 20,
-      copyMethod: "auto",
-      activateOnDestination: true,
-      maxWriteBlockMs: 3000,
-      deactivateSql: null,
-      ...overrides,
-    };
+    return moveInput({ shard: 42, ...this.#where(), ...overrides });
   }
 
   async startMove(overrides?: Partial<MoveInput>): Promise<WorkflowHandle<typeof move>> {
@@ -91,8 +89,7 @@ export class World {
   }
 
   async startCopy(overrides: Partial<CopyInput> = {}): Promise<WorkflowHandle<typeof copy>> {
-    const { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod } = this.input();
-    const request = { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod, ...overrides };
+    const request = copyInput({ ...this.#where(), ...overrides });
     return this.client.workflow.start<typeof copy>("copy", {
       workflowId: copyWorkflowId(request.schema, request.to),
       taskQueue: TASK_QUEUE,

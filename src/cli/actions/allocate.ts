@@ -1,33 +1,21 @@
-import * as z from "zod";
-
-import { shardRange, yesNo } from "../../config/values.ts";
+import { needed } from "../../config/option.ts";
+import { ALLOCATION, ISLANDS, SETTINGS } from "../../config/options.ts";
 import { UsageError } from "../../errors.ts";
-import { type Action, withDsns, withExample } from "../action.ts";
-import { sequenceMode } from "./sequences.ts";
+import { defineAction } from "../action.ts";
 
-const options = z.object({
-  shard: shardRange.optional(),
-  shards: shardRange.optional(),
-  activate: yesNo,
-  sequences: sequenceMode.optional(),
-});
-
-export const allocate: Action = {
-  define(command) {
-    withDsns(command)
-      .option("--shard <n>", "number of the shard")
-      .option("--shards <n-m>", "numbers of the first and the last shard")
-      .option("--migrate-cmd <command>", "shell command that creates the tables of new shards (MIGRATE_CMD)")
-      .option(
-        "--sequences <interleave|range>",
-        "give the sequences values that no other shard can produce: N, N + 10000, …; or a range for each shard",
-      )
-      .option("--activate <yes|no>", "activate the shards when the command has succeeded");
-    withExample(command, 'shardferry allocate --shards=301-309 --migrate-cmd="yarn migrate" --activate=yes');
+export const allocate = defineAction({
+  options: {
+    ...ISLANDS,
+    shard: ALLOCATION.shard,
+    shards: ALLOCATION.shards,
+    migrateCmd: SETTINGS.migrateCmd,
+    sequences: ALLOCATION.sequences,
+    activate: needed(ALLOCATION.activate),
   },
+  examples: ['shardferry allocate --shards=301-309 --migrate-cmd="yarn migrate" --activate=yes'],
 
-  async run({ ui, request }) {
-    const { settings, request: given } = await request(options);
+  async run({ ui, load }) {
+    const { settings, request: given } = await load();
     const range = given.shards ?? given.shard;
     if (!range || (given.shard && given.shards))
       throw new UsageError("Give either --shard=N or --shards=N-M.");
@@ -45,4 +33,4 @@ export const allocate: Action = {
       return `${which} on ${island}: ${created.length} created, ${state}.`;
     });
   },
-};
+});

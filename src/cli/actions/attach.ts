@@ -1,26 +1,27 @@
+import { Argument } from "commander";
+
 import type { MigrateResult } from "../../../contract/migrate.ts";
 import type { CopyResult, MoveResult } from "../../../contract/move.ts";
 import { REBALANCE_WORKFLOW_ID } from "../../../contract/names.ts";
+import { ISLANDS } from "../../config/options.ts";
 import { EXIT, UsageError } from "../../errors.ts";
 import type { RebalanceResult } from "../../watch/rebalance-result.ts";
-import { type Action, withDsns, withExample } from "../action.ts";
+import { defineAction } from "../action.ts";
 import { runWorkflow } from "../run-workflow.ts";
 import { copySummary } from "./copy.ts";
 import { migrateSummary } from "./migrate.ts";
 import { moveSummary } from "./move.ts";
 import { rebalanceStatus, rebalanceSummary } from "./rebalance.ts";
 
-export const attach: Action = {
-  define(command) {
-    withDsns(command).argument(
-      "[workflow-id]",
-      "what to watch, or what has ended; needed only where several run",
-    );
-    withExample(command, "shardferry attach move-sh0042");
-  },
+export const attach = defineAction({
+  options: ISLANDS,
+  arguments: [
+    new Argument("[workflow-id]", "what to watch, or what has ended; needed only where several run"),
+  ],
+  examples: ["shardferry attach move-sh0042"],
 
-  async run({ ui, args, settings }) {
-    const loaded = await settings();
+  async run({ ui, args, load }) {
+    const { settings: loaded } = await load();
     const { attach: attachTo } = await import("../../operations/steer.ts");
     const result = await runWorkflow(
       ui,
@@ -43,7 +44,7 @@ export const attach: Action = {
     );
     return isRebalance(result) ? rebalanceStatus(result) : EXIT.done;
   },
-};
+});
 
 const isRebalance = (result: unknown): result is RebalanceResult =>
   (result as Partial<RebalanceResult> | null)?.workflowId === REBALANCE_WORKFLOW_ID;

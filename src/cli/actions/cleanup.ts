@@ -1,27 +1,19 @@
-import * as z from "zod";
-
 import type { Leftover } from "../../cleanup/leftover.ts";
-import { timeSpan, yesNo } from "../../config/values.ts";
+import { ISLANDS, OLDER_THAN, YES } from "../../config/options.ts";
 import { EXIT, UsageError } from "../../errors.ts";
 import { age, bytes, plural } from "../../format.ts";
 import type { CleanupResult } from "../../operations/cleanup.ts";
-import { type Action, withDsns, withExample } from "../action.ts";
+import { defineAction } from "../action.ts";
 import { askYesNo } from "../ask.ts";
 import { plainTable } from "../table.ts";
 import type { Ui } from "../ui.ts";
 
-const options = z.object({ yes: yesNo.optional(), olderThan: timeSpan.optional() });
+export const cleanup = defineAction({
+  options: { ...ISLANDS, olderThan: OLDER_THAN, yes: YES },
+  examples: ["shardferry cleanup --dsns=host1,host2", "shardferry cleanup --older-than=7d --yes"],
 
-export const cleanup: Action = {
-  define(command) {
-    withDsns(command)
-      .option("--older-than <time>", "only what is older: 30m, 12h, 7d, 2w")
-      .option("--yes [yes|no]", "drop without asking");
-    withExample(command, "shardferry cleanup --dsns=host1,host2", "shardferry cleanup --older-than=7d --yes");
-  },
-
-  async run({ ui, request }) {
-    const { settings, request: given } = await request(options);
+  async run({ ui, load }) {
+    const { settings, request: given } = await load();
     const { cleanup: drop, findLeftovers } = await import("../../operations/cleanup.ts");
     const { Session } = await import("../../worker/session.ts");
     let opening: ReturnType<typeof Session.openExisting> | undefined;
@@ -41,7 +33,7 @@ export const cleanup: Action = {
       await (await opening)?.close();
     }
   },
-};
+});
 
 async function agree(ui: Ui, doomed: readonly Leftover[]): Promise<boolean> {
   const answer = await askYesNo(ui, `Drop ${plural(doomed.length, "leftover")}? This cannot be undone.`);

@@ -1,41 +1,29 @@
-import * as z from "zod";
-
 import type { CopyResult } from "../../../contract/move.ts";
-import { text, yesNo } from "../../config/values.ts";
+import { needed } from "../../config/option.ts";
+import { ISLANDS, PLACES, REPLICATION_SWITCHES } from "../../config/options.ts";
 import { bytes, count, duration } from "../../format.ts";
-import { type Action, withDsns, withExample, withReplication } from "../action.ts";
+import { defineAction } from "../action.ts";
 import { runWorkflow } from "../run-workflow.ts";
 
-const options = z.object({
-  schema: text,
-  from: text,
-  to: text,
-  wait: yesNo.optional(),
-  validateFks: yesNo.optional(),
-});
+/** What `doctor` takes as well. */
+export const copyOptions = {
+  schema: needed(PLACES.schema),
+  from: needed(PLACES.from),
+  to: needed(PLACES.to),
+  ...REPLICATION_SWITCHES,
+  ...ISLANDS,
+};
 
-export const copy: Action = {
-  define(command) {
-    command
-      .option("--schema <name>", "the schema, of any name")
-      .option(
-        "--from <island>",
-        "where it is: a DSN, or the beginning of an island's name that fits no other",
-      )
-      .option("--to <island>", "where the copy goes");
-    withDsns(withReplication(command));
-    withExample(
-      command,
-      "shardferry copy --schema=billing --from=host1 --to=host2 --wait --dsns=host1,host2",
-    );
-  },
+export const copy = defineAction({
+  options: copyOptions,
+  examples: ["shardferry copy --schema=billing --from=host1 --to=host2 --wait --dsns=host1,host2"],
 
-  async run({ ui, request }) {
-    const { settings, request: given } = await request(options);
+  async run({ ui, load }) {
+    const { settings, request: given } = await load();
     const { copy: startCopy } = await import("../../operations/copy.ts");
     await runWorkflow<CopyResult>(ui, settings, (open) => startCopy(open, settings, given), copySummary);
   },
-};
+});
 
 /** What a copy has done. */
 export const copySummary = ({ schema, from, to, rows, bytes: size, durationMs }: CopyResult): string =>

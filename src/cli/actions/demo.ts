@@ -1,10 +1,8 @@
 import { EXIT } from "../../errors.ts";
-import { type Action, withExample } from "../action.ts";
+import { defineAction } from "../action.ts";
 
-export const demo: Action = {
-  define(command) {
-    withExample(command, "shardferry demo");
-  },
+export const demo = defineAction({
+  examples: ["shardferry demo"],
 
   async run({ ui }) {
     const { runDemo } = await import("../../demo/run.ts");
@@ -12,4 +10,4 @@ export const demo: Action = {
     ui.result(result, () => "");
     return EXIT.done;
   },
-};
+});

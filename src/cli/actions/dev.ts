@@ -1,16 +1,15 @@
 import { once } from "node:events";
 
+import { ISLANDS } from "../../config/options.ts";
 import { UsageError } from "../../errors.ts";
-import { type Action, withDsns, withExample } from "../action.ts";
+import { defineAction } from "../action.ts";
 
-export const dev: Action = {
-  define(command) {
-    withDsns(command);
-    withExample(command, "shardferry dev --dsns=host1,host2");
-  },
+export const dev = defineAction({
+  options: ISLANDS,
+  examples: ["shardferry dev --dsns=host1,host2"],
 
-  async run({ ui, settings }) {
-    const loaded = await settings();
+  async run({ ui, load }) {
+    const { settings: loaded } = await load();
     const [{ configuredTarget, resolveTarget }, { runningServer, stopServer, uiOf }, { serve }] =
       await Promise.all([
         import("../../temporal/connection.ts"),
@@ -40,4 +39,4 @@ export const dev: Action = {
     if (mine) await stopServer(loaded.env);
     ui.result({ stopped: true }, () => "");
   },
-};
+});

@@ -1,47 +1,53 @@
-import * as z from "zod";
-
-import { shardNumber, text } from "../../config/values.ts";
+import { optional, type RequestOf } from "../../config/option.ts";
+import { ISLANDS, PLACES } from "../../config/options.ts";
+import type { Settings } from "../../config/settings.ts";
 import { EXIT, UsageError } from "../../errors.ts";
 import type { Diagnosis } from "../../operations/doctor.ts";
-import { type Action, withDsns, withExample, withReplication } from "../action.ts";
+import { defineAction } from "../action.ts";
 import type { Ui } from "../ui.ts";
+import { copyOptions } from "./copy.ts";
+import { moveOptions } from "./move.ts";
+import { rebalanceOptions } from "./rebalance.ts";
 
-const options = z.object({ shard: shardNumber.optional(), to: text.optional(), from: text.optional() });
+/** In a command line of these actions, their name can be replaced by "doctor". */
+const doctorOptions = optional({
+  ...ISLANDS,
+  ...PLACES,
+  ...rebalanceOptions,
+  ...copyOptions,
+  ...moveOptions,
+});
 
-export const doctor: Action = {
-  define(command) {
-    withDsns(command)
-      .option("--shard <n>", "check the move of this shard instead of the islands")
-      .option("--to <island>", "where it would go")
-      .option("--from <island>", "where it is; found out if left out");
-    // Those of a move are accepted, so that "move" in a command line can be replaced by "doctor".
-    withReplication(command)
-      .option("--activate-on-destination <yes|no>", "as for move")
-      .option("--max-write-block-ms <ms>", "as for move")
-      .option("--deactivate-sql <sql>", "as for move");
-    withExample(
-      command,
-      "shardferry doctor --dsns=host1,host2",
-      "shardferry doctor --shard=42 --to=host2 --dsns=host1,host2",
-    );
-  },
+export const doctor = defineAction({
+  options: doctorOptions,
+  examples: [
+    "shardferry doctor --dsns=host1,host2",
+    "shardferry doctor --shard=42 --to=host2 --dsns=host1,host2",
+    "shardferry doctor --schema=billing --from=host1 --to=host2 --dsns=host1,host2",
+  ],
 
-  async run({ ui, request }) {
-    const { settings, request: given } = await request(options);
-    if ((given.shard === undefined) !== (given.to === undefined)) {
-      throw new UsageError("A move is checked with both --shard and --to; without both, the islands are.");
-    }
-    const { doctor: examine, doctorMove } = await import("../../operations/doctor.ts");
-    const { shard, to, from } = given;
-    const diagnosis =
-      shard !== undefined && to !== undefined
-        ? await doctorMove(settings, { shard, to, from })
-        : await examine(settings);
+  async run({ ui, load }) {
+    const { settings, request: given } = await load();
+    const diagnosis = await diagnose(settings, given);
     const ok = diagnosis.findings.every(({ severity }) => severity !== "problem");
     ui.result({ ok, ...diagnosis }, () => render(diagnosis, ui.colors));
     return ok ? EXIT.done : EXIT.failed;
   },
-};
+});
+
+/** A shard or a schema tells a move or a copy to be checked; without either, the islands are. */
+async function diagnose(settings: Settings, given: RequestOf<typeof doctorOptions>): Promise<Diagnosis> {
+  const { shard, schema, from, to } = given;
+  const { doctor: examine, doctorCopy, doctorMove } = await import("../../operations/doctor.ts");
+  if (shard !== undefined && schema === undefined && to !== undefined)
+    return doctorMove(settings, { ...given, shard, to });
+  if (schema !== undefined && shard === undefined && from !== undefined && to !== undefined)
+    return doctorCopy(settings, { ...given, schema, from, to });
+  if ([shard, schema, from, to].every((value) => value === undefined)) return examine(settings);
+  throw new UsageError(
+    "A move is checked with --shard and --to, a copy with --schema, --from and --to; without any of these, the islands are.",
+  );
+}
 
 function render({ checked, findings }: Diagnosis, colors: Ui["colors"]): string {
   if (findings.length === 0) return `${colors.green("✔")} checked ${checked}: nothing to change`;

@@ -1,12 +1,12 @@
-import { type Action, withExample } from "../action.ts";
+import { defineAction } from "../action.ts";
 
-export const down: Action = {
-  define(command) {
-    withExample(command, "shardferry down");
-  },
+export const down = defineAction({
+  examples: ["shardferry down"],
 
-  async run({ ui, settings }) {
-    const { env } = await settings();
+  async run({ ui, load }) {
+    const {
+      settings: { env },
+    } = await load();
     const { stopServer } = await import("../../temporal/embedded.ts");
     const stopped = await stopServer(env);
     ui.result(stopped, () => {
@@ -16,4 +16,4 @@ export const down: Action = {
         : "No embedded Temporal server runs.";
     });
   },
-};
+});

@@ -1,40 +1,23 @@
-import * as z from "zod";
-
-import { shardList, shardNumber, yesNo } from "../../config/values.ts";
+import { DRIFT, ISLANDS } from "../../config/options.ts";
 import type { ComparedShard } from "../../drift/read.ts";
 import { EXIT } from "../../errors.ts";
 import { count } from "../../format.ts";
 import type { Difference, Drift, DriftGroup, ShardFix } from "../../index.ts";
-import { type Action, withDsns, withExample } from "../action.ts";
+import { defineAction } from "../action.ts";
 import type { Ui } from "../ui.ts";
 
-const options = z.object({
-  shards: shardList.optional(),
-  reference: shardNumber.optional(),
-  fixSql: yesNo.optional(),
-});
+export const drift = defineAction({
+  options: { ...ISLANDS, ...DRIFT },
+  examples: ["shardferry drift --dsns=host1,host2", "shardferry drift --shards=1-99 --reference=1 --fix-sql"],
 
-export const drift: Action = {
-  define(command) {
-    withDsns(command)
-      .option("--shards <n,m-k>", "numbers of the shards to compare; all active ones but shard 0 by default")
-      .option("--reference <n>", "the shard that is right; what most shards have by default")
-      .option("--fix-sql [yes|no]", "print the DDL that would bring each shard in line; nothing is run");
-    withExample(
-      command,
-      "shardferry drift --dsns=host1,host2",
-      "shardferry drift --shards=1-99 --reference=1 --fix-sql",
-    );
-  },
-
-  async run({ ui, request }) {
-    const { settings, request: given } = await request(options);
+  async run({ ui, load }) {
+    const { settings, request: given } = await load();
     const { drift: find } = await import("../../operations/drift.ts");
     const found = await find(settings, given);
     ui.result(found, () => (given.fixSql ? script(found) : render(found, ui.colors)));
     return found.groups.length > 1 ? EXIT.failed : EXIT.done;
   },
-};
+});
 
 function render({ groups: [right, ...others] }: Drift, colors: Ui["colors"]): string {
   if (!right) return "There are no shards to compare.";

@@ -1,37 +1,16 @@
-import * as z from "zod";
-
-import { text } from "../../config/values.ts";
+import { needed } from "../../config/option.ts";
+import { FACTOR, ISLANDS } from "../../config/options.ts";
 import { UsageError } from "../../errors.ts";
-import type { FactorChange, ShardSelection } from "../../operations/factor.ts";
-import { type Action, withDsns, withExample } from "../action.ts";
+import type { ShardSelection } from "../../operations/factor.ts";
+import { defineAction } from "../action.ts";
 import { plainTable } from "../table.ts";
 
-const change = text.transform((value, context): FactorChange => {
-  const [, operator, operand] = /^\s*([+*=-]?)\s*(\d+(?:\.\d+)?|\.\d+)\s*$/.exec(value) ?? [];
-  if (operand === undefined) context.addIssue(`"${value}" is not P, +P, -P or "*P" with a number P`);
-  return { operator: (operator || "=") as FactorChange["operator"], operand: operand ?? "1" };
-});
+export const factor = defineAction({
+  options: { ...ISLANDS, ...FACTOR, factor: needed(FACTOR.factor) },
+  examples: ['shardferry factor --shards=host1 --factor="*1.2"', "shardferry factor --shard=42 --factor=1"],
 
-const options = z.object({ shard: text.optional(), shards: text.optional(), factor: change });
-
-export const factor: Action = {
-  define(command) {
-    withDsns(command)
-      .option("--shard <n>", "number of the shard")
-      .option(
-        "--shards <n,m|prefix>",
-        "numbers or ranges of shards, or a DSN or prefix: all shards of that island",
-      )
-      .option("--factor <p>", 'new factor P, or a change: +P, -P, "*P"');
-    withExample(
-      command,
-      'shardferry factor --shards=host1 --factor="*1.2"',
-      "shardferry factor --shard=42 --factor=1",
-    );
-  },
-
-  async run({ ui, request }) {
-    const { settings, request: given } = await request(options);
+  async run({ ui, load }) {
+    const { settings, request: given } = await load();
     const which = given.shards ?? given.shard;
     if (which === undefined || (given.shard && given.shards))
       throw new UsageError("Give either --shard or --shards.");
@@ -50,7 +29,7 @@ export const factor: Action = {
       ),
     );
   },
-};
+});
 
 /** `1,5-7` are numbers; whatever is not made of numbers names an island. */
 function selection(which: string): ShardSelection {

@@ -1,20 +1,15 @@
-import { type Action, withDsns, withExample } from "../action.ts";
+import { ISLANDS, SETTINGS } from "../../config/options.ts";
+import { defineAction } from "../action.ts";
 
-export const install: Action = {
-  define(command) {
-    withDsns(command).option(
-      "--schema-name-fmt <format>",
-      "how shards are named (SCHEMA_NAME_FMT; default sh%04d)",
-    );
-    withExample(
-      command,
-      "shardferry install --dsns=host1,host2",
-      "shardferry install --dsn=host1/db --schema-name-fmt=shard%d",
-    );
-  },
+export const install = defineAction({
+  options: { ...ISLANDS, schemaNameFmt: SETTINGS.schemaNameFmt },
+  examples: [
+    "shardferry install --dsns=host1,host2",
+    "shardferry install --dsn=host1/db --schema-name-fmt=shard%d",
+  ],
 
-  async run({ ui, settings }) {
-    const loaded = await settings();
+  async run({ ui, load }) {
+    const { settings: loaded } = await load();
     const { install: installOnAll } = await import("../../operations/install.ts");
     const islands = await installOnAll(loaded);
     ui.result({ islands }, () =>
@@ -26,4 +21,4 @@ export const install: Action = {
         .join("\n"),
     );
   },
-};
+});

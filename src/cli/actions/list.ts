@@ -1,33 +1,24 @@
-import * as z from "zod";
-
-import { yesNo } from "../../config/values.ts";
+import { ISLANDS, SETTINGS, VERBOSE } from "../../config/options.ts";
 import { bytes, count, percent, plural, weight } from "../../format.ts";
 import type { IslandLayout, Layout, ShardInfo } from "../../layout/read.ts";
-import { type Action, withDsns, withExample } from "../action.ts";
+import { defineAction } from "../action.ts";
 import { plainTable } from "../table.ts";
 import type { Ui } from "../ui.ts";
 
-const options = z.object({ verbose: yesNo.optional() });
+export const list = defineAction({
+  options: { ...ISLANDS, weightSql: SETTINGS.weightSql, verbose: VERBOSE },
+  examples: [
+    "shardferry list --dsns=host1,host2",
+    "shardferry list --weight-sql=\"SELECT count(*) || ' users', max(id) AS last FROM users\"",
+  ],
 
-export const list: Action = {
-  define(command) {
-    withDsns(command)
-      .option("--weight-sql <query>", "run once in each shard; its first column is the weight (WEIGHT_SQL)")
-      .option("--verbose [yes|no]", "add inserts, updates, deletes, index scans and sequential scans");
-    withExample(
-      command,
-      "shardferry list --dsns=host1,host2",
-      "shardferry list --weight-sql=\"SELECT count(*) || ' users', max(id) AS last FROM users\"",
-    );
-  },
-
-  async run({ ui, request }) {
-    const { settings, request: given } = await request(options);
+  async run({ ui, load }) {
+    const { settings, request: given } = await load();
     const { list: readList } = await import("../../operations/list.ts");
     const layout = await readList(settings, { statistics: given.verbose ?? false });
     ui.result(toJson(layout), () => render(layout, ui.colors, ui.progress.columns ?? 80));
   },
-};
+});
 
 /** Sum of the weights; kept free of the noise of binary fractions. */
 const total = (shards: readonly ShardInfo[]): number =>

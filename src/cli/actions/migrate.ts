@@ -1,67 +1,19 @@
-import * as z from "zod";
-
 import type { MigrateResult } from "../../../contract/migrate.ts";
-import { shardNumbers, text, wholeNumber, yesNo } from "../../config/values.ts";
+import { ISLANDS, MIGRATION, YES } from "../../config/options.ts";
 import { AbortedError, UsageError } from "../../errors.ts";
 import { count, duration, plural } from "../../format.ts";
 import type { MigrationPlan } from "../../operations/migrate.ts";
-import { type Action, withDsns, withExample } from "../action.ts";
+import { defineAction } from "../action.ts";
 import { askYesNo } from "../ask.ts";
 import { runWorkflow } from "../run-workflow.ts";
 import type { Ui } from "../ui.ts";
 
-const mode = z.enum(["all", "each"], { error: "must be all or each" });
+export const migrate = defineAction({
+  options: { ...MIGRATION, yes: YES, ...ISLANDS },
+  examples: ["shardferry migrate --file=migrations/0042_add_email.sql --dsns=host1,host2"],
 
-const options = z.object({
-  file: text.optional(),
-  sql: text.optional(),
-  name: text.optional(),
-  shards: shardNumbers.optional(),
-  mode: mode.optional(),
-  batch: wholeNumber(1).optional(),
-  dryRun: yesNo.optional(),
-  yes: yesNo.optional(),
-  lockTimeoutMs: wholeNumber(1, 60_000).optional(),
-  deadlineSec: wholeNumber(1, 86_400).optional(),
-});
-
-export const migrate: Action = {
-  define(command) {
-    command
-      .option(
-        "--file <file>",
-        "the file with the SQL, which runs in every shard with that shard as search_path",
-      )
-      .option("--sql <sql>", "the SQL itself, instead of a file")
-      .option(
-        "--name <name>",
-        "by this name the shards remember it and skip it the next time (the file's name)",
-      )
-      .option(
-        "--shards <n,m-k>",
-        "numbers of shards, also of inactive ones (SHARDFERRY_SHARDS; default: all active ones)",
-      )
-      .option("--dry-run [yes|no]", "run it everywhere and roll it back everywhere")
-      .option(
-        "--mode <all|each>",
-        "all: all shards or none; each: one shard after the other, without transactions",
-      )
-      .option(
-        "--batch <n>",
-        "change n shards of each island at a time, all of these or none, where locks run out",
-      )
-      .option(
-        "--lock-timeout-ms <ms>",
-        "longest wait of a statement for a lock; then all is tried again (default 100)",
-      )
-      .option("--deadline-sec <s>", "time for all tries together (default 60)")
-      .option("--yes [yes|no]", "do not ask");
-    withDsns(command);
-    withExample(command, "shardferry migrate --file=migrations/0042_add_email.sql --dsns=host1,host2");
-  },
-
-  async run({ ui, request }) {
-    const { settings, request: given } = await request(options);
+  async run({ ui, load }) {
+    const { settings, request: given } = await load();
     const { migrate: startMigrate } = await import("../../operations/migrate.ts");
     const ask = async (plan: MigrationPlan): Promise<void> => {
       for (const line of describe(plan)) ui.say(line);
@@ -74,7 +26,7 @@ export const migrate: Action = {
       migrateSummary,
     );
   },
-};
+});
 
 async function agree(ui: Ui): Promise<void> {
   const answer = await askYesNo(ui, "Change these shards?");

@@ -1,55 +1,30 @@
-import * as z from "zod";
-
 import type { MoveResult } from "../../../contract/move.ts";
-import { copyMethod, shardNumber, text, wholeNumber, yesNo } from "../../config/values.ts";
+import { needed } from "../../config/option.ts";
+import { ISLANDS, MOVE_SWITCHES, PLACES } from "../../config/options.ts";
 import { bytes, count, duration } from "../../format.ts";
-import { type Action, withDsns, withExample, withReplication } from "../action.ts";
+import { defineAction } from "../action.ts";
 import { runWorkflow } from "../run-workflow.ts";
 
-const options = z.object({
-  shard: shardNumber,
-  to: text,
-  from: text.optional(),
-  activateOnDestination: yesNo,
-  maxWriteBlockMs: wholeNumber(1, 600_000).optional(),
-  wait: yesNo.optional(),
-  validateFks: yesNo.optional(),
-  copyMethod: copyMethod.optional(),
-});
+/** What `doctor` takes as well. */
+export const moveOptions = {
+  shard: needed(PLACES.shard),
+  to: needed(PLACES.to),
+  from: PLACES.from,
+  ...MOVE_SWITCHES,
+  activateOnDestination: needed(MOVE_SWITCHES.activateOnDestination),
+  ...ISLANDS,
+};
 
-export const move: Action = {
-  define(command) {
-    command
-      .option("--shard <n>", "number of the shard")
-      .option(
-        "--to <island>",
-        "where it goes: a DSN, or the beginning of an island's name that fits no other",
-      )
-      .option("--from <island>", "where it is; found out if left out")
-      .option("--activate-on-destination <yes|no>", "no: a rehearsal that leaves a copy on the destination")
-      .option(
-        "--max-write-block-ms <ms>",
-        "longest time that one attempt of the switch blocks writers (default 3000)",
-      );
-    withReplication(command)
-      .option(
-        "--deactivate-sql <sql>",
-        "run for each table of the old copy, whose name is $1 (DEACTIVATE_SQL)",
-      )
-      .option("--copy-method <method>", "auto, tablesync or direct: how rows are copied");
-    withDsns(command);
-    withExample(
-      command,
-      "shardferry move --shard=42 --to=host2 --activate-on-destination=yes --dsns=host1,host2",
-    );
-  },
+export const move = defineAction({
+  options: moveOptions,
+  examples: ["shardferry move --shard=42 --to=host2 --activate-on-destination=yes --dsns=host1,host2"],
 
-  async run({ ui, request }) {
-    const { settings, request: given } = await request(options);
+  async run({ ui, load }) {
+    const { settings, request: given } = await load();
     const { move: startMove } = await import("../../operations/move.ts");
     await runWorkflow<MoveResult>(ui, settings, (open) => startMove(open, settings, given), moveSummary);
   },
-};
+});
 
 /** What a move has done. */
 export function moveSummary(result: MoveResult): string {

@@ -1,58 +1,26 @@
-import * as z from "zod";
-
-import { byteCount, copyMethod, text, wholeNumber, yesNo } from "../../config/values.ts";
+import { ISLANDS, MOVE_SWITCHES, REBALANCE, YES } from "../../config/options.ts";
 import { AbortedError, EXIT, UsageError } from "../../errors.ts";
 import { bytes, count, duration, plural, weight } from "../../format.ts";
 import type { RebalanceProposal } from "../../operations/rebalance.ts";
 import type { Tone } from "../../rebalance/render.ts";
 import type { RebalanceResult } from "../../watch/rebalance-result.ts";
-import { type Action, withDsns, withExample, withReplication } from "../action.ts";
+import { defineAction } from "../action.ts";
 import { askYesNo } from "../ask.ts";
 import { runWorkflow } from "../run-workflow.ts";
 import type { Ui } from "../ui.ts";
 
-const options = z.object({
-  decommission: text.optional(),
-  maxBytes: byteCount.optional(),
-  perIsland: wholeNumber(1, 1000).optional(),
-  activateOnDestination: yesNo.optional(),
-  maxWriteBlockMs: wholeNumber(1, 600_000).optional(),
-  wait: yesNo.optional(),
-  validateFks: yesNo.optional(),
-  copyMethod: copyMethod.optional(),
-  yes: yesNo.optional(),
-});
+/** What `doctor` takes as well. */
+export const rebalanceOptions = { ...REBALANCE, ...MOVE_SWITCHES, yes: YES, ...ISLANDS };
 
-export const rebalance: Action = {
-  define(command) {
-    command
-      .option("--decommission <dsn,…>", "islands to empty: DSNs, or beginnings of names that fit no other")
-      .option("--weight-sql <query>", "run once in each shard; its first column is the weight (WEIGHT_SQL)")
-      .option("--max-bytes <size>", "move no more than this, for example 500GB, and make the best of it")
-      .option("--parallelism <n>", "moves at a time (PARALLELISM; default 3)")
-      .option("--per-island <n>", "moves at a time that one island is source or destination of")
-      .option("--activate-on-destination <yes|no>", "no: rehearsals that leave copies (default yes)")
-      .option(
-        "--max-write-block-ms <ms>",
-        "longest time that one attempt of a switch blocks writers (default 3000)",
-      );
-    withReplication(command)
-      .option(
-        "--deactivate-sql <sql>",
-        "run for each table of an old copy, whose name is $1 (DEACTIVATE_SQL)",
-      )
-      .option("--copy-method <method>", "auto, tablesync or direct: how rows are copied")
-      .option("--yes [yes|no]", "do not ask before the first move");
-    withDsns(command);
-    withExample(
-      command,
-      "shardferry rebalance --dsns=host1,host2,host3 --parallelism=4",
-      "shardferry rebalance --decommission=host2 --yes --dsns=host1,host2,host3",
-    );
-  },
+export const rebalance = defineAction({
+  options: rebalanceOptions,
+  examples: [
+    "shardferry rebalance --dsns=host1,host2,host3 --parallelism=4",
+    "shardferry rebalance --decommission=host2 --yes --dsns=host1,host2,host3",
+  ],
 
-  async run({ ui, request }) {
-    const { settings, request: given } = await request(options);
+  async run({ ui, load }) {
+    const { settings, request: given } = await load();
     const { rebalance: startRebalance } = await import("../../operations/rebalance.ts");
     const { renderPlan } = await import("../../rebalance/render.ts");
     const approve = async (proposal: RebalanceProposal): Promise<boolean> => {
@@ -71,7 +39,7 @@ export const rebalance: Action = {
     if (result === null) ui.result({ moves: [], failed: [], remaining: 0 }, () => "Nothing was moved.");
     return result === null ? EXIT.done : rebalanceStatus(result);
   },
-};
+});
 
 /** What has been done, with each failure by name. */
 export function rebalanceSummary({ moves, failed, remaining }: RebalanceResult): string {

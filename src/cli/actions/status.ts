@@ -1,18 +1,18 @@
+import { Argument } from "commander";
+
 import { duration } from "../../format.ts";
 import { rebalanceProgress } from "../../watch/rebalance-progress.ts";
 import type { Snapshot } from "../../watch/snapshot.ts";
 import { idleText, numbersOf, waitOf } from "../../watch/story.ts";
-import { type Action, withExample } from "../action.ts";
+import { defineAction } from "../action.ts";
 import { plainTable } from "../table.ts";
 
-export const status: Action = {
-  define(command) {
-    command.argument("[workflow-id]", "only this one");
-    withExample(command, "shardferry status", "shardferry status move-sh0042 --json");
-  },
+export const status = defineAction({
+  arguments: [new Argument("[workflow-id]", "only this one")],
+  examples: ["shardferry status", "shardferry status move-sh0042 --json"],
 
-  async run({ ui, args, settings }) {
-    const loaded = await settings();
+  async run({ ui, args, load }) {
+    const { settings: loaded } = await load();
     const { Session } = await import("../../worker/session.ts");
     const { status: readStatus } = await import("../../operations/steer.ts");
     const session = await Session.openExisting(loaded, (line) => ui.say(line));
@@ -39,7 +39,7 @@ export const status: Action = {
       await session?.close();
     }
   },
-};
+});
 
 function toRow(snapshot: Snapshot) {
   const { workflowId, runId, type, request, progress, activities, idleQueue } = snapshot;

@@ -1,20 +1,22 @@
+import { Argument } from "commander";
+
+import { ISLANDS } from "../../config/options.ts";
 import type { Settings } from "../../config/settings.ts";
 import type { SteeringSignal, Watch } from "../../watch/watch.ts";
 import type { Session } from "../../worker/session.ts";
-import { type Action, withDsns, withExample } from "../action.ts";
+import { type Action, defineAction } from "../action.ts";
 import { resultOf } from "../finish.ts";
 import { follow } from "../follow.ts";
 import type { Ui } from "../ui.ts";
 
 function steering(name: string, signal: SteeringSignal, done: string, example = "move-sh0042"): Action {
-  return {
-    define(command) {
-      withDsns(command).argument("[workflow-id]", "which one; needed only where several run");
-      withExample(command, `shardferry ${name} ${example}`);
-    },
+  return defineAction({
+    options: ISLANDS,
+    arguments: [new Argument("[workflow-id]", "which one; needed only where several run")],
+    examples: [`shardferry ${name} ${example}`],
 
-    async run({ ui, args, settings }) {
-      const loaded = await settings();
+    async run({ ui, args, load }) {
+      const { settings: loaded } = await load();
       const { Session: Opened } = await import("../../worker/session.ts");
       const { steer } = await import("../../operations/steer.ts");
       const session = await Opened.open(loaded, (line) => ui.say(line));
@@ -27,7 +29,7 @@ function steering(name: string, signal: SteeringSignal, done: string, example = 
         await session.close();
       }
     },
-  };
+  });
 }
 
 /** Behind the embedded server a workflow stands still when its command was killed: then this one goes on with it. */

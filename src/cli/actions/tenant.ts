@@ -1,42 +1,28 @@
 import { Argument } from "commander";
-import * as z from "zod";
 
-import { text, wholeNumber } from "../../config/values.ts";
+import { ISLANDS, SETTINGS, TENANT } from "../../config/options.ts";
 import { UsageError } from "../../errors.ts";
 import type { Tenant } from "../../tenants/tenant.ts";
-import { type Action, withDsns, withExample } from "../action.ts";
+import { defineAction } from "../action.ts";
 import { plainTable } from "../table.ts";
 import type { Ui } from "../ui.ts";
 
-const options = z.object({
-  shard: wholeNumber(1, 2_147_483_647).optional(),
-  sizeSql: text.optional(),
-});
+export const tenant = defineAction({
+  options: { ...ISLANDS, shard: TENANT.shard, weightSql: SETTINGS.weightSql, sizeSql: TENANT.sizeSql },
+  arguments: [
+    new Argument("<what>", "what to do").choices(["assign", "list", "show", "pin", "unpin"]),
+    new Argument("[tenant...]", "names of tenants"),
+  ],
+  examples: [
+    "shardferry tenant assign acme globex",
+    "shardferry tenant pin initech",
+    "shardferry tenant unpin initech",
+    'shardferry tenant list --size-sql="SELECT account, count(*) FROM messages GROUP BY 1"',
+  ],
 
-export const tenant: Action = {
-  define(command) {
-    command
-      .addArgument(new Argument("<what>", "what to do").choices(["assign", "list", "show", "pin", "unpin"]))
-      .argument("[tenant...]", "names of tenants");
-    withDsns(command)
-      .option("--shard <n>", "assign or pin to this shard; the lightest one that is free by default")
-      .option("--weight-sql <query>", "run once in each shard; its first column is the weight (WEIGHT_SQL)")
-      .option(
-        "--size-sql <query>",
-        "list, show: run once in each shard; its rows are tenants and their sizes",
-      );
-    withExample(
-      command,
-      "shardferry tenant assign acme globex",
-      "shardferry tenant pin initech",
-      "shardferry tenant unpin initech",
-      'shardferry tenant list --size-sql="SELECT account, count(*) FROM messages GROUP BY 1"',
-    );
-  },
-
-  async run({ ui, args, request }) {
+  async run({ ui, args, load }) {
     const [what = "", ...tenants] = args;
-    const { settings, request: given } = await request(options);
+    const { settings, request: given } = await load();
     if ((tenants.length === 0) !== (what === "list")) {
       throw new UsageError(
         what === "list" ? "tenant list takes no names." : `tenant ${what}: give names of tenants.`,
@@ -61,7 +47,7 @@ export const tenant: Action = {
     if (unknown.length > 0) throw new UnknownTenantError(unknown);
     ui.result({ tenants: found }, () => render(found, ui.colors));
   },
-};
+});
 
 const render = (tenants: readonly Tenant[], colors: Ui["colors"]): string =>
   tenants.length === 0

@@ -1,15 +1,14 @@
 import { once } from "node:events";
 
-import { type Action, withDsns, withExample } from "../action.ts";
+import { ISLANDS } from "../../config/options.ts";
+import { defineAction } from "../action.ts";
 
-export const worker: Action = {
-  define(command) {
-    withDsns(command);
-    withExample(command, "TEMPORAL_ADDRESS=temporal:7233 shardferry worker --dsns=host1,host2");
-  },
+export const worker = defineAction({
+  options: ISLANDS,
+  examples: ["TEMPORAL_ADDRESS=temporal:7233 shardferry worker --dsns=host1,host2"],
 
-  async run({ ui, settings }) {
-    const loaded = await settings();
+  async run({ ui, load }) {
+    const { settings: loaded } = await load();
     const { serve } = await import("../../operations/worker.ts");
     const running = await serve(loaded, (line) => ui.say(line));
     const { address, namespace } = running.target;
@@ -19,4 +18,4 @@ export const worker: Action = {
     await running.stop();
     ui.result({ stopped: true }, () => "");
   },
-};
+});

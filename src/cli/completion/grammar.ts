@@ -1,6 +1,5 @@
-import { Command } from "commander";
-
-import { type Actions, withCommonOptions } from "../action.ts";
+import type { Actions } from "../action.ts";
+import { commandOf } from "../command.ts";
 
 /** An option as a shell completes it. */
 export interface OptionWord {
@@ -24,9 +23,7 @@ export interface ActionWord {
 export async function readGrammar(actions: Actions): Promise<ActionWord[]> {
   return Promise.all(
     Object.entries(actions).map(async ([name, { summary, aliases = [], load }]) => {
-      const command = new Command(name);
-      (await load()).define(command);
-      withCommonOptions(command);
+      const command = commandOf(name, summary, await load());
       return {
         names: [name, ...aliases],
         summary,

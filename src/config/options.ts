@@ -1,0 +1,246 @@
+import type { MoveSwitches, ReplicationSwitches } from "../../contract/move.ts";
+import { type Option, option } from "./option.ts";
+
+/**
+ * The options of the command line, by idea: flag, help, what parses the value, default and variables of the
+ * environment stand here and nowhere else.
+ */
+
+/** The databases to work on. */
+export const ISLANDS = {
+  dsns: option(
+    "--dsns <dsn,…>",
+    "databases, as postgresql://user:pass@host:port/db or host:port/db",
+    (v) => v.text,
+    { variables: ["DSNS", "PGDSNS", "PGHOST"], setting: true },
+  ),
+  dsn: option("--dsn <dsn>", "the same as --dsns", (v) => v.text, { setting: true }),
+};
+
+/** What every action takes. */
+export const COMMON = {
+  skipConfig: option("--skip-config", "do not look for shardferry.config.ts", (v) => v.yesNo),
+  json: option("--json", "print the result as one JSON document", (v) => v.yesNo),
+};
+
+/** What config files can set. An action that shows none of them checks them all the same. */
+export const SETTINGS = {
+  schemaNameFmt: option("--schema-name-fmt <format>", "how shards are named", (v) => v.text, {
+    ...{ variables: ["SCHEMA_NAME_FMT"], otherwise: "sh%04d", setting: true },
+  }),
+  migrateCmd: option(
+    "--migrate-cmd <command>",
+    "shell command that creates the tables of new shards",
+    (v) => v.text,
+    { variables: ["MIGRATE_CMD"], setting: true },
+  ),
+  weightSql: option(
+    "--weight-sql <query>",
+    "run once in each shard; its first column is the weight",
+    (v) => v.text,
+    { variables: ["WEIGHT_SQL"], setting: true },
+  ),
+  deactivateSql: option(
+    "--deactivate-sql <sql>",
+    "run for each table of the old copy, whose name is $1",
+    (v) => v.text,
+    { variables: ["DEACTIVATE_SQL"], setting: true },
+  ),
+  parallelism: option("--parallelism <n>", "moves at a time", (v) => v.wholeNumber(1, 1000), {
+    ...{ variables: ["PARALLELISM"], fallback: 3, setting: true },
+  }),
+  maxReplicationLagSec: option(
+    "--max-replication-lag-sec <n>",
+    "seconds of lag that heavy steps wait to fall below",
+    (v) => v.wholeNumber(0, 86_400),
+    { variables: ["MAX_REPLICATION_LAG_SEC"], fallback: 20, setting: true },
+  ),
+} as const;
+
+/** What is moved or copied. */
+export const PLACES = {
+  shard: option("--shard <n>", "number of the shard", (v) => v.shardNumber),
+  schema: option("--schema <name>", "the schema, of any name", (v) => v.text),
+  to: option(
+    "--to <island>",
+    "where it goes: a DSN, or the beginning of an island's name that fits no other",
+    (v) => v.text,
+  ),
+  from: option("--from <island>", "where it is; for a shard it is found out if left out", (v) => v.text),
+};
+
+/** How a schema is replicated, by moves and copies alike. */
+export const REPLICATION_SWITCHES = {
+  wait: option(
+    "--wait [yes|no]",
+    "pause before the last step until `shardferry confirm` or Shift+S",
+    (v) => v.yesNo,
+    { fallback: false },
+  ),
+  validateFks: option(
+    "--validate-fks [yes|no]",
+    "validate foreign keys; otherwise they arrive NOT VALID",
+    (v) => v.yesNo,
+    { fallback: false },
+  ),
+  maxReplicationLagSec: SETTINGS.maxReplicationLagSec,
+  copyMethod: option(
+    "--copy-method <method>",
+    "auto, tablesync or direct: how rows are copied",
+    (v) => v.copyMethod,
+    { fallback: "auto" },
+  ),
+} satisfies { [K in keyof ReplicationSwitches]: Option<ReplicationSwitches[K]> };
+
+/** How a shard is moved, by itself or as part of a rebalance. */
+export const MOVE_SWITCHES = {
+  activateOnDestination: option(
+    "--activate-on-destination <yes|no>",
+    "no: a rehearsal that leaves a copy on the destination",
+    (v) => v.yesNo,
+    { fallback: true },
+  ),
+  maxWriteBlockMs: option(
+    "--max-write-block-ms <ms>",
+    "longest time that one attempt of the switch blocks writers",
+    (v) => v.wholeNumber(1, 600_000),
+    { fallback: 3000 },
+  ),
+  ...REPLICATION_SWITCHES,
+  deactivateSql: SETTINGS.deactivateSql,
+} satisfies { [K in keyof MoveSwitches]: Option<NonNullable<MoveSwitches[K]>> };
+
+/** Which moves a rebalance makes. */
+export const REBALANCE = {
+  decommission: option(
+    "--decommission <dsn,…>",
+    "islands to empty: DSNs, or beginnings of names that fit no other",
+    (v) => v.text,
+  ),
+  weightSql: SETTINGS.weightSql,
+  maxBytes: option(
+    "--max-bytes <size>",
+    "move no more than this, for example 500GB, and make the best of it",
+    (v) => v.byteCount,
+  ),
+  parallelism: SETTINGS.parallelism,
+  perIsland: option("--per-island <n>", "moves at a time that one island is source or destination of", (v) =>
+    v.wholeNumber(1, 1000),
+  ),
+};
+
+/** For actions that ask before they begin. */
+export const YES = option("--yes [yes|no]", "do not ask", (v) => v.yesNo, { fallback: false });
+
+export const MIGRATION = {
+  file: option(
+    "--file <file>",
+    "the file with the SQL, which runs in every shard with that shard as search_path",
+    (v) => v.text,
+  ),
+  sql: option("--sql <sql>", "the SQL itself, instead of a file", (v) => v.text),
+  name: option(
+    "--name <name>",
+    "by this name the shards remember it and skip it the next time (the file's name)",
+    (v) => v.text,
+  ),
+  shards: option("--shards <n,m-k>", "numbers of shards, also of inactive ones", (v) => v.shardNumbers, {
+    variables: ["SHARDFERRY_SHARDS"],
+    otherwise: "all active ones",
+  }),
+  dryRun: option("--dry-run [yes|no]", "run it everywhere and roll it back everywhere", (v) => v.yesNo),
+  mode: option(
+    "--mode <all|each>",
+    "all: all shards or none; each: one shard after the other, without transactions",
+    (v) => v.migrateMode,
+    { fallback: "all" },
+  ),
+  batch: option(
+    "--batch <n>",
+    "change n shards of each island at a time, all of these or none, where locks run out",
+    (v) => v.wholeNumber(1),
+  ),
+  lockTimeoutMs: option(
+    "--lock-timeout-ms <ms>",
+    "longest wait of a statement for a lock; then all is tried again",
+    (v) => v.wholeNumber(1, 60_000),
+    { fallback: 100 },
+  ),
+  deadlineSec: option("--deadline-sec <s>", "time for all tries together", (v) => v.wholeNumber(1, 86_400), {
+    fallback: 60,
+  }),
+};
+
+export const ALLOCATION = {
+  shard: option("--shard <n>", "number of the shard", (v) => v.shardRange),
+  shards: option("--shards <n-m>", "numbers of the first and the last shard", (v) => v.shardRange),
+  sequences: option(
+    "--sequences <interleave|range>",
+    "give the sequences values that no other shard can produce: N, N + 10000, …; or a range for each shard",
+    (v) => v.sequenceMode,
+  ),
+  activate: option(
+    "--activate <yes|no>",
+    "activate the shards when the command has succeeded",
+    (v) => v.yesNo,
+  ),
+};
+
+export const SEQUENCES = {
+  mode: option(
+    "--mode <interleave|range>",
+    "N, N + 10000, N + 20000 and so on; or a range for each shard",
+    (v) => v.sequenceMode,
+  ),
+  shards: option("--shards <n,m-k>", "numbers of the shards", (v) => v.shardList, {
+    otherwise: "all active ones",
+  }),
+};
+
+export const FACTOR = {
+  shard: option("--shard <n>", "number of the shard", (v) => v.text),
+  shards: option(
+    "--shards <n,m|prefix>",
+    "numbers or ranges of shards, or a DSN or prefix: all shards of that island",
+    (v) => v.text,
+  ),
+  factor: option("--factor <p>", 'new factor P, or a change: +P, -P, "*P"', (v) => v.factorChange),
+};
+
+export const DRIFT = {
+  shards: option("--shards <n,m-k>", "numbers of the shards to compare", (v) => v.shardList, {
+    otherwise: "all active ones but shard 0",
+  }),
+  reference: option("--reference <n>", "the shard that is right", (v) => v.shardNumber, {
+    otherwise: "what most shards have",
+  }),
+  fixSql: option(
+    "--fix-sql [yes|no]",
+    "print the DDL that would bring each shard in line; nothing is run",
+    (v) => v.yesNo,
+  ),
+};
+
+export const TENANT = {
+  shard: option("--shard <n>", "assign or pin to this shard", (v) => v.wholeNumber(1, 2_147_483_647), {
+    otherwise: "the lightest one that is free",
+  }),
+  sizeSql: option(
+    "--size-sql <query>",
+    "list, show: run once in each shard; its rows are tenants and their sizes",
+    (v) => v.text,
+  ),
+};
+
+export const OLDER_THAN = option(
+  "--older-than <time>",
+  "only what is older: 30m, 12h, 7d, 2w",
+  (v) => v.timeSpan,
+);
+
+export const VERBOSE = option(
+  "--verbose [yes|no]",
+  "add inserts, updates, deletes, index scans and sequential scans",
+  (v) => v.yesNo,
+  { fallback: false },
+);
