@@ -52,7 +52,7 @@ export const ACTIONS: Actions = {
     load: async () => (await import("./tenant.ts")).tenant,
   },
   doctor: {
-    summary: "check islands, or a move, without touching anything",
+    summary: "check islands, a move or a copy, without touching anything",
     load: async () => (await import("./doctor.ts")).doctor,
   },
   status: {
