@@ -1,5 +1,5 @@
 import type { MoveSwitches, ReplicationSwitches } from "../../contract/move.ts";
-import { type Option, option } from "./option.ts";
+import { needed, type Option, option, optional } from "./option.ts";
 
 /**
  * The options of the command line, by idea: flag, help, what parses the value, default and variables of the
@@ -110,7 +110,27 @@ export const MOVE_SWITCHES = {
   deactivateSql: SETTINGS.deactivateSql,
 } satisfies { [K in keyof MoveSwitches]: Option<NonNullable<MoveSwitches[K]>> };
 
-/** Which moves a rebalance makes. */
+/** For actions that ask before they begin. */
+export const YES = option("--yes [yes|no]", "do not ask", (v) => v.yesNo, { fallback: false });
+
+/** What a move takes. */
+export const MOVE = {
+  shard: needed(PLACES.shard),
+  to: needed(PLACES.to),
+  from: PLACES.from,
+  ...MOVE_SWITCHES,
+  activateOnDestination: needed(MOVE_SWITCHES.activateOnDestination),
+};
+
+/** What a copy takes. */
+export const COPY = {
+  schema: needed(PLACES.schema),
+  from: needed(PLACES.from),
+  to: needed(PLACES.to),
+  ...REPLICATION_SWITCHES,
+};
+
+/** What a rebalance takes. */
 export const REBALANCE = {
   decommission: option(
     "--decommission <dsn,…>",
@@ -127,10 +147,12 @@ export const REBALANCE = {
   perIsland: option("--per-island <n>", "moves at a time that one island is source or destination of", (v) =>
     v.wholeNumber(1, 1000),
   ),
+  ...MOVE_SWITCHES,
+  yes: YES,
 };
 
-/** For actions that ask before they begin. */
-export const YES = option("--yes [yes|no]", "do not ask", (v) => v.yesNo, { fallback: false });
+/** What a check takes: in a command line of these actions, their name can be replaced by "doctor". */
+export const CHECK = optional({ ...PLACES, ...REBALANCE, ...COPY, ...MOVE });
 
 export const MIGRATION = {
   file: option(

@@ -12,6 +12,7 @@ import { closeSandbox } from "../../src/sandbox/index.ts";
 import { confirmSignal } from "../../workflows/signals.ts";
 import { type Behaviours, INPUT, withMockedSteps } from "../faults/mocks.ts";
 import { createNamespace, waitFor } from "../support/index.ts";
+import { copyInput } from "../support/move-input.ts";
 import { lastEvent, recorded, writeHistory } from "./history-file.ts";
 
 /** What is recorded: a workflow, how its steps behave, and what is done to it while it runs. */
@@ -23,9 +24,7 @@ interface Scene {
   meanwhile?: (handle: WorkflowHandle) => Promise<unknown>;
 }
 
-const { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod } = INPUT;
-const { activateOnDestination, maxWriteBlockMs, deactivateSql } = INPUT;
-const common = { wait, validateFks, maxReplicationLagSec, copyMethod };
+const { schema, shard: _, from, to, ...switches } = INPUT;
 
 const MIGRATION: MigrateInput = {
   name: "add-column",
@@ -44,7 +43,7 @@ const MIGRATION: MigrateInput = {
 /** Full after some events, so that the second run takes up what the first has begun. */
 const REBALANCE: RebalanceInput = {
   islands: [from, to],
-  switches: { ...common, activateOnDestination, maxWriteBlockMs, deactivateSql },
+  switches,
   parallelism: 2,
   perIsland: null,
   rooms: [],
@@ -70,7 +69,7 @@ const SCENES: Record<string, Scene> = {
   "move-failed-switch": { type: "move", input: INPUT, steps: { "lock and switch": "fails for good" } },
   copy: {
     type: "copy",
-    input: { ...common, schema, from, to, wait: true },
+    input: copyInput({ schema, from, to, wait: true }),
     meanwhile: (handle) => handle.signal(confirmSignal),
   },
   rebalance: { type: "rebalance", input: REBALANCE, workflowId: REBALANCE_WORKFLOW_ID },

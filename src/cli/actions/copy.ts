@@ -1,21 +1,11 @@
 import type { CopyResult } from "../../../contract/move.ts";
-import { needed } from "../../config/option.ts";
-import { ISLANDS, PLACES, REPLICATION_SWITCHES } from "../../config/options.ts";
+import { COPY, ISLANDS } from "../../config/options.ts";
 import { bytes, count, duration } from "../../format.ts";
 import { defineAction } from "../action.ts";
 import { runWorkflow } from "../run-workflow.ts";
 
-/** What `doctor` takes as well. */
-export const copyOptions = {
-  schema: needed(PLACES.schema),
-  from: needed(PLACES.from),
-  to: needed(PLACES.to),
-  ...REPLICATION_SWITCHES,
-  ...ISLANDS,
-};
-
 export const copy = defineAction({
-  options: copyOptions,
+  options: { ...COPY, ...ISLANDS },
   examples: ["shardferry copy --schema=billing --from=host1 --to=host2 --wait --dsns=host1,host2"],
 
   async run({ ui, load }) {

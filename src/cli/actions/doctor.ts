@@ -1,25 +1,13 @@
-import { optional, type RequestOf } from "../../config/option.ts";
-import { ISLANDS, PLACES } from "../../config/options.ts";
+import type { RequestOf } from "../../config/option.ts";
+import { CHECK, ISLANDS } from "../../config/options.ts";
 import type { Settings } from "../../config/settings.ts";
 import { EXIT, UsageError } from "../../errors.ts";
 import type { Diagnosis } from "../../operations/doctor.ts";
 import { defineAction } from "../action.ts";
 import type { Ui } from "../ui.ts";
-import { copyOptions } from "./copy.ts";
-import { moveOptions } from "./move.ts";
-import { rebalanceOptions } from "./rebalance.ts";
-
-/** In a command line of these actions, their name can be replaced by "doctor". */
-const doctorOptions = optional({
-  ...ISLANDS,
-  ...PLACES,
-  ...rebalanceOptions,
-  ...copyOptions,
-  ...moveOptions,
-});
 
 export const doctor = defineAction({
-  options: doctorOptions,
+  options: { ...ISLANDS, ...CHECK },
   examples: [
     "shardferry doctor --dsns=host1,host2",
     "shardferry doctor --shard=42 --to=host2 --dsns=host1,host2",
@@ -36,7 +24,7 @@ export const doctor = defineAction({
 });
 
 /** A shard or a schema tells a move or a copy to be checked; without either, the islands are. */
-async function diagnose(settings: Settings, given: RequestOf<typeof doctorOptions>): Promise<Diagnosis> {
+async function diagnose(settings: Settings, given: RequestOf<typeof CHECK>): Promise<Diagnosis> {
   const { shard, schema, from, to } = given;
   const { doctor: examine, doctorCopy, doctorMove } = await import("../../operations/doctor.ts");
   if (shard !== undefined && schema === undefined && to !== undefined)

@@ -1,22 +1,11 @@
 import type { MoveResult } from "../../../contract/move.ts";
-import { needed } from "../../config/option.ts";
-import { ISLANDS, MOVE_SWITCHES, PLACES } from "../../config/options.ts";
+import { ISLANDS, MOVE } from "../../config/options.ts";
 import { bytes, count, duration } from "../../format.ts";
 import { defineAction } from "../action.ts";
 import { runWorkflow } from "../run-workflow.ts";
 
-/** What `doctor` takes as well. */
-export const moveOptions = {
-  shard: needed(PLACES.shard),
-  to: needed(PLACES.to),
-  from: PLACES.from,
-  ...MOVE_SWITCHES,
-  activateOnDestination: needed(MOVE_SWITCHES.activateOnDestination),
-  ...ISLANDS,
-};
-
 export const move = defineAction({
-  options: moveOptions,
+  options: { ...MOVE, ...ISLANDS },
   examples: ["shardferry move --shard=42 --to=host2 --activate-on-destination=yes --dsns=host1,host2"],
 
   async run({ ui, load }) {

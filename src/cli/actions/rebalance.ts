@@ -1,4 +1,4 @@
-import { ISLANDS, MOVE_SWITCHES, REBALANCE, YES } from "../../config/options.ts";
+import { ISLANDS, REBALANCE } from "../../config/options.ts";
 import { AbortedError, EXIT, UsageError } from "../../errors.ts";
 import { bytes, count, duration, plural, weight } from "../../format.ts";
 import type { RebalanceProposal } from "../../operations/rebalance.ts";
@@ -9,11 +9,8 @@ import { askYesNo } from "../ask.ts";
 import { runWorkflow } from "../run-workflow.ts";
 import type { Ui } from "../ui.ts";
 
-/** What `doctor` takes as well. */
-export const rebalanceOptions = { ...REBALANCE, ...MOVE_SWITCHES, yes: YES, ...ISLANDS };
-
 export const rebalance = defineAction({
-  options: rebalanceOptions,
+  options: { ...REBALANCE, ...ISLANDS },
   examples: [
     "shardferry rebalance --dsns=host1,host2,host3 --parallelism=4",
     "shardferry rebalance --decommission=host2 --yes --dsns=host1,host2,host3",
