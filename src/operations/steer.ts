@@ -28,6 +28,12 @@ export async function attach(temporal: Temporal, workflowId?: string): Promise<W
   return last ? watchRunning(temporal, last) : attachRunning(temporal, workflowId);
 }
 
+/** What is said where nothing can be steered or watched, since nothing runs at all. */
+export function nothingRuns(what: SteeringSignal | "attach", workflowId?: string): ShardferryError {
+  if (workflowId !== undefined) return new UsageError(`No workflow "${workflowId}" runs. Nothing runs.`);
+  return new ShardferryError("nothing_runs", what === "pause" ? "No rebalance runs." : "Nothing runs.");
+}
+
 /** Watches a workflow that runs; without an id the only one. */
 async function attachRunning(temporal: Temporal, workflowId?: string): Promise<Watch<unknown>> {
   return watchRunning(temporal, await requireRunning(temporal, workflowId ?? (await onlyRunning(temporal))));
@@ -107,20 +113,19 @@ async function onlyRunning(temporal: Temporal): Promise<string> {
   const rebalance = await findRunning(temporal, REBALANCE_WORKFLOW_ID);
   const ids = await runningIds(temporal, (parent) => rebalance !== null && parent === REBALANCE_WORKFLOW_ID);
   if (ids.length === 1) return ids[0]!;
-  if (ids.length === 0) throw new ShardferryError("nothing_runs", "Nothing runs.");
+  if (ids.length === 0) throw nothingRuns("attach");
   throw new UsageError(`Several workflows run; name one of ${ids.join(", ")}.`);
 }
 
 async function runningRebalance(temporal: Temporal): Promise<string> {
   if (await findRunning(temporal, REBALANCE_WORKFLOW_ID)) return REBALANCE_WORKFLOW_ID;
-  throw new ShardferryError("nothing_runs", "No rebalance runs.");
+  throw nothingRuns("pause");
 }
 
 async function requireRunning(temporal: Temporal, workflowId: string): Promise<Running> {
   const running = await findRunning(temporal, workflowId);
   if (running) return running;
   const ids = await runningIds(temporal);
-  throw new UsageError(
-    `No workflow "${workflowId}" runs. ${ids.length > 0 ? `These do: ${ids.join(", ")}.` : "Nothing runs."}`,
-  );
+  if (ids.length === 0) throw nothingRuns("attach", workflowId);
+  throw new UsageError(`No workflow "${workflowId}" runs. These do: ${ids.join(", ")}.`);
 }

@@ -22,7 +22,10 @@ export const attach = defineAction({
 
   async run({ ui, args, load }) {
     const { settings: loaded } = await load();
-    const { attach: attachTo } = await import("../../operations/steer.ts");
+    const { attach: attachTo, nothingRuns } = await import("../../operations/steer.ts");
+    const { Session } = await import("../../worker/session.ts");
+    // No server is started only to find nothing on it.
+    if (!(await Session.mayFind(loaded))) throw nothingRuns("attach", args[0]);
     const result = await runWorkflow(
       ui,
       loaded,

@@ -18,8 +18,9 @@ function steering(name: string, signal: SteeringSignal, done: string, example = 
     async run({ ui, args, load }) {
       const { settings: loaded } = await load();
       const { Session: Opened } = await import("../../worker/session.ts");
-      const { steer } = await import("../../operations/steer.ts");
-      const session = await Opened.open(loaded, (line) => ui.say(line));
+      const { nothingRuns, steer } = await import("../../operations/steer.ts");
+      const session = await Opened.openExisting(loaded, (line) => ui.say(line));
+      if (!session) throw nothingRuns(signal, args[0]);
       try {
         const watch = await steer(session.temporal, signal, args[0]);
         await workOffIfNobodyDoes(ui, session, loaded, watch, signal);
