@@ -22,11 +22,11 @@ import { waitForLag } from "./move/wait-for-lag.ts";
 
 /** The steps under the names by which the history knows them. */
 export function createActivities(deps: Deps): Activities & MigrateActivities {
-  const step = (input: StepInput): MoveStep => new MoveStep(deps, input);
+  const step = (input: StepInput): MoveStep => new MoveStep(new ActivityAttempt(deps), input);
   /** A step that may take hours, and keeps the shard's lease meanwhile. */
   const long = <T>(input: StepInput, run: (step: MoveStep) => Promise<T>): Promise<T> => {
     const own = step(input);
-    return keepingLeases(own, [own.from], () => run(own));
+    return keepingLeases(own.attempt, [own.from], () => run(own));
   };
   return withFaults(deps, {
     ...migrateActivities(deps),
@@ -41,7 +41,7 @@ export function createActivities(deps: Deps): Activities & MigrateActivities {
     "settle switch": (input) => settleSwitch(step(input), input),
     "finish copy": (input) => long(input, finishCopy),
     "clean up": (input) => cleanUp(step(input), input),
-    "keep lease": (input) => renewLeasesOn(step(input), input.request.from),
+    "keep lease": (input) => renewLeasesOn(new ActivityAttempt(deps), input.request.from),
     "drop replication": (input) => undoReplication(step(input)),
     "drop structure": (input) => dropStructure(step(input)),
     "join move": (input) => joinMove(input),

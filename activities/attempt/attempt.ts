@@ -103,11 +103,6 @@ export class ActivityAttempt {
     return this.#lastBeat ?? {};
   }
 
-  /** The name that the sessions bear which `watched` may be told of. */
-  protected get sessionName(): string {
-    return "";
-  }
-
   /** Reads from an island something that takes seconds where a shard has thousands of tables. */
   async reading<T>(island: IslandName, read: () => Promise<T>): Promise<T> {
     return this.watched(
@@ -119,12 +114,14 @@ export class ActivityAttempt {
 
   /**
    * Runs something long, looking at its progress twice a second from another session; each look that
-   * works is a heartbeat. A cancellation ends the backends that `work` told about.
+   * works is a heartbeat. A cancellation ends the backends that `work` told about, as long as their sessions have the
+   * given name.
    */
   async watched<T>(
     island: IslandName,
     look: (client: ClientBase) => Promise<StepProgress>,
     work: (onBackend: (client: ClientBase) => void) => Promise<T>,
+    sessionName = "",
   ): Promise<T> {
     const backends = new Set<number>();
     const finished = new AbortController();
@@ -133,7 +130,7 @@ export class ActivityAttempt {
         // Those that still are this step's: one given back may be at work for another move.
         await client.query(
           "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = ANY ($1) AND application_name = $2",
-          [[...backends], this.sessionName],
+          [[...backends], sessionName],
         );
       else this.beat(await look(client));
     };

@@ -25,11 +25,11 @@ export async function analyze(step: MoveStep): Promise<StepReport> {
 
   await step.watched(step.to, progress, async (onBackend) => {
     // In a session of its own: functions of the operator's run in it.
-    const refreshing = { pgOptions: step.deps.pgOptions, reuse: false };
+    const refreshing = { pgOptions: step.attempt.deps.pgOptions, reuse: false };
     const refresh = async (client: pg.Client): Promise<void> => {
       onBackend(client);
       for (const view of views) {
-        step.throwIfCancelled();
+        step.attempt.throwIfCancelled();
         await client.query(`REFRESH MATERIALIZED VIEW ${qualified(step.schema, view)}`);
       }
     };
@@ -38,7 +38,7 @@ export async function analyze(step: MoveStep): Promise<StepReport> {
       step.session(step.to, { settings: { synchronous_commit: "off" } }, async (client) => {
         onBackend(client);
         for (let batch = queue.splice(0, BATCH); batch.length > 0; batch = queue.splice(0, BATCH)) {
-          step.throwIfCancelled();
+          step.attempt.throwIfCancelled();
           await client.query(`${command} ${batch.join(", ")}`);
         }
       });

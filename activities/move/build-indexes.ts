@@ -80,13 +80,13 @@ async function buildInLanes(
   let failure: Error | undefined;
   await step.watched(
     step.to,
-    (client) => indexProgress(client, step.names.slot, indexes.length - queue.length, indexes.length),
+    (client) => indexProgress(client, step.replicationName, indexes.length - queue.length, indexes.length),
     async (onBackend) => {
       const lane = (): Promise<void> =>
         buildSession(step, async (client) => {
           onBackend(client);
           for (const batch of batches(queue, size)) {
-            step.throwIfCancelled();
+            step.attempt.throwIfCancelled();
             await client.query(oneByOne(batch));
           }
         });
@@ -123,9 +123,9 @@ function* batches(queue: Statement[], size: ReadonlyMap<string, number>): Genera
 async function buildSession(step: MoveStep, use: (client: pg.Client) => Promise<void>): Promise<void> {
   await step.session(
     step.to,
-    { pgOptions: step.deps.pgOptions, settings: { synchronous_commit: "off" } },
+    { pgOptions: step.attempt.deps.pgOptions, settings: { synchronous_commit: "off" } },
     async (client) => {
-      await step.ensureCurrent();
+      await step.attempt.ensureCurrent();
       await use(client);
     },
   );
@@ -179,7 +179,7 @@ async function runRest(
         await client.query("SET search_path = ''; SET check_function_bodies = off");
         const run = async (section: readonly Statement[]): Promise<void> => {
           for (let start = 0; start < section.length; start += BATCH) {
-            step.throwIfCancelled();
+            step.attempt.throwIfCancelled();
             const present = await existingObjects(client, step.schema);
             const batch = section
               .slice(start, start + BATCH)
@@ -212,7 +212,7 @@ async function validate(
   const empty = new Set(step.input.plan.lockedCopies);
   for (const { relation, name, refersTo } of foreignKeys) {
     if (empty.has(refersTo!) && !empty.has(relation!)) continue;
-    step.throwIfCancelled();
+    step.attempt.throwIfCancelled();
     await client.query(
       `ALTER TABLE ${qualified(step.schema, relation!)} VALIDATE CONSTRAINT ${ident(name!)}`,
     );

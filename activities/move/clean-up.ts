@@ -33,7 +33,7 @@ export async function cleanUp(step: MoveStep, input: CleanUpInput): Promise<Step
     }
   }
   await releaseShard(step);
-  await dropCachedDump(step.runId);
+  await dropCachedDump(step.attempt.runId);
   return { ...report, text: [report.text, ...failures.map((failure) => `FAILED: ${failure}`)].join("; ") };
 }
 
@@ -70,8 +70,8 @@ async function refreshViews(step: MoveStep, island: IslandName): Promise<string[
       const apiSchema = await apiSchemaOf(client, island);
       const warnings = await refreshDebugViews(client, apiSchema, {
         island,
-        patience: step,
-        lend: step.lend(island),
+        patience: step.attempt,
+        lend: step.attempt.lend(island),
       });
       return warnings.map((warning) => `${island}: ${warning}`);
     }),

@@ -34,7 +34,7 @@ export async function createStructure(step: MoveStep): Promise<StructureReport> 
   );
   await step.session(step.to, {}, async (client) => {
     const room = async (): Promise<void> => {
-      await step.ensureCurrent();
+      await step.attempt.ensureCurrent();
       await dropEarlierRuns(step);
       await makeRoom(step, client);
     };
@@ -94,7 +94,7 @@ async function createSchema(
   await client.query("BEGIN");
   await client.query(create?.sql ?? `CREATE SCHEMA ${ident(step.schema)}`);
   await client.query(
-    `COMMENT ON SCHEMA ${ident(step.schema)} IS ${literal(markOf(step.workflowId, step.runId, step.from, step.scheduledAt))}`,
+    `COMMENT ON SCHEMA ${ident(step.schema)} IS ${literal(markOf(step.attempt.workflowId, step.attempt.runId, step.from, step.attempt.scheduledAt))}`,
   );
   await client.query("COMMIT");
 }
@@ -117,8 +117,10 @@ async function runInBatches(
       if (wanted !== placement) batch.push((placement = wanted));
       batch.push(statement.sql);
     }
-    step.throwIfCancelled();
+    step.attempt.throwIfCancelled();
     await client.query(batch.filter(Boolean).join(";\n"));
-    step.beat({ note: `${Math.min(start + BATCH, statements.length)} of ${statements.length} statements` });
+    step.attempt.beat({
+      note: `${Math.min(start + BATCH, statements.length)} of ${statements.length} statements`,
+    });
   }
 }

@@ -38,19 +38,21 @@ export async function finishCopy(step: MoveStep): Promise<SwitchReport> {
   // In a session of its own: the values of the sequences are read by a prepared statement with another text a schema.
   const reading = { settings: { ...COPY_SETTINGS, synchronous_commit: "local" }, reuse: false };
   await step.bothSides(reading, { settings: COPY_SETTINGS }, async (source, destination) => {
-    await Promise.all([step.ensureCurrent(), ensureDurable(destination)]);
+    await Promise.all([step.attempt.ensureCurrent(), ensureDurable(destination)]);
     await ensureNotFailedOver(step, destination);
     const { comment } = await readSchema(destination, step.schema);
-    const name = rehearsal ? await findCopyName(destination, step.schema, "new", step.scheduledAt) : null;
-    if (runOfMark(comment, step.workflowId) !== step.runId) {
+    const name = rehearsal
+      ? await findCopyName(destination, step.schema, "new", step.attempt.scheduledAt)
+      : null;
+    if (runOfMark(comment, step.attempt.workflowId) !== step.attempt.runId) {
       // An earlier attempt, which ends the replication first, has come to the end, and only its answer was lost.
-      const ended = step.number > 1 && !(await isSubscribed(step));
+      const ended = step.attempt.number > 1 && !(await isSubscribed(step));
       if (!ended) throw new CopyGoneError(step);
-      leftover = name && (name.taken ?? copyName(step.schema, "new", step.scheduledAt));
+      leftover = name && (name.taken ?? copyName(step.schema, "new", step.attempt.scheduledAt));
       return;
     }
     leftover = name && name.free;
-    const facts = await step.reading(step.from, () => readFacts(source, step.schema));
+    const facts = await step.attempt.reading(step.from, () => readFacts(source, step.schema));
     if (!comment?.endsWith(IN_STEP)) {
       const fingerprint = await schemaFingerprint(source, step.schema);
       if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
@@ -77,10 +79,12 @@ async function catchUp(step: MoveStep, source: pg.Client, destination: pg.Client
   const trouble = new ReplicationTrouble(step);
   const alive = (): Promise<void> => Promise.resolve();
   const reached = (): Promise<boolean> =>
-    waitUntilApplied(destination, step.names.subscription, position, Date.now() + CATCH_UP_MS, alive);
+    waitUntilApplied(destination, step.replicationName, position, Date.now() + CATCH_UP_MS, alive);
   while (!(await reached())) {
-    step.throwIfCancelled();
+    step.attempt.throwIfCancelled();
     const reason = await trouble.look();
-    step.beat({ waitingFor: reason ?? `the subscription on ${step.to} to catch up with ${step.from}` });
+    step.attempt.beat({
+      waitingFor: reason ?? `the subscription on ${step.to} to catch up with ${step.from}`,
+    });
   }
 }

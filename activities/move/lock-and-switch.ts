@@ -72,16 +72,16 @@ interface Tried {
 async function trySwitching(plan: SwitchSessions, tried: Tried): Promise<SwitchReport | null> {
   const { step } = plan;
   for (;;) {
-    step.throwIfCancelled();
+    step.attempt.throwIfCancelled();
     await catchUp(plan);
     const result = await switchOnce(plan);
     tried.writeBlockedMs = Math.max(tried.writeBlockedMs, result.blockedMs);
     if (result.done) return report(step, plan.leftover, tried.writeBlockedMs, "switched");
-    step.beat({
+    step.attempt.beat({
       waitingFor: result.reason,
       note: `attempt ${++tried.attempts} blocked writers for ${result.blockedMs} ms`,
     });
-    await step.pause(backoffMs(tried.attempts - 1));
+    await step.attempt.pause(backoffMs(tried.attempts - 1));
     if (result.spent) return null;
   }
 }
@@ -102,13 +102,16 @@ async function withPlan<T>(
   const observing = { settings: { synchronous_commit: "local" } };
   const sides = [locking, observing];
   return step.sessions(sides, sides, async ([source, sourceObserver], [destination, destinationObserver]) => {
-    const { workflowId, runId, schema } = step;
+    const {
+      schema,
+      attempt: { workflowId, runId },
+    } = step;
     const [{ cancelled }, departure, arrival] = await Promise.all([
-      step.ensureCurrent(),
+      step.attempt.ensureCurrent(),
       readSource(step, source!, sourceObserver!),
       readDestination(step, destination!),
     ]);
-    if (cancelled) await step.awaitCancellation();
+    if (cancelled) await step.attempt.awaitCancellation();
     const epoch = departure.epoch > arrival.epoch ? departure.epoch : arrival.epoch;
     const plan: SwitchSessions = {
       step,
@@ -136,7 +139,7 @@ async function readSource(step: MoveStep, source: pg.Client, observer: pg.Client
   const { schema, from } = step;
   const read = async () => ({
     facts: await readFacts(observer, schema),
-    leftover: (await findCopyName(observer, schema, "old", step.scheduledAt)).free,
+    leftover: (await findCopyName(observer, schema, "old", step.attempt.scheduledAt)).free,
     ...(await bookOf(step, observer, from)),
   });
   const warm = async (): Promise<void> => {
@@ -145,7 +148,7 @@ async function readSource(step: MoveStep, source: pg.Client, observer: pg.Client
     await source.query(creatorsSql(schema));
     await ensureDurable(source);
   };
-  return step.reading(from, async () => {
+  return step.attempt.reading(from, async () => {
     const [known] = await Promise.all([read(), warm()]);
     await readSequenceValues(source, schema, known.facts.sequences);
     return known;
@@ -171,7 +174,7 @@ async function bookOf(
 /** Brings the destination close before the lock: what is left under it is a matter of milliseconds. */
 async function catchUp(plan: SwitchSessions): Promise<void> {
   const { step } = plan;
-  const fingerprint = await step.reading(step.from, () =>
+  const fingerprint = await step.attempt.reading(step.from, () =>
     schemaFingerprint(plan.sourceObserver, step.schema),
   );
   if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
@@ -182,14 +185,16 @@ async function catchUp(plan: SwitchSessions): Promise<void> {
     const deadline = Date.now() + CATCH_UP_MS;
     const near = await waitUntilApplied(
       plan.destinationObserver,
-      step.names.subscription,
+      step.replicationName,
       position,
       deadline,
       () => Promise.resolve(),
     );
     if (near) return;
-    step.throwIfCancelled();
+    step.attempt.throwIfCancelled();
     const reason = await trouble.look();
-    step.beat({ waitingFor: reason ?? `the subscription on ${step.to} to catch up with ${step.from}` });
+    step.attempt.beat({
+      waitingFor: reason ?? `the subscription on ${step.to} to catch up with ${step.from}`,
+    });
   }
 }

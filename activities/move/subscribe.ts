@@ -20,7 +20,7 @@ export async function subscribe(step: MoveStep): Promise<StepReport> {
   const tables = await publishedTables(step);
   const done = [
     await step.session(step.from, {}, async (client) => {
-      await step.ensureCurrent();
+      await step.attempt.ensureCurrent();
       await setIdentities(step, client, tables);
       return publish(step, client, tables);
     }),
@@ -40,7 +40,7 @@ async function setIdentities(step: MoveStep, client: ClientBase, tables: readonl
   const overrides = step.input.plan.identityOverrides;
   if (overrides.length === 0) return;
   const { rowCount } = await client.query("SELECT FROM pg_publication WHERE pubname = $1", [
-    step.names.publication,
+    step.replicationName,
   ]);
   if (!rowCount) {
     const oids = new Map(tables.map(({ name, oid }) => [name, oid]));
@@ -48,18 +48,18 @@ async function setIdentities(step: MoveStep, client: ClientBase, tables: readonl
       const oid = oids.get(table);
       return oid === undefined || was === "i" ? [] : [{ oid, was }];
     });
-    await client.query(recordSql(step.names.publication, known));
+    await client.query(recordSql(step.replicationName, known));
   }
   for (const { table } of overrides) {
     const full = `ALTER TABLE ONLY ${qualified(step.schema, table)} REPLICA IDENTITY FULL`;
-    await withLockRetry(client, full, step, step.lend(step.from));
+    await withLockRetry(client, full, step.attempt, step.attempt.lend(step.from));
   }
 }
 
 /** Needs a lock on each table that lets writers through, but no vacuum and no DDL. */
 async function publish(step: MoveStep, client: ClientBase, tables: readonly Table[]): Promise<string | null> {
-  const sql = await publicationSql(client, step.names.publication, step.schema, tables);
-  if (sql) await withLockRetry(client, sql, step, step.lend(step.from));
+  const sql = await publicationSql(client, step.replicationName, step.schema, tables);
+  if (sql) await withLockRetry(client, sql, step.attempt, step.attempt.lend(step.from));
   return sql;
 }
 
@@ -68,8 +68,8 @@ async function createSlot(step: MoveStep): Promise<string | null> {
   return step.session(step.from, {}, (session) =>
     step.watched(step.from, oldestTransaction, async (onBackend) => {
       onBackend(session);
-      await step.ensureCurrent();
-      return ensureSlot(session, step.names.slot);
+      await step.attempt.ensureCurrent();
+      return ensureSlot(session, step.replicationName);
     }),
   );
 }

@@ -49,14 +49,14 @@ async function waitForTablesync(step: MoveStep): Promise<Copied> {
   let best = { ready: -1, failures: 0, since: Date.now() };
   let seen = { counters: "", since: Date.now() };
   for (;;) {
-    const state = await step.onDestination((client) => readSyncState(client, step.names.subscription));
+    const state = await step.onDestination((client) => readSyncState(client, step.replicationName));
     await trouble.look();
     const counters = `${state.ready} ${state.tuples} ${state.bytes}`;
     if (counters !== seen.counters) seen = { counters, since: Date.now() };
     const waitingFor =
       (await lost.look()) ?? workerTrouble(step, state, best.since) ?? standstill(step, seen.since);
     if (state.ready === state.tables && state.tables >= wanted) {
-      await step.onDestination((client) => relaxSubscription(client, step.names.subscription));
+      await step.onDestination((client) => relaxSubscription(client, step.replicationName));
       return { text: copied(state.tuples, state.bytes), rows: state.tuples, bytes: state.bytes };
     }
     if (state.ready > best.ready || state.workers > 0) {
@@ -67,8 +67,8 @@ async function waitForTablesync(step: MoveStep): Promise<Copied> {
       };
     }
     if (state.failures - best.failures > MAX_FAILURES) throw new TablesyncError(step, state.failures);
-    step.beat({ ...rate.progress(state, step), ...(waitingFor ? { waitingFor } : {}) });
-    await step.pause(POLL_MS);
+    step.attempt.beat({ ...rate.progress(state, step), ...(waitingFor ? { waitingFor } : {}) });
+    await step.attempt.pause(POLL_MS);
   }
 }
 
@@ -78,7 +78,7 @@ class TablesyncError extends ShardferryError {
     super(
       "tablesync_failed",
       `tablesync of "${step.schema}" failed ${failures} times; the server log of ${step.to} has the reason ` +
-        `(look for the subscription ${step.names.subscription})`,
+        `(look for the subscription ${step.replicationName})`,
     );
   }
 }

@@ -35,6 +35,6 @@ export async function dropStructure(step: MoveStep): Promise<StepReport> {
   await ensureNotLeft(step);
   await releaseShard(step);
   const dropped = await step.session(step.to, {}, (client) => dropOwnCopy(step, client));
-  await dropCachedDump(step.runId);
+  await dropCachedDump(step.attempt.runId);
   return { text: dropped ? `dropped the half-made copy on ${step.to}` : `no half-made copy on ${step.to}` };
 }

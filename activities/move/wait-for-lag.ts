@@ -28,18 +28,18 @@ export async function waitForLag(step: MoveStep, subscription: boolean): Promise
     const followers = [...followersOf(step.from, source, from), ...followersOf(step.to, destination, to)];
     if (subscription) {
       const lag = source.lagOf(
-        await step.onDestination((client) => reachedBySubscription(client, step.names.subscription)),
+        await step.onDestination((client) => reachedBySubscription(client, step.replicationName)),
       );
       followers.push({ island: step.to, replica: SUBSCRIPTION, ...lag });
     }
     const behind = followers.filter((lag) => !lag.known || lag.seconds > limit);
     if (behind.length === 0) return { text: describe(followers, limit) };
     const waitingFor = `replication lag of at most ${limit} s: ${behind.map(shown).join(", ")}`;
-    step.beat({
+    step.attempt.beat({
       lags: followers.slice(0, 20).map(({ island, replica, seconds }) => ({ island, replica, seconds })),
       waitingFor: reason ? `${waitingFor}; ${reason}` : waitingFor,
     });
-    await step.pause(Math.min(POLL_MS, 5 * 2 ** look));
+    await step.attempt.pause(Math.min(POLL_MS, 5 * 2 ** look));
   }
 }
 

@@ -1,6 +1,6 @@
 import { moveWorkflowId } from "../../contract/names.ts";
 import type { SqlApi } from "../postgres/api/sql-api.ts";
-import { readMark, replicationNames } from "../postgres/replication/names.ts";
+import { readMark, replicationName } from "../postgres/replication/names.ts";
 import { readCopyName, timeOf } from "../postgres/schema/copy-names.ts";
 import type { Catalog, ObjectRow, SchemaRow } from "./catalog.ts";
 import { Cluster } from "./cluster.ts";
@@ -25,7 +25,7 @@ interface Court {
  * - a half-made copy is told by its mark, the comment of the schema;
  * - old copies and rehearsals are told by the book of switches, or by their names: the name that the SQL API gives to
  *   a shard (not just something with a number), then `old` or `new`, then a time;
- * - replication is told by a name that only replicationNames makes.
+ * - replication is told by a name that only replicationName makes.
  *
  * It is left alone while its workflow runs, while somebody unknown works with it, and where it may be the only copy.
  */
@@ -85,7 +85,7 @@ function judgeHalfMade({ cluster, owners }: Court, { island, api }: Catalog, row
   const { name } = row;
   const { workflowId, runId, from } = mark;
   const run = owners.byRun(workflowId, runId);
-  let kept = keptFor(run, cluster.isAtWork(replicationNames(workflowId, runId, name).slot), owners);
+  let kept = keptFor(run, cluster.isAtWork(replicationName(workflowId, runId, name)), owners);
   if (workflowId === moveWorkflowId(name)) {
     if (cluster.hasLeft(name, runId) && !cluster.isActive(name))
       kept ??= `its switch is not finished: "${name}" has left ${from}, and this may be all that is new`;

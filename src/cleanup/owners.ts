@@ -1,5 +1,5 @@
 import { REQUEST_MEMO } from "../../contract/names.ts";
-import { replicationNames } from "../postgres/replication/names.ts";
+import { replicationName } from "../postgres/replication/names.ts";
 import type { Temporal } from "../temporal/connection.ts";
 
 /** A run of a move or copy that Temporal knows. */
@@ -25,7 +25,7 @@ export class Owners {
     this.asked = asked;
     for (const run of runs) {
       this.#byRun.set(`${run.workflowId} ${run.runId}`, run);
-      this.#byName.set(replicationNames(run.workflowId, run.runId, run.schema).slot, run);
+      this.#byName.set(replicationName(run.workflowId, run.runId, run.schema), run);
       if (run.running) this.#running.set(run.workflowId, run);
     }
   }

@@ -5,7 +5,7 @@ import type { ClientBase } from "pg";
 import { plural } from "../format.ts";
 import { findPgDump } from "../machine/pg-programs.ts";
 import { ident } from "../postgres/quote.ts";
-import { namesBegin, replicationNames, runOfMark } from "../postgres/replication/names.ts";
+import { namesBegin, replicationName, runOfMark } from "../postgres/replication/names.ts";
 import { runWithConninfo } from "../postgres/replication/objects.ts";
 import { readSchema } from "../postgres/schema/tables.ts";
 import { hasSqlstate, SQLSTATE } from "../postgres/sqlstate.ts";
@@ -220,8 +220,7 @@ export const foreignReplication: Check = async ({
   const begin = namesBegin(workflowId, request.schema);
   // What a run of ours that was terminated has left is dropped before anything is created.
   const run = runOfMark((await readSchema(destination, request.schema)).comment, workflowId);
-  const over =
-    run !== null && (await isOver(run)) ? replicationNames(workflowId, run, request.schema).slot : "";
+  const over = run !== null && (await isOver(run)) ? replicationName(workflowId, run, request.schema) : "";
   const busy = async (client: ClientBase, sql: string): Promise<boolean> =>
     (await client.query(sql, [begin, over])).rowCount !== 0;
   const taken = [

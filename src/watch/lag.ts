@@ -5,7 +5,7 @@ import type { ReplicaLag } from "../../contract/progress.ts";
 import { Islands } from "../postgres/islands/connections.ts";
 import type { Dsn } from "../postgres/islands/dsn.ts";
 import { LagClock, reachedBySubscription, readStanding, SUBSCRIPTION } from "../postgres/replication/lag.ts";
-import { replicationNames } from "../postgres/replication/names.ts";
+import { replicationName } from "../postgres/replication/names.ts";
 
 /** The move or copy whose replication is watched; the ids are those of its `Watch`. */
 export interface LagRequest {
@@ -34,7 +34,7 @@ export async function* watchLag(
   stop: AbortSignal,
 ): AsyncGenerator<ObservedLag[]> {
   const islands = new Islands(dsns);
-  const { subscription } = replicationNames(workflowId, runId, schema);
+  const subscription = replicationName(workflowId, runId, schema);
   const source = new LagClock();
   const replicasOf = async (island: IslandName, clock: LagClock): Promise<ObservedLag[]> => {
     const { position, replicas } = await islands.withClient(island, readStanding);

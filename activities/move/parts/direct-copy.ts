@@ -37,7 +37,7 @@ export async function copyDirectly(step: MoveStep): Promise<Copied> {
   const rate = new Rate();
   await step.sessions([{ replication: true }, {}], [], async ([walsender, client]) => {
     await Promise.all([
-      step.ensureCurrent().then(() => dropSlots(client!, step.names.slot, null)),
+      step.attempt.ensureCurrent().then(() => dropSlots(client!, step.replicationName, null)),
       step.onDestination((own) => ensureOwnCopy(step, own)),
     ]);
     const snapshot = await exportSnapshot(step, walsender!);
@@ -76,7 +76,7 @@ async function exportSnapshot(step: MoveStep, walsender: pg.Client): Promise<str
     onBackend(walsender);
     // The old grammar, which every version from 14 to 18 understands.
     return walsender.query<{ snapshot_name: string }>(
-      `CREATE_REPLICATION_SLOT ${ident(step.names.slot)} LOGICAL pgoutput EXPORT_SNAPSHOT`,
+      `CREATE_REPLICATION_SLOT ${ident(step.replicationName)} LOGICAL pgoutput EXPORT_SNAPSHOT`,
     );
   });
   return rows[0]!.snapshot_name;
@@ -98,13 +98,13 @@ async function copyInLanes(
   const lane = async (): Promise<void> =>
     step.bothSides(
       { settings: COPY_SETTINGS },
-      { settings: { ...COPY_SETTINGS, synchronous_commit: "off" }, pgOptions: step.deps.pgOptions },
+      { settings: { ...COPY_SETTINGS, synchronous_commit: "off" }, pgOptions: step.attempt.deps.pgOptions },
       async (source, destination) => {
         onBackend(destination);
         // By now another worker may have this step, and have copied the tables.
-        await step.ensureCurrent();
+        await step.attempt.ensureCurrent();
         for (let table = queue.shift(); table; table = queue.shift()) {
-          step.throwIfCancelled();
+          step.attempt.throwIfCancelled();
           const { name } = table;
           const missing = keys.filter((key) => key.relation === name && !made.keys.has(key.name ?? ""));
           const one = { table, keys: missing, filled: made.filled.has(name), snapshot };

@@ -19,26 +19,26 @@ import type { MoveStep } from "./step.ts";
  * that its tablesync workers may have left are known.
  */
 export async function dropReplication(step: MoveStep): Promise<StepReport> {
-  const { names } = step;
+  const { replicationName } = step;
   const disabled = await settled(
-    step.onDestination((client) => disableSubscription(client, names.subscription)),
+    step.onDestination((client) => disableSubscription(client, replicationName)),
   );
   await step.onSource(async (client) => {
-    await dropSlots(client, names.slot, disabled.ok ? disabled.value : null);
-    await dropPublication(client, names.publication, lockedRunner(step, client));
+    await dropSlots(client, replicationName, disabled.ok ? disabled.value : null);
+    await dropPublication(client, replicationName, lockedRunner(step, client));
   });
   if (!disabled.ok) throw disabled.error;
-  await step.onDestination((client) => dropSubscription(client, names.subscription));
+  await step.onDestination((client) => dropSubscription(client, replicationName));
   return {
     text: `dropped the subscription on ${step.to}, the slot and the publication on ${step.from}`,
-    sql: [`DROP SUBSCRIPTION ${ident(names.subscription)}`, `DROP PUBLICATION ${ident(names.publication)}`],
+    sql: [`DROP SUBSCRIPTION ${ident(replicationName)}`, `DROP PUBLICATION ${ident(replicationName)}`],
   };
 }
 
 export const lockedRunner =
   (step: MoveStep, client: ClientBase): RunLocked =>
   (sql) =>
-    withLockRetry(client, sql, step, step.lend(step.from));
+    withLockRetry(client, sql, step.attempt, step.attempt.lend(step.from));
 
 type Settled<T> = { ok: true; value: T } | { ok: false; error: unknown };
 

@@ -1,6 +1,6 @@
 import type { ClientBase } from "pg";
 
-import { namesBegin, replicationNames, runOfMark } from "../../../src/postgres/replication/names.ts";
+import { namesBegin, replicationName, runOfMark } from "../../../src/postgres/replication/names.ts";
 import {
   disableSubscription,
   dropPublication,
@@ -18,17 +18,17 @@ import type { MoveStep } from "./step.ts";
  * nobody reads fills the source's disk. What is at work is left alone, unless Temporal knows its run to be over.
  */
 export async function dropEarlierRuns(step: MoveStep): Promise<void> {
-  const begin = namesBegin(step.workflowId, step.schema);
+  const begin = namesBegin(step.attempt.workflowId, step.schema);
   const over = await step.onDestination((client) => runThatIsOver(client, step));
   if (over !== null) await Promise.all([step.endOrphans(step.from, over), step.endOrphans(step.to, over)]);
   const dead = await step.onDestination(async (client) => {
     const found = new Map<string, string | null>();
-    for (const name of await idleSubscriptions(client, begin, step.names.subscription, over))
+    for (const name of await idleSubscriptions(client, begin, step.replicationName, over))
       found.set(name, await disableSubscription(client, name));
     return found;
   });
   await step.onSource(async (client) => {
-    const { slots, publications } = await idlePublishers(client, begin, step.names.slot, over);
+    const { slots, publications } = await idlePublishers(client, begin, step.replicationName, over);
     for (const pattern of dead.values()) await dropSlots(client, "", pattern);
     for (const slot of slots) await dropSlots(client, slot, null);
     for (const publication of publications)
@@ -43,7 +43,7 @@ export async function dropEarlierRuns(step: MoveStep): Promise<void> {
 /** What the run that made the half-made copy on the destination calls its objects, if Temporal knows it to be over. */
 async function runThatIsOver(client: ClientBase, step: MoveStep): Promise<string | null> {
   const { comment } = await readSchema(client, step.schema);
-  const run = runOfMark(comment, step.workflowId);
-  if (run === null || run === step.runId || !(await step.isOver(run))) return null;
-  return replicationNames(step.workflowId, run, step.schema).slot;
+  const run = runOfMark(comment, step.attempt.workflowId);
+  if (run === null || run === step.attempt.runId || !(await step.attempt.isOver(run))) return null;
+  return replicationName(step.attempt.workflowId, run, step.schema);
 }

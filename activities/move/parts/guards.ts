@@ -47,7 +47,7 @@ export async function ensureReplicated(
   destination: ClientBase,
 ): Promise<void> {
   await ensureOwnCopy(step, destination);
-  const missing = await replicatedWithout(step, facts, destination, SUBSCRIBED, step.names.subscription);
+  const missing = await replicatedWithout(step, facts, destination, SUBSCRIBED, step.replicationName);
   if (missing.length > 0) throw new NotReplicatedError(step, step.to, "subscription", missing);
 }
 
@@ -63,7 +63,7 @@ const SUBSCRIBED = `
  * out of the publication still counts as in step there, and lacks writes. Nobody can take one out under the write lock.
  */
 export async function ensurePublished(step: MoveStep, facts: SwitchFacts, source: ClientBase): Promise<void> {
-  const missing = await replicatedWithout(step, facts, source, PUBLISHED, step.names.publication);
+  const missing = await replicatedWithout(step, facts, source, PUBLISHED, step.replicationName);
   if (missing.length > 0) throw new NotReplicatedError(step, step.from, "publication", missing);
 }
 

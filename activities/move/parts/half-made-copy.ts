@@ -34,8 +34,8 @@ export class CopyGoneError extends ShardferryError {
 export async function makeRoom(step: MoveStep, client: ClientBase): Promise<void> {
   const { exists, comment } = await readSchema(client, step.schema);
   if (!exists) return;
-  const run = runOfMark(comment, step.workflowId);
-  const ours = run !== null && (run === step.runId || (await step.isOver(run)));
+  const run = runOfMark(comment, step.attempt.workflowId);
+  const ours = run !== null && (run === step.attempt.runId || (await step.attempt.isOver(run)));
   if (!ours) throw new SchemaExistsError(step, comment);
   await drop(step, client);
 }
@@ -54,14 +54,14 @@ export async function ensureOwnCopy(step: MoveStep, client: ClientBase): Promise
 
 async function isOwnCopy(step: MoveStep, client: ClientBase): Promise<boolean> {
   const { comment } = await readSchema(client, step.schema);
-  return runOfMark(comment, step.workflowId) === step.runId;
+  return runOfMark(comment, step.attempt.workflowId) === step.attempt.runId;
 }
 
 const drop = (step: MoveStep, client: ClientBase): Promise<void> =>
   dropSchema(client, step.schema, {
     island: step.to,
-    patience: step,
-    lend: step.lend(step.to),
+    patience: step.attempt,
+    lend: step.attempt.lend(step.to),
     tell: (left) =>
-      step.beat({ note: `dropping the half-made copy: ${left} tables, views and sequences left` }),
+      step.attempt.beat({ note: `dropping the half-made copy: ${left} tables, views and sequences left` }),
   });

@@ -48,7 +48,7 @@ async function withoutSlot(step: MoveStep): Promise<string[]> {
        FROM pg_subscription s JOIN pg_subscription_rel r ON r.srsubid = s.oid JOIN pg_class c ON c.oid = r.srrelid
        WHERE s.subname = $1 AND r.srsubstate = 'f'
          AND s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-      [step.names.subscription],
+      [step.replicationName],
     ),
   );
   if (rows.length === 0) return [];
@@ -81,14 +81,14 @@ export async function resumeCopyAnew(step: MoveStep): Promise<number> {
  */
 async function copyAnew(step: MoveStep, wanted: readonly string[], lost: readonly string[]): Promise<void> {
   // A sign of life meanwhile: REFRESH waits for workers and for the source.
-  await step.reading(step.from, () =>
+  await step.attempt.reading(step.from, () =>
     step.bothSides({}, {}, async (source, destination) => {
-      await Promise.all([step.ensureCurrent(), ensureDurable(source), ensureDurable(destination)]);
+      await Promise.all([step.attempt.ensureCurrent(), ensureDurable(source), ensureDurable(destination)]);
       await takeOut(step, source, lost);
-      await step.deps.fault("after unpublish");
+      await step.attempt.deps.fault("after unpublish");
       await refresh(step, destination);
       await putBack(step, source, destination, wanted);
-      await step.deps.fault("after publish again");
+      await step.attempt.deps.fault("after publish again");
       await refresh(step, destination);
     }),
   );
@@ -98,8 +98,8 @@ async function takeOut(step: MoveStep, source: ClientBase, lost: readonly string
   const published = await readPublished(step, source);
   const leaving = lost.filter((table) => published.has(table));
   if (leaving.length === 0) return;
-  const sql = `ALTER PUBLICATION ${ident(step.names.publication)} DROP TABLE ${listOf(step, leaving)}`;
-  await withLockRetry(source, sql, step, step.lend(step.from));
+  const sql = `ALTER PUBLICATION ${ident(step.replicationName)} DROP TABLE ${listOf(step, leaving)}`;
+  await withLockRetry(source, sql, step.attempt, step.attempt.lend(step.from));
 }
 
 /** Empties what is not subscribed to, and publishes what is not published. */
@@ -111,33 +111,38 @@ async function putBack(
 ): Promise<void> {
   const subscribed = await readSubscribed(step, destination);
   const empty = wanted.filter((table) => !subscribed.has(table));
-  await step.deps.fault("before truncate");
+  await step.attempt.deps.fault("before truncate");
   if (empty.length > 0)
-    await withLockRetry(destination, `TRUNCATE ${listOf(step, empty)}`, step, step.lend(step.to));
+    await withLockRetry(
+      destination,
+      `TRUNCATE ${listOf(step, empty)}`,
+      step.attempt,
+      step.attempt.lend(step.to),
+    );
   const published = await readPublished(step, source);
   const coming = wanted.filter((table) => !published.has(table));
   if (coming.length === 0) return;
   const tables = listOf(step, coming);
   // No transaction that has written to them may go on across this: before the minor releases of May 2025 the walsender
   // would take their tables for not published from then on.
-  const sql = `LOCK TABLE ${tables} IN SHARE ROW EXCLUSIVE MODE; ALTER PUBLICATION ${ident(step.names.publication)} ADD TABLE ${tables}`;
-  await withLockRetry(source, sql, step, step.lend(step.from));
+  const sql = `LOCK TABLE ${tables} IN SHARE ROW EXCLUSIVE MODE; ALTER PUBLICATION ${ident(step.replicationName)} ADD TABLE ${tables}`;
+  await withLockRetry(source, sql, step.attempt, step.attempt.lend(step.from));
 }
 
 const listOf = ({ schema }: MoveStep, tables: readonly string[]): string =>
   tables.map((table) => `ONLY ${qualified(schema, table)}`).join(", ");
 
 const refresh = (step: MoveStep, destination: ClientBase): Promise<unknown> =>
-  destination.query(`ALTER SUBSCRIPTION ${ident(step.names.subscription)} REFRESH PUBLICATION`);
+  destination.query(`ALTER SUBSCRIPTION ${ident(step.replicationName)} REFRESH PUBLICATION`);
 
 /** The names of the tables that have to be published and subscribed to. */
 const readWanted = async (step: MoveStep): Promise<string[]> =>
-  (await step.reading(step.from, () => publishedTables(step))).map(({ name }) => name);
+  (await step.attempt.reading(step.from, () => publishedTables(step))).map(({ name }) => name);
 
 async function readPublished(step: MoveStep, client: ClientBase): Promise<Set<string>> {
   const { rows } = await client.query<{ name: string }>(
     "SELECT tablename AS name FROM pg_publication_tables WHERE pubname = $1 AND schemaname = $2",
-    [step.names.publication, step.schema],
+    [step.replicationName, step.schema],
   );
   return new Set(rows.map(({ name }) => name));
 }
@@ -147,7 +152,7 @@ async function readSubscribed(step: MoveStep, client: ClientBase): Promise<Set<s
     `SELECT c.relname AS name
      FROM pg_subscription s JOIN pg_subscription_rel r ON r.srsubid = s.oid JOIN pg_class c ON c.oid = r.srrelid
      WHERE s.subname = $1 AND s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-    [step.names.subscription],
+    [step.replicationName],
   );
   return new Set(rows.map(({ name }) => name));
 }

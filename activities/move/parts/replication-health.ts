@@ -17,7 +17,7 @@ class ApplyFailedError extends ShardferryError {
     super(
       "apply_failed",
       `the changes of "${step.schema}" cannot be applied on ${step.to}: the worker failed ${failures} times at the same ` +
-        `place; the server log there has the reason (look for the subscription ${step.names.subscription})`,
+        `place; the server log there has the reason (look for the subscription ${step.replicationName})`,
     );
   }
 }
@@ -38,7 +38,7 @@ export class ReplicationTrouble {
     await ensureSlotLives(step);
     if (performance.now() - this.#lookedAt < EVERY_MS) return this.#reason;
     this.#lookedAt = performance.now();
-    const fingerprint = await step.reading(step.from, () =>
+    const fingerprint = await step.attempt.reading(step.from, () =>
       step.onSource((client) => schemaFingerprint(client, step.schema)),
     );
     if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
@@ -50,8 +50,8 @@ export class ReplicationTrouble {
   async #applyTrouble(): Promise<string | undefined> {
     const { step } = this;
     const [{ count, running }, position] = await Promise.all([
-      step.onDestination((client) => readApplyState(client, step.names.subscription)),
-      step.onSource((client) => confirmedPosition(client, step.names.slot)),
+      step.onDestination((client) => readApplyState(client, step.replicationName)),
+      step.onSource((client) => confirmedPosition(client, step.replicationName)),
     ]);
     if (this.#failures?.position !== position) this.#failures = { count, position };
     const failures = count - this.#failures.count;
@@ -99,7 +99,7 @@ class SlotLostError extends ShardferryError {
   constructor(step: MoveStep, status: string) {
     super(
       "slot_lost",
-      `the replication slot ${step.names.slot} on ${step.from} is ${status}: the source removed WAL that the move still ` +
+      `the replication slot ${step.replicationName} on ${step.from} is ${status}: the source removed WAL that the move still ` +
         `needs; raise max_slot_wal_keep_size there (or idle_replication_slot_timeout) and run the move again`,
     );
   }
@@ -110,7 +110,7 @@ export async function ensureSlotLives(step: MoveStep): Promise<void> {
   const { rows } = await step.onSource((client) =>
     client.query<{ status: string | null }>(
       "SELECT wal_status AS status FROM pg_replication_slots WHERE slot_name = $1",
-      [step.names.slot],
+      [step.replicationName],
     ),
   );
   const status = rows[0] ? rows[0].status : "gone";

@@ -12,14 +12,14 @@ export async function leaseShard(step: MoveStep): Promise<void> {
     const waitingFor = await step.onSource(async (client) => {
       const apiSchema = await findLeasingSchema(client);
       if (apiSchema === null) return null;
-      const blocking = await takeLeases(client, apiSchema, step, [step.schema], "replication");
+      const blocking = await takeLeases(client, apiSchema, step.attempt, [step.schema], "replication");
       if (blocking.length === 0) return null;
-      return describeLeases(await evictDead(step, client, apiSchema, blocking), step.from);
+      return describeLeases(await evictDead(step.attempt, client, apiSchema, blocking), step.from);
     });
     if (waitingFor === null) return;
     if (waitingFor !== "") {
-      step.beat({ waitingFor });
-      await step.pause(POLL_MS);
+      step.attempt.beat({ waitingFor });
+      await step.attempt.pause(POLL_MS);
     }
   }
 }
@@ -28,6 +28,6 @@ export async function leaseShard(step: MoveStep): Promise<void> {
 export async function releaseShard(step: MoveStep): Promise<void> {
   await step.onSource(async (client) => {
     const apiSchema = await findLeasingSchema(client);
-    if (apiSchema !== null) await releaseLeases(client, apiSchema, step.runId);
+    if (apiSchema !== null) await releaseLeases(client, apiSchema, step.attempt.runId);
   });
 }

@@ -3,10 +3,11 @@ import type { ClientBase } from "pg";
 
 import type { DatabaseIdentity, StepInput } from "../../../contract/move.ts";
 import type { IslandName } from "../../../contract/names.ts";
+import type { StepProgress } from "../../../contract/progress.ts";
 import { ShardferryError } from "../../../src/errors.ts";
 import type { SessionOptions } from "../../../src/postgres/islands/connections.ts";
-import { type ReplicationNames, replicationNames } from "../../../src/postgres/replication/names.ts";
-import { ActivityAttempt, type Deps } from "../../attempt/attempt.ts";
+import { replicationName } from "../../../src/postgres/replication/names.ts";
+import type { ActivityAttempt } from "../../attempt/attempt.ts";
 
 /** Somebody else's database stands where the move's source or destination was. */
 class WrongDatabaseError extends ShardferryError {
@@ -19,21 +20,21 @@ class WrongDatabaseError extends ShardferryError {
 }
 
 /** One step of a move or copy at work: its names and its two islands. */
-export class MoveStep extends ActivityAttempt {
+export class MoveStep {
   readonly schema: string;
   readonly from: IslandName;
   readonly to: IslandName;
-  readonly names: ReplicationNames;
+  /** What the slot, the publication, the subscription and the sessions of this run are called. */
+  readonly replicationName: string;
 
   constructor(
-    deps: Deps,
+    readonly attempt: ActivityAttempt,
     readonly input: StepInput,
   ) {
-    super(deps);
     this.schema = input.request.schema;
     this.from = input.request.from;
     this.to = input.request.to;
-    this.names = replicationNames(this.workflowId, this.runId, this.schema);
+    this.replicationName = replicationName(attempt.workflowId, attempt.runId, this.schema);
   }
 
   /** Lends a session on the source, after a look whether it still is the source. */
@@ -51,7 +52,7 @@ export class MoveStep extends ActivityAttempt {
     expected: DatabaseIdentity,
     use: (client: ClientBase) => Promise<T>,
   ): Promise<T> {
-    return this.deps.islands.withClient(island, async (client) => {
+    return this.attempt.deps.islands.withClient(island, async (client) => {
       const { rowCount } = await client.query(
         `SELECT FROM pg_control_system() WHERE system_identifier = $1
            AND (SELECT oid FROM pg_database WHERE datname = current_database()) = $2`,
@@ -68,7 +69,7 @@ export class MoveStep extends ActivityAttempt {
     options: SessionOptions,
     use: (client: pg.Client) => Promise<T>,
   ): Promise<T> {
-    return this.deps.islands.withSession(island, this.#named(options), use);
+    return this.attempt.deps.islands.withSession(island, this.#named(options), use);
   }
 
   /** Opens a session on the source and one on the destination at once. */
@@ -88,22 +89,27 @@ export class MoveStep extends ActivityAttempt {
   ): Promise<T> {
     const on = (island: IslandName, options: readonly SessionOptions[]): [IslandName, SessionOptions][] =>
       options.map((one) => [island, this.#named(one)]);
-    return this.deps.islands.withSessions(
+    return this.attempt.deps.islands.withSessions(
       [...on(this.from, source), ...on(this.to, destination)],
       (clients) => use(clients.slice(0, source.length), clients.slice(source.length)),
     );
   }
 
   #named(options: SessionOptions): SessionOptions {
-    return { reuse: true, ...options, applicationName: this.sessionName };
+    return { reuse: true, ...options, applicationName: this.replicationName };
   }
 
-  protected override get sessionName(): string {
-    return this.names.slot;
+  /** Like ActivityAttempt.watched; a cancellation ends the backends among this run's sessions that `work` told about. */
+  async watched<T>(
+    island: IslandName,
+    look: (client: ClientBase) => Promise<StepProgress>,
+    work: (onBackend: (client: ClientBase) => void) => Promise<T>,
+  ): Promise<T> {
+    return this.attempt.watched(island, look, work, this.replicationName);
   }
 
   /** Ends what an earlier attempt of this workflow, or the run of the given name, left running on an island. */
-  async endOrphans(island: IslandName, name = this.names.slot): Promise<void> {
-    await this.endSessions(island, name);
+  async endOrphans(island: IslandName, name = this.replicationName): Promise<void> {
+    await this.attempt.endSessions(island, name);
   }
 }

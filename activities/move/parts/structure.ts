@@ -18,9 +18,11 @@ export class SchemaChangedError extends ShardferryError {
 
 /** The dump of the source's schema: made once a run, kept on the worker's disk. */
 export function structureOf(step: MoveStep, fingerprint = step.input.fingerprint): Promise<SchemaDump> {
-  const { islands } = step.deps;
+  const { islands } = step.attempt.deps;
   const { serverMajor } = step.input.plan.source;
-  return cachedDump(step.runId, fingerprint, () =>
-    step.reading(step.from, () => dumpSchema(islands.dsn(step.from), step.schema, serverMajor, step.signal)),
+  return cachedDump(step.attempt.runId, fingerprint, () =>
+    step.attempt.reading(step.from, () =>
+      dumpSchema(islands.dsn(step.from), step.schema, serverMajor, step.attempt.signal),
+    ),
   );
 }

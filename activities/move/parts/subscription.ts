@@ -41,15 +41,15 @@ export async function createSubscription(
   tables: readonly Table[],
   copyData: boolean,
 ): Promise<string | null> {
-  const { names, deps, input } = step;
+  const { replicationName, input } = step;
   // The source's sessions of the subscription; options that it does not know would refuse them.
   const settings = {
     ...NO_TIMEOUTS,
     ...(input.plan.source.serverMajor >= 17 && { transaction_timeout: "0" }),
     wal_sender_timeout: WAL_SENDER_TIMEOUT,
   };
-  const conninfo = toConninfo(deps.islands.dsn(step.from), {
-    application_name: names.subscription,
+  const conninfo = toConninfo(step.attempt.deps.islands.dsn(step.from), {
+    application_name: replicationName,
     connect_timeout: "10",
     keepalives_idle: "10",
     keepalives_interval: "5",
@@ -59,12 +59,10 @@ export async function createSubscription(
       .join(" "),
   });
   return step.session(step.to, {}, async (client) => {
-    await Promise.all([step.ensureCurrent(), ensureDurable(client)]);
+    await Promise.all([step.attempt.ensureCurrent(), ensureDurable(client)]);
     await ensureOwnCopy(step, client);
     return ensureSubscription(client, {
-      name: names.subscription,
-      slot: names.slot,
-      publication: names.publication,
+      name: replicationName,
       conninfo,
       copyData,
       binary: tables.every((table) => table.binarySafe),
@@ -80,7 +78,7 @@ export async function isSubscribed(step: MoveStep): Promise<boolean> {
     client.query(
       `SELECT FROM pg_subscription
        WHERE subname = $1 AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-      [step.names.subscription],
+      [step.replicationName],
     ),
   );
   return rowCount === 1;

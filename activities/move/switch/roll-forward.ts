@@ -42,7 +42,7 @@ export async function rollForward(step: MoveStep, shard: number, left: Left): Pr
       { settings: COPY_SETTINGS },
       { settings: LOCKING, reuse: false },
       async (source, destination) => {
-        await Promise.all([step.ensureCurrent(), ensureDurable(destination)]);
+        await Promise.all([step.attempt.ensureCurrent(), ensureDurable(destination)]);
         await arrive(step, shard, left, source, destination);
       },
     );
@@ -58,11 +58,14 @@ async function arrive(
   source: pg.Client,
   destination: pg.Client,
 ): Promise<void> {
-  const facts = await step.reading(step.from, () => readFacts(source, left.leftover));
+  const facts = await step.attempt.reading(step.from, () => readFacts(source, left.leftover));
   await ensureNotFailedOver(step, destination);
   await waitForPosition(step, left, destination);
   const apiSchema = await apiSchemaOf(destination, step.to);
-  const { schema, workflowId, runId } = step;
+  const {
+    schema,
+    attempt: { workflowId, runId },
+  } = step;
   const entry = { schema, shard, workflowId, runId, epoch: left.epoch };
   await destination.query(beginArrival(apiSchema, entry, step.from).join(";\n"));
   await ensureReplicated(step, facts, destination);
@@ -74,8 +77,8 @@ async function arrive(
 async function waitForPosition(step: MoveStep, left: Left, destination: pg.Client): Promise<void> {
   const alive = (): Promise<void> => Promise.resolve();
   const reached = (): Promise<boolean> =>
-    waitUntilApplied(destination, step.names.subscription, left.switchLsn, Date.now() + POLL_MS, alive);
+    waitUntilApplied(destination, step.replicationName, left.switchLsn, Date.now() + POLL_MS, alive);
   while (!(await reached())) {
-    step.beat({ waitingFor: `the last changes of "${step.schema}" to be applied on ${step.to}` });
+    step.attempt.beat({ waitingFor: `the last changes of "${step.schema}" to be applied on ${step.to}` });
   }
 }

@@ -105,9 +105,9 @@ const insignificance = (error: Error): number =>
 
 /** Runs one statement of the switch between its two fault points. */
 async function at<T>(step: MoveStep, name: string, run: () => Promise<T>): Promise<T> {
-  await step.deps.fault(`before ${name}`);
+  await step.attempt.deps.fault(`before ${name}`);
   const result = await run();
-  await step.deps.fault(`after ${name}`);
+  await step.attempt.deps.fault(`after ${name}`);
   return result;
 }
 
@@ -133,9 +133,9 @@ async function readSource({ step, facts, source }: SwitchSessions): Promise<Sequ
 /** Waits with a sign of life to both open transactions, whose idle timeouts are short, and to Temporal. */
 async function waitUnderLock(plan: SwitchSessions, position: string, deadline: number): Promise<boolean> {
   const { step, source, destination, destinationObserver } = plan;
-  return waitUntilApplied(destinationObserver, step.names.subscription, position, deadline, async () => {
+  return waitUntilApplied(destinationObserver, step.replicationName, position, deadline, async () => {
     await Promise.all([source.query("SELECT"), destination.query("SELECT")]);
-    step.beat({ note: "writers are blocked: the destination applies their last changes" });
+    step.attempt.beat({ note: "writers are blocked: the destination applies their last changes" });
   });
 }
 

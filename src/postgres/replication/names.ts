@@ -5,13 +5,6 @@ import { digest } from "../schema/copy-names.ts";
  * retry, a compensation and `cleanup` find what an earlier attempt made without having been told.
  */
 
-/** What a workflow run calls its objects. */
-export interface ReplicationNames {
-  slot: string;
-  publication: string;
-  subscription: string;
-}
-
 /** Prefix of every slot, publication and subscription of ours. */
 export const OBJECT_PREFIX = "shardferry_";
 
@@ -30,18 +23,16 @@ export function namesBegin(workflowId: string, schema: string): string {
   return `${OBJECT_PREFIX}${readable}_${digest(workflowId, 10)}_`;
 }
 
-/** True for a name that replicationNames may have made. */
+/** True for a name that replicationName may have made. */
 export const isReplicationName = (name: string): boolean =>
   name.startsWith(OBJECT_PREFIX) && /_[0-9a-f]{10}_[0-9a-f]{6}$/.test(name);
 
 /**
- * Names for one run of a workflow. Another run never takes up what this one made: a subscription that
+ * The name that one run of a workflow gives its slot, publication and subscription. Another run never takes up what this one made: a subscription that
  * went on with another slot would skip changes, and one that knows no table has "copied" all of them.
  */
-export function replicationNames(workflowId: string, runId: string, schema: string): ReplicationNames {
-  const name = namesBegin(workflowId, schema) + digest(runId, 6);
-  return { slot: name, publication: name, subscription: name };
-}
+export const replicationName = (workflowId: string, runId: string, schema: string): string =>
+  namesBegin(workflowId, schema) + digest(runId, 6);
 
 /** The comment that marks a half-made copy as made by this run of this workflow. */
 export const markOf = (workflowId: string, runId: string, from: string, begun: Date): string =>

@@ -36,9 +36,8 @@ export async function ensureSlot(client: ClientBase, name: string): Promise<stri
 }
 
 export interface SubscriptionOptions {
+  /** Of the subscription, its slot and its publication. */
   name: string;
-  slot: string;
-  publication: string;
   /** Connection string of the source as the destination sees it; has a password. */
   conninfo: string;
   /** True: PostgreSQL copies the rows (tablesync). False: the rows are there, as of the slot's creation. */
@@ -95,7 +94,7 @@ export async function ensureSubscription(
 function subscriptionSql(options: SubscriptionOptions): string {
   const settings = [
     "create_slot = false",
-    `slot_name = ${literal(options.slot)}`,
+    `slot_name = ${literal(options.name)}`,
     `copy_data = ${options.copyData}`,
     `binary = ${options.binary}`,
     "streaming = on",
@@ -107,8 +106,8 @@ function subscriptionSql(options: SubscriptionOptions): string {
     // A superuser may rely on trust or a password file on the server; others have to send a password.
     ...(options.serverMajor >= 16 && options.superuser ? ["password_required = false"] : []),
   ];
-  const publication = ident(options.publication).replaceAll("%", "%%");
-  return `CREATE SUBSCRIPTION ${ident(options.name)} CONNECTION %L PUBLICATION ${publication} WITH (${settings.join(", ")})`;
+  const name = ident(options.name);
+  return `CREATE SUBSCRIPTION ${name} CONNECTION %L PUBLICATION ${name} WITH (${settings.join(", ")})`;
 }
 
 /**
