@@ -1,23 +1,25 @@
 import type { ChangeInput, MigrateActivities } from "../contract/migrate.ts";
 import type { Activities, StepInput } from "../contract/move.ts";
+import { UnknownIslandError } from "../src/postgres/islands/connections.ts";
 import { ActivityAttempt, type Deps } from "./attempt/attempt.ts";
+import { endedBy, type Retried, toFailure, untilDone } from "./attempt/failures.ts";
 import { keepingLeases, renewLeasesOn } from "./attempt/leases.ts";
 import { joinMove } from "./join-move.ts";
 import { changeEachShard } from "./migrate/change-each.ts";
 import { leaseShards, releaseShards } from "./migrate/lease-shards.ts";
 import { prepareEverywhere } from "./migrate/prepare-everywhere.ts";
-import { commitEverywhere, rollBackEverywhere } from "./migrate/settle.ts";
+import { commitEverywhere, PreparedLostError, rollBackEverywhere } from "./migrate/settle.ts";
 import { analyze } from "./move/analyze.ts";
 import { buildIndexes } from "./move/build-indexes.ts";
 import { cleanUp } from "./move/clean-up.ts";
-import { createStructure } from "./move/create-structure.ts";
+import { createStructure, dropStructure } from "./move/create-structure.ts";
 import { finishCopy } from "./move/finish-copy.ts";
 import { lockAndSwitch, settleSwitch } from "./move/lock-and-switch.ts";
-import { MoveStep } from "./move/parts/step.ts";
+import { AlreadySwitchedError } from "./move/parts/book.ts";
+import { MoveStep, WrongDatabaseError } from "./move/parts/step.ts";
 import { preflight } from "./move/preflight.ts";
-import { subscribe } from "./move/subscribe.ts";
+import { subscribe, undoSubscribe } from "./move/subscribe.ts";
 import { tablesync } from "./move/tablesync.ts";
-import { dropStructure, undoReplication } from "./move/undo.ts";
 import { waitForLag } from "./move/wait-for-lag.ts";
 
 /** The steps under the names by which the history knows them. */
@@ -28,7 +30,7 @@ export function createActivities(deps: Deps): Activities & MigrateActivities {
     const own = step(input);
     return keepingLeases(own.attempt, [own.from], () => run(own));
   };
-  return withFaults(deps, {
+  return guarded(deps, {
     ...migrateActivities(deps),
     preflight: (input) => preflight(deps, input),
     "create structure": (input) => long(input, createStructure),
@@ -38,12 +40,21 @@ export function createActivities(deps: Deps): Activities & MigrateActivities {
     analyze: (input) => long(input, analyze),
     "wait for lag": (input) => long(input, (own) => waitForLag(own, input.subscription)),
     "lock and switch": (input) => long(input, (own) => lockAndSwitch(own, input)),
-    "settle switch": (input) => settleSwitch(step(input), input),
+    "settle switch": untilDone((input) => settleSwitch(step(input), input)),
     "finish copy": (input) => long(input, finishCopy),
-    "clean up": (input) => cleanUp(step(input), input),
+    "clean up": untilDone((input) => cleanUp(step(input), input)),
     "keep lease": (input) => renewLeasesOn(new ActivityAttempt(deps), input.request.from),
-    "drop replication": (input) => undoReplication(step(input)),
-    "drop structure": (input) => dropStructure(step(input)),
+    // There is nothing to undo in another database than that of the move.
+    "drop replication": untilDone(
+      (input) => undoSubscribe(step(input)),
+      AlreadySwitchedError,
+      WrongDatabaseError,
+    ),
+    "drop structure": untilDone(
+      (input) => dropStructure(step(input)),
+      AlreadySwitchedError,
+      WrongDatabaseError,
+    ),
     "join move": (input) => joinMove(input),
   });
 }
@@ -59,28 +70,36 @@ function migrateActivities(deps: Deps): MigrateActivities {
     return keepingLeases(attempt, names, () => run(attempt));
   };
   return {
-    "lease shards": (input) => leaseShards(new ActivityAttempt(deps), input),
+    // Nothing has begun yet, and the command has just found the islands.
+    "lease shards": endedBy((input) => leaseShards(new ActivityAttempt(deps), input), UnknownIslandError),
     "prepare everywhere": (input) => keeping(input, (attempt) => prepareEverywhere(attempt, input)),
-    "commit everywhere": (input) => commitEverywhere(new ActivityAttempt(deps), input),
-    "roll back everywhere": ({ islands }) => rollBackEverywhere(new ActivityAttempt(deps), islands),
+    "commit everywhere": untilDone(
+      (input) => commitEverywhere(new ActivityAttempt(deps), input),
+      PreparedLostError,
+    ),
+    "roll back everywhere": untilDone(({ islands }) =>
+      rollBackEverywhere(new ActivityAttempt(deps), islands),
+    ),
     "change each shard": (input) => keeping(input, (attempt) => changeEachShard(attempt, input)),
-    "release shards": (input) => releaseShards(new ActivityAttempt(deps), input),
+    "release shards": untilDone((input) => releaseShards(new ActivityAttempt(deps), input)),
   };
 }
 
-/** Puts the fault points of each step around it. */
-function withFaults<T extends object>(deps: Deps, activities: T): T {
+/** Puts its fault points around each step, and turns what it throws into a failure that the history may keep. */
+function guarded<T extends object>(deps: Deps, activities: T): T {
   const wrapped = Object.entries(activities).map(
-    ([name, run]: [string, (input: never) => Promise<unknown>]) => [
+    ([name, run]: [string, Retried<(input: never) => Promise<unknown>>]) => [
       name,
       async (input: never) => {
-        await deps.fault(`before ${name}`);
-        const result = await run(input).catch(async (error: unknown) => {
+        try {
+          await deps.fault(`before ${name}`);
+          const result = await run(input);
+          await deps.fault(`after ${name}`);
+          return result;
+        } catch (error) {
           await deps.fault(`failed ${name}`);
-          throw error;
-        });
-        await deps.fault(`after ${name}`);
-        return result;
+          throw toFailure(error, (text) => deps.islands.redact(text), run.retryRule);
+        }
       },
     ],
   );

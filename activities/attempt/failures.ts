@@ -3,38 +3,74 @@ import { ApplicationFailure, CancelledFailure } from "@temporalio/common";
 import { messageOf, ShardferryError } from "../../src/errors.ts";
 import { islandOf } from "../../src/postgres/error-origin.ts";
 import { UnknownIslandError } from "../../src/postgres/islands/connections.ts";
+import { classOf, SQLSTATE, SQLSTATE_CLASS } from "../../src/postgres/sqlstate.ts";
 
-/**
- * SQLSTATE classes and codes that heal by themselves: lost connections, serialization failures, lack of
- * resources, locks not granted, a server that restarts, a session ended by a timeout, I/O errors and
- * "tuple concurrently updated" (XX000). Everything else means that the statement itself is wrong.
- */
-const RETRYABLE = /^(08|40|53|55006|55P03|57014|57P0\d|25P0[234]|58|XX000)/;
+/** Classes of SQLSTATEs that heal by themselves. */
+const TRANSIENT_CLASSES: readonly string[] = [
+  SQLSTATE_CLASS.connectionException,
+  SQLSTATE_CLASS.transactionRollback,
+  SQLSTATE_CLASS.insufficientResources,
+  SQLSTATE_CLASS.systemError,
+];
+
+/** SQLSTATEs of other classes that do. All the rest means that the statement itself is wrong. */
+const TRANSIENT_STATES: readonly string[] = [
+  SQLSTATE.objectInUse,
+  SQLSTATE.lockNotAvailable,
+  SQLSTATE.queryCanceled,
+  // A server that restarts, or a session that was ended.
+  SQLSTATE.adminShutdown,
+  SQLSTATE.crashShutdown,
+  SQLSTATE.cannotConnectNow,
+  SQLSTATE.databaseDropped,
+  SQLSTATE.idleSessionTimeout,
+  SQLSTATE.idleInTransactionSessionTimeout,
+  SQLSTATE.transactionTimeout,
+  SQLSTATE.inFailedTransaction,
+  // "tuple concurrently updated"
+  SQLSTATE.internalError,
+];
 
 /** Errors of the network and of node-postgres, which have no SQLSTATE. */
 const NETWORK_CODES = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND)/;
 const CONNECTION_MESSAGES =
   /connection terminated|connection.*timeout|timeout expired|timeout exceeded|server closed the connection|could not connect|connection to server|client was closed|is not queryable/i;
 
-/** Steps whose work has to be done in any case; somebody who mends the cause lets them go on. */
-const NEVER_GIVE_UP = new Set([
-  "settle switch",
-  "drop replication",
-  "drop structure",
-  "clean up",
-  "commit everywhere",
-  "roll back everywhere",
-  "release shards",
-]);
+type ErrorClass = abstract new (...args: never[]) => Error;
+
+/** After which errors a step is tried again. */
+export interface RetryRule {
+  /** `transient`: those that heal by themselves. `any`: all, since somebody who mends the cause lets the step go on. */
+  readonly on: "transient" | "any";
+  /** What no patience changes in this step. */
+  readonly except: readonly ErrorClass[];
+}
+
+/** The rule of a step that says nothing else. */
+const TRANSIENT: RetryRule = { on: "transient", except: [] };
+
+/** A function with the rule by which it is tried again. */
+export type Retried<F> = F & { readonly retryRule?: RetryRule };
+
+/** Marks a step whose work has to be done in any case. */
+export const untilDone = <F extends object>(run: F, ...except: ErrorClass[]): Retried<F> =>
+  Object.assign(run, { retryRule: { on: "any", except } as const });
+
+/** Marks a step that some errors end that others are patient with. */
+export const endedBy = <F extends object>(run: F, ...except: ErrorClass[]): Retried<F> =>
+  Object.assign(run, { retryRule: { on: "transient", except } as const });
 
 const UNKNOWN_ISLAND_RETRY = "500ms";
 
 /** Turns whatever an activity threw into the failure that the history keeps: typed, redacted, with its island. */
-export function toFailure(error: unknown, activity: string, redact: (text: string) => string): Error {
+export function toFailure(
+  error: unknown,
+  redact: (text: string) => string,
+  { on, except }: RetryRule = TRANSIENT,
+): Error {
   if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
   if (error instanceof Error && error.name === "AbortError") return error;
-  const retryable =
-    (NEVER_GIVE_UP.has(activity) && !isFinal(error, activity)) || isRetryable(error, activity);
+  const retryable = !except.some((type) => error instanceof type) && (on === "any" || isRetryable(error));
   return ApplicationFailure.create({
     message: redact(describe(error)),
     type: typeOf(error),
@@ -45,26 +81,16 @@ export function toFailure(error: unknown, activity: string, redact: (text: strin
 }
 
 /** True for an error after which the same step may well succeed. */
-export function isRetryable(error: unknown, activity = ""): boolean {
-  if (error instanceof UnknownIslandError) return activity !== "lease shards";
+export function isRetryable(error: unknown): boolean {
   if (error instanceof ShardferryError) return error.retryable;
   if (!(error instanceof Error)) return false;
   const { code } = error as { code?: unknown };
   if (typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) && !NETWORK_CODES.test(code))
-    return RETRYABLE.test(code);
+    return TRANSIENT_CLASSES.includes(classOf(code)) || TRANSIENT_STATES.includes(code);
   if (typeof code === "string" && NETWORK_CODES.test(code)) return true;
-  if (error instanceof AggregateError) return error.errors.every((inner) => isRetryable(inner, activity));
+  if (error instanceof AggregateError) return error.errors.every(isRetryable);
   return CONNECTION_MESSAGES.test(error.message);
 }
-
-/**
- * What no patience changes, also in a step that has to be done in any case. To undo there is nothing in another database
- * than that of the move; to finish there is, as soon as the right one is back.
- */
-const isFinal = (error: unknown, activity: string): boolean =>
-  error instanceof ShardferryError &&
-  (["already_switched", "prepared_lost"].includes(error.code) ||
-    (error.code === "wrong_database" && activity.startsWith("drop ")));
 
 function typeOf(error: unknown): string {
   if (error instanceof ShardferryError) return error.code;

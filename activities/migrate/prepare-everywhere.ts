@@ -4,6 +4,7 @@ import { sessionName } from "../../src/migrations/names.ts";
 import { parseMigration } from "../../src/migrations/parse.ts";
 import { VANISHING_HOLDER } from "../../src/postgres/islands/session-settings.ts";
 import { backoffMs } from "../../src/postgres/locks.ts";
+import { classOf, hasSqlstate, SQLSTATE, SQLSTATE_CLASS, sqlstateOf } from "../../src/postgres/sqlstate.ts";
 import type { ActivityAttempt } from "../attempt/attempt.ts";
 import { isRetryable } from "../attempt/failures.ts";
 import { StatementError } from "./run-statements.ts";
@@ -14,7 +15,15 @@ import { type OpenTransactions, tryEverywhere } from "./try-everywhere.ts";
  * Locks not granted, deadlocks, serialization failures, "tuple concurrently updated", and statements that were
  * cancelled, by us or by their timeout: the transactions are rolled back and tried again.
  */
-const TRY_AGAIN = /^(55P03|40P01|40001|XX000|57014|25P0[24])$/;
+const TRY_AGAIN = [
+  SQLSTATE.lockNotAvailable,
+  SQLSTATE.deadlockDetected,
+  SQLSTATE.serializationFailure,
+  SQLSTATE.internalError,
+  SQLSTATE.queryCanceled,
+  SQLSTATE.inFailedTransaction,
+  SQLSTATE.transactionTimeout,
+];
 
 /**
  * Runs the migration on all islands at once, in one transaction each, and prepares them when all have come to their
@@ -60,8 +69,7 @@ export async function prepareEverywhere(
 }
 
 function mayTryAgain(error: unknown): boolean {
-  const { code } = (error instanceof StatementError ? error.cause : error) as { code?: string };
-  return TRY_AGAIN.test(code ?? "");
+  return hasSqlstate(error instanceof StatementError ? error.cause : error, ...TRY_AGAIN);
 }
 
 const describe = (blockers: ReadonlyMap<string, string>): string =>
@@ -73,10 +81,10 @@ const describe = (blockers: ReadonlyMap<string, string>): string =>
  */
 function failureOf(error: unknown, { migration, round }: ChangeInput, attempt: ActivityAttempt): unknown {
   if (!(error instanceof StatementError)) return error;
-  const { code } = error.cause as { code?: string };
-  // Class 53, lack of resources, is retried elsewhere; here it is too many locks or prepared transactions.
+  // Retried elsewhere; here it is too many locks or prepared transactions.
+  const lacksResources = classOf(sqlstateOf(error.cause)) === SQLSTATE_CLASS.insufficientResources;
   const inTime = attempt.triedMs < 1000 * migration.deadlineSec;
-  if (isRetryable(error.cause) && !code?.startsWith("53") && inTime) return error.cause;
+  if (isRetryable(error.cause) && !lacksResources && inTime) return error.cause;
   const outcome =
     round === 0
       ? "Everything was rolled back, on all islands."

@@ -22,10 +22,11 @@ import {
 import { readApplied } from "../../src/postgres/api/ledger.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { literal } from "../../src/postgres/quote.ts";
+import { hasSqlstate, SQLSTATE } from "../../src/postgres/sqlstate.ts";
 import type { ActivityAttempt } from "../attempt/attempt.ts";
 
 /** Somebody else has ended a transaction that was to be committed. */
-class PreparedLostError extends ShardferryError {
+export class PreparedLostError extends ShardferryError {
   constructor({ island, gid }: PreparedTransaction) {
     super(
       "prepared_lost",
@@ -46,8 +47,8 @@ async function preparedBeginning(client: ClientBase, begin: string): Promise<str
 
 /** Ends a prepared transaction, unless somebody has ended it just now. */
 async function end(client: ClientBase, how: "COMMIT" | "ROLLBACK", gid: string): Promise<void> {
-  await client.query(`${how} PREPARED ${literal(gid)}`).catch((error: { code?: string }) => {
-    if (error.code !== "42704") throw error;
+  await client.query(`${how} PREPARED ${literal(gid)}`).catch((error: unknown) => {
+    if (!hasSqlstate(error, SQLSTATE.undefinedObject)) throw error;
   });
 }
 

@@ -19,6 +19,7 @@ import { createLedgers } from "../../src/postgres/api/ledger.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
 import { literal } from "../../src/postgres/quote.ts";
+import { hasSqlstate, SQLSTATE } from "../../src/postgres/sqlstate.ts";
 import type { ActivityAttempt } from "../attempt/attempt.ts";
 import { runInShards, StatementError } from "./run-statements.ts";
 
@@ -116,8 +117,8 @@ async function located<T>(island: IslandName, running: Promise<T>): Promise<T> {
 
 function rank(error: unknown): number {
   if (error instanceof StoppedError) return 2;
-  const { code } = (error instanceof StatementError ? error.cause : error) as { code?: string };
-  return code === "57014" ? 1 : 0;
+  const cause = error instanceof StatementError ? error.cause : error;
+  return hasSqlstate(cause, SQLSTATE.queryCanceled) ? 1 : 0;
 }
 
 /**

@@ -1,17 +1,20 @@
 import type { ClientBase } from "pg";
 
 import type { StructureReport } from "../../contract/move.ts";
+import type { StepReport } from "../../contract/progress.ts";
 import { ident, literal, qualified } from "../../src/postgres/quote.ts";
 import { markOf } from "../../src/postgres/replication/names.ts";
 import { restoreIdentitySql } from "../../src/postgres/replication/replica-identity.ts";
 import { undoDefaultPrivileges } from "../../src/postgres/schema/default-privileges.ts";
+import { dropCachedDump } from "../../src/postgres/schema/dump.ts";
 import { grants, keyStatements, type Statement } from "../../src/postgres/schema/dump-statements.ts";
 import { schemaFingerprint } from "../../src/postgres/schema/fingerprint.ts";
 import { inWordsOf } from "../../src/postgres/schema/for-older-server.ts";
+import { ensureNotLeft } from "./parts/book.ts";
 import { dropEarlierRuns } from "./parts/earlier-runs.ts";
 import { flushDestination } from "./parts/flush-destination.ts";
-import { makeRoom } from "./parts/half-made-copy.ts";
-import { leaseShard } from "./parts/shard-lease.ts";
+import { dropOwnCopy, makeRoom } from "./parts/half-made-copy.ts";
+import { leaseShard, releaseShard } from "./parts/shard-lease.ts";
 import { replicasBehind } from "./parts/standings.ts";
 import type { MoveStep } from "./parts/step.ts";
 import { SchemaChangedError, structureOf } from "./parts/structure.ts";
@@ -57,6 +60,16 @@ export async function createStructure(step: MoveStep): Promise<StructureReport> 
     fingerprint,
     replicasBehind: await replicasBehind(step),
   };
+}
+
+/** The undo of `createStructure`. */
+export async function dropStructure(step: MoveStep): Promise<StepReport> {
+  await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
+  await ensureNotLeft(step);
+  await releaseShard(step);
+  const dropped = await step.session(step.to, {}, (client) => dropOwnCopy(step, client));
+  await dropCachedDump(step.attempt.runId);
+  return { text: dropped ? `dropped the half-made copy on ${step.to}` : `no half-made copy on ${step.to}` };
 }
 
 /** The statements that make the structure, and of them those of the section before the rows. */

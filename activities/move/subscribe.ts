@@ -7,6 +7,8 @@ import { qualified } from "../../src/postgres/quote.ts";
 import { ensureSlot, publicationSql } from "../../src/postgres/replication/objects.ts";
 import { recordSql } from "../../src/postgres/replication/replica-identity.ts";
 import type { Table } from "../../src/postgres/schema/tables.ts";
+import { ensureNotLeft } from "./parts/book.ts";
+import { dropReplication } from "./parts/drop-replication.ts";
 import type { MoveStep } from "./parts/step.ts";
 import { createSubscription, oldestTransaction, publishedTables } from "./parts/subscription.ts";
 
@@ -30,6 +32,13 @@ export async function subscribe(step: MoveStep): Promise<StepReport> {
   }
   const sql = done.filter((statement) => statement !== null).map((statement) => shorten(statement));
   return { text: `published ${tables.length} tables on ${step.from}`, sql };
+}
+
+/** The undo of `subscribe`. */
+export async function undoSubscribe(step: MoveStep): Promise<StepReport> {
+  await step.endOrphans(step.from);
+  await ensureNotLeft(step);
+  return dropReplication(step);
 }
 
 /**

@@ -2,7 +2,10 @@
 export const SQLSTATE = {
   invalidParameterValue: "22023",
   inFailedTransaction: "25P02",
+  idleInTransactionSessionTimeout: "25P03",
+  transactionTimeout: "25P04",
   invalidSchemaName: "3F000",
+  serializationFailure: "40001",
   deadlockDetected: "40P01",
   insufficientPrivilege: "42501",
   syntaxError: "42601",
@@ -13,6 +16,20 @@ export const SQLSTATE = {
   cannotChangeParameter: "55P02",
   lockNotAvailable: "55P03",
   queryCanceled: "57014",
+  adminShutdown: "57P01",
+  crashShutdown: "57P02",
+  cannotConnectNow: "57P03",
+  databaseDropped: "57P04",
+  idleSessionTimeout: "57P05",
+  internalError: "XX000",
+} as const;
+
+/** The first two characters of SQLSTATEs that are told apart by their class. */
+export const SQLSTATE_CLASS = {
+  connectionException: "08",
+  transactionRollback: "40",
+  insufficientResources: "53",
+  systemError: "58",
 } as const;
 
 /** The SQLSTATE of an error of the server; empty when it has none. */
@@ -20,6 +37,9 @@ export function sqlstateOf(error: unknown): string {
   const code = (error as { code?: unknown } | null | undefined)?.code;
   return typeof code === "string" ? code : "";
 }
+
+/** The class of a SQLSTATE. */
+export const classOf = (sqlstate: string): string => sqlstate.slice(0, 2);
 
 /** Whether an error has one of these SQLSTATEs. */
 export const hasSqlstate = (error: unknown, ...states: readonly string[]): boolean =>

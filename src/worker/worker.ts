@@ -3,25 +3,20 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import {
-  type ActivityExecuteInput,
-  type ActivityInboundCallsInterceptor,
   DefaultLogger,
   makeTelemetryFilterString,
   NativeConnection,
   type NativeConnectionOptions,
-  type Next,
   Runtime,
   Worker,
   type WorkerOptions,
 } from "@temporalio/worker";
 
-import { toFailure } from "../../activities/attempt/failures.ts";
 import { createActivities } from "../../activities/index.ts";
 import { TASK_QUEUE, WAIT_QUEUE } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import { Islands } from "../postgres/islands/connections.ts";
 import { type Dsn } from "../postgres/islands/dsn.ts";
-import { redact } from "../postgres/islands/redact.ts";
 
 export interface WorkerSettings {
   connectionOptions: NativeConnectionOptions;
@@ -61,7 +56,6 @@ export async function startWorker(options: WorkerSettings): Promise<RunningWorke
     connection,
     namespace: options.namespace,
     activities,
-    interceptors: { activity: [({ info }) => ({ inbound: failuresOf(info.activityType, options.dsns) })] },
     shutdownGraceTime: GRACE,
     // A step that waits for a lock or a dead network must not keep the worker from ending.
     shutdownForceTime: "30s",
@@ -101,19 +95,6 @@ function workflowCode(): Pick<WorkerOptions, "workflowBundle" | "workflowsPath">
   const bundle = fileURLToPath(new URL("../../workflow-bundle.js", import.meta.url));
   if (extension === ".js" && existsSync(bundle)) return { workflowBundle: { codePath: bundle } };
   return { workflowsPath: fileURLToPath(new URL(`../../workflows/index${extension}`, import.meta.url)) };
-}
-
-/** Turns what activities throw into failures that the history may keep: typed, and without passwords. */
-function failuresOf(activity: string, dsns: readonly Dsn[]): ActivityInboundCallsInterceptor {
-  return {
-    async execute(input: ActivityExecuteInput, next: Next<ActivityInboundCallsInterceptor, "execute">) {
-      try {
-        return await next(input);
-      } catch (error) {
-        throw toFailure(error, activity, (text) => redact(text, dsns));
-      }
-    },
-  };
 }
 
 let runtimeInstalled = false;

@@ -87,7 +87,7 @@ export async function withMockedSteps(
   const connection = await NativeConnection.connect({ address });
   // This one looks at nothing but Temporal.
   const join = (input: JoinInput): Promise<MoveResult> =>
-    joinMove(input).catch((error: unknown) => Promise.reject(toFailure(error, "join move", (text) => text)));
+    joinMove(input).catch((error: unknown) => Promise.reject(toFailure(error, (text) => text)));
   const all = { ...activities, "join move": join };
   const common = { connection, namespace, activities: all, maxHeartbeatThrottleInterval: "100ms" } as const;
   const codePath = await bundleWorkflows();

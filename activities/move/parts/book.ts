@@ -1,6 +1,17 @@
+import { ShardferryError } from "../../../src/errors.ts";
 import { apiSchemaOf } from "../../../src/postgres/api/sql-api.ts";
 import { hasArrived, type LeftEntry, readLeft, type SwitchKey } from "../../../src/postgres/api/switches.ts";
 import type { MoveStep } from "./step.ts";
+
+/** Undoing a move whose source has left would destroy the only copy that is up to date. */
+export class AlreadySwitchedError extends ShardferryError {
+  constructor(step: MoveStep) {
+    super(
+      "already_switched",
+      `"${step.schema}" has left ${step.from}: its move can only be finished, not undone`,
+    );
+  }
+}
 
 /** How far an earlier attempt of this very run has come: read from the book of switches on both islands. */
 export interface Outcome {
@@ -13,9 +24,6 @@ const keyOf = ({ schema, attempt: { workflowId, runId } }: MoveStep): SwitchKey 
   workflowId,
   runId,
 });
-
-/** True when the source has let go of the shard: from then on the way leads forward only. */
-export const hasLeft = async (step: MoveStep): Promise<boolean> => (await lookAtSource(step)) !== null;
 
 /** Looks on both islands what has happened: never assumed, always looked up. */
 export async function lookAtOutcome(step: MoveStep): Promise<Outcome> {
@@ -30,3 +38,8 @@ export async function lookAtOutcome(step: MoveStep): Promise<Outcome> {
 
 const lookAtSource = (step: MoveStep): Promise<LeftEntry | null> =>
   step.onSource(async (client) => readLeft(client, await apiSchemaOf(client, step.from), keyOf(step)));
+
+/** To be asked after the sessions of a switch are ended: until then one of them may be about to commit. */
+export async function ensureNotLeft(step: MoveStep): Promise<void> {
+  if (step.input.kind === "move" && (await lookAtSource(step)) !== null) throw new AlreadySwitchedError(step);
+}

@@ -10,7 +10,7 @@ import { replicationName } from "../../../src/postgres/replication/names.ts";
 import type { ActivityAttempt } from "../../attempt/attempt.ts";
 
 /** Somebody else's database stands where the move's source or destination was. */
-class WrongDatabaseError extends ShardferryError {
+export class WrongDatabaseError extends ShardferryError {
   constructor(island: IslandName) {
     super(
       "wrong_database",

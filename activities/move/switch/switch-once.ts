@@ -2,6 +2,7 @@ import { activateSql } from "../../../src/postgres/api/shards.ts";
 import { flushedPosition, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
 import { schemaFingerprint } from "../../../src/postgres/schema/fingerprint.ts";
 import { readSchema } from "../../../src/postgres/schema/tables.ts";
+import { hasSqlstate, SQLSTATE } from "../../../src/postgres/sqlstate.ts";
 import {
   type HandOver,
   handOver,
@@ -74,7 +75,7 @@ export async function switchOnce(plan: SwitchSessions): Promise<AttemptResult> {
     await at(step, "commit destination", () => destination.query("COMMIT"));
     return { done: true, blockedMs: blocked };
   } catch (error) {
-    if (!leaving && (error as { code?: string }).code === "57014") return notYet(tooSlow(plan), true);
+    if (!leaving && hasSqlstate(error, SQLSTATE.queryCanceled)) return notYet(tooSlow(plan), true);
     await rollback(plan);
     throw error;
   }
@@ -101,7 +102,7 @@ async function bothEnd<A, B>(work: [Promise<A>, Promise<B>]): Promise<[A, B]> {
 
 /** A timeout says less than any other error, and the refusals that follow one in its transaction say nothing. */
 const insignificance = (error: Error): number =>
-  ["57014", "25P02"].indexOf((error as { code?: string }).code ?? "");
+  [SQLSTATE.queryCanceled, SQLSTATE.inFailedTransaction].findIndex((state) => hasSqlstate(error, state));
 
 /** Runs one statement of the switch between its two fault points. */
 async function at<T>(step: MoveStep, name: string, run: () => Promise<T>): Promise<T> {

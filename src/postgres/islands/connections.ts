@@ -5,6 +5,7 @@ import { ShardferryError } from "../../errors.ts";
 import { noteIsland, onIsland } from "../error-origin.ts";
 import { toClientConfig } from "./client-config.ts";
 import { type Dsn } from "./dsn.ts";
+import { redact } from "./redact.ts";
 import { NO_TRANSACTION_TIMEOUT, OWN_SETTINGS } from "./session-settings.ts";
 
 export interface SessionOptions {
@@ -81,6 +82,11 @@ export class Islands {
   /** The names of all islands. */
   names(): IslandName[] {
     return [...this.#dsns.keys()];
+  }
+
+  /** Hides the passwords of all islands in a text. */
+  redact(text: string): string {
+    return redact(text, [...this.#dsns.values()]);
   }
 
   /** The DSN behind a name. Throws UnknownIslandError. */
