@@ -1,5 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
-
 import { Context } from "@temporalio/activity";
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from "@temporalio/client";
 
@@ -7,6 +5,7 @@ import { type JoinInput, type MoveInput, type MoveResult } from "../contract/mov
 import { REQUEST_MEMO } from "../contract/names.ts";
 import { messageOf, ShardferryError } from "../src/errors.ts";
 import { isPassing, outcomeOfError } from "../src/watch/outcome.ts";
+import { pause } from "./attempt/poll.ts";
 
 /** Milliseconds between two looks at the move. */
 const LOOK_EVERY_MS = 1000;
@@ -22,9 +21,7 @@ export async function joinMove({ workflowId, runId, request }: JoinInput): Promi
       if (runId === null) refuseOther(description, request);
       if (description.status.name !== "RUNNING") return resultOf(handle);
     }
-    await delay(LOOK_EVERY_MS, undefined, { signal: context.cancellationSignal }).catch((error: unknown) => {
-      throw context.cancellationSignal.aborted ? context.cancellationSignal.reason : error;
-    });
+    await pause(LOOK_EVERY_MS);
   }
 }
 

@@ -1,5 +1,4 @@
-import { once } from "node:events";
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { Context } from "@temporalio/activity";
 import {
@@ -16,7 +15,7 @@ import type { StepProgress } from "../../contract/progress.ts";
 import { messageOf, ShardferryError } from "../../src/errors.ts";
 import type { Islands } from "../../src/postgres/islands/connections.ts";
 import type { Lend } from "../../src/postgres/locks.ts";
-import { POLL_MS } from "./poll.ts";
+import { pause, POLL_MS } from "./poll.ts";
 
 /** What the activities are given by the worker. */
 export interface Deps {
@@ -134,10 +133,9 @@ export class ActivityAttempt {
         );
       else this.beat(await look(client));
     };
-    const over = once(finished.signal, "abort");
     const watching = (async () => {
       while (!finished.signal.aborted) {
-        await Promise.race([delay(POLL_MS), over]);
+        await sleep(POLL_MS, undefined, { signal: finished.signal }).catch(() => undefined);
         // A look that fails (the server restarts) is no heartbeat, and the next one may work again.
         if (!finished.signal.aborted)
           await this.deps.islands.withLook(island, lookOnce).catch(() => undefined);
@@ -156,10 +154,7 @@ export class ActivityAttempt {
 
   /** Waits; rejects at once when cancelled. */
   async pause(ms: number): Promise<void> {
-    await delay(ms, undefined, { signal: this.signal }).catch((error: unknown) => {
-      this.throwIfCancelled();
-      throw error;
-    });
+    await pause(ms);
   }
 
   /**
@@ -204,7 +199,7 @@ export class ActivityAttempt {
    */
   async answering<T>(island: IslandName, run: () => Promise<T>): Promise<T> {
     const over = new AbortController();
-    const silence = delay(ANSWER_MS, undefined, { signal: over.signal }).then(() => {
+    const silence = sleep(ANSWER_MS, undefined, { signal: over.signal }).then(() => {
       throw new SilentIslandError(island);
     });
     try {

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import type pg from "pg";
 import type { ClientBase } from "pg";
@@ -200,7 +200,7 @@ async function watch(work: Work, place: Place, over: AbortSignal): Promise<void>
   while (!over.aborted) {
     // A look that fails (the server restarts) is no heartbeat, and the next one may work again.
     await attempt.deps.islands.withLook(place.island, look).catch(() => undefined);
-    await delay(POLL_MS / 5, undefined, { signal: over }).catch(() => undefined);
+    await sleep(POLL_MS / 5, undefined, { signal: over }).catch(() => undefined);
   }
 }
 

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import type pg from "pg";
 import type { ClientBase } from "pg";
@@ -90,7 +90,7 @@ async function onAllIslands<T>(
     await one;
     while (!done.signal.aborted) {
       await clients[i]!.query("SELECT");
-      await delay(ALIVE_MS, undefined, { signal: done.signal }).catch(() => undefined);
+      await sleep(ALIVE_MS, undefined, { signal: done.signal }).catch(() => undefined);
     }
   });
   for (const one of waiting) one.catch(() => stop.abort());
@@ -191,7 +191,7 @@ async function watch(
   while (!over.aborted) {
     // A look that fails (the server restarts) is no heartbeat, and the next one may work again.
     await attempt.deps.islands.withLook(island, look).catch(() => undefined);
-    await delay(LOOK_MS, undefined, { signal: over }).catch(() => undefined);
+    await sleep(LOOK_MS, undefined, { signal: over }).catch(() => undefined);
   }
 }
 

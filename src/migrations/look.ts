@@ -55,11 +55,11 @@ export async function lookAtIsland(
     return no === null ? [] : [{ schema, no, active }];
   });
   const replicated = current ? await readLeases(client, api.schema, "replication") : [];
-  const server = await readServer(client, workflowId);
+  const server = await readPreparedLimits(client, workflowId);
   return { island, apiSchema: api.schema, current, shards, replicated, ...server };
 }
 
-async function readServer(
+async function readPreparedLimits(
   client: ClientBase,
   workflowId: string,
 ): Promise<Pick<IslandFacts, "server" | "maxPrepared" | "prepared" | "lockRoom">> {

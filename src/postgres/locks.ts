@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import type { ClientBase } from "pg";
 
@@ -67,7 +67,7 @@ export async function blockersDuring(
     () => true,
     () => true,
   );
-  if (await Promise.race([over, delay(LOCK_TIMEOUT_MS / 2, false, { ref: false })])) return [];
+  if (await Promise.race([over, sleep(LOCK_TIMEOUT_MS / 2, false, { ref: false })])) return [];
   const { processID } = waiter as unknown as { processID: number };
   return lend(async (client) => {
     const blockers = await blockersOf(client, processID);

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { shorten } from "../format.ts";
 import { undoDefaultPrivileges } from "../postgres/schema/default-privileges.ts";
@@ -60,7 +60,7 @@ async function dumpOf({ source, islands, request, from, alive }: CheckContext): 
     for (
       ;
       !done.signal.aborted;
-      await delay(LOOK_EVERY_MS, undefined, { signal: done.signal }).catch(() => undefined)
+      await sleep(LOOK_EVERY_MS, undefined, { signal: done.signal }).catch(() => undefined)
     ) {
       await source.query("SELECT");
       alive();

@@ -10,7 +10,7 @@ import { isReachable, serverUser } from "../machine/server-user.ts";
 import { createDataFolder } from "./data-folder.ts";
 import { findPostgres, type Major, type PostgresBinaries } from "./find.ts";
 import { giveToServers, makeServerFolder } from "./folders.ts";
-import { supervise, type Supervised, waitForEnd, waitUntilReady } from "./supervise.ts";
+import { supervise, type Supervised, waitForExit, waitUntilReady } from "./supervise.ts";
 
 export type StopMode = "smart" | "fast" | "immediate";
 export type Settings = Record<string, string>;
@@ -158,9 +158,9 @@ export class PostgresServer {
     if (!server?.running()) return;
     server.signal(SIGNALS[mode]);
     server.signal("SIGCONT");
-    if (await waitForEnd(server, 30_000)) return;
+    if (await waitForExit(server, 30_000)) return;
     server.signal("SIGQUIT");
-    if (await waitForEnd(server, 10_000)) return;
+    if (await waitForExit(server, 10_000)) return;
     await this.kill();
   }
 
@@ -168,7 +168,7 @@ export class PostgresServer {
   async kill(): Promise<void> {
     const server = this.#process;
     server?.signal("SIGKILL");
-    if (server) await waitForEnd(server, 10_000);
+    if (server) await waitForExit(server, 10_000);
   }
 
   async restart(mode: StopMode = "fast"): Promise<void> {

@@ -65,7 +65,7 @@ function serverEnvironment(extra: Record<string, string> = {}): Record<string, s
 }
 
 /** Waits until a server has ended; false after the time limit. Keeps the event loop alive meanwhile. */
-export async function waitForEnd(server: Supervised, milliseconds: number): Promise<boolean> {
+export async function waitForExit(server: Supervised, milliseconds: number): Promise<boolean> {
   const limit = new AbortController();
   const late = sleep(milliseconds, false, { signal: limit.signal }).catch(() => false);
   const ended = await Promise.race([server.ended.then(() => true), late]);

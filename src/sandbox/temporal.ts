@@ -9,7 +9,7 @@ import { ShardferryError } from "../errors.ts";
 import { randomPort } from "../machine/ports.ts";
 import { findTemporal } from "./find.ts";
 import { makeServerFolder } from "./folders.ts";
-import { supervise, type Supervised, waitForEnd, waitUntilReady } from "./supervise.ts";
+import { supervise, type Supervised, waitForExit, waitUntilReady } from "./supervise.ts";
 
 const run = promisify(execFile);
 
@@ -120,14 +120,14 @@ export class TemporalServer {
     if (!server?.running()) return;
     server.signal("SIGINT");
     server.signal("SIGCONT");
-    if (!(await waitForEnd(server, 15_000))) await this.kill();
+    if (!(await waitForExit(server, 15_000))) await this.kill();
   }
 
   /** Kills the server with SIGKILL. */
   async kill(): Promise<void> {
     const server = this.#process;
     server?.signal("SIGKILL");
-    if (server) await waitForEnd(server, 10_000);
+    if (server) await waitForExit(server, 10_000);
   }
 
   /** Starts the server again, on the same ports and the same database file. */

@@ -23,7 +23,7 @@ export interface SequenceValue {
 }
 
 /** Reads the sequences of a schema, also those that belong to identity and serial columns. */
-export async function readSequences(client: ClientBase, schema: string): Promise<Sequence[]> {
+export async function readSequenceDefinitions(client: ClientBase, schema: string): Promise<Sequence[]> {
   const { rows } = await client.query<Sequence>(
     `SELECT c.relname AS name, pg_get_userbyid(c.relowner) AS owner, s.seqincrement AS increment,
        s.seqmin AS min, s.seqmax AS max, s.seqstart AS start,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { waitFor } from "../support/index.ts";
 import { activePlaces, createShard, createWorld, resultOf } from "../support/world.ts";
@@ -21,7 +21,7 @@ it("a destination that applies the last changes slowly is waited for as long as 
     worker.goOn();
     const held = `SELECT FROM pg_locks WHERE relation = 'sh0042.t'::regclass AND mode = 'ExclusiveLock' AND granted`;
     await waitFor(async () => (await a.rows(held)).length > 0, { what: "the lock on the source", every: 5 });
-    await delay(STALLED_MS);
+    await sleep(STALLED_MS);
     await blocker.query("ROLLBACK");
   });
   const { writeBlockedMs } = await resultOf(handle);

@@ -1,7 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { readSchema, readTables, type Table } from "../../../src/postgres/schema/tables.ts";
-import { readSequences, type Sequence } from "../../../src/sequences/hand-over.ts";
+import { readSequenceDefinitions, type Sequence } from "../../../src/sequences/hand-over.ts";
 
 /** All that the switch has to know of the source's schema, read before the lock. */
 export interface SwitchFacts {
@@ -25,7 +25,7 @@ export async function readFacts(client: ClientBase, schema: string): Promise<Swi
     comment,
     triggers: await readTriggers(client, schema),
     tables: await readTables(client, schema),
-    sequences: await readSequences(client, schema),
+    sequences: await readSequenceDefinitions(client, schema),
     reachable: await readReachable(client, schema),
   };
 }

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import type { ClientBase } from "pg";
 
@@ -195,7 +195,7 @@ export type RunLocked = (sql: string) => Promise<void>;
 export async function dropPublication(
   client: ClientBase,
   name: string,
-  runLocked: RunLocked = (sql) => withLockRetry(client, sql, { pause: delay, beat: () => undefined }, null),
+  runLocked: RunLocked = (sql) => withLockRetry(client, sql, { pause: sleep, beat: () => undefined }, null),
 ): Promise<void> {
   const overridden = (await overriddenTables(client, name)).filter(({ publication }) => publication === name);
   const drop = `DROP PUBLICATION IF EXISTS ${ident(name)}`;

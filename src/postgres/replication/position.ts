@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import type { ClientBase } from "pg";
 
@@ -51,6 +51,6 @@ export async function waitUntilApplied(
       await alive();
       lastAlive = Date.now();
     }
-    await delay(1);
+    await sleep(1);
   }
 }
