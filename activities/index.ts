@@ -3,6 +3,7 @@ import type { Activities, StepInput } from "../contract/move.ts";
 import { UnknownIslandError } from "../src/postgres/islands/connections.ts";
 import { ActivityAttempt, type Deps } from "./attempt/attempt.ts";
 import { endedBy, type Retried, toFailure, untilDone } from "./attempt/failures.ts";
+import type { StepName } from "./attempt/fault-points.ts";
 import { keepingLeases, renewLeasesOn } from "./attempt/leases.ts";
 import { joinMove } from "./join-move.ts";
 import { changeEachShard } from "./migrate/change-each.ts";
@@ -92,12 +93,12 @@ function guarded<T extends object>(deps: Deps, activities: T): T {
       name,
       async (input: never) => {
         try {
-          await deps.fault(`before ${name}`);
+          await deps.fault(`before ${name as StepName}`);
           const result = await run(input);
-          await deps.fault(`after ${name}`);
+          await deps.fault(`after ${name as StepName}`);
           return result;
         } catch (error) {
-          await deps.fault(`failed ${name}`);
+          await deps.fault(`failed ${name as StepName}`);
           throw toFailure(error, (text) => deps.islands.redact(text), run.retryRule);
         }
       },

@@ -15,6 +15,7 @@ import type { StepProgress } from "../../contract/progress.ts";
 import { messageOf, ShardferryError } from "../../src/errors.ts";
 import type { Islands } from "../../src/postgres/islands/connections.ts";
 import type { Lend } from "../../src/postgres/locks.ts";
+import type { FaultPoint } from "./fault-points.ts";
 import { pause, POLL_MS } from "./poll.ts";
 
 /** What the activities are given by the worker. */
@@ -23,7 +24,7 @@ export interface Deps {
   /** PGOPTIONS for the sessions that build indexes. */
   pgOptions: string | undefined;
   /** Called before and after each step, also after one that failed, and each statement of the switch; tests kill the process there. */
-  fault: (point: string) => Promise<void>;
+  fault: (point: FaultPoint) => Promise<void>;
 }
 
 /** Another attempt has taken over while this one was frozen or cut off. Nobody reads this error any more. */

@@ -12,6 +12,7 @@ import {
   type WorkerOptions,
 } from "@temporalio/worker";
 
+import type { FaultPoint } from "../../activities/attempt/fault-points.ts";
 import { createActivities } from "../../activities/index.ts";
 import { TASK_QUEUE, WAIT_QUEUE } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
@@ -24,7 +25,7 @@ export interface WorkerSettings {
   settings: Pick<Settings, "pgOptions">;
   dsns: readonly Dsn[];
   /** Called before and after each step and each statement of the switch; only tests set it. */
-  fault?: (point: string) => Promise<void>;
+  fault?: (point: FaultPoint) => Promise<void>;
   /** The workflows, bundled before; made here if left out. */
   workflowBundle?: { codePath: string };
 }

@@ -12,7 +12,7 @@ describe(
   "an abort in the switch, and the death of the worker with it",
   { concurrency: 2, timeout: 600_000 },
   () => {
-    for (const point of ["after commit source", "before commit destination"]) {
+    for (const point of ["after commit source", "before commit destination"] as const) {
       it(`${point}: comes too late, and the switch is finished all the same`, async () => {
         const world = await createWorld();
         const ledger = await loadedShard(world);

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 
 import type { WorkflowHandle } from "@temporalio/client";
 
+import type { FaultPoint } from "../../activities/attempt/fault-points.ts";
 import type { MoveInput } from "../../contract/move.ts";
 import type { Progress } from "../../contract/story.ts";
 import { progressQuery } from "../../workflows/signals.ts";
@@ -16,7 +17,7 @@ import { STALL_SQL, stallRowsSql, whileStalled } from "./steps.ts";
 interface Abort {
   when: string;
   /** Fault point at which the worker holds while the abort is asked for. */
-  hold?: string;
+  hold?: FaultPoint;
   /** True: it goes on from there and is in the middle of its rows then. SQL that this takes on the destination. */
   inside?: true | string;
   move?: Partial<MoveInput>;
@@ -115,7 +116,7 @@ describe("a move that is aborted", { concurrency: 2, timeout: 600_000 }, () => {
     await expectUntouched(world, before);
   });
 
-  for (const point of ["after lock", "after commit source"]) {
+  for (const point of ["after lock", "after commit source"] as const) {
     it(`in the switch, ${point}, comes too late: the move ends, and says so`, async () => {
       const world = await createWorld();
       const ledger = await loadedShard(world);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import type { FaultPoint } from "../../activities/attempt/fault-points.ts";
 import { waitFor } from "../support/index.ts";
 import { activePlaces, createWorld, resultOf, untilPaused } from "../support/world.ts";
 import { attemptsOf, contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
@@ -10,12 +11,12 @@ const FREE_MS = 5000;
 
 /** Where the worker freezes: alone, or with another that takes over before it wakes up. */
 export interface Freezes {
-  alone: readonly string[];
-  replaced: readonly string[];
+  alone: readonly FaultPoint[];
+  replaced: readonly FaultPoint[];
 }
 
 /** Steps whose second run would destroy what came after the first; the other points lie in the switch. */
-const isStep = (point: string): boolean => /create structure|tablesync|subscribe/.test(point);
+const isStep = (point: FaultPoint): boolean => /create structure|tablesync|subscribe/.test(point);
 
 /** Defines the tests of frozen workers at the given points. */
 export function testFreezes({ alone, replaced }: Freezes): void {

@@ -1,39 +1,53 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import type { MoveInput } from "../../contract/move.ts";
+import type { FaultPoint } from "../../activities/attempt/fault-points.ts";
+import type { MoveInput, STEPS } from "../../contract/move.ts";
 import { waitFor } from "../support/index.ts";
 import type { WorkerProcess } from "../support/worker.ts";
-import { createWorld, resultOf, type World } from "../support/world.ts";
-import { attemptsOf, contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
+import { createWorld, resultOf, untilPaused, type World } from "../support/world.ts";
+import {
+  attemptsOf,
+  contentBefore,
+  expectMoved,
+  expectSound,
+  expectUntouched,
+  loadedShard,
+} from "./shard.ts";
 
 interface Kill {
-  step: string;
   /** Fault point at which the worker dies, or from which on `inside` is waited for. */
-  fault: string;
+  fault: FaultPoint;
   /** A lock on the destination's table that stops the step in its middle, for as long as it takes to kill the worker. */
   inside?: string;
   copyMethod?: MoveInput["copyMethod"];
 }
 
-const KILLS: Kill[] = [
-  { step: "preflight", fault: "after preflight" },
-  { step: "create structure", fault: "after create structure" },
-  { step: "subscribe", fault: "after subscribe", copyMethod: "tablesync" },
-  { step: "tablesync", fault: "before tablesync", inside: "LOCK sh0042.large", copyMethod: "tablesync" },
-  { step: "tablesync", fault: "before tablesync", inside: "LOCK sh0042.large", copyMethod: "direct" },
-  {
-    step: "build indexes",
-    fault: "before build indexes",
-    inside: "LOCK sh0042.large IN ROW EXCLUSIVE MODE",
-  },
-  { step: "analyze", fault: "after analyze", copyMethod: "tablesync" },
-  { step: "wait for lag", fault: "after wait for lag" },
-  { step: "lock and switch", fault: "after lock and switch" },
-  { step: "clean up", fault: "after clean up" },
-];
+/** The steps of a move that are activities and exist. */
+type Step = Exclude<(typeof STEPS)[number], "verify" | "wait for confirmation">;
 
-async function killAt(worker: WorkerProcess, world: World, { fault, inside, step }: Kill): Promise<void> {
+/** By step, so that no step can be added and never be killed. */
+const KILLS: Record<Step, Kill[]> = {
+  preflight: [{ fault: "after preflight" }],
+  "create structure": [{ fault: "after create structure" }],
+  subscribe: [{ fault: "after subscribe", copyMethod: "tablesync" }],
+  tablesync: [
+    { fault: "before tablesync", inside: "LOCK sh0042.large", copyMethod: "tablesync" },
+    { fault: "before tablesync", inside: "LOCK sh0042.large", copyMethod: "direct" },
+  ],
+  "build indexes": [{ fault: "before build indexes", inside: "LOCK sh0042.large IN ROW EXCLUSIVE MODE" }],
+  analyze: [{ fault: "after analyze", copyMethod: "tablesync" }],
+  "wait for lag": [{ fault: "after wait for lag" }],
+  "lock and switch": [{ fault: "after lock and switch" }],
+  "clean up": [{ fault: "after clean up" }],
+};
+
+async function killAt(
+  worker: WorkerProcess,
+  world: World,
+  step: string,
+  { fault, inside }: Kill,
+): Promise<void> {
   await worker.reached(fault);
   if (!inside) return worker.gone();
   await world.b.withClient(async (client) => {
@@ -48,22 +62,40 @@ async function killAt(worker: WorkerProcess, world: World, { fault, inside, step
 }
 
 describe("a worker that is killed with SIGKILL", { concurrency: 4, timeout: 600_000 }, () => {
-  for (const kill of KILLS) {
+  const kills = Object.entries(KILLS).flatMap(([step, all]) => all.map((kill) => [step, kill] as const));
+  for (const [step, kill] of kills) {
     const how = kill.copyMethod ? ` (${kill.copyMethod})` : "";
-    it(`${kill.inside ? "in the middle" : "at the end"} of ${kill.step}${how} is replaced by the next, and nothing is lost`, async () => {
+    it(`${kill.inside ? "in the middle" : "at the end"} of ${step}${how} is replaced by the next, and nothing is lost`, async () => {
       const world = await createWorld();
       const ledger = await loadedShard(world, { rows: 1000 });
       const before = await contentBefore(world);
       const worker = await world.startWorker({ fault: kill.fault, mode: kill.inside ? "hold" : "kill" });
       const handle = await world.startMove({ copyMethod: kill.copyMethod ?? "direct" });
-      await killAt(worker, world, kill);
+      await killAt(worker, world, step, kill);
       await world.startWorker();
       const { leftover } = await resultOf(handle);
       const { longestGapMs } = await expectSound(ledger);
 
-      assert.ok((await attemptsOf(handle, kill.step)) > 1, "the worker died too late");
+      assert.ok((await attemptsOf(handle, step)) > 1, "the worker died too late");
       await expectMoved(world, leftover, before);
       assert.ok(longestGapMs < 5000, `no write for ${longestGapMs} ms`);
+    });
+  }
+
+  for (const step of ["drop replication", "drop structure"] as const) {
+    it(`at the end of ${step} is replaced by the next, and nothing is left behind`, async () => {
+      const world = await createWorld();
+      const ledger = await loadedShard(world, { rows: 1000 });
+      const before = await contentBefore(world);
+      const worker = await world.startWorker({ fault: `after ${step}` });
+      const handle = await world.startMove({ wait: true });
+      await untilPaused(handle);
+      await handle.signal("abort");
+      await worker.gone();
+      await world.startWorker();
+      await assert.rejects(resultOf(handle), /aborted/);
+      await expectSound(ledger);
+      await expectUntouched(world, before);
     });
   }
 });

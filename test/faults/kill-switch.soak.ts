@@ -1,6 +1,3 @@
-import { STATEMENTS, testKills } from "./kill-switch.ts";
+import { POINTS, TELLING, testKills } from "./kill-switch.ts";
 
-testKills([
-  ...STATEMENTS.slice(1).map((name) => `before ${name}`),
-  ...["read", "begin destination", "wait", "complete destination"].map((name) => `after ${name}`),
-]);
+testKills(POINTS.filter((point) => !TELLING.includes(point)));

@@ -1,24 +1,30 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { around, type FaultPoint, SWITCH_STATEMENTS } from "../../activities/attempt/fault-points.ts";
 import { waitFor } from "../support/index.ts";
 import { activePlaces, createWorld, resultOf } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
 
-/** The statements of the switch, as its fault points name them. */
-export const STATEMENTS = [
-  "lock",
-  "read",
-  "begin destination",
-  "wait",
-  "complete destination",
-  "set sequences",
-  "leave source",
-  "commit source",
-  "commit destination",
+/** All points of the switch. */
+export const POINTS: readonly FaultPoint[] = SWITCH_STATEMENTS.flatMap((name) => around(name));
+
+/** Those after which something else stands on the servers than before; the others are soak tests. */
+export const TELLING: readonly FaultPoint[] = [
+  "before lock",
+  "after lock",
+  "after set sequences",
+  "after leave source",
+  "after commit source",
+  "after commit destination",
 ];
+
 /** From these points on the source has left. */
-const LEFT = new Set(["after commit source", "before commit destination", "after commit destination"]);
+const LEFT = new Set<FaultPoint>([
+  "after commit source",
+  "before commit destination",
+  "after commit destination",
+]);
 
 /** Milliseconds after the death of the holder of the lock in which writers have to be free. */
 const FREE_MS = 5000;
@@ -26,7 +32,7 @@ const FREE_MS = 5000;
 const ACTIVE_MS = 10_000;
 
 /** Defines the tests of workers that are killed at the given points. */
-export function testKills(points: readonly string[]): void {
+export function testKills(points: readonly FaultPoint[]): void {
   describe("a worker killed with SIGKILL in the switch", { concurrency: 3, timeout: 600_000 }, () => {
     for (const point of points) {
       it(`${point}: writers go on, the next worker finishes, and nothing is lost`, async () => {

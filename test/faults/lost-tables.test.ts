@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { COPY_ANEW_POINTS } from "../../activities/attempt/fault-points.ts";
 import { waitFor } from "../support/index.ts";
 import { createWorld, resultOf, type World } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
@@ -53,7 +54,7 @@ describe("a table whose tablesync has lost its slot", { concurrency: 4, timeout:
     await expectMoved(world, leftover, before);
   });
 
-  for (const point of ["after unpublish", "after publish again"]) {
+  for (const point of COPY_ANEW_POINTS) {
     it(`is copied anew when the worker dies ${point}`, async () => {
       const { world, ledger, before, handle } = await moveWithLostTable();
       const second = await world.startWorker({ fault: point });

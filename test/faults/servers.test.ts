@@ -143,7 +143,7 @@ describe("a Temporal server killed with SIGKILL and started again", { timeout: 6
     temporal = await startTemporal();
   });
 
-  for (const point of ["before tablesync", "after lock", "after commit source"]) {
+  for (const point of ["before tablesync", "after lock", "after commit source"] as const) {
     it(`${point} loses neither the move nor a write`, async () => {
       const world = await createWorld({ temporal: { address: temporal.address, namespace: "default" } });
       const ledger = await loadedShard(world);

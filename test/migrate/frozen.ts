@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import type { FaultPoint } from "../../activities/attempt/fault-points.ts";
 import { Proxy } from "../support/index.ts";
 import { resultOf } from "../support/world.ts";
 import { createMigrateWorld, expectSoundLedgers, schemaOf, shardsOf } from "./world.ts";
 
 /** Defines the tests of a worker that freezes at the given points, is replaced, and wakes up after the decision. */
-export function testFrozen(points: readonly string[]): void {
+export function testFrozen(points: readonly FaultPoint[]): void {
   describe("a worker of a migration that freezes (SIGSTOP)", { concurrency: 2, timeout: 300_000 }, () => {
     for (const [i, point] of points.entries())
       it(`${point} prepares and commits nothing when it wakes up after the decision`, async () => {

@@ -1,21 +1,19 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
+import { around, type FaultPoint, MIGRATION_STATEMENTS } from "../../activities/attempt/fault-points.ts";
 import { startPostgres } from "../../src/sandbox/index.ts";
 import { resultOf } from "../support/world.ts";
 import { createMigrateWorld, expectSoundLedgers, type MigrateWorld } from "./world.ts";
 
+/** The steps of a migration that commits in all shards at once. */
+const STEPS = ["lease shards", "prepare everywhere", "commit everywhere", "release shards"] as const;
+
 /** The points of the protocol at which a worker may die. */
-export const POINTS = [
-  "after lease shards",
-  "before execute",
-  "after execute",
-  ...[1, 2, 3].flatMap((island) => [`before prepare ${island}`, `after prepare ${island}`]),
-  "after prepare everywhere",
-  "before commit everywhere",
-  ...[1, 2, 3].flatMap((island) => [`before commit ${island}`, `after commit ${island}`]),
-  "after commit everywhere",
-  "after release shards",
+export const POINTS: readonly FaultPoint[] = [
+  ...STEPS.flatMap((step) => around(step)),
+  ...around("execute"),
+  ...MIGRATION_STATEMENTS.flatMap((name) => [1, 2, 3].flatMap((island) => around(`${name} ${island}`))),
 ];
 
 /** Milliseconds after the start of a new worker in which writers have to be free. */
@@ -25,7 +23,7 @@ const FREE_MS = 15_000;
 const FOREIGN = "shardferry:migrate-of-somebody-else";
 
 /** Defines the tests of workers that are killed at the given points. */
-export function testKills(points: readonly string[]): void {
+export function testKills(points: readonly FaultPoint[]): void {
   describe("a worker of a migration killed with SIGKILL", { timeout: 1_200_000 }, () => {
     let world: MigrateWorld;
     before(async () => {

@@ -3,6 +3,7 @@ import { before, describe, it } from "node:test";
 
 import type { WorkflowHandle } from "@temporalio/client";
 
+import type { FaultPoint } from "../../activities/attempt/fault-points.ts";
 import {
   type PostgresServer,
   startPostgres,
@@ -20,7 +21,7 @@ async function attemptOf(handle: WorkflowHandle): Promise<number> {
 }
 
 /** Defines the tests of islands that crash at the given points, and of the other servers. */
-export function testServerCrashes(points: readonly string[]): void {
+export function testServerCrashes(points: readonly FaultPoint[]): void {
   describe("a migration whose servers die", { timeout: 600_000 }, () => {
     let servers: PostgresServer[];
     let temporal: TemporalServer;

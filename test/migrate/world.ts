@@ -3,6 +3,7 @@ import { after } from "node:test";
 
 import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 
+import type { FaultPoint } from "../../activities/attempt/fault-points.ts";
 import type { MigrateInput } from "../../contract/migrate.ts";
 import { migrateWorkflowId, TASK_QUEUE } from "../../contract/names.ts";
 import { migrationHash } from "../../src/migrations/parse.ts";
@@ -44,7 +45,7 @@ export class MigrateWorld {
   }
 
   async startWorker(
-    fault?: string,
+    fault?: FaultPoint,
     mode?: FaultMode,
     more: Partial<WorkerOptions> = {},
   ): Promise<WorkerProcess> {

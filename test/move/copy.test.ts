@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import type { FaultPoint } from "../../activities/attempt/fault-points.ts";
 import { ident } from "../../src/postgres/quote.ts";
 import { abortSignal, confirmSignal } from "../../workflows/signals.ts";
 import { catalogsOf } from "../faults/catalogs.ts";
@@ -11,7 +12,7 @@ const SCHEMA = `We"ird; 'schema' %s $1 Ünï--`;
 const NAME = ident(SCHEMA);
 
 /** Two databases of one and the same server, one with a schema of such a name. */
-async function createCopyWorld(withApi: boolean, fault?: string): Promise<World> {
+async function createCopyWorld(withApi: boolean, fault?: FaultPoint): Promise<World> {
   const { a: server } = await testIslands();
   const [a, b] = withApi
     ? [undefined, undefined]

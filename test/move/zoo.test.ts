@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import type { FaultPoint } from "../../activities/attempt/fault-points.ts";
 import type { CopyMethod } from "../../contract/move.ts";
 import type { Progress } from "../../contract/story.ts";
 import { confirmSignal, progressQuery } from "../../workflows/signals.ts";
@@ -28,7 +29,7 @@ interface ZooWorld {
   ddl: string[];
 }
 
-async function createZooWorld(options: ZooOptions & { fault?: string } = {}): Promise<ZooWorld> {
+async function createZooWorld(options: ZooOptions & { fault?: FaultPoint } = {}): Promise<ZooWorld> {
   const world = await createWorld();
   await createZoo(world.a, world.b, options);
   const worker = await world.startWorker(options.fault ? { fault: options.fault } : {});

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { after } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import type { FaultPoint } from "../../activities/attempt/fault-points.ts";
 import { waitFor } from "./wait.ts";
 import { bundleWorker } from "./worker-bundle.ts";
 import { bundleWorkflows } from "./workflow-bundle.ts";
@@ -18,7 +19,7 @@ export interface WorkerOptions {
   namespace: string;
   dsns: readonly string[];
   /** Name of a fault point, such as `before tablesync` or `after commit source`. */
-  fault?: string;
+  fault?: FaultPoint;
   mode?: FaultMode;
   env?: Record<string, string>;
   /** The file of the bundled workflows, if not the usual one. */

@@ -11,6 +11,7 @@ import {
   type SequenceValue,
   setSequences,
 } from "../../../src/sequences/hand-over.ts";
+import type { SwitchStatement } from "../../attempt/fault-points.ts";
 import { completeSchema } from "../parts/complete-schema.ts";
 import { copyLocked } from "../parts/copy-locked.ts";
 import { ensurePublished, ensureReplicated } from "../parts/guards.ts";
@@ -105,7 +106,7 @@ const insignificance = (error: Error): number =>
   [SQLSTATE.queryCanceled, SQLSTATE.inFailedTransaction].findIndex((state) => hasSqlstate(error, state));
 
 /** Runs one statement of the switch between its two fault points. */
-async function at<T>(step: MoveStep, name: string, run: () => Promise<T>): Promise<T> {
+async function at<T>(step: MoveStep, name: SwitchStatement, run: () => Promise<T>): Promise<T> {
   await step.attempt.deps.fault(`before ${name}`);
   const result = await run();
   await step.attempt.deps.fault(`after ${name}`);

@@ -1,0 +1,38 @@
+import type { MigrateActivities } from "../../contract/migrate.ts";
+import type { Activities } from "../../contract/move.ts";
+
+/** What a switch does from its lock to its end, in order. Tests kill the worker before and after each. */
+export const SWITCH_STATEMENTS = [
+  "lock",
+  "read",
+  "begin destination",
+  "wait",
+  "complete destination",
+  "set sequences",
+  "leave source",
+  "commit source",
+  "commit destination",
+] as const;
+
+export type SwitchStatement = (typeof SWITCH_STATEMENTS)[number];
+
+/** Where tests kill a worker that has tables of a tablesync copied anew. */
+export const COPY_ANEW_POINTS = ["after unpublish", "before truncate", "after publish again"] as const;
+
+/** What a migration does on each island in its turn. */
+export const MIGRATION_STATEMENTS = ["prepare", "commit"] as const;
+
+export type StepName = keyof Activities | keyof MigrateActivities;
+
+/** The places at which tests kill, freeze or hold a worker. */
+export type FaultPoint =
+  | `${"before" | "after" | "failed"} ${StepName}`
+  | `${"before" | "after"} ${SwitchStatement | "execute"}`
+  | `${"before" | "after"} ${(typeof MIGRATION_STATEMENTS)[number] | "statement"} ${number}`
+  | (typeof COPY_ANEW_POINTS)[number];
+
+/** The points before and after something. */
+export const around = <T extends string>(name: T): [`before ${T}`, `after ${T}`] => [
+  `before ${name}`,
+  `after ${name}`,
+];
