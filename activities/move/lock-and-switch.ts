@@ -1,28 +1,12 @@
-import type pg from "pg";
-
 import type { SwitchInput, SwitchReport } from "../../contract/move.ts";
-import type { IslandName } from "../../contract/names.ts";
-import { apiSchemaOf } from "../../src/postgres/api/sql-api.ts";
-import { epochOf } from "../../src/postgres/api/switches.ts";
-import { backoffMs, creatorsSql } from "../../src/postgres/locks.ts";
-import { ensureDurable, flushedPosition, waitUntilApplied } from "../../src/postgres/replication/position.ts";
-import { schemaFingerprint } from "../../src/postgres/schema/fingerprint.ts";
-import { findCopyName } from "../../src/postgres/schema/free-copy-name.ts";
-import { readSchema } from "../../src/postgres/schema/tables.ts";
-import { readSequenceValues } from "../../src/sequences/hand-over.ts";
+import { backoffMs } from "../../src/postgres/locks.ts";
 import { lookAtOutcome } from "./parts/book.ts";
-import { ensureNotFailedOver, ensurePublished } from "./parts/guards.ts";
-import { ReplicationTrouble } from "./parts/replication-health.ts";
-import { readFacts } from "./parts/source-facts.ts";
 import type { MoveStep } from "./parts/step.ts";
-import { SchemaChangedError } from "./parts/structure.ts";
+import { catchUp } from "./switch/catch-up.ts";
+import { withSwitchSessions } from "./switch/open.ts";
 import { rollForward } from "./switch/roll-forward.ts";
-import { LOCKING, type SwitchSessions } from "./switch/sessions.ts";
-import { rehearse } from "./switch/statements.ts";
+import type { SwitchSessions } from "./switch/sessions.ts";
 import { switchOnce } from "./switch/switch-once.ts";
-
-/** Milliseconds between two heartbeats while the destination catches up before the lock. */
-const CATCH_UP_MS = 1000;
 
 /**
  * Locks the source, waits until the destination is in step, and switches; tries again until it works, is
@@ -57,7 +41,7 @@ export async function settleSwitch(step: MoveStep, input: SwitchInput): Promise<
 async function switchWhenFree(step: MoveStep, input: SwitchInput): Promise<SwitchReport> {
   const tried: Tried = { attempts: 0, writeBlockedMs: 0 };
   for (;;) {
-    const switched = await withPlan(step, input, (plan) => trySwitching(plan, tried));
+    const switched = await withSwitchSessions(step, input, (sessions) => trySwitching(sessions, tried));
     if (switched) return switched;
   }
 }
@@ -69,14 +53,14 @@ interface Tried {
 }
 
 /** Tries until it works; null when that takes new sessions. */
-async function trySwitching(plan: SwitchSessions, tried: Tried): Promise<SwitchReport | null> {
-  const { step } = plan;
+async function trySwitching(sessions: SwitchSessions, tried: Tried): Promise<SwitchReport | null> {
+  const { step } = sessions;
   for (;;) {
     step.attempt.throwIfCancelled();
-    await catchUp(plan);
-    const result = await switchOnce(plan);
+    await catchUp(sessions);
+    const result = await switchOnce(sessions);
     tried.writeBlockedMs = Math.max(tried.writeBlockedMs, result.blockedMs);
-    if (result.done) return report(step, plan.leftover, tried.writeBlockedMs, "switched");
+    if (result.done) return report(step, sessions.leftover, tried.writeBlockedMs, "switched");
     step.attempt.beat({
       waitingFor: result.reason,
       note: `attempt ${++tried.attempts} blocked writers for ${result.blockedMs} ms`,
@@ -91,110 +75,3 @@ const report = (step: MoveStep, leftover: string, writeBlockedMs: number, how: s
   writeBlockedMs,
   leftover,
 });
-
-/** Opens the four sessions and reads everything that can be read before the lock. */
-async function withPlan<T>(
-  step: MoveStep,
-  input: SwitchInput,
-  use: (plan: SwitchSessions) => Promise<T>,
-): Promise<T> {
-  const locking = { settings: LOCKING, reuse: false };
-  const observing = { settings: { synchronous_commit: "local" } };
-  const sides = [locking, observing];
-  return step.sessions(sides, sides, async ([source, sourceObserver], [destination, destinationObserver]) => {
-    const {
-      schema,
-      attempt: { workflowId, runId },
-    } = step;
-    const [{ cancelled }, departure, arrival] = await Promise.all([
-      step.attempt.ensureCurrent(),
-      readSource(step, source!, sourceObserver!),
-      readDestination(step, destination!),
-    ]);
-    if (cancelled) await step.attempt.awaitCancellation();
-    const epoch = departure.epoch > arrival.epoch ? departure.epoch : arrival.epoch;
-    const plan: SwitchSessions = {
-      step,
-      facts: departure.facts,
-      source: source!,
-      sourceObserver: sourceObserver!,
-      destination: destination!,
-      destinationObserver: destinationObserver!,
-      sourceApiSchema: departure.apiSchema,
-      destinationApiSchema: arrival.apiSchema,
-      entry: { schema, shard: input.move.shard, workflowId, runId, epoch: String(epoch + 1n) },
-      leftover: departure.leftover,
-      maxWriteBlockMs: input.move.maxWriteBlockMs,
-    };
-    await rehearse(plan);
-    return use(plan);
-  });
-}
-
-/**
- * Reads in the observing session, which may know the catalogs already; in the one that will hold the lock, runs the
- * statements of the locked part once, so that the lock does not wait for a planner.
- */
-async function readSource(step: MoveStep, source: pg.Client, observer: pg.Client) {
-  const { schema, from } = step;
-  const read = async () => ({
-    facts: await readFacts(observer, schema),
-    leftover: (await findCopyName(observer, schema, "old", step.attempt.scheduledAt)).free,
-    ...(await bookOf(step, observer, from)),
-  });
-  const warm = async (): Promise<void> => {
-    await schemaFingerprint(source, schema);
-    await readSchema(source, schema);
-    await source.query(creatorsSql(schema));
-    await ensureDurable(source);
-  };
-  return step.attempt.reading(from, async () => {
-    const [known] = await Promise.all([read(), warm()]);
-    await readSequenceValues(source, schema, known.facts.sequences);
-    return known;
-  });
-}
-
-async function readDestination(step: MoveStep, destination: pg.Client) {
-  await ensureNotFailedOver(step, destination);
-  const book = await bookOf(step, destination, step.to);
-  await ensureDurable(destination);
-  return book;
-}
-
-async function bookOf(
-  step: MoveStep,
-  client: pg.Client,
-  island: IslandName,
-): Promise<{ apiSchema: string; epoch: bigint }> {
-  const apiSchema = await apiSchemaOf(client, island);
-  return { apiSchema, epoch: await epochOf(client, apiSchema, step.schema) };
-}
-
-/** Brings the destination close before the lock: what is left under it is a matter of milliseconds. */
-async function catchUp(plan: SwitchSessions): Promise<void> {
-  const { step } = plan;
-  const fingerprint = await step.attempt.reading(step.from, () =>
-    schemaFingerprint(plan.sourceObserver, step.schema),
-  );
-  if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
-  await ensurePublished(step, plan.facts, plan.sourceObserver);
-  const trouble = new ReplicationTrouble(step);
-  for (;;) {
-    const position = await flushedPosition(plan.sourceObserver);
-    const deadline = Date.now() + CATCH_UP_MS;
-    const near = await waitUntilApplied(
-      plan.destinationObserver,
-      step.replicationName,
-      position,
-      deadline,
-      () => Promise.resolve(),
-    );
-    if (near) return;
-    step.attempt.throwIfCancelled();
-    const reason = await trouble.look();
-    step.attempt.beat({
-      waitingFor: reason ?? `the subscription on ${step.to} to catch up with ${step.from}`,
-    });
-  }
-}

@@ -1,0 +1,147 @@
+import { activateSql } from "../../../src/postgres/api/shards.ts";
+import { flushedPosition, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
+import { schemaFingerprint } from "../../../src/postgres/schema/fingerprint.ts";
+import { readSchema } from "../../../src/postgres/schema/tables.ts";
+import { hasSqlstate, SQLSTATE } from "../../../src/postgres/sqlstate.ts";
+import {
+  type HandOver,
+  handOver,
+  readSequenceValues,
+  sequencesWaitedFor,
+  type SequenceValue,
+  setSequences,
+} from "../../../src/sequences/hand-over.ts";
+import { completeSchema } from "../parts/complete-schema.ts";
+import { copyLocked } from "../parts/copy-locked.ts";
+import { ensurePublished, ensureReplicated } from "../parts/guards.ts";
+import { SchemaChangedError } from "../parts/structure.ts";
+import type { SwitchSessions } from "./sessions.ts";
+import { beginArrival, leave } from "./statements.ts";
+
+/**
+ * Waits for both: what is left of a failed attempt must not run into the next one, which uses the same sessions. Of
+ * two failures it throws the one that tells more.
+ */
+export async function bothEnd<A, B>(work: [Promise<A>, Promise<B>]): Promise<[A, B]> {
+  const results = await Promise.allSettled(work);
+  const failures = results.flatMap((one) => (one.status === "rejected" ? [one.reason as Error] : []));
+  if (failures.length > 0) throw failures.sort((a, b) => insignificance(a) - insignificance(b))[0]!;
+  return Promise.all(work);
+}
+
+/** A timeout says less than any other error, and the refusals that follow one in its transaction say nothing. */
+const insignificance = (error: Error): number =>
+  [SQLSTATE.queryCanceled, SQLSTATE.inFailedTransaction].findIndex((state) => hasSqlstate(error, state));
+
+/** The position that the destination has to reach, and the values of the sequences; nobody can write now. */
+export const readUnderLock = (sessions: SwitchSessions): Promise<[string, SequenceValue[]]> =>
+  bothEnd([readPosition(sessions), readSource(sessions)]);
+
+async function readPosition({ step, facts, sourceObserver }: SwitchSessions): Promise<string> {
+  const position = await flushedPosition(sourceObserver);
+  await ensurePublished(step, facts, sourceObserver);
+  return position;
+}
+
+async function readSource({ step, facts, source }: SwitchSessions): Promise<SequenceValue[]> {
+  if ((await schemaFingerprint(source, step.schema)) !== step.input.fingerprint) {
+    throw new SchemaChangedError(step.schema, step.from, false);
+  }
+  // The weight factor stands there, and may have been changed while the lock was waited for.
+  facts.comment = (await readSchema(source, step.schema)).comment;
+  return readSequenceValues(source, step.schema, facts.sequences);
+}
+
+/** Waits with a sign of life to both open transactions, whose idle timeouts are short, and to Temporal. */
+export async function waitUnderLock(
+  sessions: SwitchSessions,
+  position: string,
+  deadline: number,
+): Promise<boolean> {
+  const { step, source, destination, destinationObserver } = sessions;
+  return waitUntilApplied(destinationObserver, step.replicationName, position, deadline, async () => {
+    await Promise.all([source.query("SELECT"), destination.query("SELECT")]);
+    step.attempt.beat({ note: "writers are blocked: the destination applies their last changes" });
+  });
+}
+
+/** Opens the destination's transaction; what does not depend on the source is done while that is being read. */
+export async function beginDestination({ step, destination, ...sessions }: SwitchSessions): Promise<void> {
+  const { destinationApiSchema: apiSchema, entry, maxWriteBlockMs } = sessions;
+  const [begin, ...arrival] = beginArrival(apiSchema, entry, step.from);
+  const limit = `SET LOCAL statement_timeout = ${maxWriteBlockMs}`;
+  await destination.query([begin, limit, ...arrival].join(";\n"));
+}
+
+/** Does everything in the destination's transaction but the commit. */
+export async function completeDestination(sessions: SwitchSessions): Promise<void> {
+  const { step, facts, destination, destinationApiSchema: apiSchema, entry } = sessions;
+  await ensureReplicated(step, facts, destination);
+  await copyLocked(step, facts, sessions.source, destination, step.schema);
+  await destination.query(
+    [...completeSchema(step.schema, facts), activateSql(apiSchema, entry.shard)].join(";\n"),
+  );
+}
+
+export async function handOverSequences(
+  sessions: SwitchSessions,
+  values: readonly SequenceValue[],
+): Promise<HandOver[]> {
+  const { step, facts, sourceObserver } = sessions;
+  if (values.length === 0) return [];
+  const waitedFor = await sequencesWaitedFor(sourceObserver, step.schema);
+  return facts.sequences.map((sequence, i) =>
+    handOver(step.schema, sequence, values[i]!, waitedFor.has(sequence.name)),
+  );
+}
+
+/**
+ * Leaves values to those, too, who have begun to wait for a sequence since it was handed over: they would find the old
+ * copy exhausted. Asked as late as possible, since who comes after this and before the commit still does.
+ */
+export async function reserveForLate(
+  sessions: SwitchSessions,
+  values: readonly SequenceValue[],
+  handOvers: readonly HandOver[],
+): Promise<void> {
+  const { step, facts, source, sourceObserver, leftover } = sessions;
+  if (handOvers.every(({ waitedFor }) => waitedFor)) return;
+  const waitedFor = await sequencesWaitedFor(sourceObserver, step.schema);
+  const late = facts.sequences.flatMap((sequence, i) =>
+    waitedFor.has(sequence.name) && !handOvers[i]!.waitedFor
+      ? [handOver(leftover, sequence, values[i]!, true)]
+      : [],
+  );
+  if (late.length > 0)
+    await bothEnd([setDestinationSequences(sessions, late), source.query(fencesOf(late).join(";\n"))]);
+}
+
+const fencesOf = (handOvers: readonly HandOver[]): string[] =>
+  handOvers.flatMap(({ fence }) => (fence === null ? [] : [fence]));
+
+/** In a transaction of its own, which is over and on disk before the source leaves. */
+export async function setDestinationSequences(
+  sessions: SwitchSessions,
+  handOvers: readonly HandOver[],
+): Promise<void> {
+  if (handOvers.length === 0) return;
+  const values = handOvers.map(({ destination }) => destination);
+  await sessions.destinationObserver.query(setSequences(sessions.step.schema, values).join(";\n"));
+}
+
+export async function leaveSource(
+  sessions: SwitchSessions,
+  switchLsn: string,
+  handOvers: readonly HandOver[],
+): Promise<void> {
+  const { step, facts, leftover, source } = sessions;
+  const { reachable } = facts;
+  const statements = leave(sessions.sourceApiSchema, sessions.entry, {
+    peer: step.to,
+    leftover,
+    switchLsn,
+    reachable,
+    sequenceFences: fencesOf(handOvers),
+  });
+  await source.query(statements.join(";\n"));
+}
