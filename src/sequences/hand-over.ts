@@ -1,26 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { ident, literal, qualified } from "../postgres/quote.ts";
-
-/** A sequence as it is defined on the source. */
-export interface Sequence {
-  name: string;
-  owner: string;
-  increment: string;
-  min: string;
-  max: string;
-  start: string;
-  /** Smallest and largest value of its data type. */
-  lowest: string;
-  highest: string;
-}
-
-/** The value of a sequence as it is handed from one server to the other. */
-export interface SequenceValue {
-  name: string;
-  value: string;
-  called: boolean;
-}
+import { type Fence, type Sequence, type SequenceValue, shareOut } from "./share-out.ts";
 
 /** Reads the sequences of a schema, also those that belong to identity and serial columns. */
 export async function readSequenceDefinitions(client: ClientBase, schema: string): Promise<Sequence[]> {
@@ -79,72 +60,34 @@ export async function sequencesWaitedFor(client: ClientBase, schema: string): Pr
   return new Set(rows.map((row) => row.name));
 }
 
-/**
- * Values left to the old copy of a sequence that somebody is waiting for: such a call has resolved the
- * name, and may be one of thousands in its statement.
- */
-const RESERVE = 10_000n;
-/** Share of the values that are left which a reserve may take. */
-const RESERVE_SHARE = 1000n;
-
 /** How a sequence goes on at the destination, and how the old copy is kept from handing out the same. */
 export interface HandOver {
   destination: SequenceValue;
-  /** Null where nothing is left that the old copy could hand out. */
-  fence: string | null;
+  fence: string;
   /** Whether somebody was waiting, so that values are left to the old copy. */
   waitedFor: boolean;
 }
 
 /**
  * A call of nextval() that has resolved the sequence's name goes on with the renamed old copy, whatever it
- * waits for: so the old copy gets a limit, and the destination begins behind it. Without anybody waiting
- * the limit is the value of now, and the destination's sequence is exactly the source's.
+ * waits for: so the old copy gets a limit, and the destination begins behind it.
  *
  * @param schema what the source's schema is called at that moment.
  */
 export function handOver(
   schema: string,
   sequence: Sequence,
-  { value, called }: SequenceValue,
+  value: SequenceValue,
   waitedFor: boolean,
 ): HandOver {
-  const [increment, last] = [BigInt(sequence.increment), BigInt(value)];
-  const up = increment > 0n;
-  const step = up ? increment : -increment;
-  const left = (up ? BigInt(sequence.max) - last : last - BigInt(sequence.min)) / step;
-  const reserve = waitedFor ? smaller(RESERVE, left / RESERVE_SHARE) : 0n;
-  // An uncalled sequence hands out its value itself first.
-  const limit = last + (reserve - (called ? 0n : 1n)) * increment;
-  const destination =
-    reserve > 0n
-      ? { name: sequence.name, value: String(limit), called: true }
-      : { name: sequence.name, value, called };
-  const restart = called ? null : reserve === 0n ? limit : last;
-  return { destination, fence: limitAt(schema, sequence, limit, restart), waitedFor };
+  const { destination, fence } = shareOut(sequence, value, waitedFor);
+  return { destination, fence: fenceSql(qualified(schema, sequence.name), fence), waitedFor };
 }
 
-/**
- * ALTER SEQUENCE that makes the given value the last one. A sequence that was never called is restarted: at that value,
- * which is nobody's, or where its reserve begins, wherever an earlier limit has put it.
- */
-function limitAt(schema: string, sequence: Sequence, limit: bigint, restart: bigint | null): string | null {
-  const up = BigInt(sequence.increment) > 0n;
-  const [lowest, highest] = [BigInt(sequence.lowest), BigInt(sequence.highest)];
-  const [min, max] = up
-    ? [smaller(BigInt(sequence.min), limit - 1n), limit]
-    : [limit, larger(BigInt(sequence.max), limit + 1n)];
-  if (min < lowest || max > highest) return null;
-  const start = larger(min, smaller(max, BigInt(sequence.start)));
-  return (
-    `ALTER SEQUENCE ${qualified(schema, sequence.name)} NO CYCLE MINVALUE ${min} MAXVALUE ${max} START ${start}` +
-    (restart === null ? "" : ` RESTART ${restart}`)
-  );
-}
+const fenceSql = (name: string, { increment, min, max, start, restart }: Fence): string =>
+  `ALTER SEQUENCE ${name} INCREMENT ${increment} NO CYCLE MINVALUE ${min} MAXVALUE ${max} START ${start}` +
+  (restart === null ? "" : ` RESTART ${restart}`);
 
 /** Locks a sequence, whose nextval() no table lock stops: the owner that it has already changes nothing. */
 export const lockSequence = (schema: string, { name, owner }: Pick<Sequence, "name" | "owner">): string =>
   `ALTER SEQUENCE ${qualified(schema, name)} OWNER TO ${ident(owner)}`;
-
-const smaller = (a: bigint, b: bigint): bigint => (a < b ? a : b);
-const larger = (a: bigint, b: bigint): bigint => (a > b ? a : b);

@@ -1,7 +1,8 @@
 import type { ClientBase } from "pg";
 
 import { readSchema, readTables, type Table } from "../../../src/postgres/schema/tables.ts";
-import { readSequenceDefinitions, type Sequence } from "../../../src/sequences/hand-over.ts";
+import { readSequenceDefinitions } from "../../../src/sequences/hand-over.ts";
+import type { Sequence } from "../../../src/sequences/share-out.ts";
 
 /** All that the switch has to know of the source's schema, read before the lock. */
 export interface SwitchFacts {

@@ -8,9 +8,9 @@ import {
   handOver,
   readSequenceValues,
   sequencesWaitedFor,
-  type SequenceValue,
   setSequences,
 } from "../../../src/sequences/hand-over.ts";
+import type { SequenceValue } from "../../../src/sequences/share-out.ts";
 import { completeSchema } from "../parts/complete-schema.ts";
 import { copyLocked } from "../parts/copy-locked.ts";
 import { ensurePublished, ensureReplicated } from "../parts/guards.ts";
@@ -116,8 +116,7 @@ export async function reserveForLate(
     await bothEnd([setDestinationSequences(sessions, late), source.query(fencesOf(late).join(";\n"))]);
 }
 
-const fencesOf = (handOvers: readonly HandOver[]): string[] =>
-  handOvers.flatMap(({ fence }) => (fence === null ? [] : [fence]));
+const fencesOf = (handOvers: readonly HandOver[]): string[] => handOvers.map(({ fence }) => fence);
 
 /** In a transaction of its own, which is over and on disk before the source leaves. */
 export async function setDestinationSequences(
