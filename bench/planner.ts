@@ -1,6 +1,6 @@
 import { planRebalance } from "../src/rebalance/plan.ts";
 import type { Layout } from "../src/rebalance/types.ts";
-import { layoutOf, randomLayout, randomNumbers, tryAll } from "../test/rebalance/support.ts";
+import { layoutOf, randomLayout, randomNumbers, tryAll } from "../test/rebalance/layouts.ts";
 import { seconds, type Section } from "./report.ts";
 
 const CASES = 600;

@@ -7,7 +7,7 @@ import { install } from "../../src/postgres/api/install.ts";
 import { ident } from "../../src/postgres/quote.ts";
 import { createDatabase, type TestDatabase, testIslands } from "../support/index.ts";
 import { createShard } from "../support/world.ts";
-import { islandOf, schemasOf, settingsOf } from "./support.ts";
+import { islandOf, schemasOf, settingsOf } from "./islands.ts";
 
 /** Two islands with the SQL API; shard 1 is active on the first, shard 42 on the second. */
 async function createIslands(): Promise<[TestDatabase, TestDatabase]> {

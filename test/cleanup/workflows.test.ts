@@ -12,7 +12,7 @@ import {
   untilPaused,
   type World,
 } from "../support/world.ts";
-import { schemasOf, settingsOf } from "./support.ts";
+import { schemasOf, settingsOf } from "./islands.ts";
 
 const SHARD = `CREATE TABLE sh0042.t (id int PRIMARY KEY); INSERT INTO sh0042.t VALUES (1);
   CREATE TABLE sh0042.keyless (n int)`;

@@ -13,7 +13,7 @@ import {
   start,
   startInTerminal,
   stateFolder,
-} from "./support.ts";
+} from "./run-command.ts";
 
 interface CleanupDocument {
   leftovers: Leftover[];

@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { ACTIONS } from "../../src/cli/actions/index.ts";
 import { type ActionWord, readGrammar } from "../../src/cli/completion/grammar.ts";
 import { completionScript, SHELLS } from "../../src/cli/completion/scripts.ts";
-import { run } from "./support.ts";
+import { run } from "./run-command.ts";
 
 describe("the completion of commands", () => {
   let grammar: ActionWord[];

@@ -3,7 +3,7 @@ import { before, describe, it } from "node:test";
 
 import type { Diagnosis } from "../../src/operations/doctor.ts";
 import { type PostgresServer, startPostgres } from "../../src/sandbox/index.ts";
-import { createIslands, type Islands, run, runJson, schemas } from "./support.ts";
+import { createIslands, type Islands, run, runJson, schemas } from "./run-command.ts";
 
 type Document = Diagnosis & { ok: boolean };
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
 import type { Drift } from "../../src/operations/drift.ts";
-import { createIslands, createShard, type Islands, run, runJson } from "./support.ts";
+import { createIslands, createShard, type Islands, run, runJson } from "./run-command.ts";
 
 describe("drift", () => {
   let islands: Islands;

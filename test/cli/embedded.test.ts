@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connectClient, resolveTarget } from "../../src/temporal/connection.ts";
 import { ensureServer, runningServer, stopServer } from "../../src/temporal/embedded.ts";
 import { waitFor } from "../support/index.ts";
-import { userEnvironment } from "./support.ts";
+import { userEnvironment } from "./run-command.ts";
 
 /** Where outgoing connections begin to get their ports: on Linux by default, and on other systems above. */
 const OUTGOING_PORTS = 32_768;

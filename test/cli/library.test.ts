@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 
 import { list, loadSettings, move, Session, UsageError } from "../../src/index.ts";
-import { activeShards, createIslands, userEnvironment } from "./support.ts";
+import { activeShards, createIslands, userEnvironment } from "./run-command.ts";
 
 it("what the command line does can be done by functions", async () => {
   const islands = await createIslands([1]);

@@ -16,7 +16,7 @@ import {
   start,
   startInTerminal,
   stateFolder,
-} from "./support.ts";
+} from "./run-command.ts";
 
 describe("migrate", { timeout: 300_000 }, () => {
   let islands: Islands;

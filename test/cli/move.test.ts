@@ -15,7 +15,7 @@ import {
   runJson,
   schemas,
   start,
-} from "./support.ts";
+} from "./run-command.ts";
 
 interface StatusRow {
   workflowId: string;

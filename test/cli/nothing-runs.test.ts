@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
 
-import { run } from "./support.ts";
+import { run } from "./run-command.ts";
 
 it("steering starts no Temporal server only to say that nothing runs", async () => {
   for (const [args, status, says] of [

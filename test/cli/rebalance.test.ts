@@ -7,7 +7,7 @@ import { before, describe, it } from "node:test";
 import type { RebalanceResult } from "../../src/watch/rebalance-result.ts";
 import { type Cluster, countsOf, createCluster, createShards, layoutOf } from "../rebalance/cluster.ts";
 import { expectNoLeftovers, testIslands, waitFor } from "../support/index.ts";
-import { type Command, run, runJson, start, startInTerminal } from "./support.ts";
+import { type Command, run, runJson, start, startInTerminal } from "./run-command.ts";
 
 let cluster: Cluster;
 before(async () => {

@@ -7,7 +7,7 @@ import { it } from "node:test";
 import { literal } from "../../src/postgres/quote.ts";
 import { type PostgresServer, startPostgres } from "../../src/sandbox/index.ts";
 import { createDatabase } from "../support/index.ts";
-import { activeShards, createShard, type Finished, run, start, stateFolder } from "./support.ts";
+import { activeShards, createShard, type Finished, run, start, stateFolder } from "./run-command.ts";
 
 /** A password with everything that some syntax treats as special. */
 const PASSWORD = `it's @ "s3cret" \\% &=/:`;

@@ -4,7 +4,7 @@ import { before, describe, it } from "node:test";
 import type { Diagnosis } from "../../src/operations/doctor.ts";
 import type { AssignedSequence } from "../../src/operations/sequences.ts";
 import { waitFor } from "../support/index.ts";
-import { createIslands, createShard, type Islands, run, runJson } from "./support.ts";
+import { createIslands, createShard, type Islands, run, runJson } from "./run-command.ts";
 
 const TABLES = `
   CREATE TABLE %s.users (id bigserial PRIMARY KEY, name text);

@@ -15,7 +15,7 @@ import {
   schemas,
   startInTerminal,
   stateFolder,
-} from "./support.ts";
+} from "./run-command.ts";
 
 type ListDocument = { islands: (IslandLayout & { share: number })[] };
 

@@ -3,7 +3,7 @@ import { before, describe, it } from "node:test";
 
 import type { Tenant } from "../../src/tenants/tenant.ts";
 import type { TestDatabase } from "../support/index.ts";
-import { createIslands, createShard, type Islands, run, runJson } from "./support.ts";
+import { createIslands, createShard, type Islands, run, runJson } from "./run-command.ts";
 
 describe("tenant", () => {
   let islands: Islands;

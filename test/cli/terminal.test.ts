@@ -12,7 +12,7 @@ import {
   run,
   schemas,
   startInTerminal,
-} from "./support.ts";
+} from "./run-command.ts";
 
 const CTRL_C = "\x03";
 const ESCAPE = "\x1b[";

@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 
 import { ACTIONS } from "../../src/cli/actions/index.ts";
 import { readGrammar } from "../../src/cli/completion/grammar.ts";
-import { run, runJson } from "./support.ts";
+import { run, runJson } from "./run-command.ts";
 
 interface JsonError {
   error: { code: string; message: string };

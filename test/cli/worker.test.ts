@@ -7,7 +7,15 @@ import { startOf } from "../../src/machine/processes.ts";
 import { startTemporal, type TemporalServer } from "../../src/sandbox/index.ts";
 import { embeddedWorkers } from "../../src/temporal/state-folder.ts";
 import { waitFor } from "../support/index.ts";
-import { activeShards, createIslands, type Islands, run, runJson, start, stateFolder } from "./support.ts";
+import {
+  activeShards,
+  createIslands,
+  type Islands,
+  run,
+  runJson,
+  start,
+  stateFolder,
+} from "./run-command.ts";
 
 let islands: Islands;
 before(async () => {

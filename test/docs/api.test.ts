@@ -9,8 +9,8 @@ import { promisify } from "node:util";
 import ts from "typescript";
 
 import { expectNoLeftovers } from "../support/index.ts";
+import { codeBlocks, readDocument, ROOT } from "./documents.ts";
 import { activePlaces, openStage } from "./examples.ts";
-import { codeBlocks, readDocument, ROOT } from "./support.ts";
 
 const EXAMPLES = codeBlocks(readDocument("docs/api.md").text, "ts");
 const LIBRARY = join(ROOT, "src/index.ts");

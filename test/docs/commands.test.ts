@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { findAction } from "../../src/cli/actions/index.ts";
 import { commandOf } from "../../src/cli/command.ts";
-import { documents, shardferryCalls } from "./support.ts";
+import { documents, shardferryCalls } from "./documents.ts";
 
 /** Why the command line does not understand these arguments; null when it does. Nothing is run. */
 async function misunderstanding(args: readonly string[]): Promise<string | null> {

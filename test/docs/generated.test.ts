@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { ROOT } from "./support.ts";
+import { ROOT } from "./documents.ts";
 
 function run(...args: string[]): { status: number | null; stderr: string } {
   const { status, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8" });

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 
-import { documents, ROOT } from "./support.ts";
+import { documents, ROOT } from "./documents.ts";
 
 const withoutCode = (text: string): string =>
   text.replace(/^```[^]*?^```$/gm, "").replace(/`[^`\n]*`/g, "``");

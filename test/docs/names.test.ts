@@ -11,7 +11,7 @@ import type { Option } from "../../src/config/option.ts";
 import { ISLANDS, SETTINGS as OPTIONS } from "../../src/config/options.ts";
 import { EXIT } from "../../src/errors.ts";
 import { LIBPQ_VARIABLES } from "../../src/postgres/islands/libpq-keywords.ts";
-import { codeBlocks, documents, inlineCode, listFiles, readDocument, ROOT, section } from "./support.ts";
+import { codeBlocks, documents, inlineCode, listFiles, readDocument, ROOT, section } from "./documents.ts";
 
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 const COMMANDS = readDocument("docs/commands.md");

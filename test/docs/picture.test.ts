@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { ROOT } from "./support.ts";
+import { ROOT } from "./documents.ts";
 
 test("the picture of the README is small, needs nothing else, and shows the end of a move without loss", () => {
   const svg = readFileSync(join(ROOT, "docs/pictures/move.svg"), "utf8");

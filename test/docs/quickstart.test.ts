@@ -7,8 +7,8 @@ import { promisify } from "node:util";
 
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { expectNoLeftovers } from "../support/index.ts";
+import { codeBlocks, readDocument, ROOT, section } from "./documents.ts";
 import { activePlaces, openStage } from "./examples.ts";
-import { codeBlocks, readDocument, ROOT, section } from "./support.ts";
 
 /** What the commands need of a checkout; they write their own files beside it. */
 const CHECKOUT = ["bin", "scripts", "package.json"];

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { install } from "../../src/postgres/api/install.ts";
 import { createDatabase, testIslands } from "../support/index.ts";
-import { codeBlocks, readDocument } from "./support.ts";
+import { codeBlocks, readDocument } from "./documents.ts";
 
 test("the examples of the SQL functions run one after the other", async () => {
   const { a } = await testIslands();

@@ -5,7 +5,7 @@ import { ident } from "../../src/postgres/quote.ts";
 import { createDatabase } from "../support/index.ts";
 import { createZoo } from "../support/zoo.ts";
 import { BASE, CHANGES } from "./changes.ts";
-import { createIsland, createShards, find, groupsOf, serverOf, shown } from "./support.ts";
+import { createIsland, createShards, find, groupsOf, serverOf, shown } from "./islands.ts";
 
 describe("drift", () => {
   it("sees that two shards with every kind of object are the same, on PostgreSQL 14 and 18", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { createIsland, createShards, find } from "./support.ts";
+import { createIsland, createShards, find } from "./islands.ts";
 
 describe("drift of many views", () => {
   it("takes no more locks than a server has room for, however many views there are", async () => {

@@ -5,7 +5,7 @@ import { loadSettings, type Settings } from "../../src/config/settings.ts";
 import { drift } from "../../src/operations/drift.ts";
 import { list } from "../../src/operations/list.ts";
 import { install } from "../../src/postgres/api/install.ts";
-import { createShards } from "../drift/support.ts";
+import { createShards } from "../drift/islands.ts";
 import { behind, createDatabase, Proxy, testIslands, withClient } from "../support/index.ts";
 import { countRounds } from "../support/rounds.ts";
 

@@ -1,6 +1,6 @@
 import { install } from "../../src/postgres/api/install.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
-import { schemaOf } from "../cli/support.ts";
+import { schemaOf } from "../cli/run-command.ts";
 import { createDatabase, type TestDatabase, type TestServer } from "../support/index.ts";
 import { Ledger } from "../support/ledger.ts";
 

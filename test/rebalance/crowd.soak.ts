@@ -3,7 +3,7 @@ import { it } from "node:test";
 
 import { startPostgres } from "../../src/sandbox/index.ts";
 import type { RebalanceResult } from "../../src/watch/rebalance-result.ts";
-import { run } from "../cli/support.ts";
+import { run } from "../cli/run-command.ts";
 import { expectNoLeftovers } from "../support/index.ts";
 import { countsOf, createCluster, createShards } from "./cluster.ts";
 

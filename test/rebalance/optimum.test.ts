@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import { planRebalance } from "../../src/rebalance/plan.ts";
 import type { Layout } from "../../src/rebalance/types.ts";
-import { randomLayout, randomNumbers, tryAll } from "./support.ts";
+import { randomLayout, randomNumbers, tryAll } from "./layouts.ts";
 
 const CASES = 1500;
 const bytesOf = (layout: Layout): number =>

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { RefusedError, UsageError } from "../../src/errors.ts";
 import { planRebalance } from "../../src/rebalance/plan.ts";
 import type { ShardLoad } from "../../src/rebalance/types.ts";
-import { layoutOf, randomLayout, randomNumbers, weightsOf } from "./support.ts";
+import { layoutOf, randomLayout, randomNumbers, weightsOf } from "./layouts.ts";
 
 const counts = (weights: Record<string, number[]>): number[] =>
   Object.values(weights).map(({ length }) => length);

@@ -5,7 +5,7 @@ import fc from "fast-check";
 
 import { planRebalance } from "../../src/rebalance/plan.ts";
 import type { IslandLoad, Plan } from "../../src/rebalance/types.ts";
-import { spreadOf } from "./support.ts";
+import { spreadOf } from "./layouts.ts";
 
 const weightKinds = {
   any: fc.oneof(

@@ -5,7 +5,7 @@ import { fitMoves } from "../../src/operations/rebalance.ts";
 import { planRebalance } from "../../src/rebalance/plan.ts";
 import { formatBytes, renderLayout, renderMoves, renderPlan } from "../../src/rebalance/render.ts";
 import type { PlannedMove } from "../../src/rebalance/types.ts";
-import { layoutOf, randomLayout, randomNumbers } from "./support.ts";
+import { layoutOf, randomLayout, randomNumbers } from "./layouts.ts";
 
 const GB = 1024 ** 3;
 

@@ -7,7 +7,7 @@ import { loadSettings } from "../../src/config/settings.ts";
 import { proposeRebalance, type RebalanceProposal } from "../../src/operations/rebalance.ts";
 import { startPostgres } from "../../src/sandbox/index.ts";
 import type { RebalanceResult } from "../../src/watch/rebalance-result.ts";
-import { runJson } from "../cli/support.ts";
+import { runJson } from "../cli/run-command.ts";
 import { countsOf, createCluster, createShards } from "./cluster.ts";
 
 /** What PostgreSQL has where nobody has set anything. */

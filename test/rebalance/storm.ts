@@ -8,7 +8,7 @@ import {
   type TemporalServer,
 } from "../../src/sandbox/index.ts";
 import type { RebalanceResult } from "../../src/watch/rebalance-result.ts";
-import { type Command, run, schemaOf, start } from "../cli/support.ts";
+import { type Command, run, schemaOf, start } from "../cli/run-command.ts";
 import { expectNoLeftovers, waitFor } from "../support/index.ts";
 import { Ledger } from "../support/ledger.ts";
 import { Sessions } from "../support/sessions.ts";

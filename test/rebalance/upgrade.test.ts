@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 
 import { startPostgres } from "../../src/sandbox/index.ts";
-import { run, schemaOf } from "../cli/support.ts";
+import { run, schemaOf } from "../cli/run-command.ts";
 import { expectNoLeftovers } from "../support/index.ts";
 import { Ledger } from "../support/ledger.ts";
 import { countsOf, createCluster, createShards } from "./cluster.ts";

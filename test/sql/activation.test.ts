@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { Client } from "pg";
 
 import { createDatabase, type TestDatabase, waitFor } from "../support/index.ts";
-import { activeShards, column, databasesWithApi, psqlOk, serverOf, upScript, VERSIONS } from "./support.ts";
+import { activeShards, column, databasesWithApi, psqlOk, serverOf, upScript, VERSIONS } from "./psql.ts";
 
 const apiSchema = "microsharding";
 

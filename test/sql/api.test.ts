@@ -12,7 +12,7 @@ import {
   psqlOk,
   upScript,
   VERSIONS,
-} from "./support.ts";
+} from "./psql.ts";
 
 for (const version of VERSIONS) {
   for (const layout of LAYOUTS) {

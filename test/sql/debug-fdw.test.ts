@@ -4,7 +4,7 @@ import { before, describe, test } from "node:test";
 import { type PostgresServer, startPostgres, startReplica } from "../../src/sandbox/index.ts";
 import { type TestDatabase, testIslands, waitFor, withClient } from "../support/index.ts";
 import { apiSchema, createPair, hostOf, made, rowsOf } from "./debug-fdw.ts";
-import { column, DOWN, psql, psqlOk, upScript } from "./support.ts";
+import { column, DOWN, psql, psqlOk, upScript } from "./psql.ts";
 
 describe("debug views over several islands", () => {
   let old: PostgresServer, recent: PostgresServer;

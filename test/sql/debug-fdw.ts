@@ -1,6 +1,6 @@
 import type { PostgresServer } from "../../src/sandbox/index.ts";
 import { createDatabase, type TestDatabase } from "../support/index.ts";
-import { column, psqlOk, upScript } from "./support.ts";
+import { column, psqlOk, upScript } from "./psql.ts";
 
 /** The schema of the SQL API. */
 export const apiSchema = "microsharding";

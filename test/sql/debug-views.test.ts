@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 
 import { ident } from "../../src/postgres/quote.ts";
 import type { TestDatabase } from "../support/index.ts";
-import { column, databasesWithApi, psql, VERSIONS } from "./support.ts";
+import { column, databasesWithApi, psql, VERSIONS } from "./psql.ts";
 
 for (const [version, layout] of [
   [VERSIONS[0], "microsharding"],

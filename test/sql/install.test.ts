@@ -13,7 +13,7 @@ import {
 } from "../../src/postgres/api/install.ts";
 import { createDatabase, type TestDatabase, testIslands, withClient } from "../support/index.ts";
 import { oldToolScript } from "./old-tool.ts";
-import { activeShards, column, downScript, psqlOk, serverOf, upScript } from "./support.ts";
+import { activeShards, column, downScript, psqlOk, serverOf, upScript } from "./psql.ts";
 
 const create = async (): Promise<TestDatabase> => createDatabase((await testIslands()).a);
 

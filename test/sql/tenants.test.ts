@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { ident } from "../../src/postgres/quote.ts";
-import { column, databasesWithApi, LAYOUTS, VERSIONS } from "./support.ts";
+import { column, databasesWithApi, LAYOUTS, VERSIONS } from "./psql.ts";
 
 for (const version of VERSIONS) {
   for (const layout of LAYOUTS) {

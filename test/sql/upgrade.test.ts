@@ -16,7 +16,7 @@ import {
   serverOf,
   upScript,
   VERSIONS,
-} from "./support.ts";
+} from "./psql.ts";
 
 async function createWithOldTool(
   version: (typeof VERSIONS)[number],

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { parseDump } from "../../src/postgres/schema/dump-statements.ts";
-import { inWordsOf } from "../../src/postgres/schema/for-older-server.ts";
+import { parseDump } from "../../../src/postgres/schema/dump-statements.ts";
+import { inWordsOf } from "../../../src/postgres/schema/for-older-server.ts";
 
 const inWords = async (major: number, sql: string): Promise<string[]> =>
   (await inWordsOf(major, await parseDump(sql))).map((statement) => statement.sql);

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { inspect } from "node:util";
 
-import { UsageError } from "../../src/errors.ts";
-import { toClientConfig } from "../../src/postgres/islands/client-config.ts";
+import { UsageError } from "../../../src/errors.ts";
+import { toClientConfig } from "../../../src/postgres/islands/client-config.ts";
 import {
   type Dsn,
   libpqEnv,
@@ -14,8 +14,8 @@ import {
   parseDsnList,
   toConninfo,
   toUrl,
-} from "../../src/postgres/islands/dsn.ts";
-import { redact } from "../../src/postgres/islands/redact.ts";
+} from "../../../src/postgres/islands/dsn.ts";
+import { redact } from "../../../src/postgres/islands/redact.ts";
 
 const ENV = { PGUSER: "joe", PGPASSWORD: "from-env", PGDATABASE: "main", HOME: "/nowhere" };
 

@@ -4,11 +4,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Client } from "pg";
 
-import { type DropOptions, dropSchema } from "../../src/postgres/schema/drop-schema.ts";
-import { OutsideDependentsError } from "../../src/postgres/schema/outside-dependents.ts";
-import { startPostgres } from "../../src/sandbox/index.ts";
-import { createDatabase, type TestDatabase, testIslands, waitFor } from "../support/index.ts";
-import { catalogsIn } from "./support.ts";
+import { type DropOptions, dropSchema } from "../../../src/postgres/schema/drop-schema.ts";
+import { OutsideDependentsError } from "../../../src/postgres/schema/outside-dependents.ts";
+import { startPostgres } from "../../../src/sandbox/index.ts";
+import { createDatabase, type TestDatabase, testIslands, waitFor } from "../../support/index.ts";
+import { catalogsIn } from "./catalogs.ts";
 
 /** Drops without ever giving up, and keeps what it was told. */
 function options(database: TestDatabase): DropOptions & { waits: string[]; left: number[] } {

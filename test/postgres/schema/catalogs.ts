@@ -1,4 +1,4 @@
-import type { TestDatabase } from "../support/index.ts";
+import type { TestDatabase } from "../../support/index.ts";
 
 /** Names of everything that stands in a schema, and of the schema itself. */
 export async function catalogsIn(database: TestDatabase, schema: string): Promise<string[]> {

@@ -2,7 +2,7 @@ import { loadSettings } from "../../src/config/settings.ts";
 import { type Drift, drift, type DriftRequest } from "../../src/operations/drift.ts";
 import { install } from "../../src/postgres/api/install.ts";
 import { ident } from "../../src/postgres/quote.ts";
-import { serverOf } from "../sql/support.ts";
+import { serverOf } from "../sql/psql.ts";
 import { createDatabase, type TestDatabase } from "../support/index.ts";
 
 export { serverOf };

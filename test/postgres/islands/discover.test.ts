@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
-import { UsageError } from "../../src/errors.ts";
+import { UsageError } from "../../../src/errors.ts";
 import {
   discoverIslands,
   resolveIsland,
   UnreachableError,
   withIslands,
-} from "../../src/postgres/islands/discover.ts";
-import { type Dsn, parseDsn } from "../../src/postgres/islands/dsn.ts";
-import { type PostgresServer, startPostgres, startReplica } from "../../src/sandbox/index.ts";
-import { createDatabase, testIslands } from "../support/index.ts";
+} from "../../../src/postgres/islands/discover.ts";
+import { type Dsn, parseDsn } from "../../../src/postgres/islands/dsn.ts";
+import { type PostgresServer, startPostgres, startReplica } from "../../../src/sandbox/index.ts";
+import { createDatabase, testIslands } from "../../support/index.ts";
 
 const names = (dsns: readonly Dsn[]): string[] => dsns.map(({ name }) => name);
 

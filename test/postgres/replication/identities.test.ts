@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
-import { dropPublication } from "../../src/postgres/replication/objects.ts";
-import { recordSql } from "../../src/postgres/replication/replica-identity.ts";
-import { createDatabase, type TestDatabase, testIslands, waitFor } from "../support/index.ts";
+import { dropPublication } from "../../../src/postgres/replication/objects.ts";
+import { recordSql } from "../../../src/postgres/replication/replica-identity.ts";
+import { createDatabase, type TestDatabase, testIslands, waitFor } from "../../support/index.ts";
 
 let database: TestDatabase;
 before(async () => {
