@@ -84,8 +84,8 @@ export function handOver(
   return { destination, fence: fenceSql(qualified(schema, sequence.name), fence), waitedFor };
 }
 
-const fenceSql = (name: string, { increment, min, max, start, restart }: Fence): string =>
-  `ALTER SEQUENCE ${name} INCREMENT ${increment} NO CYCLE MINVALUE ${min} MAXVALUE ${max} START ${start}` +
+const fenceSql = (name: string, { increment, min, max, start, restart, widened }: Fence): string =>
+  `ALTER SEQUENCE ${name} ${widened ? "AS bigint " : ""}INCREMENT ${increment} NO CYCLE MINVALUE ${min} MAXVALUE ${max} START ${start}` +
   (restart === null ? "" : ` RESTART ${restart}`);
 
 /** Locks a sequence, whose nextval() no table lock stops: the owner that it has already changes nothing. */

@@ -31,6 +31,8 @@ export interface Fence {
   max: bigint;
   start: bigint;
   restart: bigint | null;
+  /** Whether the old copy's type becomes bigint, since its own has no such limits. */
+  widened: boolean;
 }
 
 /**
@@ -38,6 +40,8 @@ export interface Fence {
  * name, and may be one of thousands in its statement.
  */
 const RESERVE = 10_000n;
+/** The smallest and the largest bigint. */
+const [LOWEST, HIGHEST] = [-(2n ** 63n), 2n ** 63n - 1n];
 /** Share of the values that are left which a reserve may take. */
 const RESERVE_SHARE = 1000n;
 
@@ -53,10 +57,11 @@ export function shareOut(sequence: Sequence, { value, called }: SequenceValue, w
     if (called) return { destination, fence: fenceAt(sequence, last, null) };
     // PostgreSQL hands out the value of an uncalled sequence whatever the limits are: it gets one that is nobody's.
     const nobodys = (increment > 0n ? BigInt(sequence.min) : BigInt(sequence.max)) - increment;
-    if (nobodys >= BigInt(sequence.lowest) && nobodys <= BigInt(sequence.highest))
-      return { destination, fence: fenceAt(sequence, nobodys, nobodys) };
+    const widened = nobodys < BigInt(sequence.lowest) || nobodys > BigInt(sequence.highest);
+    if (LOWEST <= nobodys && nobodys <= HIGHEST)
+      return { destination, fence: { ...fenceAt(sequence, nobodys, nobodys), widened } };
   }
-  // An uncalled sequence hands out its value itself first. At the end of its type it keeps this one in any case.
+  // An uncalled sequence hands out its value itself first. At the end of bigint it keeps this one in any case.
   const limit = last + ((reserve || 1n) - (called ? 0n : 1n)) * increment;
   return {
     destination: { name: sequence.name, value: String(limit), called: true },
@@ -80,7 +85,7 @@ function fenceAt(sequence: Sequence, limit: bigint, restart: bigint | null): Fen
     ? [smaller(BigInt(sequence.min), limit - 1n), limit]
     : [limit, larger(BigInt(sequence.max), limit + 1n)];
   const start = larger(min, smaller(max, BigInt(sequence.start)));
-  return { increment: turned ? (up ? 1n : -1n) : increment, min, max, start, restart };
+  return { increment: turned ? (up ? 1n : -1n) : increment, min, max, start, restart, widened: false };
 }
 
 const smaller = (a: bigint, b: bigint): bigint => (a < b ? a : b);

@@ -30,7 +30,14 @@ const CASES: [what: string, definition: string, use: string, old: string[], dest
     [],
     "-32767",
   ],
-  ["never called at that end", "AS int2 MINVALUE -32768 START -32768", "SELECT", ["-32768"], "-32767"],
+  ["never called at that end", "AS int2 MINVALUE -32768 START -32768", "SELECT", ["-32769"], "-32768"],
+  [
+    "never called at the lower end of bigint",
+    "MINVALUE -9223372036854775808 START -9223372036854775808",
+    "SELECT",
+    ["-9223372036854775808"],
+    "-9223372036854775807",
+  ],
   [
     "that counts down from the upper end",
     "INCREMENT -1 MAXVALUE 9223372036854775807 START 9223372036854775807",
