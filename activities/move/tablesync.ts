@@ -3,6 +3,7 @@ import type { ClientBase } from "pg";
 import type { CopyReport } from "../../contract/move.ts";
 import { ShardferryError } from "../../src/errors.ts";
 import { relaxSubscription } from "../../src/postgres/replication/objects.ts";
+import { DATABASE_OID } from "../../src/postgres/server.ts";
 import { POLL_MS } from "../attempt/poll.ts";
 import { type Copied, copied, Rate } from "./parts/copy-progress.ts";
 import { copyDirectly } from "./parts/direct-copy.ts";
@@ -102,7 +103,7 @@ async function readSyncState(client: ClientBase, subscription: string): Promise<
 const SYNC_STATE_SQL = `
   WITH own AS (
     SELECT oid FROM pg_subscription
-    WHERE subname = $1 AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+    WHERE subname = $1 AND subdbid = ${DATABASE_OID}
   ),
   state AS (SELECT r.* FROM pg_subscription_rel r JOIN own ON own.oid = r.srsubid)
   SELECT

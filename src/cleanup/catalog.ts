@@ -6,6 +6,7 @@ import { findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
 import { switchesTable } from "../postgres/api/switches.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { isReplicationName, MARK_PREFIX, OBJECT_PREFIX } from "../postgres/replication/names.ts";
+import { DATABASE_OID } from "../postgres/server.ts";
 
 /** A schema that may be a leftover. */
 export interface SchemaRow {
@@ -81,7 +82,7 @@ export async function readCatalog({ name, client }: ConnectedIsland): Promise<Ca
        FROM pg_subscription s
        JOIN pg_subscription_rel r ON r.srsubid = s.oid
        JOIN pg_class c ON c.oid = r.srrelid
-       WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+       WHERE s.subdbid = ${DATABASE_OID}
        GROUP BY 1
      ) w ON w.relnamespace = n.oid
      WHERE n.nspname ~ $1 OR starts_with(obj_description(n.oid, 'pg_namespace'), $2)
@@ -123,7 +124,7 @@ async function readObjects(client: ClientBase): Promise<ObjectRow[]> {
      SELECT 'subscription', subname,
        EXISTS (SELECT FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.pid IS NOT NULL), NULL
      FROM pg_subscription s
-     WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND starts_with(subname, $1)
+     WHERE subdbid = ${DATABASE_OID} AND starts_with(subname, $1)
      ORDER BY 1, 2`,
     [OBJECT_PREFIX],
   );

@@ -2,6 +2,7 @@ import type { ClientBase } from "pg";
 
 import type { Room } from "../../contract/rebalance.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
+import { SERVER } from "../postgres/server.ts";
 
 /** Settings that say how many of something there may be. */
 const setting = (name: string): string =>
@@ -20,8 +21,7 @@ const ROOM_SQL = `
       - coalesce(${setting("reserved_connections")}, 0)
       - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')) / ${SESSIONS_OF_A_MOVE} AS moves
   )
-  SELECT concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
-      extract(epoch FROM pg_postmaster_start_time())) AS server,
+  SELECT ${SERVER} AS server,
     least(
       ${setting("max_replication_slots")} - (SELECT count(*) FROM pg_replication_slots),
       ${setting("max_wal_senders")} - (SELECT count(*) FROM pg_stat_replication),

@@ -8,6 +8,7 @@ import { type Lease, readLeases } from "../postgres/api/leases.ts";
 import { activeShardsSql } from "../postgres/api/shards.ts";
 import { requireSqlApi } from "../postgres/api/sql-api.ts";
 import { MARK_PREFIX } from "../postgres/replication/names.ts";
+import { SERVER } from "../postgres/server.ts";
 import { gidsOfWorkflow } from "./names.ts";
 
 /** A schema with the number of a shard. */
@@ -69,7 +70,7 @@ async function readPreparedLimits(
     prepared: number;
     lockRoom: number;
   }>(
-    `SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || pg_postmaster_start_time() AS server,
+    `SELECT ${SERVER} AS server,
        current_setting('max_prepared_transactions')::int AS "maxPrepared",
        (SELECT count(*) FROM pg_prepared_xacts WHERE NOT starts_with(gid, $1))::int AS prepared,
        current_setting('max_locks_per_transaction')::int * (current_setting('max_connections')::int

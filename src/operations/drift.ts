@@ -12,6 +12,7 @@ import { UsageError } from "../errors.ts";
 import { activeNumbers } from "../layout/where.ts";
 import { findSqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
+import { majorVersion } from "../postgres/server.ts";
 import { onIslands } from "./with-islands.ts";
 
 export interface DriftRequest {
@@ -117,7 +118,7 @@ async function readFacts(
   islands: readonly ConnectedIsland[],
   shards: readonly DigestedShard[],
 ): Promise<Map<DigestedShard, Facts>> {
-  const majors = new Set(islands.map(({ serverVersion }) => Math.floor(serverVersion / 10_000)));
+  const majors = new Set(islands.map(({ serverVersion }) => majorVersion(serverVersion)));
   const canonical = majors.size > 1 ? await canonicalizer() : (text: string) => text;
   // Before 17 there is no such privilege, so that nobody on one of both sides can have it.
   const comparable =

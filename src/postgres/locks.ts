@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ClientBase } from "pg";
 
 import { literal } from "./quote.ts";
+import { DATABASE_OID } from "./server.ts";
 import { hasSqlstate, SQLSTATE } from "./sqlstate.ts";
 
 /** Who holds a lock that we want. */
@@ -45,7 +46,7 @@ export const creatorsSql = (schema: string): string =>
    FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
    WHERE l.locktype = 'object' AND l.classid = 'pg_namespace'::regclass
      AND l.objid = (SELECT oid FROM pg_namespace WHERE nspname = ${literal(schema)})
-     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+     AND l.database = ${DATABASE_OID}
      AND l.pid IS DISTINCT FROM pg_backend_pid()`;
 
 /** Milliseconds that a statement of ours may make others queue behind it. */

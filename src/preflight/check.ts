@@ -4,7 +4,7 @@ import type { DatabaseIdentity, ReplicationInput } from "../../contract/move.ts"
 import type { IslandName } from "../../contract/names.ts";
 import type { Islands } from "../postgres/islands/connections.ts";
 import type { Table } from "../postgres/schema/tables.ts";
-import { TIMELINE } from "../postgres/timeline.ts";
+import { DATABASE, majorVersion, SYSTEM_IDENTIFIER, TIMELINE, VERSION_NUMBER } from "../postgres/server.ts";
 
 /** What every check may read: both islands, and what is asked for. Checks change nothing. */
 export interface CheckContext {
@@ -30,13 +30,14 @@ export interface CheckContext {
 /** One side, with the facts that several checks need. */
 export interface Server {
   name: IslandName;
+  /** The same for two names of one database. */
+  database: string;
   identity: DatabaseIdentity;
   version: string;
   role: string;
   replicationRole: boolean;
   encoding: string;
   inRecovery: boolean;
-  startedAt: string;
   settings: Record<string, string>;
 }
 
@@ -47,6 +48,7 @@ export type Check = (context: CheckContext) => Promise<string[]>;
 export async function readServer(client: ClientBase, name: IslandName): Promise<Server> {
   const { rows } = await client.query<{
     system: string;
+    oid: string;
     database: string;
     timeline: string;
     version: string;
@@ -56,21 +58,20 @@ export async function readServer(client: ClientBase, name: IslandName): Promise<
     replication: boolean;
     encoding: string;
     recovery: boolean;
-    started: string;
     settings: Record<string, string>;
   }>(
     `SELECT
-       (SELECT system_identifier::text FROM pg_control_system()) AS system,
-       d.oid::text AS database,
+       ${SYSTEM_IDENTIFIER}::text AS system,
+       d.oid::text,
+       ${DATABASE} AS database,
        CASE WHEN pg_is_in_recovery() THEN '' ELSE ${TIMELINE} END AS timeline,
        current_setting('server_version') AS version,
-       current_setting('server_version_num')::int AS number,
+       ${VERSION_NUMBER} AS number,
        current_user AS role,
        r.rolsuper AS superuser,
        r.rolreplication AS replication,
        pg_encoding_to_char(d.encoding) AS encoding,
        pg_is_in_recovery() AS recovery,
-       extract(epoch FROM pg_postmaster_start_time())::text AS started,
        -- Our own sessions have another transaction_timeout.
        (SELECT json_object_agg(name, CASE name WHEN 'transaction_timeout' THEN reset_val ELSE setting END) FROM pg_settings
         WHERE name IN ('wal_level', 'max_replication_slots', 'max_wal_senders', 'max_worker_processes',
@@ -82,11 +83,12 @@ export async function readServer(client: ClientBase, name: IslandName): Promise<
   const row = rows[0]!;
   return {
     name,
+    database: row.database,
     identity: {
       systemIdentifier: row.system,
-      databaseOid: row.database,
+      databaseOid: row.oid,
       timeline: row.timeline,
-      serverMajor: Math.floor(row.number / 10000),
+      serverMajor: majorVersion(row.number),
       superuser: row.superuser,
     },
     version: row.version,
@@ -94,7 +96,6 @@ export async function readServer(client: ClientBase, name: IslandName): Promise<
     replicationRole: row.superuser || row.replication,
     encoding: row.encoding,
     inRecovery: row.recovery,
-    startedAt: row.started,
     settings: row.settings,
   };
 }

@@ -1,6 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { CLOSURE } from "../postgres/schema/closure.ts";
+import { DATABASE_OID } from "../postgres/server.ts";
 import type { Check } from "./check.ts";
 
 /**
@@ -97,7 +98,7 @@ export const roles: Check = async ({ source, destination, request, from, to }) =
      owner(oid) AS (
        SELECT d.refobjid
        FROM inside i JOIN pg_shdepend d ON d.classid = i.classid AND d.objid = i.objid
-       WHERE d.refclassid = 'pg_authid'::regclass AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+       WHERE d.refclassid = 'pg_authid'::regclass AND d.dbid = ${DATABASE_OID}
        UNION SELECT nspowner FROM pg_namespace JOIN ns USING (oid)
        UNION SELECT relowner FROM rel
        UNION SELECT p.proowner FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace

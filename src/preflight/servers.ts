@@ -42,16 +42,12 @@ export const versions: Check = async ({ from, to }) => {
 };
 
 /** The two names must not lead to one and the same database. */
-export const different: Check = ({ from, to }) => {
-  // A promoted replica shares its identity with its former primary, but not the start of its server.
-  const same =
-    from.startedAt === to.startedAt &&
-    from.identity.systemIdentifier === to.identity.systemIdentifier &&
-    from.identity.databaseOid === to.identity.databaseOid;
-  return Promise.resolve(
-    same ? [`${from.name} and ${to.name} are the same database: the destination has to be another one`] : [],
+export const different: Check = ({ from, to }) =>
+  Promise.resolve(
+    from.database === to.database
+      ? [`${from.name} and ${to.name} are the same database: the destination has to be another one`]
+      : [],
   );
-};
 
 export const encodings: Check = ({ from, to }) =>
   Promise.resolve(

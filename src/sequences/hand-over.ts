@@ -1,6 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { ident, literal, qualified } from "../postgres/quote.ts";
+import { DATABASE_OID } from "../postgres/server.ts";
 import { type Fence, type Sequence, type SequenceValue, shareOut } from "./share-out.ts";
 
 /** Reads the sequences of a schema, also those that belong to identity and serial columns. */
@@ -54,7 +55,7 @@ export async function sequencesWaitedFor(client: ClientBase, schema: string): Pr
     `SELECT DISTINCT c.relname AS name
      FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE NOT l.granted AND c.relkind = 'S' AND n.nspname = $1
-       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+       AND l.database = ${DATABASE_OID}`,
     [schema],
   );
   return new Set(rows.map((row) => row.name));

@@ -2,7 +2,7 @@ import type { ClientBase } from "pg";
 
 import type { IslandName } from "../../../contract/names.ts";
 import { ShardferryError } from "../../../src/errors.ts";
-import { TIMELINE } from "../../../src/postgres/timeline.ts";
+import { TIMELINE } from "../../../src/postgres/server.ts";
 import { ensureOwnCopy } from "./half-made-copy.ts";
 import type { SwitchFacts } from "./source-facts.ts";
 import type { MoveStep } from "./step.ts";

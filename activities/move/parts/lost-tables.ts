@@ -3,6 +3,7 @@ import type { ClientBase } from "pg";
 import { withLockRetry } from "../../../src/postgres/locks.ts";
 import { ident, qualified } from "../../../src/postgres/quote.ts";
 import { ensureDurable } from "../../../src/postgres/replication/position.ts";
+import { DATABASE_OID, SYSTEM_IDENTIFIER } from "../../../src/postgres/server.ts";
 import type { MoveStep } from "./step.ts";
 import { publishedTables } from "./subscription.ts";
 
@@ -44,10 +45,10 @@ async function withoutSlot(step: MoveStep): Promise<string[]> {
   const { rows } = await step.onDestination((client) =>
     client.query<{ table: string; slot: string }>(
       `SELECT c.relname AS table,
-         concat('pg_', s.oid, '_sync_', r.srrelid, '_', (SELECT system_identifier FROM pg_control_system())) AS slot
+         concat('pg_', s.oid, '_sync_', r.srrelid, '_', ${SYSTEM_IDENTIFIER}) AS slot
        FROM pg_subscription s JOIN pg_subscription_rel r ON r.srsubid = s.oid JOIN pg_class c ON c.oid = r.srrelid
        WHERE s.subname = $1 AND r.srsubstate = 'f'
-         AND s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+         AND s.subdbid = ${DATABASE_OID}`,
       [step.replicationName],
     ),
   );
@@ -151,7 +152,7 @@ async function readSubscribed(step: MoveStep, client: ClientBase): Promise<Set<s
   const { rows } = await client.query<{ name: string }>(
     `SELECT c.relname AS name
      FROM pg_subscription s JOIN pg_subscription_rel r ON r.srsubid = s.oid JOIN pg_class c ON c.oid = r.srrelid
-     WHERE s.subname = $1 AND s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+     WHERE s.subname = $1 AND s.subdbid = ${DATABASE_OID}`,
     [step.replicationName],
   );
   return new Set(rows.map(({ name }) => name));

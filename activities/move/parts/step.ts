@@ -7,6 +7,7 @@ import type { StepProgress } from "../../../contract/progress.ts";
 import { ShardferryError } from "../../../src/errors.ts";
 import type { SessionOptions } from "../../../src/postgres/islands/connections.ts";
 import { replicationName } from "../../../src/postgres/replication/names.ts";
+import { isOnDatabase } from "../../../src/postgres/server.ts";
 import type { ActivityAttempt } from "../../attempt/attempt.ts";
 
 /** Somebody else's database stands where the move's source or destination was. */
@@ -53,12 +54,7 @@ export class MoveStep {
     use: (client: ClientBase) => Promise<T>,
   ): Promise<T> {
     return this.attempt.deps.islands.withClient(island, async (client) => {
-      const { rowCount } = await client.query(
-        `SELECT FROM pg_control_system() WHERE system_identifier = $1
-           AND (SELECT oid FROM pg_database WHERE datname = current_database()) = $2`,
-        [expected.systemIdentifier, expected.databaseOid],
-      );
-      if (!rowCount) throw new WrongDatabaseError(island);
+      if (!(await isOnDatabase(client, expected))) throw new WrongDatabaseError(island);
       return use(client);
     });
   }

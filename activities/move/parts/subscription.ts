@@ -6,6 +6,7 @@ import { NO_TIMEOUTS } from "../../../src/postgres/islands/session-settings.ts";
 import { ensureSubscription } from "../../../src/postgres/replication/objects.ts";
 import { ensureDurable } from "../../../src/postgres/replication/position.ts";
 import { readTables, type Table } from "../../../src/postgres/schema/tables.ts";
+import { DATABASE_OID } from "../../../src/postgres/server.ts";
 import { ensureOwnCopy } from "./half-made-copy.ts";
 import type { MoveStep } from "./step.ts";
 
@@ -77,7 +78,7 @@ export async function isSubscribed(step: MoveStep): Promise<boolean> {
   const { rowCount } = await step.onDestination((client) =>
     client.query(
       `SELECT FROM pg_subscription
-       WHERE subname = $1 AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+       WHERE subname = $1 AND subdbid = ${DATABASE_OID}`,
       [step.replicationName],
     ),
   );

@@ -3,6 +3,7 @@ import pg from "pg";
 import type { IslandName } from "../../../contract/names.ts";
 import { messageOf, ShardferryError, UsageError } from "../../errors.ts";
 import { lastRows } from "../last-rows.ts";
+import { DATABASE, VERSION_NUMBER } from "../server.ts";
 import { toClientConfig } from "./client-config.ts";
 import { type Dsn, parseDsn } from "./dsn.ts";
 import { redact } from "./redact.ts";
@@ -15,7 +16,7 @@ export interface ConnectedIsland {
   /** Further DSNs that lead to the same database. */
   readonly duplicates: readonly Dsn[];
   readonly client: pg.Client;
-  /** As in server_version_num: 150004 for 15.4. */
+  /** 150004 for 15.4. */
   readonly serverVersion: number;
 }
 
@@ -28,16 +29,8 @@ export class UnreachableError extends ShardferryError {
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
-/**
- * What tells one database from another. A system identifier alone does not: a promoted replica and a server cloned
- * from a template have it in common with another server. The start of the postmaster, in microseconds, does.
- */
 const IDENTITY_SQL = `
-  SELECT pg_is_in_recovery() AS replica,
-    current_setting('server_version_num')::int AS version,
-    concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
-      extract(epoch FROM pg_postmaster_start_time()), oid) AS identity
-  FROM pg_database WHERE datname = current_database()`;
+  SELECT pg_is_in_recovery() AS replica, ${VERSION_NUMBER} AS version, ${DATABASE} AS identity`;
 
 const SETTINGS_SQL = [
   ...Object.entries(OWN_SETTINGS).map(([name, value]) => `SET ${name} TO '${value}'`),

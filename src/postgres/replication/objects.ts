@@ -5,6 +5,7 @@ import type { ClientBase } from "pg";
 import { withLockRetry } from "../locks.ts";
 import { ident, literal, qualified } from "../quote.ts";
 import type { Table } from "../schema/tables.ts";
+import { DATABASE_OID, SYSTEM_IDENTIFIER } from "../server.ts";
 import { hasSqlstate, SQLSTATE } from "../sqlstate.ts";
 import { overriddenTables, publishersOf, restoreUnlessNeededSql } from "./replica-identity.ts";
 
@@ -79,7 +80,7 @@ export async function ensureSubscription(
 ): Promise<string | null> {
   const { rowCount } = await client.query(
     `SELECT FROM pg_subscription
-     WHERE subname = $1 AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+     WHERE subname = $1 AND subdbid = ${DATABASE_OID}`,
     [options.name],
   );
   if (rowCount) return null;
@@ -119,9 +120,9 @@ export async function relaxSubscription(client: ClientBase, name: string): Promi
 }
 
 const OWN_SUBSCRIPTION = `
-  SELECT oid, 'pg\\_' || oid || '\\_sync\\_%\\_' || (SELECT system_identifier FROM pg_control_system()) AS "syncSlots"
+  SELECT oid, 'pg\\_' || oid || '\\_sync\\_%\\_' || ${SYSTEM_IDENTIFIER} AS "syncSlots"
   FROM pg_subscription
-  WHERE subname = $1 AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+  WHERE subname = $1 AND subdbid = ${DATABASE_OID}`;
 
 /**
  * Stops the subscription's workers and cuts it from its slot, so that it can be dropped without the
@@ -146,7 +147,7 @@ export async function idleSubscriptions(
 ): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT subname AS name FROM pg_subscription
-     WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+     WHERE subdbid = ${DATABASE_OID}
        AND starts_with(subname, $1) AND subname <> $2
        AND (subname = $3
          OR NOT EXISTS (SELECT FROM pg_stat_subscription s WHERE s.subid = pg_subscription.oid AND s.pid IS NOT NULL))`,

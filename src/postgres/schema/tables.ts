@@ -1,5 +1,7 @@
 import type { ClientBase } from "pg";
 
+import { VERSION_NUMBER } from "../server.ts";
+
 /** What the move needs to know of one table of the shard. */
 export interface Table {
   oid: string;
@@ -57,7 +59,7 @@ const TABLES_SQL = `
       AND c.relkind IN ('r', 'p')
   ),
   attribute AS (
-    SELECT a.*, a.attgenerated <> '' AND current_setting('server_version_num')::int >= 180000 AS blocks_full
+    SELECT a.*, a.attgenerated <> '' AND ${VERSION_NUMBER} >= 180000 AS blocks_full
     FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid
     WHERE a.attnum > 0 AND NOT a.attisdropped
   ),
