@@ -15,6 +15,7 @@ import type { StepProgress } from "../../contract/progress.ts";
 import { messageOf, ShardferryError } from "../../src/errors.ts";
 import type { Islands } from "../../src/postgres/islands/connections.ts";
 import type { Lend } from "../../src/postgres/locks.ts";
+import { backendPid, whileLooking } from "../../src/postgres/session.ts";
 import type { FaultPoint } from "./fault-points.ts";
 import { pause, POLL_MS } from "./poll.ts";
 
@@ -124,7 +125,6 @@ export class ActivityAttempt {
     sessionName = "",
   ): Promise<T> {
     const backends = new Set<number>();
-    const finished = new AbortController();
     const lookOnce = async (client: ClientBase): Promise<void> => {
       if (this.signal.aborted)
         // Those that still are this step's: one given back may be at work for another move.
@@ -134,22 +134,12 @@ export class ActivityAttempt {
         );
       else this.beat(await look(client));
     };
-    const watching = (async () => {
-      while (!finished.signal.aborted) {
-        await sleep(POLL_MS, undefined, { signal: finished.signal }).catch(() => undefined);
-        // A look that fails (the server restarts) is no heartbeat, and the next one may work again.
-        if (!finished.signal.aborted)
-          await this.deps.islands.withLook(island, lookOnce).catch(() => undefined);
-      }
-    })();
     try {
-      return await work((client) => backends.add((client as unknown as { processID: number }).processID));
+      const look = (): Promise<void> => this.deps.islands.withLook(island, lookOnce);
+      return await whileLooking(POLL_MS, [look], () => work((client) => backends.add(backendPid(client))));
     } catch (error) {
       this.throwIfCancelled();
       throw error;
-    } finally {
-      finished.abort();
-      await watching;
     }
   }
 

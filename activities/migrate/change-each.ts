@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
-
 import type pg from "pg";
 import type { ClientBase } from "pg";
 
@@ -14,9 +12,12 @@ import { createLedgers, LEDGER_TABLE, readApplied } from "../../src/postgres/api
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { backoffMs, blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
 import { ident, qualified } from "../../src/postgres/quote.ts";
+import { backendPid, whileLooking } from "../../src/postgres/session.ts";
 import { type ActivityAttempt } from "../attempt/attempt.ts";
 import { isRetryable } from "../attempt/failures.ts";
-import { POLL_MS } from "../attempt/poll.ts";
+
+/** Milliseconds between two looks at a session. */
+const LOOK_MS = 100;
 
 /** What all islands have in common while their shards are changed one by one. */
 interface Work {
@@ -86,27 +87,28 @@ async function changeIsland(work: Work, { island, schemas }: IslandShards): Prom
     await attempt.ensureCurrent();
     const { schema: apiSchema } = await requireSqlApi(client, island);
     const place: Place = { island, apiSchema, client, schema: "", statement: null, blockers: "" };
-    const over = new AbortController();
-    const watching = watch(work, place, over.signal);
-    try {
-      for (const schema of schemas) {
-        attempt.throwIfCancelled();
-        if (work.failure) return;
-        place.schema = schema;
-        await changeShard(work, place);
-        work.done++;
-      }
-    } catch (error) {
-      const key = `${island} ${place.schema} ${place.statement?.start}`;
-      const times = (work.broken[key] ?? 0) + 1;
-      if (place.statement) work.broken[key] = times;
-      const again = isRetryable(error) && (place.statement === null || times < MOST_BREAKS);
-      work.failure ??= () => failureOf(error, again, work, place);
-    } finally {
-      over.abort();
-      await watching;
-    }
+    const look = (): Promise<void> =>
+      attempt.deps.islands.withLook(island, (observer) => lookAt(work, place, observer));
+    await whileLooking(LOOK_MS, [look], () => changeShards(work, place, schemas));
   });
+}
+
+async function changeShards(work: Work, place: Place, schemas: readonly string[]): Promise<void> {
+  try {
+    for (const schema of schemas) {
+      work.attempt.throwIfCancelled();
+      if (work.failure) return;
+      place.schema = schema;
+      await changeShard(work, place);
+      work.done++;
+    }
+  } catch (error) {
+    const key = `${place.island} ${place.schema} ${place.statement?.start}`;
+    const times = (work.broken[key] ?? 0) + 1;
+    if (place.statement) work.broken[key] = times;
+    const again = isRetryable(error) && (place.statement === null || times < MOST_BREAKS);
+    work.failure ??= () => failureOf(error, again, work, place);
+  }
 }
 
 async function changeShard({ attempt, input, statements }: Work, place: Place): Promise<void> {
@@ -181,27 +183,20 @@ async function dropInvalid(client: ClientBase, schema: string, index: string): P
 }
 
 /** Looks at a session from another one, which is the heartbeat, and ends its statement when the migration is aborted. */
-async function watch(work: Work, place: Place, over: AbortSignal): Promise<void> {
+async function lookAt(work: Work, place: Place, observer: ClientBase): Promise<void> {
   const { attempt, total } = work;
-  const { processID: pid } = place.client as unknown as { processID: number };
-  const look = async (observer: ClientBase): Promise<void> => {
-    if (attempt.signal.aborted) await observer.query("SELECT pg_cancel_backend($1)", [pid]);
-    const found = await blockersOf(observer, pid);
-    place.blockers = found.length > 0 ? `${describeBlockers(found)} on ${place.island}` : "";
-    const { blockers, statement, schema } = place;
-    attempt.beat({
-      note: `${work.done} of ${total} shards are done, now ${schema}`,
-      broken: work.broken,
-      percent: (100 * work.done) / total,
-      ...(statement ? { sql: statement.sql.slice(0, 200) } : {}),
-      ...(blockers ? { waitingFor: blockers } : {}),
-    });
-  };
-  while (!over.aborted) {
-    // A look that fails (the server restarts) is no heartbeat, and the next one may work again.
-    await attempt.deps.islands.withLook(place.island, look).catch(() => undefined);
-    await sleep(POLL_MS / 5, undefined, { signal: over }).catch(() => undefined);
-  }
+  const pid = backendPid(place.client);
+  if (attempt.signal.aborted) await observer.query("SELECT pg_cancel_backend($1)", [pid]);
+  const found = await blockersOf(observer, pid);
+  place.blockers = found.length > 0 ? `${describeBlockers(found)} on ${place.island}` : "";
+  const { blockers, statement, schema } = place;
+  attempt.beat({
+    note: `${work.done} of ${total} shards are done, now ${schema}`,
+    broken: work.broken,
+    percent: (100 * work.done) / total,
+    ...(statement ? { sql: statement.sql.slice(0, 200) } : {}),
+    ...(blockers ? { waitingFor: blockers } : {}),
+  });
 }
 
 function failureOf(error: unknown, again: boolean, { input, done, total }: Work, place: Place): unknown {

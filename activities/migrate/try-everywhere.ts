@@ -17,8 +17,9 @@ import type { MigrationStatement } from "../../src/migrations/parse.ts";
 import { createDebugViews, dropDebugViews } from "../../src/postgres/api/debug-views.ts";
 import { createLedgers } from "../../src/postgres/api/ledger.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
-import { blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
+import { describeBlockers, disturbBlockersOf } from "../../src/postgres/locks.ts";
 import { literal } from "../../src/postgres/quote.ts";
+import { backendPid, whileLooking } from "../../src/postgres/session.ts";
 import { hasSqlstate, SQLSTATE } from "../../src/postgres/sqlstate.ts";
 import type { ActivityAttempt } from "../attempt/attempt.ts";
 import { runInShards, StatementError } from "./run-statements.ts";
@@ -46,15 +47,20 @@ class StoppedError extends Error {}
 
 /** Runs everything everywhere, then prepares everywhere; a rehearsal rolls that back. */
 export async function tryEverywhere(open: OpenTransactions): Promise<PreparedReport> {
-  const { attempt, input, clients } = open;
   const stop = new AbortController();
+  const looks = open.input.islands.map(({ island }, i) => {
+    const look = lookAt(open, island, open.clients[i]!, stop.signal);
+    return () => open.attempt.deps.islands.withLook(island, look);
+  });
+  return whileLooking(LOOK_MS, looks, () => runEverywhere(open, stop));
+}
+
+async function runEverywhere(open: OpenTransactions, stop: AbortController): Promise<PreparedReport> {
+  const { attempt, input } = open;
   const stopped = (): void => {
     if (stop.signal.aborted) throw new StoppedError();
   };
   const over = new AbortController();
-  const watching = input.islands.map((shards, i) =>
-    watch(open, shards.island, clients[i]!, stop.signal, over.signal),
-  );
   try {
     await attempt.deps.fault("before execute");
     attempt.signal.addEventListener("abort", () => stop.abort(), { signal: over.signal });
@@ -71,7 +77,6 @@ export async function tryEverywhere(open: OpenTransactions): Promise<PreparedRep
     return input.migration.dryRun ? await rollBack(open, report) : report;
   } finally {
     over.abort();
-    await Promise.all(watching);
   }
 }
 
@@ -164,35 +169,27 @@ async function change(
   return lockedAt;
 }
 
-/** Looks at a session from another one: who blocks it, and that it lives, which is the heartbeat. Cancels it to stop. */
-async function watch(
+/** Makes a look at a session: who blocks it, and that it lives, which is the heartbeat. Cancels it to stop. */
+function lookAt(
   { attempt, blockers }: OpenTransactions,
   island: IslandName,
   client: pg.Client,
   stop: AbortSignal,
-  over: AbortSignal,
-): Promise<void> {
-  const { processID: pid } = client as unknown as { processID: number };
-  const look = async (observer: ClientBase): Promise<void> => {
+): (observer: ClientBase) => Promise<void> {
+  const pid = backendPid(client);
+  return async (observer) => {
     if (stop.aborted) await observer.query("SELECT pg_cancel_backend($1)", [pid]);
     const waits = await observer.query(
       "SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Lock'",
       [pid],
     );
     if (waits.rowCount !== 0) {
-      const found = await blockersOf(observer, pid);
+      const found = await disturbBlockersOf(observer, pid);
       if (found.length > 0) blockers.set(island, describeBlockers(found));
-      for (const blocker of found)
-        if (blocker.cancellable) await observer.query("SELECT pg_cancel_backend($1)", [blocker.pid]);
     }
     const waitingFor = [...blockers].map(([where, text]) => `${text} on ${where}`).join("; ");
     attempt.beat({ note: "changes the shards", ...(waitingFor ? { waitingFor } : {}) });
   };
-  while (!over.aborted) {
-    // A look that fails (the server restarts) is no heartbeat, and the next one may work again.
-    await attempt.deps.islands.withLook(island, look).catch(() => undefined);
-    await sleep(LOOK_MS, undefined, { signal: over }).catch(() => undefined);
-  }
 }
 
 /** Prepares on all islands at once: from here on the transactions outlive their sessions. */

@@ -4,6 +4,7 @@ import type { ClientBase } from "pg";
 
 import { literal } from "./quote.ts";
 import { DATABASE_OID } from "./server.ts";
+import { backendPid } from "./session.ts";
 import { hasSqlstate, SQLSTATE } from "./sqlstate.ts";
 
 /** Who holds a lock that we want. */
@@ -37,6 +38,14 @@ export async function blockersOf(client: ClientBase, pid: number): Promise<Block
   return rows;
 }
 
+/** Like `blockersOf`; an autovacuum among them is told to give way, which by itself it does only after a second. */
+export async function disturbBlockersOf(client: ClientBase, pid: number): Promise<Blocker[]> {
+  const blockers = await blockersOf(client, pid);
+  for (const blocker of blockers)
+    if (blocker.cancellable) await client.query("SELECT pg_cancel_backend($1)", [blocker.pid]);
+  return blockers;
+}
+
 /**
  * A query for those, other than the session that runs it, who have created something in a schema, or commented it, and not
  * committed: a lock on a table does not wait for them.
@@ -55,10 +64,7 @@ export const LOCK_TIMEOUT_MS = 100;
 /** Lends another session on the server where a lock is waited for. */
 export type Lend = <T>(use: (client: ClientBase) => Promise<T>) => Promise<T>;
 
-/**
- * Looks, halfway through the wait of a session for a lock, who blocks it. An autovacuum gives way when told
- * to; by itself it would after a second, which is longer than we wait.
- */
+/** Looks, halfway through the wait of a session for a lock, who blocks it, and disturbs them. */
 export async function blockersDuring(
   waiter: ClientBase,
   wait: Promise<unknown>,
@@ -69,13 +75,7 @@ export async function blockersDuring(
     () => true,
   );
   if (await Promise.race([over, sleep(LOCK_TIMEOUT_MS / 2, false, { ref: false })])) return [];
-  const { processID } = waiter as unknown as { processID: number };
-  return lend(async (client) => {
-    const blockers = await blockersOf(client, processID);
-    for (const { pid, cancellable } of blockers)
-      if (cancellable) await client.query("SELECT pg_cancel_backend($1)", [pid]);
-    return blockers;
-  });
+  return lend((client) => disturbBlockersOf(client, backendPid(waiter)));
 }
 
 /** What is said of those who block. */

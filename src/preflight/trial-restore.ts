@@ -1,11 +1,10 @@
-import { setTimeout as sleep } from "node:timers/promises";
-
 import { shorten } from "../format.ts";
 import { undoDefaultPrivileges } from "../postgres/schema/default-privileges.ts";
 import { dumpSchema, type SchemaDump } from "../postgres/schema/dump.ts";
 import { grants, placed, type Statement } from "../postgres/schema/dump-statements.ts";
 import { inWordsOf } from "../postgres/schema/for-older-server.ts";
 import { readSchema } from "../postgres/schema/tables.ts";
+import { whileLooking } from "../postgres/session.ts";
 import type { Check, CheckContext } from "./check.ts";
 
 /** Classes of errors that say nothing about the statement: the server lacks memory or goes down, a lock was not granted. */
@@ -54,22 +53,11 @@ const LOOK_EVERY_MS = 500;
 
 /** Dumps the source's schema, which may take long among many others. */
 async function dumpOf({ source, islands, request, from, alive }: CheckContext): Promise<SchemaDump> {
-  const dump = dumpSchema(islands.dsn(request.from), request.schema, from.identity.serverMajor);
-  const done = new AbortController();
-  const watching = (async () => {
-    for (
-      ;
-      !done.signal.aborted;
-      await sleep(LOOK_EVERY_MS, undefined, { signal: done.signal }).catch(() => undefined)
-    ) {
-      await source.query("SELECT");
-      alive();
-    }
-  })();
-  try {
-    return await dump;
-  } finally {
-    done.abort();
-    await watching;
-  }
+  const look = async (): Promise<void> => {
+    await source.query("SELECT");
+    alive();
+  };
+  return whileLooking(LOOK_EVERY_MS, [look], () =>
+    dumpSchema(islands.dsn(request.from), request.schema, from.identity.serverMajor),
+  );
 }

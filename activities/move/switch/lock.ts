@@ -1,4 +1,3 @@
-import { lastRows } from "../../../src/postgres/last-rows.ts";
 import {
   type Blocker,
   blockersDuring,
@@ -7,6 +6,7 @@ import {
   LOCK_TIMEOUT_MS,
 } from "../../../src/postgres/locks.ts";
 import { qualified } from "../../../src/postgres/quote.ts";
+import { lastRows } from "../../../src/postgres/session.ts";
 import { hasSqlstate, SQLSTATE } from "../../../src/postgres/sqlstate.ts";
 import { lockSequence } from "../../../src/sequences/hand-over.ts";
 import type { SwitchSessions } from "./sessions.ts";

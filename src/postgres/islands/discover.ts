@@ -2,8 +2,8 @@ import pg from "pg";
 
 import type { IslandName } from "../../../contract/names.ts";
 import { messageOf, ShardferryError, UsageError } from "../../errors.ts";
-import { lastRows } from "../last-rows.ts";
 import { DATABASE, VERSION_NUMBER } from "../server.ts";
+import { lastRows } from "../session.ts";
 import { toClientConfig } from "./client-config.ts";
 import { type Dsn, parseDsn } from "./dsn.ts";
 import { redact } from "./redact.ts";

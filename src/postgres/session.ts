@@ -1,0 +1,38 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type { ClientBase, QueryResult } from "pg";
+
+/** Runs several statements in one round trip, and returns the rows of the last. */
+export async function lastRows<Row extends object>(client: ClientBase, sql: string): Promise<Row[]> {
+  const results = (await client.query(sql)) as unknown as QueryResult<Row>[];
+  return results.at(-1)!.rows;
+}
+
+/** Returns the process of the server that works for a session; the published types of node-postgres lack it. */
+export const backendPid = (client: ClientBase): number =>
+  (client as unknown as { processID: number }).processID;
+
+/**
+ * Runs something long, and looks at it from other sessions at an interval until it is over; no look waits for another.
+ * A look that fails (the server restarts) shows nothing, and the next one may work again.
+ */
+export async function whileLooking<T>(
+  everyMs: number,
+  looks: readonly (() => Promise<unknown>)[],
+  work: () => Promise<T>,
+): Promise<T> {
+  const over = new AbortController();
+  const looking = looks.map(async (look) => {
+    for (;;) {
+      await sleep(everyMs, undefined, { signal: over.signal }).catch(() => undefined);
+      if (over.signal.aborted) return;
+      await look().catch(() => undefined);
+    }
+  });
+  try {
+    return await work();
+  } finally {
+    over.abort();
+    await Promise.all(looking);
+  }
+}
