@@ -17,7 +17,7 @@ import { dropOwnCopy, makeRoom } from "./parts/half-made-copy.ts";
 import { leaseShard, releaseShard } from "./parts/shard-lease.ts";
 import { replicasBehind } from "./parts/standings.ts";
 import type { MoveStep } from "./parts/step.ts";
-import { SchemaChangedError, structureOf } from "./parts/structure.ts";
+import { ensureUnchanged, structureOf } from "./parts/structure.ts";
 
 /** Statements per transaction: a schema of 10,000 tables in one would run out of lock table memory. */
 const BATCH = 200;
@@ -78,8 +78,7 @@ async function read(
   fingerprint: string,
 ): Promise<{ preData: readonly Statement[]; statements: Statement[] }> {
   const { preData, postData } = await structureOf(step, fingerprint);
-  const after = await step.onSource((client) => schemaFingerprint(client, step.schema));
-  if (after !== fingerprint) throw new SchemaChangedError(step.schema, step.from, true);
+  await step.onSource((client) => ensureUnchanged(step, client, fingerprint));
   const { copyMethod, destination } = step.input.plan;
   const keys = copyMethod === "tablesync" ? keyStatements(postData) : [];
   const worded = await inWordsOf(destination.serverMajor, preData);

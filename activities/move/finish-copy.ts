@@ -6,7 +6,6 @@ import { ident, literal } from "../../src/postgres/quote.ts";
 import { runOfMark } from "../../src/postgres/replication/names.ts";
 import { ensureDurable, flushedPosition, waitUntilApplied } from "../../src/postgres/replication/position.ts";
 import { copyName } from "../../src/postgres/schema/copy-names.ts";
-import { schemaFingerprint } from "../../src/postgres/schema/fingerprint.ts";
 import { findCopyName } from "../../src/postgres/schema/free-copy-name.ts";
 import { readSchema } from "../../src/postgres/schema/tables.ts";
 import { readSequenceValues, setSequences } from "../../src/sequences/hand-over.ts";
@@ -18,7 +17,7 @@ import { CopyGoneError } from "./parts/half-made-copy.ts";
 import { ReplicationTrouble } from "./parts/replication-health.ts";
 import { readFacts } from "./parts/source-facts.ts";
 import type { MoveStep } from "./parts/step.ts";
-import { SchemaChangedError } from "./parts/structure.ts";
+import { ensureUnchanged } from "./parts/structure.ts";
 import { isSubscribed } from "./parts/subscription.ts";
 
 /** Added to the mark of a copy that needs its subscription no more: a later attempt goes on from there. */
@@ -54,8 +53,7 @@ export async function finishCopy(step: MoveStep): Promise<SwitchReport> {
     leftover = name && name.free;
     const facts = await step.attempt.reading(step.from, () => readFacts(source, step.schema));
     if (!comment?.endsWith(IN_STEP)) {
-      const fingerprint = await schemaFingerprint(source, step.schema);
-      if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
+      await ensureUnchanged(step, source);
       await catchUp(step, source, destination);
       await ensurePublished(step, facts, source);
       await ensureReplicated(step, facts, destination);

@@ -1,9 +1,8 @@
 import type { ClientBase } from "pg";
 
 import { ShardferryError } from "../../../src/errors.ts";
-import { schemaFingerprint } from "../../../src/postgres/schema/fingerprint.ts";
 import type { MoveStep } from "./step.ts";
-import { SchemaChangedError } from "./structure.ts";
+import { ensureUnchanged } from "./structure.ts";
 
 /** Milliseconds between two looks at the catalogs and at the counters. */
 const EVERY_MS = 2000;
@@ -38,10 +37,7 @@ export class ReplicationTrouble {
     await ensureSlotLives(step);
     if (performance.now() - this.#lookedAt < EVERY_MS) return this.#reason;
     this.#lookedAt = performance.now();
-    const fingerprint = await step.attempt.reading(step.from, () =>
-      step.onSource((client) => schemaFingerprint(client, step.schema)),
-    );
-    if (fingerprint !== step.input.fingerprint) throw new SchemaChangedError(step.schema, step.from, false);
+    await step.attempt.reading(step.from, () => step.onSource((client) => ensureUnchanged(step, client)));
     this.#reason = await this.#applyTrouble();
     return this.#reason;
   }

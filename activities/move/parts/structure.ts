@@ -1,9 +1,12 @@
+import type { ClientBase } from "pg";
+
 import { ShardferryError } from "../../../src/errors.ts";
 import { cachedDump, dumpSchema, type SchemaDump } from "../../../src/postgres/schema/dump.ts";
+import { schemaFingerprint } from "../../../src/postgres/schema/fingerprint.ts";
 import type { MoveStep } from "./step.ts";
 
 /** Somebody ran DDL on the source between two looks at its catalogs. */
-export class SchemaChangedError extends ShardferryError {
+class SchemaChangedError extends ShardferryError {
   constructor(
     schema: string,
     island: string,
@@ -14,6 +17,20 @@ export class SchemaChangedError extends ShardferryError {
       `the structure of schema "${schema}" on ${island} was changed during the move (DDL); run the move again when the change is through`,
     );
   }
+}
+
+/**
+ * Makes sure, in a session on the source, that nobody has changed the structure since a fingerprint of it was taken.
+ * Before that structure is copied it can simply be read again.
+ */
+export async function ensureUnchanged(
+  step: MoveStep,
+  source: ClientBase,
+  fingerprint = step.input.fingerprint,
+): Promise<void> {
+  if ((await schemaFingerprint(source, step.schema)) === fingerprint) return;
+  const copied = step.input.fingerprint !== "";
+  throw new SchemaChangedError(step.schema, step.from, !copied);
 }
 
 /** The dump of the source's schema: made once a run, kept on the worker's disk. */

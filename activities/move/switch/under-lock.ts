@@ -1,6 +1,5 @@
 import { activateSql } from "../../../src/postgres/api/shards.ts";
 import { flushedPosition, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
-import { schemaFingerprint } from "../../../src/postgres/schema/fingerprint.ts";
 import { readSchema } from "../../../src/postgres/schema/tables.ts";
 import { hasSqlstate, SQLSTATE } from "../../../src/postgres/sqlstate.ts";
 import {
@@ -14,7 +13,7 @@ import type { SequenceValue } from "../../../src/sequences/share-out.ts";
 import { completeSchema } from "../parts/complete-schema.ts";
 import { copyLocked } from "../parts/copy-locked.ts";
 import { ensurePublished, ensureReplicated } from "../parts/guards.ts";
-import { SchemaChangedError } from "../parts/structure.ts";
+import { ensureUnchanged } from "../parts/structure.ts";
 import type { SwitchSessions } from "./sessions.ts";
 import { beginArrival, leave } from "./statements.ts";
 
@@ -44,9 +43,7 @@ async function readPosition({ step, facts, sourceObserver }: SwitchSessions): Pr
 }
 
 async function readSource({ step, facts, source }: SwitchSessions): Promise<SequenceValue[]> {
-  if ((await schemaFingerprint(source, step.schema)) !== step.input.fingerprint) {
-    throw new SchemaChangedError(step.schema, step.from, false);
-  }
+  await ensureUnchanged(step, source);
   // The weight factor stands there, and may have been changed while the lock was waited for.
   facts.comment = (await readSchema(source, step.schema)).comment;
   return readSequenceValues(source, step.schema, facts.sequences);
