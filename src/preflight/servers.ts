@@ -8,11 +8,10 @@ import { ident } from "../postgres/quote.ts";
 import { namesBegin, replicationName, runOfMark } from "../postgres/replication/names.ts";
 import { runWithConninfo } from "../postgres/replication/objects.ts";
 import { readSchema } from "../postgres/schema/tables.ts";
+import { MAJORS } from "../postgres/server.ts";
 import { hasSqlstate, SQLSTATE } from "../postgres/sqlstate.ts";
 import type { Check, CheckContext, Server } from "./check.ts";
 
-const OLDEST = 14;
-const NEWEST = 18;
 /** No such setting, not such a value, not for this role, no list of settings, and only at a restart. */
 const REFUSED_OPTIONS = [
   SQLSTATE.undefinedObject,
@@ -28,9 +27,9 @@ type DestinationContext = Pick<CheckContext, "destination" | "to">;
 
 /** Version and recovery of a server. */
 export const versionProblems = ({ name, identity, version, inRecovery }: Server): string[] => [
-  ...(identity.serverMajor < OLDEST || identity.serverMajor > NEWEST
-    ? [`${name} runs PostgreSQL ${version}; versions ${OLDEST} to ${NEWEST} are supported`]
-    : []),
+  ...(MAJORS.some((major) => major === identity.serverMajor)
+    ? []
+    : [`${name} runs PostgreSQL ${version}; versions ${MAJORS[0]} to ${MAJORS.at(-1)} are supported`]),
   ...(inRecovery ? [`${name} is a physical replica (in recovery): give the primary`] : []),
 ];
 

@@ -3,10 +3,7 @@ import { delimiter, join } from "node:path";
 import { ShardferryError } from "../errors.ts";
 import { cacheFolders } from "../machine/cache-folder.ts";
 import { binaryFolders, cachedFolders, isExecutable, majorOf } from "../machine/pg-programs.ts";
-
-/** The major versions of PostgreSQL that Shardferry works with. */
-export const MAJORS = [14, 15, 16, 17, 18] as const;
-export type Major = (typeof MAJORS)[number];
+import { type Major, MAJORS } from "../postgres/server.ts";
 
 /** The programs of one PostgreSQL server. */
 export interface PostgresBinaries {
@@ -35,7 +32,7 @@ export async function findPostgres(major?: Major): Promise<PostgresBinaries> {
   throw new ShardferryError(
     "postgres_missing",
     `No PostgreSQL ${major ?? "server"} on this machine. In a checkout, \`npm run setup -- --servers=all\` fetches ` +
-      `versions 14 to 18; otherwise install PostgreSQL with its server programs.`,
+      `versions ${MAJORS[0]} to ${MAJORS.at(-1)}; otherwise install PostgreSQL with its server programs.`,
   );
 }
 

@@ -6,16 +6,9 @@ import { promisify } from "node:util";
 import { messageOf, ShardferryError } from "../errors.ts";
 import { cacheDir, makeCacheFolder } from "../machine/cache-folder.ts";
 import { forgetPgDumps } from "../machine/pg-programs.ts";
+import { type Major, MAJORS } from "../postgres/server.ts";
 import { runAsServer } from "./data-folder.ts";
-import {
-  findTemporal,
-  forgetPostgres,
-  listPostgres,
-  type Major,
-  MAJORS,
-  TEMPORAL_VERSION,
-  temporalIn,
-} from "./find.ts";
+import { findTemporal, forgetPostgres, listPostgres, TEMPORAL_VERSION, temporalIn } from "./find.ts";
 
 const run = promisify(execFile);
 
@@ -51,7 +44,7 @@ export async function ensureServers(need: Need, say: (line: string) => void): Pr
 
 async function missingMajors(need: Need): Promise<Major[]> {
   const found = new Set((await listPostgres()).map(({ major }) => major));
-  if (need === "any") return found.size > 0 ? [] : [18];
+  if (need === "any") return found.size > 0 ? [] : MAJORS.slice(-1);
   return MAJORS.filter((major) => !found.has(major));
 }
 

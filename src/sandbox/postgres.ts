@@ -7,8 +7,9 @@ import { Client } from "pg";
 
 import { randomPort } from "../machine/ports.ts";
 import { isReachable, serverUser } from "../machine/server-user.ts";
+import type { Major } from "../postgres/server.ts";
 import { createDataFolder } from "./data-folder.ts";
-import { findPostgres, type Major, type PostgresBinaries } from "./find.ts";
+import { findPostgres, type PostgresBinaries } from "./find.ts";
 import { giveToServers, makeServerFolder } from "./folders.ts";
 import { supervise, type Supervised, waitForExit, waitUntilReady } from "./supervise.ts";
 
