@@ -2,7 +2,7 @@ import type { ClientBase } from "pg";
 
 import { CLOSURE } from "../postgres/schema/closure.ts";
 import { DATABASE_OID } from "../postgres/server.ts";
-import type { Check } from "./check.ts";
+import type { Check, CheckContext } from "./check.ts";
 
 /**
  * Everything outside of the schema that its objects need has to be on the destination: types, functions
@@ -90,69 +90,69 @@ async function exists(client: ClientBase, object: OutsideObject): Promise<boolea
 }
 
 /** Owners, grantees and the roles of policies have to exist on the destination. */
-export const roles: Check = async ({ source, destination, request, from, to }) => {
-  const { rows } = await source.query<{ role: string }>(
-    `${CLOSURE},
-     rel AS (SELECT c.* FROM pg_class c JOIN ns ON ns.oid = c.relnamespace),
-     -- pg_shdepend knows the roles of every kind of object, but not those that initdb makes.
-     owner(oid) AS (
-       SELECT d.refobjid
-       FROM inside i JOIN pg_shdepend d ON d.classid = i.classid AND d.objid = i.objid
-       WHERE d.refclassid = 'pg_authid'::regclass AND d.dbid = ${DATABASE_OID}
-       UNION SELECT nspowner FROM pg_namespace JOIN ns USING (oid)
-       UNION SELECT relowner FROM rel
-       UNION SELECT p.proowner FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace
-       UNION SELECT t.typowner FROM pg_type t JOIN ns ON ns.oid = t.typnamespace
-     ),
-     acl(item) AS (
-       SELECT unnest(nspacl) FROM pg_namespace JOIN ns USING (oid)
-       UNION ALL SELECT unnest(relacl) FROM rel
-       UNION ALL SELECT unnest(a.attacl) FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid
-       UNION ALL SELECT unnest(p.proacl) FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace
-       UNION ALL SELECT unnest(t.typacl) FROM pg_type t JOIN ns ON ns.oid = t.typnamespace
-       UNION ALL SELECT unnest(d.defaclacl) FROM pg_default_acl d JOIN ns ON ns.oid = d.defaclnamespace
-     ),
-     needed(oid) AS (
-       SELECT oid FROM owner
-       UNION SELECT x.grantee FROM acl, aclexplode(ARRAY[acl.item]) x
-       UNION SELECT x.grantor FROM acl, aclexplode(ARRAY[acl.item]) x
-       UNION SELECT unnest(p.polroles) FROM pg_policy p JOIN rel ON rel.oid = p.polrelid
-     )
-     SELECT pg_get_userbyid(oid) AS role FROM needed WHERE oid <> 0 ORDER BY 1`,
-    [request.schema],
+export const roles: Check = async (context) => {
+  const { request, from, to } = context;
+  const there = "SELECT rolname AS name FROM pg_roles WHERE rolname = ANY ($1)";
+  const missing = await missingNames(context, NEEDED_ROLES, there);
+  return missing.map(
+    (role) =>
+      `role "${role}" owns or may use objects of schema "${request.schema}" on ${from.name} and is missing on ${to.name}: CREATE ROLE "${role}"`,
   );
-  const wanted = rows.map((row) => row.role);
-  const { rows: there } = await destination.query<{ rolname: string }>(
-    "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1)",
-    [wanted],
-  );
-  const present = new Set(there.map((row) => row.rolname));
-  return wanted
-    .filter((role) => !present.has(role))
-    .map(
-      (role) =>
-        `role "${role}" owns or may use objects of schema "${request.schema}" on ${from.name} and is missing on ${to.name}: CREATE ROLE "${role}"`,
-    );
 };
 
 /** Tablespaces that the schema's tables and indexes lie in. */
-export const tablespaces: Check = async ({ source, destination, request, to }) => {
-  const { rows } = await source.query<{ name: string }>(
-    `SELECT DISTINCT t.spcname AS name
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_tablespace t ON t.oid = c.reltablespace
-     WHERE n.nspname = $1`,
-    [request.schema],
+export const tablespaces: Check = async (context) => {
+  const there = "SELECT spcname AS name FROM pg_tablespace WHERE spcname = ANY ($1)";
+  const missing = await missingNames(context, NEEDED_TABLESPACES, there);
+  return missing.map(
+    (name) =>
+      `tablespace "${name}" is missing on ${context.to.name}: create it there, or move the tables to pg_default`,
   );
-  const wanted = rows.map((row) => row.name);
-  const { rows: there } = await destination.query<{ name: string }>(
-    "SELECT spcname AS name FROM pg_tablespace WHERE spcname = ANY ($1)",
-    [wanted],
-  );
-  const present = new Set(there.map((row) => row.name));
-  return wanted
-    .filter((name) => !present.has(name))
-    .map(
-      (name) =>
-        `tablespace "${name}" is missing on ${to.name}: create it there, or move the tables to pg_default`,
-    );
 };
+
+/** The names that a schema needs on the source, without those that are there on the destination. */
+async function missingNames(
+  { source, destination, request }: CheckContext,
+  needed: string,
+  there: string,
+): Promise<string[]> {
+  const names = async (client: ClientBase, sql: string, value: unknown): Promise<string[]> =>
+    (await client.query<{ name: string }>(sql, [value])).rows.map(({ name }) => name);
+  const wanted = await names(source, needed, request.schema);
+  const present = new Set(await names(destination, there, wanted));
+  return wanted.filter((name) => !present.has(name));
+}
+
+const NEEDED_ROLES = `
+  ${CLOSURE},
+  rel AS (SELECT c.* FROM pg_class c JOIN ns ON ns.oid = c.relnamespace),
+  -- pg_shdepend knows the roles of every kind of object, but not those that initdb makes.
+  owner(oid) AS (
+    SELECT d.refobjid
+    FROM inside i JOIN pg_shdepend d ON d.classid = i.classid AND d.objid = i.objid
+    WHERE d.refclassid = 'pg_authid'::regclass AND d.dbid = ${DATABASE_OID}
+    UNION SELECT nspowner FROM pg_namespace JOIN ns USING (oid)
+    UNION SELECT relowner FROM rel
+    UNION SELECT p.proowner FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace
+    UNION SELECT t.typowner FROM pg_type t JOIN ns ON ns.oid = t.typnamespace
+  ),
+  acl(item) AS (
+    SELECT unnest(nspacl) FROM pg_namespace JOIN ns USING (oid)
+    UNION ALL SELECT unnest(relacl) FROM rel
+    UNION ALL SELECT unnest(a.attacl) FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid
+    UNION ALL SELECT unnest(p.proacl) FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace
+    UNION ALL SELECT unnest(t.typacl) FROM pg_type t JOIN ns ON ns.oid = t.typnamespace
+    UNION ALL SELECT unnest(d.defaclacl) FROM pg_default_acl d JOIN ns ON ns.oid = d.defaclnamespace
+  ),
+  needed(oid) AS (
+    SELECT oid FROM owner
+    UNION SELECT x.grantee FROM acl, aclexplode(ARRAY[acl.item]) x
+    UNION SELECT x.grantor FROM acl, aclexplode(ARRAY[acl.item]) x
+    UNION SELECT unnest(p.polroles) FROM pg_policy p JOIN rel ON rel.oid = p.polrelid
+  )
+  SELECT pg_get_userbyid(oid) AS name FROM needed WHERE oid <> 0 ORDER BY 1`;
+
+const NEEDED_TABLESPACES = `
+  SELECT DISTINCT t.spcname AS name
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_tablespace t ON t.oid = c.reltablespace
+  WHERE n.nspname = $1`;
