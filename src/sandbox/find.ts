@@ -1,7 +1,6 @@
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 
 import { ShardferryError } from "../errors.ts";
-import { cacheFolders } from "../machine/cache-folder.ts";
 import { binaryFolders, cachedFolders, isExecutable, majorOf } from "../machine/pg-programs.ts";
 import { type Major, MAJORS } from "../postgres/server.ts";
 
@@ -49,19 +48,3 @@ async function readFolder(bin: string): Promise<PostgresBinaries | null> {
   const known = MAJORS.find((one) => one === major);
   return known ? { major: known, bin } : null;
 }
-
-/** Finds the Temporal CLI: `SHARDFERRY_TEMPORAL`, `PATH`, or the cache; null when there is none. */
-export async function findTemporal(): Promise<string | null> {
-  const own = process.env["SHARDFERRY_TEMPORAL"];
-  const path = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
-  const candidates = [...(own ? [own] : []), ...path.map((folder) => join(folder, "temporal"))];
-  candidates.push(...cacheFolders().map(temporalIn));
-  for (const candidate of candidates) if (await isExecutable(candidate)) return candidate;
-  return null;
-}
-
-/** Where the set-up puts the Temporal CLI in a cache. */
-export const temporalIn = (cache: string): string => join(cache, "temporal", TEMPORAL_VERSION, "temporal");
-
-/** The version of the Temporal CLI that the set-up downloads. */
-export const TEMPORAL_VERSION = "1.9.1";

@@ -7,8 +7,9 @@ import { messageOf, ShardferryError } from "../errors.ts";
 import { cacheDir, makeCacheFolder } from "../machine/cache-folder.ts";
 import { forgetPgDumps } from "../machine/pg-programs.ts";
 import { type Major, MAJORS } from "../postgres/server.ts";
+import { findTemporal, TEMPORAL_VERSION, temporalIn } from "../temporal/binary.ts";
 import { runAsServer } from "./data-folder.ts";
-import { findTemporal, forgetPostgres, listPostgres, TEMPORAL_VERSION, temporalIn } from "./find.ts";
+import { forgetPostgres, listPostgres } from "./find.ts";
 
 const run = promisify(execFile);
 

@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 
 import { ShardferryError } from "../errors.ts";
 import { randomPort } from "../machine/ports.ts";
-import { findTemporal } from "./find.ts";
+import { findTemporal, saysPortTaken } from "../temporal/binary.ts";
 import { makeServerFolder } from "./folders.ts";
 import { supervise, type Supervised, waitForExit, waitUntilReady } from "./supervise.ts";
 
@@ -81,10 +81,7 @@ export class TemporalServer {
         return await this.#startOnce();
       } catch (error) {
         await this.stop();
-        const passing = /address already in use|can't set frontend port/i.test(
-          (await this.log()).slice(logged),
-        );
-        if (!passing || Date.now() > deadline) throw error;
+        if (!saysPortTaken((await this.log()).slice(logged)) || Date.now() > deadline) throw error;
         await sleep(50);
       }
     }

@@ -1,8 +1,29 @@
 import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 
 import { messageOf, ShardferryError } from "../errors.ts";
-import { findTemporal } from "../sandbox/find.ts";
+import { cacheFolders } from "../machine/cache-folder.ts";
+import { isExecutable } from "../machine/pg-programs.ts";
+
+/** Finds the Temporal CLI: `SHARDFERRY_TEMPORAL`, `PATH`, or the cache; null when there is none. */
+export async function findTemporal(): Promise<string | null> {
+  const own = process.env["SHARDFERRY_TEMPORAL"];
+  const path = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
+  const candidates = [...(own ? [own] : []), ...path.map((folder) => join(folder, "temporal"))];
+  candidates.push(...cacheFolders().map(temporalIn));
+  for (const candidate of candidates) if (await isExecutable(candidate)) return candidate;
+  return null;
+}
+
+/** Where the set-up puts the Temporal CLI in a cache. */
+export const temporalIn = (cache: string): string => join(cache, "temporal", TEMPORAL_VERSION, "temporal");
+
+/** The version of the Temporal CLI that the set-up downloads. */
+export const TEMPORAL_VERSION = "1.9.1";
+
+/** Whether the log of a development server says that somebody else took a port between our look and the server's. */
+export const saysPortTaken = (log: string): boolean =>
+  /address already in use|can't listen|cannot listen|can't set .*port/i.test(log);
 
 /** Finds the Temporal CLI on this machine; if there is none, lets the SDK download it into `folder`. */
 export async function temporalBinary(folder: string, say: (line: string) => void): Promise<string> {

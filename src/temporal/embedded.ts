@@ -18,7 +18,7 @@ import { messageOf, ShardferryError } from "../errors.ts";
 import { withLockFile } from "../machine/lock-file.ts";
 import { isServerPort, randomPort } from "../machine/ports.ts";
 import { endProcess, isAlive, type ProcessId, processId } from "../machine/processes.ts";
-import { temporalBinary } from "./binary.ts";
+import { saysPortTaken, temporalBinary } from "./binary.ts";
 import {
   databaseFile,
   embeddedWorkers,
@@ -145,11 +145,7 @@ async function start(
     if (isAlive(server) && (await accepts(server.port))) return server;
     await endProcess(server, 0);
     const log = readFileSync(logFile(folder), "utf8").slice(logged);
-    // Somebody else took a port between our look and the server's.
-    if (
-      !/address already in use|can't listen|cannot listen|can't set .*port/i.test(log) ||
-      Date.now() > deadline
-    ) {
+    if (!saysPortTaken(log) || Date.now() > deadline) {
       const tail = log.trim().split("\n").slice(-5).join("\n");
       throw new ShardferryError(
         "temporal_start",

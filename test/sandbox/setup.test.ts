@@ -46,8 +46,9 @@ test("what a set-up has fetched is found under another HOME", () => {
 
 /** The servers that the built product finds. */
 function foundServers(env: Record<string, string>): unknown {
-  const find = join(ROOT, "dist/src/sandbox/find.js");
-  const program = `import { findTemporal, listPostgres } from ${JSON.stringify(find)};
+  const from = (file: string): string => JSON.stringify(join(ROOT, "dist/src", file));
+  const program = `import { listPostgres } from ${from("sandbox/find.js")};
+    import { findTemporal } from ${from("temporal/binary.js")};
     console.log(JSON.stringify([await findTemporal(), await listPostgres()]));`;
   const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", program], {
     encoding: "utf8",
