@@ -25,7 +25,7 @@ import type { move } from "../workflows/index.ts";
 export const DATABASE = "app";
 
 /** What an operator would set on a server of this size. Durable: fsync and full page writes are on. */
-export const SETTINGS = {
+const SETTINGS = {
   shared_buffers: "512MB",
   maintenance_work_mem: "256MB",
   effective_cache_size: "2GB",

@@ -127,7 +127,7 @@ export interface StepInput {
 }
 
 /** A report of a step that a heavy one follows. */
-export interface LagReport extends StepReport {
+interface LagReport extends StepReport {
   /** A physical replica is behind at the moment: then, and only then, "wait for lag" comes next. */
   replicasBehind: boolean;
 }

@@ -27,7 +27,7 @@ export interface ObjectRow {
 }
 
 /** The last switch of a shard that left this island, as the book of switches has it. */
-export interface Departure {
+interface Departure {
   schema: string;
   leftover: string;
   workflowId: string;
@@ -37,7 +37,7 @@ export interface Departure {
 }
 
 /** The last departure of each shard: by the shard, and by the name of its old copy. */
-export class Departures {
+class Departures {
   readonly all: readonly Departure[];
   readonly bySchema: ReadonlyMap<string, Departure>;
   readonly byLeftover: ReadonlyMap<string, Departure>;

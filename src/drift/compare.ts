@@ -16,7 +16,7 @@ export interface Difference {
 }
 
 /** A fact on both sides that is not the same. */
-export interface Change {
+interface Change {
   readonly wanted: Fact;
   readonly here: Fact;
 }

@@ -12,7 +12,7 @@ import { SERVER } from "../postgres/server.ts";
 import { gidsOfWorkflow } from "./names.ts";
 
 /** A schema with the number of a shard. */
-export interface FoundShard {
+interface FoundShard {
   schema: string;
   no: number;
   active: boolean;

@@ -24,7 +24,7 @@ interface Hooks {
 }
 
 /** The active shards have got a migration while new ones were allocated. */
-export class BehindError extends ShardferryError {
+class BehindError extends ShardferryError {
   constructor(island: IslandName, schemas: readonly string[], late: readonly string[], activated: boolean) {
     const shards = schemas.length === 1 ? schemas[0]! : `${schemas[0]!} to ${schemas.at(-1)!}`;
     super(

@@ -21,7 +21,7 @@ export interface MigrationStatement {
 }
 
 /** The SQL of a migration cannot be run; nothing was touched. */
-export class BadMigrationError extends ShardferryError {
+class BadMigrationError extends ShardferryError {
   constructor(problems: readonly string[], options?: ErrorOptions) {
     super("bad_migration", `${problems.join("\n")}\nNothing was changed.`, options);
   }

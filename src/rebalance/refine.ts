@@ -28,7 +28,7 @@ const NEIGHBOURHOOD_NODES = 20_000;
 const PATIENCE = 12;
 
 /** A working placement with what is derived from it, kept in step. */
-export class Working {
+class Working {
   readonly problem: Problem;
   readonly at: Placement;
   readonly loads: Float64Array;

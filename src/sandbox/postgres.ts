@@ -263,7 +263,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
 }
 
 /** The settings of the sandbox for a version, with those of the caller. */
-export function defaultSettings(major: Major, { settings, durable }: PostgresOptions): Settings {
+function defaultSettings(major: Major, { settings, durable }: PostgresOptions): Settings {
   const origins: Settings = major >= 18 ? { max_active_replication_origins: "40" } : {};
   return { ...DEFAULTS, ...origins, ...(durable ? {} : FAST), ...settings };
 }

@@ -2,7 +2,7 @@
 export type SequenceMode = "interleave" | "range";
 
 /** Shard N of an interleaved cluster hands out N, N + 10000, N + 20000 and so on. */
-export const STEP = 10_000n;
+const STEP = 10_000n;
 
 /** Values for each shard in mode `range`, by the width of the narrowest type that has to hold them, in bytes. */
 export const RANGE_SIZES: Readonly<Record<number, bigint>> = { 4: 200_000n, 8: 1_000_000_000_000n };

@@ -6,7 +6,7 @@ import { highest, type SequenceNumbers } from "./own-values.ts";
 const TYPES: Readonly<Record<number, string>> = { 2: "int2", 4: "int4", 8: "int8" };
 
 /** A column that gets its values from a sequence. */
-export interface FedColumn {
+interface FedColumn {
   readonly table: string;
   readonly column: string;
   /** Bytes of its type, where that is an integer type; null for numeric, which holds every value. */
@@ -98,7 +98,7 @@ const FED_SQL = `
   ORDER BY t.relname, a.attname`;
 
 /** Where a sequence is. */
-export interface SequenceState {
+interface SequenceState {
   readonly value: bigint;
   readonly called: boolean;
 }

@@ -26,7 +26,7 @@ export interface Snapshot {
 }
 
 /** A step that is under way. */
-export interface ActivitySnapshot {
+interface ActivitySnapshot {
   readonly step: StepName;
   readonly attempt: number;
   readonly details: StepProgress | null;

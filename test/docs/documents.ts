@@ -59,7 +59,7 @@ export function section({ text, path }: Document, heading: string): string {
 }
 
 /** Splits a command line of a shell into its words; what comes after a comment sign, a pipe or a redirection is left out. */
-export function words(line: string): string[] {
+function words(line: string): string[] {
   const found: string[] = [];
   for (const [, single, double, plain] of line.matchAll(
     /\s*(?:((?:[^\s'"]*'[^']*')+)|((?:[^\s'"]*"[^"]*")+)|(\S+))/g,

@@ -22,7 +22,7 @@ import { listLeftovers } from "../support/leftovers.ts";
 import type { TestNamespace } from "../support/temporal.ts";
 import { type FaultMode, type WorkerOptions, WorkerProcess } from "../support/worker.ts";
 
-export const SHARDS_PER_ISLAND = 8;
+const SHARDS_PER_ISLAND = 8;
 
 /** The shards of the island at a place in the list: 1-8, 9-16, 17-24. */
 export const shardsOf = (place: number): number[] =>

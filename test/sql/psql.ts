@@ -6,8 +6,8 @@ import { ident } from "../../src/postgres/quote.ts";
 import { type Major, type PostgresServer, startPostgres } from "../../src/sandbox/index.ts";
 import { createDatabase, type TestDatabase, type TestServer } from "../support/index.ts";
 
-export const SQL = fileURLToPath(new URL("../../sql/", import.meta.url));
-export const UP = join(SQL, "pg-microsharding-up.sql");
+const SQL = fileURLToPath(new URL("../../sql/", import.meta.url));
+const UP = join(SQL, "pg-microsharding-up.sql");
 export const DOWN = join(SQL, "pg-microsharding-down.sql");
 
 /** The oldest and the newest version that the SQL API is for. */

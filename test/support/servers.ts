@@ -13,7 +13,7 @@ export interface TestServer {
 }
 
 /** The version of the shared islands; tests of other versions start servers of their own. */
-export const SHARED_VERSION = 17;
+const SHARED_VERSION = 17;
 /** How the runner hands the shared servers to the test files. */
 export const SERVERS_VARIABLE = "SHARDFERRY_TEST_SERVERS";
 

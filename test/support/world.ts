@@ -167,7 +167,7 @@ export async function resultOf<T>(handle: { result(): Promise<T> }): Promise<T> 
 }
 
 /** The message of the innermost cause. */
-export function rootMessage(error: unknown): string {
+function rootMessage(error: unknown): string {
   let inner = error as Error;
   while (inner.cause instanceof Error) inner = inner.cause;
   return inner.message;

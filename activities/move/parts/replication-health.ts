@@ -102,7 +102,7 @@ class SlotLostError extends ShardferryError {
 }
 
 /** Looks at the slot on the source; throws when it is lost for good. */
-export async function ensureSlotLives(step: MoveStep): Promise<void> {
+async function ensureSlotLives(step: MoveStep): Promise<void> {
   const { rows } = await step.onSource((client) =>
     client.query<{ status: string | null }>(
       "SELECT wal_status AS status FROM pg_replication_slots WHERE slot_name = $1",

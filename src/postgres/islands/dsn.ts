@@ -35,7 +35,7 @@ const printable = {
 };
 
 /** Derives the short name of an island, `host[:port]/database`, which has no credentials. */
-export function islandName(host: string, port: number, database: string): IslandName {
+function islandName(host: string, port: number, database: string): IslandName {
   const shown = host.startsWith("/")
     ? host
     : host.includes(":")
