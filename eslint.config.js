@@ -32,6 +32,15 @@ export default tseslint.config(
       "@typescript-eslint/switch-exhaustiveness-check": "error",
       "@typescript-eslint/explicit-module-boundary-types": "error",
       "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
+      "no-restricted-syntax": [
+        "error",
+        {
+          // TypeScript checks the names in a literal, but not in one that is spread: `...(x && { tpyo: x })` passes.
+          selector:
+            ":matches(SpreadElement, SpreadElement > LogicalExpression, SpreadElement > ConditionalExpression) > ObjectExpression[properties.length>0]",
+          message: "The names in a spread literal are not checked: write the properties out.",
+        },
+      ],
       // Interfaces are satisfied by functions that happen to need no await.
       "@typescript-eslint/require-await": "off",
       // Taking activities out of their proxy is how they are called.

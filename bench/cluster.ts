@@ -31,7 +31,9 @@ export async function createCluster({ a, scale }: Stage, fill: (schema: string) 
   const dsns = DATABASES.map((name) => a.dsn(name));
   const options = { dsns: dsns.join(",") };
   return {
-    ...{ databases: DATABASES, dsns, perIsland },
+    databases: DATABASES,
+    dsns,
+    perIsland,
     settings: await loadSettings({ action: "list", options, env: {}, skipConfig: true }),
     drop: async () => {
       for (const name of DATABASES)

@@ -140,12 +140,10 @@ export async function moveShard(
 ): Promise<TimedMove> {
   const schema = schemaOf(shard);
   const request: MoveInput = {
-    ...{
-      shard,
-      schema,
-      from: parseDsn(stage.a.dsn(DATABASE)).name,
-      to: parseDsn(stage.b.dsn(DATABASE)).name,
-    },
+    shard,
+    schema,
+    from: parseDsn(stage.a.dsn(DATABASE)).name,
+    to: parseDsn(stage.b.dsn(DATABASE)).name,
     ...moveSwitches({}, {}),
     ...options,
   };

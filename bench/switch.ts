@@ -59,7 +59,10 @@ export async function switching(stage: Stage, say: (line: string) => void): Prom
 export function startApplication(stage: Stage, schema: string): Application {
   const table = `${schema}.ledger`;
   return new Application({
-    ...{ dsns: stage.place.dsns, schema, writers: WRITERS, rate: RATE },
+    dsns: stage.place.dsns,
+    schema,
+    writers: WRITERS,
+    rate: RATE,
     insert: `INSERT INTO ${table} (reference) VALUES ($1)`,
     update: `UPDATE ${table} SET updates = updates + 1 WHERE reference = $1`,
     read: `SELECT reference, max(updates) AS updates, count(*) AS rows FROM ${table} GROUP BY reference`,

@@ -12,16 +12,16 @@ export interface StepProgress {
   /** What is going on, in one line. */
   note?: string;
   /** Why it does not go on: who blocks, which replica lags, which worker is missing. */
-  waitingFor?: string;
+  waitingFor?: string | undefined;
   /** The SQL under way, shortened. */
-  sql?: string;
+  sql?: string | undefined;
   tuples?: number;
   tuplesTotal?: number;
   bytes?: number;
   bytesTotal?: number;
   percent?: number;
   bytesPerSec?: number;
-  secondsLeft?: number;
+  secondsLeft?: number | undefined;
   lags?: ReplicaLag[];
   /** How often a statement of a migration has broken its session, by its place. */
   broken?: Record<string, number>;

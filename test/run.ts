@@ -106,7 +106,7 @@ async function runFiles(kind: "test" | "soak", files: string[], names: string[] 
     concurrency: FILES_AT_A_TIME,
     timeout: LIMITS[kind].file,
     signal: over,
-    ...(names.length > 0 && { testNamePatterns: names }),
+    testNamePatterns: names.length > 0 ? names : undefined,
   });
   tests.on("test:diagnostic", ({ nesting, message }) => {
     const [, what, count] = /^(pass|fail|cancelled) (\d+)$/.exec(message) ?? [];

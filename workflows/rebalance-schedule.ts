@@ -23,7 +23,7 @@ export interface MoveLimits {
    * Moves at a time that one island is an end of; left out, islands are kept as evenly busy as the moves
    * allow.
    */
-  perIsland?: number;
+  perIsland?: number | undefined;
   /** What servers have room for. */
   rooms?: readonly Room[];
 }

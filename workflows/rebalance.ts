@@ -61,7 +61,7 @@ class Rebalance {
     this.#schedule = new Schedule(
       pending.map((item) => this.#lane(item)),
       running,
-      { parallelism, rooms, ...(perIsland === null ? {} : { perIsland }) },
+      { parallelism, rooms, perIsland: perIsland ?? undefined },
     );
     setHandler(rebalanceProgressQuery, () => this.#record.progress);
     setHandler(pauseSignal, () => this.#pause());

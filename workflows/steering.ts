@@ -77,12 +77,8 @@ export class Steering {
 
   /** Adds what a step did to the story. */
   tell(report: StepReport, step: StepName = this.#progress.step): void {
-    const event: ProgressEvent = {
-      at: Date.now(),
-      step,
-      text: report.text,
-      ...(report.sql ? { sql: report.sql } : {}),
-    };
+    const event: ProgressEvent = { at: Date.now(), step, text: report.text };
+    if (report.sql) event.sql = report.sql;
     this.#progress.events.push(event);
     if (this.#progress.events.length > MAX_EVENTS) this.#progress.events.shift();
     this.#describe();

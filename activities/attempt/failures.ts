@@ -1,4 +1,4 @@
-import { ApplicationFailure, CancelledFailure } from "@temporalio/common";
+import { ApplicationFailure, type ApplicationFailureOptions, CancelledFailure } from "@temporalio/common";
 
 import { messageOf, ShardferryError } from "../../src/errors.ts";
 import { islandOf } from "../../src/postgres/error-origin.ts";
@@ -71,13 +71,14 @@ export function toFailure(
   if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
   if (error instanceof Error && error.name === "AbortError") return error;
   const retryable = !except.some((type) => error instanceof type) && (on === "any" || isRetryable(error));
-  return ApplicationFailure.create({
+  const failure: ApplicationFailureOptions = {
     message: redact(describe(error)),
     type: typeOf(error),
     nonRetryable: !retryable,
-    // Another worker may take the very next attempt, and will sooner or later.
-    ...(error instanceof UnknownIslandError ? { nextRetryDelay: UNKNOWN_ISLAND_RETRY } : {}),
-  });
+  };
+  // Another worker may take the very next attempt, and will sooner or later.
+  if (error instanceof UnknownIslandError) failure.nextRetryDelay = UNKNOWN_ISLAND_RETRY;
+  return ApplicationFailure.create(failure);
 }
 
 /** True for an error after which the same step may well succeed. */

@@ -194,8 +194,8 @@ async function lookAt(work: Work, place: Place, observer: ClientBase): Promise<v
     note: `${work.done} of ${total} shards are done, now ${schema}`,
     broken: work.broken,
     percent: (100 * work.done) / total,
-    ...(statement ? { sql: statement.sql.slice(0, 200) } : {}),
-    ...(blockers ? { waitingFor: blockers } : {}),
+    sql: statement?.sql.slice(0, 200),
+    waitingFor: blockers || undefined,
   });
 }
 

@@ -188,7 +188,7 @@ function lookAt(
       if (found.length > 0) blockers.set(island, describeBlockers(found));
     }
     const waitingFor = [...blockers].map(([where, text]) => `${text} on ${where}`).join("; ");
-    attempt.beat({ note: "changes the shards", ...(waitingFor ? { waitingFor } : {}) });
+    attempt.beat({ note: "changes the shards", waitingFor: waitingFor || undefined });
   };
 }
 

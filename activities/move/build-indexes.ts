@@ -150,7 +150,7 @@ async function indexProgress(
   return {
     note: `${finished} of ${total} indexes; ${rows.map((row) => row.text).join(", ")}`,
     percent: total === 0 ? 100 : Math.round((100 * (finished + building)) / total),
-    ...(rows[0] ? { sql: rows[0].sql } : {}),
+    sql: rows[0]?.sql,
   };
 }
 

@@ -68,7 +68,7 @@ async function waitForTablesync(step: MoveStep): Promise<Copied> {
       };
     }
     if (state.failures - best.failures > MAX_FAILURES) throw new TablesyncError(step, state.failures);
-    step.attempt.beat({ ...rate.progress(state, step), ...(waitingFor ? { waitingFor } : {}) });
+    step.attempt.beat({ ...rate.progress(state, step), waitingFor: waitingFor ?? undefined });
     await step.attempt.pause(POLL_MS);
   }
 }

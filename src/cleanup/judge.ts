@@ -56,7 +56,11 @@ function judgeObject({ cluster, owners }: Court, { island, api }: Catalog, row: 
       ? `the switch of ${run.workflowId} is not finished, and the last writes may be on their way through it`
       : null;
   return {
-    ...{ island, kind, name, row, api },
+    island,
+    kind,
+    name,
+    row,
+    api,
     schema: run?.schema ?? null,
     since: run?.startTime.toISOString() ?? null,
     workflowId: run?.workflowId ?? null,

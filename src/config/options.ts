@@ -26,7 +26,9 @@ export const COMMON = {
 /** What config files can set. An action that shows none of them checks them all the same. */
 export const SETTINGS = {
   schemaNameFmt: option("--schema-name-fmt <format>", "how shards are named", (v) => v.text, {
-    ...{ variables: ["SCHEMA_NAME_FMT"], otherwise: "sh%04d", setting: true },
+    variables: ["SCHEMA_NAME_FMT"],
+    otherwise: "sh%04d",
+    setting: true,
   }),
   migrateCmd: option(
     "--migrate-cmd <command>",
@@ -47,7 +49,9 @@ export const SETTINGS = {
     { variables: ["DEACTIVATE_SQL"], setting: true },
   ),
   parallelism: option("--parallelism <n>", "moves at a time", (v) => v.wholeNumber(1, 1000), {
-    ...{ variables: ["PARALLELISM"], fallback: 3, setting: true },
+    variables: ["PARALLELISM"],
+    fallback: 3,
+    setting: true,
   }),
   maxReplicationLagSec: option(
     "--max-replication-lag-sec <n>",

@@ -95,7 +95,10 @@ export async function describeShop(
 export function payments(dsns: readonly string[]): Workload {
   const table = `${SCHEMA}.payments`;
   return {
-    ...{ dsns, schema: SCHEMA, writers: 4, rate: 200 },
+    dsns,
+    schema: SCHEMA,
+    writers: 4,
+    rate: 200,
     insert: `INSERT INTO ${table} (order_id, reference) SELECT id, $1 FROM ${SCHEMA}.orders ORDER BY id LIMIT 1`,
     update: `UPDATE ${table} SET updates = updates + 1 WHERE reference = $1`,
     read: `SELECT reference, max(updates) AS updates, count(*) AS rows FROM ${table} GROUP BY reference`,

@@ -13,14 +13,12 @@ export function constraintFacts({ kind, parent, name, made, data }: CatalogObjec
   const content = definition.replace(/ NOT VALID$/, "");
   const facts = [
     fact({
-      ...{
-        id,
-        label,
-        made,
-        content,
-        change: "recreate",
-        within: ofDomain ? `type ${parent}` : `relation ${parent}`,
-      },
+      id,
+      label,
+      made,
+      content,
+      change: "recreate",
+      within: ofDomain ? `type ${parent}` : `relation ${parent}`,
       rank: type === "f" ? RANK.foreignKey : RANK.key,
       ddl: `${alter} ADD CONSTRAINT ${ident(name)} ${definition}`,
       undo: `${alter} DROP CONSTRAINT ${ident(name)}`,
@@ -31,7 +29,11 @@ export function constraintFacts({ kind, parent, name, made, data }: CatalogObjec
   return [
     ...facts,
     fact({
-      ...{ id: `not valid ${id}`, label, within: id, included: true, rank: RANK.property },
+      id: `not valid ${id}`,
+      label,
+      within: id,
+      included: true,
+      rank: RANK.property,
       ddl: `-- ${label} is NOT VALID: rows from before it may break it`,
       undo: `${alter} VALIDATE CONSTRAINT ${ident(name)}`,
     }),
@@ -44,7 +46,11 @@ export function indexFacts({ parent, name, made, data }: CatalogObject): Fact[] 
   const id = `index ${name}`;
   const label = `index ${name} of ${parent}`;
   const index = fact({
-    ...{ id, label, made, within: `relation ${parent}`, change: "recreate" },
+    id,
+    label,
+    made,
+    within: `relation ${parent}`,
+    change: "recreate",
     rank: ofView ? RANK.view + 1 : RANK.index,
     // Made on a partitioned table, it gets its parts itself.
     ddl: definition.replace(/ ON ONLY /, " ON "),
@@ -52,7 +58,11 @@ export function indexFacts({ parent, name, made, data }: CatalogObject): Fact[] 
   });
   if (valid) return [index];
   const invalid = fact({
-    ...{ id: `invalid ${id}`, label, within: id, rank: RANK.property, included: true },
+    id: `invalid ${id}`,
+    label,
+    within: id,
+    rank: RANK.property,
+    included: true,
     ddl: `-- ${label} is INVALID: it is not used, but kept up`,
     undo: `REINDEX INDEX ${own(name)}`,
   });
@@ -75,7 +85,12 @@ export function firingFacts({ kind, parent, name, made, data }: CatalogObject): 
       ? []
       : [
           fact({
-            ...{ id, label, made, within, rank: RANK.trigger, change: "recreate" },
+            id,
+            label,
+            made,
+            within,
+            rank: RANK.trigger,
+            change: "recreate",
             ddl: tidy(definition),
             undo: `DROP ${word} ${ident(name)} ON ${own(parent!)}`,
           }),
@@ -83,7 +98,9 @@ export function firingFacts({ kind, parent, name, made, data }: CatalogObject): 
     ...(state
       ? [
           fact({
-            ...{ id: `state ${id}`, label: `state of ${label}`, within: definition === null ? within : id },
+            id: `state ${id}`,
+            label: `state of ${label}`,
+            within: definition === null ? within : id,
             rank: RANK.property,
             ddl: alter(state),
             undo: alter("ENABLE"),
@@ -108,8 +125,12 @@ export function policyFacts({ parent, name, made, data }: CatalogObject): Fact[]
   const on = `${ident(name)} ON ${own(parent!)}`;
   return [
     fact({
-      ...{ id: `policy ${parent}.${name}`, label: `policy ${name} of ${parent}`, made, change: "recreate" },
-      ...{ within: `relation ${parent}`, rank: RANK.trigger },
+      id: `policy ${parent}.${name}`,
+      label: `policy ${name} of ${parent}`,
+      made,
+      change: "recreate",
+      within: `relation ${parent}`,
+      rank: RANK.trigger,
       ddl:
         `CREATE POLICY ${on} AS ${policy.permissive ? "PERMISSIVE" : "RESTRICTIVE"} FOR ${COMMANDS[policy.command]} TO ${roles}` +
         (policy.using === null ? "" : ` USING (${policy.using})`) +

@@ -66,11 +66,9 @@ export function columnFacts(column: CatalogObject, identities: ReadonlyMap<strin
   const alter = `ALTER ${RELATION_WORDS[data.relationKind]} ${own(parent!)}`;
   const one: One = (what, given) =>
     fact({
-      ...{
-        id: `${what} ${id}`,
-        label: `${what} of ${label}`,
-        within: data.relationKind === "v" ? `relation ${parent}` : id,
-      },
+      id: `${what} ${id}`,
+      label: `${what} of ${label}`,
+      within: data.relationKind === "v" ? `relation ${parent}` : id,
       // After the column itself, where that is made late.
       rank: data.generated ? RANK.attribute + 3 : RANK.attribute,
       included: true,
@@ -84,7 +82,12 @@ export function columnFacts(column: CatalogObject, identities: ReadonlyMap<strin
   // What else a view's column is, follows from its query.
   if (data.relationKind === "v") return value;
   const there = fact({
-    ...{ id, label, within: `relation ${parent}`, included: true, made, losesData: !data.generated },
+    id,
+    label,
+    within: `relation ${parent}`,
+    included: true,
+    made,
+    losesData: !data.generated,
     // One that is generated reads others, whose types change first.
     rank: data.generated ? RANK.attribute + 2 : RANK.column,
     content: "",

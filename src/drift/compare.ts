@@ -61,8 +61,10 @@ export function differences({ less, more, different }: Comparison): Difference[]
     ...less.map((fact) => ({ fact, change: "less" as const, reference: fact.ddl, here: null })),
     ...more.map((fact) => ({ fact, change: "more" as const, reference: null, here: fact.ddl })),
     ...different.map(({ wanted, here }) => ({
-      ...{ fact: wanted, change: "different" as const },
-      ...{ reference: wanted.ddl, here: here.ddl },
+      fact: wanted,
+      change: "different" as const,
+      reference: wanted.ddl,
+      here: here.ddl,
     })),
   ];
   return entries

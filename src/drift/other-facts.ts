@@ -37,7 +37,12 @@ export function functionFacts({ name, made, data }: CatalogObject): Fact[] {
   const list = [kind, result ?? ""];
   return [
     fact({
-      ...{ id, label, made, rank: RANK.function, content: definition, list },
+      id,
+      label,
+      made,
+      rank: RANK.function,
+      content: definition,
+      list,
       ddl: kind === "a" ? `-- ${label} has to be made by hand: ${definition}` : definition.trim(),
       undo: `DROP ${target}`,
       // CREATE OR REPLACE cannot change what it returns.
@@ -106,13 +111,11 @@ function bodyOf(data: TypeData): string {
 function domainFacts(data: TypeData, within: string, target: string, label: string): Fact[] {
   const one = (what: string, on: string, off: string): Fact =>
     fact({
-      ...{
-        id: `${what} ${within}`,
-        label: `${what} of ${label}`,
-        within,
-        included: true,
-        rank: RANK.property,
-      },
+      id: `${what} ${within}`,
+      label: `${what} of ${label}`,
+      within,
+      included: true,
+      rank: RANK.property,
       ddl: `ALTER ${target} SET ${on}`,
       undo: `ALTER ${target} DROP ${off}`,
     });
@@ -142,7 +145,11 @@ export function statisticsFacts({ name, made, data }: CatalogObject): Fact[] {
   const target = `STATISTICS ${own(name)}`;
   return [
     fact({
-      ...{ id, label: id, made, rank: RANK.statistics, change: "recreate" },
+      id,
+      label: id,
+      made,
+      rank: RANK.statistics,
+      change: "recreate",
       ddl: definition,
       undo: `DROP ${target}`,
     }),
@@ -179,7 +186,11 @@ export function defaultPrivilegeFacts({ data }: CatalogObject): Fact[] {
 /** The fact that something is there of which no more is known. */
 export const otherFacts = ({ name, made }: CatalogObject): Fact[] => [
   fact({
-    ...{ id: `other ${name}`, label: name, made, rank: RANK.type, change: "never" },
+    id: `other ${name}`,
+    label: name,
+    made,
+    rank: RANK.type,
+    change: "never",
     ddl: `-- ${name} has to be made by hand`,
     undo: `DROP ${name.replace(/^[a-z ]+/, (words) => words.toUpperCase())}`,
   }),

@@ -79,13 +79,12 @@ function identitySequenceFacts(data: SequenceData): Fact[] {
   const ddl = `ALTER TABLE ${own(table)} ALTER COLUMN ${ident(column)} ${options.map((option) => `SET ${option}`).join(" ")}`;
   return [
     fact({
-      ...{
-        id: `numbers ${within}`,
-        label: `identity values of column ${column} of ${table}`,
-        within,
-        included: true,
-      },
-      ...{ rank: RANK.property, ddl },
+      id: `numbers ${within}`,
+      label: `identity values of column ${column} of ${table}`,
+      within,
+      included: true,
+      rank: RANK.property,
+      ddl,
       change: (here) => assign(data, here, ddl),
     }),
   ];
@@ -99,19 +98,22 @@ function ownSequenceFacts(name: string, made: number, data: SequenceData): Fact[
   const alter = `ALTER ${target} ${[...options, data.cycle ? "CYCLE" : "NO CYCLE"].join(" ")}`;
   const facts = [
     fact({
-      ...{ id, label, made, rank: RANK.sequence, content: "", losesData: true },
+      id,
+      label,
+      made,
+      rank: RANK.sequence,
+      content: "",
+      losesData: true,
       ddl: `CREATE ${target} ${[...options, ...(data.cycle ? ["CYCLE"] : [])].join(" ")}`,
       // One that a column owns goes with the column.
       undo: `DROP SEQUENCE IF EXISTS ${own(name)}`,
     }),
     fact({
-      ...{
-        id: `numbers ${id}`,
-        label: `values of ${label}`,
-        within: id,
-        included: true,
-        rank: RANK.property,
-      },
+      id: `numbers ${id}`,
+      label: `values of ${label}`,
+      within: id,
+      included: true,
+      rank: RANK.property,
       ddl: alter,
       change: (here) => assign(data, here, alter),
     }),
@@ -119,7 +121,10 @@ function ownSequenceFacts(name: string, made: number, data: SequenceData): Fact[
   ];
   if (data.table === null) return [...facts, ownerFact(data.owner, id, target, label)];
   const ownedBy = fact({
-    ...{ id: `owned by ${id}`, label: `table of ${label}`, within: id, rank: RANK.ownedBy },
+    id: `owned by ${id}`,
+    label: `table of ${label}`,
+    within: id,
+    rank: RANK.ownedBy,
     ddl: `ALTER ${target} OWNED BY ${own(data.table)}.${ident(data.column!)}`,
     undo: `ALTER ${target} OWNED BY NONE`,
   });

@@ -117,12 +117,18 @@ function placeFacts(data: RelationData, id: string, target: string, label: strin
   const logged = persistence === "u" ? "UNLOGGED" : "LOGGED";
   const facts = [
     fact({
-      ...{ id: `persistence ${id}`, label: `persistence of ${label}`, within: id, included: true },
+      id: `persistence ${id}`,
+      label: `persistence of ${label}`,
+      within: id,
+      included: true,
       rank: RANK.property,
       ddl: `ALTER ${target} SET ${logged}`,
     }),
     fact({
-      ...{ id: `order ${id}`, label: `order of the columns of ${label}`, within: id, included: true },
+      id: `order ${id}`,
+      label: `order of the columns of ${label}`,
+      within: id,
+      included: true,
       rank: RANK.property,
       ddl: `-- ${label} has its columns in the order ${order.join(", ")}`,
       list: order,
@@ -133,7 +139,10 @@ function placeFacts(data: RelationData, id: string, target: string, label: strin
   for (const parent of parents) {
     facts.push(
       fact({
-        ...{ id: `parent ${parent} ${id}`, label: `parent of ${label}`, within: id, included: true },
+        id: `parent ${parent} ${id}`,
+        label: `parent of ${label}`,
+        within: id,
+        included: true,
         rank: RANK.property,
         ddl: bound
           ? `ALTER TABLE ${parent} ATTACH PARTITION ${member} ${bound}`
@@ -152,7 +161,10 @@ function placeFacts(data: RelationData, id: string, target: string, label: strin
 function securityFacts(data: RelationData, id: string, target: string, label: string): Fact[] {
   const flag = (what: string, on: string, off: string): Fact =>
     fact({
-      ...{ id: `${what} ${id}`, label: `${what} of ${label}`, within: id, rank: RANK.property },
+      id: `${what} ${id}`,
+      label: `${what} of ${label}`,
+      within: id,
+      rank: RANK.property,
       ddl: `ALTER ${target} ${on}`,
       undo: `ALTER ${target} ${off}`,
     });

@@ -103,21 +103,18 @@ async function readShards(
     const bytes = Number(row.bytes);
     const factor = Number(row.factor);
     const weight: Weight = custom?.weights.get(row.schema) ?? { weight: bytes, unit: "B", other: {} };
-    const counted = counters?.get(row.schema) ?? NO_STATISTICS;
-    return [
-      {
-        no,
-        schema: row.schema,
-        // Without the noise of binary fractions: 3 times 1.1 is 3.3.
-        weight: Number((weight.weight * factor).toPrecision(15)),
-        unit: weight.unit,
-        factor,
-        tables: Number(row.tables),
-        bytes,
-        other: weight.other,
-        ...(statistics ? { statistics: counted } : {}),
-      },
-    ];
+    const shard: ShardInfo = {
+      no,
+      schema: row.schema,
+      // Without the noise of binary fractions: 3 times 1.1 is 3.3.
+      weight: Number((weight.weight * factor).toPrecision(15)),
+      unit: weight.unit,
+      factor,
+      tables: Number(row.tables),
+      bytes,
+      other: weight.other,
+    };
+    return [counters ? { ...shard, statistics: counters.get(row.schema) ?? NO_STATISTICS } : shard];
   });
   return shards.sort((a, b) => a.no - b.no);
 }

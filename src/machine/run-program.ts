@@ -38,7 +38,7 @@ let lastId = 0;
 export async function runProgram(
   file: string,
   args: readonly string[],
-  { env, signal }: { env: NodeJS.ProcessEnv; signal?: AbortSignal },
+  { env, signal }: { env: NodeJS.ProcessEnv; signal?: AbortSignal | undefined },
 ): Promise<void> {
   signal?.throwIfAborted();
   const { process: child, pending } = (runner ??= startRunner());

@@ -92,7 +92,8 @@ export async function allocate(
       // A migration that began just before has not seen them.
       await notBehind(islands, shards, hooks, true);
     }
-    return { island: created.island, created: created.schemas, activated, ...(sequences && { sequences }) };
+    const result: AllocateResult = { island: created.island, created: created.schemas, activated };
+    return sequences ? { ...result, sequences } : result;
   });
 }
 

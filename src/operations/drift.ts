@@ -161,15 +161,16 @@ function describe(one: Group, right: Group | undefined, { fixSql }: DriftRequest
   const places = shards.map(({ no, schema, island }) => ({ no, schema, island }));
   const isReference = one === right;
   const statements = fixSql && right && !isReference ? fixStatements(right.facts, one.facts) : [];
-  return {
+  const group: DriftGroup = {
     shards: places.map(({ schema }) => schema),
     places,
     reference: isReference,
     differences: isReference || !right ? [] : differences(compare(right.facts, one.facts)),
-    ...(fixSql && {
-      fix: isReference
-        ? []
-        : places.map((place) => ({ ...place, statements: statements.map((text) => inShard(text, place)) })),
-    }),
   };
+  if (!fixSql) return group;
+  const fixOf = (place: ComparedShard): ShardFix => ({
+    ...place,
+    statements: statements.map((text) => inShard(text, place)),
+  });
+  return { ...group, fix: isReference ? [] : places.map(fixOf) };
 }

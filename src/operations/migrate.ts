@@ -126,7 +126,13 @@ async function readMigration(settings: Settings, request: MigrateRequest): Promi
     );
   const source = file ?? "--sql";
   return {
-    ...{ name, hash, sql, source, mode, batch, dryRun },
+    name,
+    hash,
+    sql,
+    source,
+    mode,
+    batch,
+    dryRun,
     shards: request.shards ?? shardsOfAllocation(settings),
     lockTimeoutMs: request.lockTimeoutMs ?? MIGRATION.lockTimeoutMs.fallback,
     deadlineSec: request.deadlineSec ?? MIGRATION.deadlineSec.fallback,
@@ -182,7 +188,10 @@ async function plan(connected: readonly ConnectedIsland[], migration: Migration)
   const held = new Set(chosen.flatMap(({ schemas }) => schemas));
   const { batch } = migration;
   return {
-    ...{ name: migration.name, hash: migration.hash, mode: migration.mode, dryRun: migration.dryRun },
+    name: migration.name,
+    hash: migration.hash,
+    mode: migration.mode,
+    dryRun: migration.dryRun,
     statements: migration.statements.length,
     islands: todo.map(({ island, schemas, skipped }) => ({ island, applied: schemas.length, skipped })),
     transactions: Math.max(

@@ -69,10 +69,7 @@ export async function proposeRebalance(
       throw new UsageError("--decommission: an island has to remain that takes the shards.");
     const layout = await readLayout(islands, { weightSql: settings.weightSql });
     refuseUnsound(layout);
-    const plan = planRebalance(layout.islands, {
-      decommission,
-      ...(request.maxBytes === undefined ? {} : { maxBytes: request.maxBytes }),
-    });
+    const plan = planRebalance(layout.islands, { decommission, maxBytes: request.maxBytes });
     const largest = await largestOf(islands, plan.moves);
     const method = chooseCopyMethod(moveSwitches(settings, request).copyMethod, largest);
     const rooms = await readRooms(islands, method === "tablesync");
@@ -156,7 +153,11 @@ function inputOf(
     perIsland: request.perIsland ?? null,
     rooms: [...rooms],
     pending: moves.map(({ schema, no, from, to, bytes }) => ({
-      ...{ schema, shard: no, from: place.get(from)!, to: place.get(to)!, bytes },
+      schema,
+      shard: no,
+      from: place.get(from)!,
+      to: place.get(to)!,
+      bytes,
     })),
     remaining,
     maxEvents: null,

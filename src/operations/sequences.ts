@@ -87,7 +87,8 @@ async function valuesOfOthers(
     const answers = await readUsed(
       island.client,
       foreign.map(({ sequence }) => ({
-        ...{ sequence, columns: sequence.columns },
+        sequence,
+        columns: sequence.columns,
         bounds: { ...sequence.numbers, min: -far, max: far },
       })),
     );

@@ -126,7 +126,7 @@ async function withSizes(
   islands: readonly ConnectedIsland[],
   sql: string,
 ): Promise<Tenant[]> {
-  const sizes = new Map<string, Pick<Tenant, "size" | "unit">>();
+  const sizes = new Map<string, Required<Pick<Tenant, "size" | "unit">>>();
   await Promise.all(
     islands.map(async ({ name, client }) => {
       const own = tenants.filter(({ island }) => island === name);
@@ -144,11 +144,11 @@ async function withSizes(
     }),
   );
   return tenants
-    .map((one) => ({
-      ...one,
-      ...(sizes.get(JSON.stringify([one.schema, one.tenant])) ?? { size: 0, unit: "" }),
-    }))
-    .sort((a, b) => b.size! - a.size!);
+    .map((one) => {
+      const { size, unit } = sizes.get(JSON.stringify([one.schema, one.tenant])) ?? { size: 0, unit: "" };
+      return { ...one, size, unit };
+    })
+    .sort((a, b) => b.size - a.size);
 }
 
 async function readTenants(
@@ -169,5 +169,8 @@ async function readTenants(
       place.shards.map((one) => [one.no, { island: place.island, schema: one.schema }] as const),
     ),
   );
-  return rows.map((row) => ({ ...row, ...(places.get(row.shard) ?? { island: null, schema: null }) }));
+  return rows.map((row) => {
+    const place = places.get(row.shard);
+    return { ...row, island: place?.island ?? null, schema: place?.schema ?? null };
+  });
 }

@@ -25,7 +25,7 @@ export interface PlanOptions {
   /** Islands that must end empty. */
   decommission?: readonly IslandName[];
   /** The most bytes that the plan may move; the plan is then the most even layout which that buys. */
-  maxBytes?: number;
+  maxBytes?: number | undefined;
   /**
    * How much less even than the best known layout the plan may be when that saves bytes, as a share of its
    * spread.

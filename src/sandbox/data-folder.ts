@@ -20,7 +20,8 @@ export async function runAsServer(
   const { stdout } = await run(program, args, {
     cwd: "/",
     env: { PATH: process.env["PATH"] ?? "", LC_ALL: "C", ...env },
-    ...(user && { uid: user.uid, gid: user.gid }),
+    uid: user?.uid,
+    gid: user?.gid,
   });
   return stdout;
 }

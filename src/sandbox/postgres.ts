@@ -252,7 +252,11 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const passwordFile = join(home, "password");
   const isNew = !existsSync(passwordFile);
   const server = new PostgresServer({
-    ...{ binaries, name, folder, dataDir, auth: options.auth ?? "scram" },
+    binaries,
+    name,
+    folder,
+    dataDir,
+    auth: options.auth ?? "scram",
     password: isNew ? await createData(binaries, home, dataDir) : readFileSync(passwordFile, "utf8"),
     settings: defaultSettings(binaries.major, options),
   });

@@ -37,7 +37,11 @@ export async function startReplica(
     { PGPASSWORD: password },
   );
   const replica = new PostgresServer({
-    ...{ binaries: { major: primary.version, bin }, name, folder, dataDir, password },
+    binaries: { major: primary.version, bin },
+    name,
+    folder,
+    dataDir,
+    password,
     auth: primary.auth,
     // A replica must not allow less than its primary.
     settings: { ...primary.settings, ...options.settings },

@@ -36,7 +36,8 @@ export function supervise(command: string, args: string[], options: SuperviseOpt
     detached: true,
     cwd: options.folder,
     env: serverEnvironment(options.env),
-    ...(user && { uid: user.uid, gid: user.gid }),
+    uid: user?.uid,
+    gid: user?.gid,
   });
   closeSync(log);
   const ended = new Promise<string>((resolve) => {

@@ -61,7 +61,9 @@ export function nextIfRight(assignment: Assignment, { state, last }: Answer): bi
 
 /** What is asked of a sequence before it is left alone or changed: only what indexes answer. */
 export const questionOf = ({ sequence, numbers }: Assignment): Question => ({
-  ...{ sequence, bounds: numbers, columns: sequence.columns.filter(({ indexed }) => indexed) },
+  sequence,
+  bounds: numbers,
+  columns: sequence.columns.filter(({ indexed }) => indexed),
 });
 
 const LOCK_TIMEOUT_MS = 500;

@@ -37,12 +37,10 @@ export async function configuredTarget(env: NodeJS.ProcessEnv): Promise<Temporal
     const config = loadClientConnectConfig({ overrideEnvVars: Object.fromEntries(variables) });
     const { address, apiKey, tls, metadata } = config.connectionOptions;
     if (!address) return null;
-    const connectionOptions = {
-      address,
-      ...(apiKey === undefined ? {} : { apiKey }),
-      ...(tls === undefined ? {} : { tls }),
-      ...(metadata === undefined ? {} : { metadata }),
-    };
+    const connectionOptions: TemporalTarget["connectionOptions"] = { address };
+    if (apiKey !== undefined) connectionOptions.apiKey = apiKey;
+    if (tls !== undefined) connectionOptions.tls = tls;
+    if (metadata !== undefined) connectionOptions.metadata = metadata;
     return { address, namespace: config.namespace ?? "default", connectionOptions, embedded: null };
   } catch (cause) {
     throw new UsageError(`Settings of Temporal: ${messageOf(cause)}`, { cause });

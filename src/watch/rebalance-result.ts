@@ -18,11 +18,22 @@ export function readOutcome(
   { islands, activated, done, failed, remaining = 0 }: RebalanceOutcome,
 ): RebalanceResult {
   const moves = done.map(({ schema, from, to, runId: run, rows, copied, durationMs, writeBlockedMs }) => ({
-    ...{ workflowId: moveWorkflowId(schema), runId: run, schema, from: islands[from]!, to: islands[to]! },
-    ...{ activated, rows, bytes: copied, durationMs, writeBlockedMs },
+    workflowId: moveWorkflowId(schema),
+    runId: run,
+    schema,
+    from: islands[from]!,
+    to: islands[to]!,
+    activated,
+    rows,
+    bytes: copied,
+    durationMs,
+    writeBlockedMs,
   }));
   const failures = failed.map(({ schema, from, to, reason }) => ({
-    ...{ schema, from: islands[from]!, to: islands[to]!, reason },
+    schema,
+    from: islands[from]!,
+    to: islands[to]!,
+    reason,
   }));
   return { workflowId: REBALANCE_WORKFLOW_ID, runId, moves, failed: failures, remaining };
 }

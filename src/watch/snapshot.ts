@@ -69,7 +69,8 @@ export async function takeSnapshot(
   const progress = await (waiting ? Promise.race([asking, sleep(SHORT_QUERY_MS, null)]) : asking);
   return {
     workflowId: description.workflowId,
-    ...{ runId, historyLength },
+    runId,
+    historyLength,
     type: description.type,
     running,
     request: (description.memo?.[REQUEST_MEMO] ?? {}) as Record<string, unknown>,

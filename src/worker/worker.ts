@@ -67,7 +67,7 @@ export async function startWorker(options: WorkerSettings): Promise<RunningWorke
   const workers = await Promise.all([
     Worker.create({
       ...common,
-      ...(options.workflowBundle ? { workflowBundle: options.workflowBundle } : workflowCode()),
+      ...workflowCode(options.workflowBundle),
       taskQueue: TASK_QUEUE,
       maxConcurrentActivityTaskExecutions: 100,
       // The next worker takes over a dead one's workflows after this time instead of 10 s.
@@ -90,8 +90,11 @@ export async function startWorker(options: WorkerSettings): Promise<RunningWorke
   };
 }
 
-/** The bundle made at build time where there is one (bundling takes 1-6 s), else the sources. */
-function workflowCode(): Pick<WorkerOptions, "workflowBundle" | "workflowsPath"> {
+/** The bundle given, or that made at build time where there is one (bundling takes 1-6 s), else the sources. */
+function workflowCode(
+  given: { codePath: string } | undefined,
+): Pick<WorkerOptions, "workflowBundle" | "workflowsPath"> {
+  if (given) return { workflowBundle: given };
   const extension = extname(fileURLToPath(import.meta.url));
   const bundle = fileURLToPath(new URL("../../workflow-bundle.js", import.meta.url));
   if (extension === ".js" && existsSync(bundle)) return { workflowBundle: { codePath: bundle } };

@@ -35,7 +35,9 @@ describe("the completion of commands", () => {
 
   it("has every action and option in each shell, whatever the summaries have in them", () => {
     const odd: ActionWord = {
-      ...{ names: ["odd"], summary: "it's [a: \\ `b` $c", words: ["w"] },
+      names: ["odd"],
+      summary: "it's [a: \\ `b` $c",
+      words: ["w"],
       options: [{ flag: "--odd", summary: 'it\'s [b]: "x"', value: "required" }],
     };
     for (const shell of SHELLS) {

@@ -17,7 +17,8 @@ const FORMS = [PASSWORD, encodeURIComponent(PASSWORD), PASSWORD.replace(/[\\']/g
 /** A server that logs every statement, with a superuser who has that password. */
 async function talkativeServer(name: string): Promise<PostgresServer> {
   const server = await startPostgres({
-    ...{ version: 17, name },
+    version: 17,
+    name,
     settings: { log_statement: "all", log_min_duration_statement: "0", log_replication_commands: "on" },
   });
   await server.withClient(async (client) => {

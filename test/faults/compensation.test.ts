@@ -37,7 +37,9 @@ async function runMove(
   let status = "";
   const ran = await withMockedSteps(place, { [step]: behaviour }, async () => {
     const handle = await client.workflow.start<typeof move>("move", {
-      ...{ workflowId: moveWorkflowId("sh0042"), taskQueue: TASK_QUEUE, args: [INPUT] },
+      workflowId: moveWorkflowId("sh0042"),
+      taskQueue: TASK_QUEUE,
+      args: [INPUT],
     });
     const pending = async (): Promise<boolean> =>
       ((await handle.describe()).raw.pendingActivities ?? []).some(

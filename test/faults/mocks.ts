@@ -29,8 +29,14 @@ const DATABASE = {
 };
 const PLAN: Preflight = {
   copyMethod: "direct",
-  ...{ tables: 1, bytes: 1, rows: 1, source: DATABASE, destination: DATABASE },
-  ...{ identityOverrides: [], lockedCopies: [], warnings: [] },
+  tables: 1,
+  bytes: 1,
+  rows: 1,
+  source: DATABASE,
+  destination: DATABASE,
+  identityOverrides: [],
+  lockedCopies: [],
+  warnings: [],
 };
 
 const done = { text: "done" };

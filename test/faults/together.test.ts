@@ -58,8 +58,12 @@ describe("moves at the same time", { concurrency: 2, timeout: 600_000 }, () => {
       const schema = `sh000${shard}`;
       const dsns = { islands: [a.dsn, b.dsn], shard, schema, writers: 2, rate: 50 };
       return {
-        ...{ shard, schema, home: there ? a : b, goal: there ? b : a },
-        ...{ from: there ? nameA : nameB, to: there ? nameB : nameA },
+        shard,
+        schema,
+        home: there ? a : b,
+        goal: there ? b : a,
+        from: there ? nameA : nameB,
+        to: there ? nameB : nameA,
         ledger: new Ledger(dsns),
       };
     });

@@ -22,7 +22,9 @@ async function startMove(
   const [from, to] = world.dsns.map((dsn) => parseDsn(dsn).name);
   const input = moveInput({ shard, schema: schemaOf(shard), from: from!, to: to!, wait });
   return world.client.workflow.start<typeof move>("move", {
-    ...{ workflowId: moveWorkflowId(input.schema), taskQueue: TASK_QUEUE, args: [input] },
+    workflowId: moveWorkflowId(input.schema),
+    taskQueue: TASK_QUEUE,
+    args: [input],
   });
 }
 

@@ -49,8 +49,7 @@ export class MigrateWorld {
     mode?: FaultMode,
     more: Partial<WorkerOptions> = {},
   ): Promise<WorkerProcess> {
-    const options = { ...this.temporal, dsns: this.dsns, ...(fault && { fault }), ...(mode && { mode }) };
-    const worker = await WorkerProcess.start({ ...options, ...more });
+    const worker = await WorkerProcess.start({ ...this.temporal, dsns: this.dsns, fault, mode, ...more });
     this.#workers.push(worker);
     return worker;
   }
@@ -65,13 +64,23 @@ export class MigrateWorld {
     more: Partial<MigrateInput> = {},
   ): Promise<WorkflowHandle<typeof migrate>> {
     const input: MigrateInput = {
-      ...{ name, sql, hash: migrationHash(sql), source: `${name}.sql` },
+      name,
+      sql,
+      hash: migrationHash(sql),
+      source: `${name}.sql`,
       islands: this.dsns.map((dsn) => parseDsn(dsn).name),
-      ...{ shards: null, mode: "all", batch: null, dryRun: false, lockTimeoutMs: 100, deadlineSec: 60 },
+      shards: null,
+      mode: "all",
+      batch: null,
+      dryRun: false,
+      lockTimeoutMs: 100,
+      deadlineSec: 60,
       ...more,
     };
     return this.client.workflow.start<typeof migrate>("migrate", {
-      ...{ workflowId: migrateWorkflowId(name), taskQueue: TASK_QUEUE, args: [input] },
+      workflowId: migrateWorkflowId(name),
+      taskQueue: TASK_QUEUE,
+      args: [input],
     });
   }
 

@@ -53,14 +53,18 @@ export const range = (first: number, last: number): number[] =>
 
 export const start = (input: RebalanceInput): Promise<WorkflowHandle<typeof rebalance>> =>
   client.workflow.start<typeof rebalance>("rebalance", {
-    ...{ workflowId: REBALANCE_WORKFLOW_ID, taskQueue: TASK_QUEUE, args: [input] },
+    workflowId: REBALANCE_WORKFLOW_ID,
+    taskQueue: TASK_QUEUE,
+    args: [input],
     memo: { [REQUEST_MEMO]: { wait: input.switches.wait } },
   });
 
 export const startMove = (shard: number, to: string): Promise<WorkflowHandle<typeof move>> => {
   const request: MoveInput = { schema: schemaOf(shard), shard, from: ISLANDS[0]!, to, ...SWITCHES };
   return client.workflow.start<typeof move>("move", {
-    ...{ workflowId: moveWorkflowId(request.schema), taskQueue: TASK_QUEUE, args: [request] },
+    workflowId: moveWorkflowId(request.schema),
+    taskQueue: TASK_QUEUE,
+    args: [request],
     memo: { [REQUEST_MEMO]: request },
   });
 };

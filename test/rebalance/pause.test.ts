@@ -101,7 +101,8 @@ describe("a rebalance that is steered", () => {
         (error: unknown) => outcomeOfError(error),
       );
       assert.deepEqual(outcome, {
-        ...{ kind: "aborted", message: `aborted; ${done} of 30 moves done, 1 failed` },
+        kind: "aborted",
+        message: `aborted; ${done} of 30 moves done, 1 failed`,
       });
     });
   });
@@ -139,7 +140,12 @@ describe("a rebalance that is steered", () => {
     await withMockedSteps(place, { analyze }, async () => {
       const full = { schema: "sh0001", from: 0, to: 1, reason: "x".repeat(1000) };
       const before = {
-        ...{ startedAt: Date.now(), running: [], done: [], bytesDone: 0, effortDone: 0, events: [] },
+        startedAt: Date.now(),
+        running: [],
+        done: [],
+        bytesDone: 0,
+        effortDone: 0,
+        events: [],
         failed: Array.from({ length: 250 }, () => full),
       };
       const { failed } = await (await start(inputOf([951], { before }))).result();

@@ -90,7 +90,12 @@ describe("renderPlan", () => {
 describe("fitMoves", () => {
   const planOf = (moves: number, schema: string): { moves: PlannedMove[] } => ({
     moves: Array.from({ length: moves }, (_, no) => ({
-      ...{ schema, no, from: "a", to: "b", weight: 1, bytes: 1 },
+      schema,
+      no,
+      from: "a",
+      to: "b",
+      weight: 1,
+      bytes: 1,
     })),
   });
 

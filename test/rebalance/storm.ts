@@ -42,8 +42,12 @@ export class Storm {
       { length: SHARDS },
       (_, i) =>
         new Ledger({
-          ...{ islands, shard: i + 1, schema: schemaOf(i + 1), writers: 1 },
-          ...{ rate: WRITES_PER_SHARD_AND_SECOND, sessions: this.#sessions },
+          islands,
+          shard: i + 1,
+          schema: schemaOf(i + 1),
+          writers: 1,
+          rate: WRITES_PER_SHARD_AND_SECOND,
+          sessions: this.#sessions,
         }),
     );
   }

@@ -24,7 +24,8 @@ test(
     // With it, node takes this for a run within a run, and runs nothing.
     delete env["NODE_TEST_CONTEXT"];
     const child = spawn(process.execPath, ["--import", "tsx", RUNNER, "test/cli/move.test.ts"], {
-      ...{ stdio: "ignore", env },
+      stdio: "ignore",
+      env,
     });
     running.add(child);
     const ended = once(child, "exit");

@@ -40,7 +40,7 @@ export function psql(database: TestDatabase, script: string, as?: PsqlLogin): Pr
       PGUSER: as?.user ?? user,
       PGPASSWORD: as?.password ?? password,
       PGDATABASE: database.name,
-      ...(as?.options !== undefined && { PGOPTIONS: as.options }),
+      PGOPTIONS: as?.options ?? process.env["PGOPTIONS"],
     },
   });
   const result: PsqlResult = { status: -1, stdout: "", stderr: "" };

@@ -59,7 +59,9 @@ export async function createDatabase(
   // The end of a server under an idle session is what some tests are about.
   pool.on("error", () => undefined);
   const database: TestDatabase = {
-    ...{ server, name, dsn },
+    server,
+    name,
+    dsn,
     withClient: (work) => withClient(dsn, work),
     rows: async <Row extends object>(sql: string, values: unknown[] = []) =>
       (await pool.query<Row>(sql, values)).rows,

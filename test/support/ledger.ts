@@ -57,7 +57,11 @@ export class Ledger {
 
   constructor(options: LedgerOptions) {
     this.#options = {
-      ...{ writers: 4, rate: 200, apiSchema: "microsharding", table: "ledger", sessions: null },
+      writers: 4,
+      rate: 200,
+      apiSchema: "microsharding",
+      table: "ledger",
+      sessions: null,
       ...options,
     };
     const { sessions, writers } = this.#options;

@@ -51,7 +51,12 @@ export async function startShared(): Promise<SharedServers> {
 /** For the environment of the test files. */
 export function describeShared({ a, b, temporal }: SharedServers): string {
   const data = ({ version, host, port, user, password, bin }: TestServer): Omit<TestServer, "dsn"> => ({
-    ...{ version, host, port, user, password, bin },
+    version,
+    host,
+    port,
+    user,
+    password,
+    bin,
   });
   return JSON.stringify({ a: data(a), b: data(b), temporal: { address: temporal.address } });
 }

@@ -16,7 +16,10 @@ export class Sessions {
     const known = this.#pools.get(dsn);
     if (known) return known;
     const pool = new pg.Pool({
-      ...{ connectionString: dsn, application_name: this.#name, max: this.#most, idleTimeoutMillis: 0 },
+      connectionString: dsn,
+      application_name: this.#name,
+      max: this.#most,
+      idleTimeoutMillis: 0,
       // What a test makes the default of a database is for others: an application that waits is not to fail of it, nor
       // of what its own writers are to each other as serializable.
       options: "-c lock_timeout=0 -c statement_timeout=0 -c default_transaction_isolation=read\\ committed",

@@ -19,8 +19,8 @@ export interface WorkerOptions {
   namespace: string;
   dsns: readonly string[];
   /** Name of a fault point, such as `before tablesync` or `after commit source`. */
-  fault?: FaultPoint;
-  mode?: FaultMode;
+  fault?: FaultPoint | undefined;
+  mode?: FaultMode | undefined;
   env?: Record<string, string>;
   /** The file of the bundled workflows, if not the usual one. */
   workflows?: string;

@@ -50,8 +50,14 @@ export async function restore({ database, schema }: Place, into: TestDatabase): 
 
 /** Settings on which the text of a value depends, and those that keep it from being read. */
 const PINNED = Object.entries({
-  ...{ search_path: "''", timezone: "UTC", datestyle: "ISO", intervalstyle: "postgres", bytea_output: "hex" },
-  ...{ extra_float_digits: 1, statement_timeout: 0, row_security: "off" },
+  search_path: "''",
+  timezone: "UTC",
+  datestyle: "ISO",
+  intervalstyle: "postgres",
+  bytea_output: "hex",
+  extra_float_digits: 1,
+  statement_timeout: 0,
+  row_security: "off",
 })
   .map(([name, value]) => `SET ${name} = ${value}`)
   .join("; ");

@@ -37,24 +37,27 @@ export interface ZooOptions {
 /** What an operator may have set for a whole database, and what must not reach the rows or the move. */
 const SETTINGS = [
   {
-    ...{
-      datestyle: "SQL, DMY",
-      intervalstyle: "sql_standard",
-      extra_float_digits: "-5",
-      bytea_output: "escape",
-    },
-    ...{ timezone: "Asia/Kathmandu", search_path: "public", default_transaction_isolation: "serializable" },
-    ...{ statement_timeout: "1s", lock_timeout: "1ms", idle_in_transaction_session_timeout: "1s" },
+    datestyle: "SQL, DMY",
+    intervalstyle: "sql_standard",
+    extra_float_digits: "-5",
+    bytea_output: "escape",
+    timezone: "Asia/Kathmandu",
+    search_path: "public",
+    default_transaction_isolation: "serializable",
+    statement_timeout: "1s",
+    lock_timeout: "1ms",
+    idle_in_transaction_session_timeout: "1s",
   },
   {
-    ...{
-      datestyle: "German",
-      intervalstyle: "iso_8601",
-      timezone: "America/St_Johns",
-      search_path: "pg_catalog",
-    },
-    ...{ default_transaction_read_only: "off", statement_timeout: "1s", lock_timeout: "2s" },
-    ...{ session_replication_role: "origin", check_function_bodies: "on" },
+    datestyle: "German",
+    intervalstyle: "iso_8601",
+    timezone: "America/St_Johns",
+    search_path: "pg_catalog",
+    default_transaction_read_only: "off",
+    statement_timeout: "1s",
+    lock_timeout: "2s",
+    session_replication_role: "origin",
+    check_function_bodies: "on",
   },
 ];
 

@@ -27,7 +27,7 @@ export class Rate {
       bytesTotal: Math.max(bytesTotal, done.bytes),
       percent: bytesTotal === 0 ? 100 : Math.min(100, Math.round((100 * done.bytes) / bytesTotal)),
       bytesPerSec: Math.round(bytesPerSec),
-      ...(bytesPerSec > 0 ? { secondsLeft: Math.round(left / bytesPerSec) } : {}),
+      secondsLeft: bytesPerSec > 0 ? Math.round(left / bytesPerSec) : undefined,
     };
   }
 }

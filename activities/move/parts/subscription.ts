@@ -44,11 +44,8 @@ export async function createSubscription(
 ): Promise<string | null> {
   const { replicationName, input } = step;
   // The source's sessions of the subscription; options that it does not know would refuse them.
-  const settings = {
-    ...NO_TIMEOUTS,
-    ...(input.plan.source.serverMajor >= 17 && { transaction_timeout: "0" }),
-    wal_sender_timeout: WAL_SENDER_TIMEOUT,
-  };
+  const settings: Record<string, string> = { ...NO_TIMEOUTS, wal_sender_timeout: WAL_SENDER_TIMEOUT };
+  if (input.plan.source.serverMajor >= 17) settings["transaction_timeout"] = "0";
   const conninfo = toConninfo(step.attempt.deps.islands.dsn(step.from), {
     application_name: replicationName,
     connect_timeout: "10",

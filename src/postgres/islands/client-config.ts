@@ -117,16 +117,16 @@ function tlsOptions(dsn: Dsn, mode: SslMode): ConnectionOptions {
   const cert = file(params["sslcert"], "postgresql.crt");
   const key = cert === undefined ? undefined : file(params["sslkey"], "postgresql.key");
   const full = mode === "verify-full" || system;
-  return {
-    rejectUnauthorized: verifying || ca !== undefined,
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
-    ...(params["sslpassword"] ? { passphrase: params["sslpassword"] } : {}),
-    ...(full ? {} : { checkServerIdentity: () => undefined }),
-    // The certificate is the host's, also when hostaddr says where to connect.
-    ...(full && params["hostaddr"] ? { host: dsn.host, servername: dsn.host } : {}),
-  };
+  // Of these options, node:tls and pg take one that is undefined for one that is given.
+  const options: ConnectionOptions = { rejectUnauthorized: verifying || ca !== undefined };
+  if (ca !== undefined) options.ca = ca;
+  if (cert !== undefined) options.cert = cert;
+  if (key !== undefined) options.key = key;
+  if (params["sslpassword"]) options.passphrase = params["sslpassword"];
+  if (!full) options.checkServerIdentity = () => undefined;
+  // The certificate is the host's, also when hostaddr says where to connect.
+  if (full && params["hostaddr"]) Object.assign(options, { host: dsn.host, servername: dsn.host });
+  return options;
 }
 
 function readFile(dsn: Dsn, path: string): string {

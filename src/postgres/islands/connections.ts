@@ -199,10 +199,9 @@ export class Islands {
   async #reuse(name: IslandName, { applicationName, settings = {} }: SessionOptions): Promise<Lent> {
     const client = await this.#reused.connect(name);
     client.on("error", ignore);
-    const wanted = Object.entries({
-      ...(applicationName && { application_name: applicationName }),
-      ...settings,
-    });
+    const wanted = Object.entries(
+      applicationName ? { application_name: applicationName, ...settings } : settings,
+    );
     const run = async (sql: string, values: string[][] = []): Promise<void> => {
       await client.query(sql, values);
     };
@@ -234,13 +233,15 @@ export class Islands {
     const flags = Object.entries(settings).map(
       ([key, value]) => `-c ${key}=${value.replace(/[\\ ]/g, "\\$&")}`,
     );
-    return {
+    // The types of pg do not know `replication`.
+    const config: pg.ClientConfig & { replication?: string } = {
       ...toClientConfig(dsn),
       application_name: options.applicationName ?? "shardferry",
       connectionTimeoutMillis: 10_000,
       options: [dsn.params["options"], ...flags, options.pgOptions].filter(Boolean).join(" "),
-      ...(options.replication ? { replication: "database" } : {}),
     };
+    if (options.replication) config.replication = "database";
+    return config;
   }
 }
 

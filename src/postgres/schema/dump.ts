@@ -38,7 +38,7 @@ export async function dumpSchema(
   try {
     const archive = join(folder, "schema.dump");
     // The password goes through the environment: arguments are visible to every user of the machine.
-    const options = { env: libpqEnv(dsn, process.env), ...(signal ? { signal } : {}) };
+    const options = { env: libpqEnv(dsn, process.env), signal };
     const pattern = `"${schema.replaceAll('"', '""')}"`;
     const flags = [
       "--format=custom",

@@ -21,7 +21,13 @@ const ENV = { PGUSER: "joe", PGPASSWORD: "from-env", PGDATABASE: "main", HOME: "
 
 /** The parts of a DSN, without what makes it printable. */
 const parts = ({ name, host, port, user, password, database, params }: Dsn): object => ({
-  ...{ name, host, port, user, password, database, params },
+  name,
+  host,
+  port,
+  user,
+  password,
+  database,
+  params,
 });
 
 describe("parseDsn", () => {
