@@ -13,6 +13,7 @@ import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { backoffMs, blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
 import { ident, qualified } from "../../src/postgres/quote.ts";
 import { backendPid, whileLooking } from "../../src/postgres/session.ts";
+import { lockNotGranted } from "../../src/postgres/sqlstate.ts";
 import { type ActivityAttempt } from "../attempt/attempt.ts";
 import { isRetryable } from "../attempt/failures.ts";
 
@@ -165,7 +166,7 @@ async function runStatement(
     } catch (error) {
       // On a connection that is gone there is nothing to roll back, and the error to tell is the first.
       if (!statement.concurrent) await client.query("ROLLBACK").catch(() => undefined);
-      if (!/^(55P03|40P01)$/.test((error as { code?: string }).code ?? "")) throw error;
+      if (!lockNotGranted(error)) throw error;
       const blockers = place.blockers || `locks on tables of ${schema}`;
       if (Date.now() > deadline) throw new MigrationLockedError(migration.deadlineSec, blockers, error);
       await attempt.pause(backoffMs(tries));

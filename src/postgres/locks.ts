@@ -5,7 +5,7 @@ import type { ClientBase } from "pg";
 import { literal } from "./quote.ts";
 import { DATABASE_OID } from "./server.ts";
 import { backendPid } from "./session.ts";
-import { hasSqlstate, SQLSTATE } from "./sqlstate.ts";
+import { hasSqlstate, lockNotGranted, SQLSTATE } from "./sqlstate.ts";
 
 /** Who holds a lock that we want. */
 export interface Blocker {
@@ -150,9 +150,6 @@ export async function withLockRetry(
   }
 }
 
-/** SQLSTATEs of a transaction that did not get its locks: it may be run again. */
-const NOT_GRANTED = [SQLSTATE.lockNotAvailable, SQLSTATE.deadlockDetected];
-
 /**
  * Runs a transaction none of whose locks makes others queue behind it for longer than LOCK_TIMEOUT_MS; it is
  * rolled back and run again until it gets them all, or the patience ends.
@@ -177,7 +174,7 @@ export async function withLocks<T>(
     } catch (error) {
       // A lost connection has rolled back; its own error tells more.
       await client.query("ROLLBACK").catch(() => undefined);
-      if (!hasSqlstate(error, ...NOT_GRANTED)) throw error;
+      if (!lockNotGranted(error)) throw error;
     }
     blockers = latest(blockers, await watching);
     patience.beat({ waitingFor: describeBlockers(blockers) });

@@ -28,6 +28,7 @@ export const SQLSTATE = {
 export const SQLSTATE_CLASS = {
   connectionException: "08",
   transactionRollback: "40",
+  syntaxErrorOrAccessRuleViolation: "42",
   insufficientResources: "53",
   systemError: "58",
 } as const;
@@ -44,3 +45,7 @@ export const classOf = (sqlstate: string): string => sqlstate.slice(0, 2);
 /** Whether an error has one of these SQLSTATEs. */
 export const hasSqlstate = (error: unknown, ...states: readonly string[]): boolean =>
   states.includes(sqlstateOf(error));
+
+/** Whether a statement did not get its locks: its transaction may be run again. */
+export const lockNotGranted = (error: unknown): boolean =>
+  hasSqlstate(error, SQLSTATE.lockNotAvailable, SQLSTATE.deadlockDetected);

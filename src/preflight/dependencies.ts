@@ -2,6 +2,7 @@ import type { ClientBase } from "pg";
 
 import { CLOSURE } from "../postgres/schema/closure.ts";
 import { DATABASE_OID } from "../postgres/server.ts";
+import { classOf, hasSqlstate, SQLSTATE, SQLSTATE_CLASS, sqlstateOf } from "../postgres/sqlstate.ts";
 import type { Check, CheckContext } from "./check.ts";
 
 /**
@@ -82,9 +83,9 @@ async function exists(client: ClientBase, object: OutsideObject): Promise<boolea
     await client.query("SELECT pg_get_object_address($1, $2, $3)", [object.type, object.names, object.args]);
     return true;
   } catch (error) {
-    const { code } = error as { code?: string };
     // Undefined object, function, table, schema, or a name that cannot be resolved.
-    if (code?.startsWith("42") || code === "3F000" || code === "22023") return false;
+    if (classOf(sqlstateOf(error)) === SQLSTATE_CLASS.syntaxErrorOrAccessRuleViolation) return false;
+    if (hasSqlstate(error, SQLSTATE.invalidSchemaName, SQLSTATE.invalidParameterValue)) return false;
     throw error;
   }
 }

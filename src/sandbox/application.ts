@@ -3,11 +3,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 
 import { messageOf } from "../errors.ts";
+import { hasSqlstate, SQLSTATE } from "../postgres/sqlstate.ts";
 import { type Balance, Books, type Entry } from "./books.ts";
 import { Router } from "./router.ts";
-
-/** The SQLSTATE after which an application looks again where its shard is, and repeats the statement. */
-const UNDEFINED_TABLE = "42P01";
 
 /** What the writers do. Each write has a reference, by which it is found again at the end. */
 export interface Workload {
@@ -144,7 +142,8 @@ export class Application {
         else this.#books.failures.push(`an acknowledged row is missing: ${reference}`);
         return;
       } catch (error) {
-        if ((error as { code?: string }).code !== UNDEFINED_TABLE) {
+        // The shard has moved: an application looks again where it is, and repeats the statement.
+        if (!hasSqlstate(error, SQLSTATE.undefinedTable)) {
           this.#books.failures.push(messageOf(error));
           return;
         }

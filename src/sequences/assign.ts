@@ -4,7 +4,7 @@ import type { ClientBase } from "pg";
 
 import { RefusedError, ShardferryError } from "../errors.ts";
 import { qualified } from "../postgres/quote.ts";
-import { hasSqlstate, SQLSTATE } from "../postgres/sqlstate.ts";
+import { lockNotGranted } from "../postgres/sqlstate.ts";
 import { lockSequence } from "./hand-over.ts";
 import { firstBeyond, lastShard, ownNumbers, type SequenceMode, type SequenceNumbers } from "./own-values.ts";
 import { type Answer, furthest, type Question, readUsed, type ShardSequence } from "./read.ts";
@@ -96,8 +96,7 @@ export async function assignSequence(
       return await assignLocked(client, assignment, [beyond, slow?.last ?? null]);
     } catch (error) {
       await client.query("ROLLBACK");
-      const notGranted = hasSqlstate(error, SQLSTATE.lockNotAvailable, SQLSTATE.deadlockDetected);
-      if (!notGranted || Date.now() > deadline) throw error;
+      if (!lockNotGranted(error) || Date.now() > deadline) throw error;
       // Whoever queues behind our lock request goes first.
       await sleep(50 + Math.random() * 200);
     }

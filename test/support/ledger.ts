@@ -4,11 +4,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 
 import { ident, qualified } from "../../src/postgres/quote.ts";
+import { hasSqlstate, SQLSTATE } from "../../src/postgres/sqlstate.ts";
 import { type Balance, Books, type Entry } from "../../src/sandbox/books.ts";
 import { Sessions } from "./sessions.ts";
 
-/** SQLSTATE after which Ent Framework looks again where the shard is, and retries. */
-const UNDEFINED_TABLE = "42P01";
 /** Sixty ledgers must not take all the CPU to look for shards whose island is away. */
 const LONGEST_PAUSE_MS = 32;
 
@@ -175,7 +174,8 @@ export class Ledger {
       } catch (error) {
         place = undefined;
         const { code, message } = error as { code?: string; message: string };
-        if (code === UNDEFINED_TABLE) this.#rediscoveries++;
+        // After this one, Ent Framework looks again where the shard is, and retries.
+        if (code === SQLSTATE.undefinedTable) this.#rediscoveries++;
         else if (!isConnectionError(error)) {
           this.#books.failures.push(`${code ?? ""} ${message}`);
           await sleep(50);
@@ -198,7 +198,7 @@ export class Ledger {
           );
           if (rows[0]!.active) return place;
         } catch (error) {
-          if (!isConnectionError(error) && (error as { code?: string }).code !== "3F000") throw error;
+          if (!isConnectionError(error) && !hasSqlstate(error, SQLSTATE.invalidSchemaName)) throw error;
         }
       }
       await sleep(pause);

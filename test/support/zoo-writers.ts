@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 
 import { ident } from "../../src/postgres/quote.ts";
+import { hasSqlstate, SQLSTATE } from "../../src/postgres/sqlstate.ts";
 
 /** What an application does to the zoo, statement by statement; `:n` is a number that grows, `:r` a random one of 1 to 20. */
 const STATEMENTS = [
@@ -60,8 +61,8 @@ const STATEMENTS = [
   `BEGIN; DELETE FROM guarded; ROLLBACK`,
 ];
 
-/** SQLSTATEs that tell a writer that the shard is gone: undefined table, function or schema. */
-const GONE = new Set(["42P01", "3F000", "42883"]);
+/** What tells a writer that the shard is gone. */
+const GONE = [SQLSTATE.undefinedTable, SQLSTATE.invalidSchemaName, SQLSTATE.undefinedFunction];
 
 /** Runs something while the zoo is written to, and asserts that no write failed. */
 export async function whileWriting<T>(
@@ -116,7 +117,7 @@ export class ZooWriters {
         this.writes++;
       } catch (error) {
         const { code, message } = error as { code?: string; message: string };
-        if (GONE.has(code ?? "")) break;
+        if (hasSqlstate(error, ...GONE)) break;
         if (this.failures.length < 10) this.failures.push(`${code}: ${message} in ${sql}`);
         await client.query("ROLLBACK");
       }
