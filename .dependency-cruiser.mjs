@@ -22,7 +22,7 @@ const FLOORS = [
   ["^src/postgres/(islands|api)/"],
   ["^src/postgres/[^/]+[.]ts$"],
   ["^workflows/", "^src/(rebalance|machine)/"],
-  ["^src/(errors|format)[.]ts$"],
+  ["^src/(errors|format|all-end)[.]ts$"],
   ["^contract/"],
 ];
 

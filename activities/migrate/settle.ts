@@ -8,6 +8,7 @@ import type {
 } from "../../contract/migrate.ts";
 import type { IslandName } from "../../contract/names.ts";
 import type { StepReport } from "../../contract/progress.ts";
+import { allEnd } from "../../src/all-end.ts";
 import { ShardferryError } from "../../src/errors.ts";
 import { plural } from "../../src/format.ts";
 import type { IslandFacts } from "../../src/migrations/look.ts";
@@ -108,12 +109,7 @@ export async function rollBackEverywhere(
  * transaction is told last: it ends the step for good, and no other may stay prepared for that.
  */
 async function everywhere<T>(items: readonly T[], run: (item: T, i: number) => Promise<void>): Promise<void> {
-  const outcomes = await Promise.allSettled(items.map(run));
-  const errors = outcomes.flatMap((outcome) =>
-    outcome.status === "rejected" ? [outcome.reason as Error] : [],
-  );
-  const error = errors.find((one) => !(one instanceof PreparedLostError)) ?? errors[0];
-  if (error) throw error;
+  await allEnd(items.map(run), (error) => (error instanceof PreparedLostError ? 1 : 0));
 }
 
 /**

@@ -10,6 +10,7 @@ import type {
   PreparedTransaction,
 } from "../../contract/migrate.ts";
 import type { IslandName } from "../../contract/names.ts";
+import { allEnd } from "../../src/all-end.ts";
 import { ShardferryError } from "../../src/errors.ts";
 import { plural } from "../../src/format.ts";
 import { gidOf, transactionKey } from "../../src/migrations/names.ts";
@@ -99,16 +100,10 @@ async function onAllIslands<T>(
     }
   });
   for (const one of waiting) one.catch(() => stop.abort());
-  const outcomes = await Promise.allSettled(running);
+  await Promise.allSettled(running);
   done.abort();
-  const alive = await Promise.allSettled(waiting);
-  const errors = [...outcomes, ...alive].flatMap((one) =>
-    one.status === "rejected" ? [one.reason as unknown] : [],
-  );
-  // One that fails for good says more than those that were stopped or cancelled because of it.
-  errors.sort((a, b) => rank(a) - rank(b));
-  if (errors.length > 0) throw errors[0];
-  return outcomes.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  await allEnd([...running, ...waiting], rank);
+  return Promise.all(running);
 }
 
 /** An error of the server that does not tell its place in the migration is the island's. */
@@ -120,6 +115,7 @@ async function located<T>(island: IslandName, running: Promise<T>): Promise<T> {
   });
 }
 
+/** One that fails for good says more than those that were stopped or cancelled because of it. */
 function rank(error: unknown): number {
   if (error instanceof StoppedError) return 2;
   const cause = error instanceof StatementError ? error.cause : error;

@@ -2,6 +2,7 @@ import type { ClientBase } from "pg";
 
 import type { StructureReport } from "../../contract/move.ts";
 import type { StepReport } from "../../contract/progress.ts";
+import { allEnd } from "../../src/all-end.ts";
 import { ident, literal, qualified } from "../../src/postgres/quote.ts";
 import { markOf } from "../../src/postgres/replication/names.ts";
 import { restoreIdentitySql } from "../../src/postgres/replication/replica-identity.ts";
@@ -41,7 +42,7 @@ export async function createStructure(step: MoveStep): Promise<StructureReport> 
       await dropEarlierRuns(step);
       await makeRoom(step, client);
     };
-    const { preData, statements } = await bothOrNone(read(step, fingerprint), room());
+    const [, { preData, statements }] = await allEnd([room(), read(step, fingerprint)]);
     await createSchema(client, step, preData);
     await runInBatches(
       client,
@@ -83,13 +84,6 @@ async function read(
   const keys = copyMethod === "tablesync" ? keyStatements(postData) : [];
   const worded = await inWordsOf(destination.serverMajor, preData);
   return { preData, statements: [...worded.filter((one) => !isSchemaItself(one)), ...keys] };
-}
-
-/** Waits for both; answers the first, or throws what went wrong when neither is at work any more. */
-async function bothOrNone<T>(first: Promise<T>, second: Promise<unknown>): Promise<T> {
-  await Promise.allSettled([first, second]);
-  await second;
-  return first;
 }
 
 const isSchemaItself = (statement: Statement): boolean =>

@@ -1,4 +1,5 @@
 import type { Preflight, ReplicationInput } from "../../contract/move.ts";
+import { allEnd } from "../all-end.ts";
 import { ShardferryError } from "../errors.ts";
 import { chooseCopyMethod } from "../layout/copy-method.ts";
 import type { Islands } from "../postgres/islands/connections.ts";
@@ -124,15 +125,14 @@ async function runAll(context: CheckContext, checked: () => void): Promise<strin
   const connects = subscriberReachesPublisher(
     toConninfo(islands.dsn(request.from), { connect_timeout: "10" }),
   );
-  const both = [
+  // Neither may be at work when this ends.
+  const problems = await allEnd([
     runChecks(CHECKS, context, checked),
     islands.withSession(request.to, { reuse: true }, (destination) =>
       runChecks([connects], { ...context, destination }, checked),
     ),
-  ];
-  // Neither may be at work when this ends.
-  await Promise.allSettled(both);
-  return (await Promise.all(both)).flat();
+  ]);
+  return problems.flat();
 }
 
 async function runChecks(

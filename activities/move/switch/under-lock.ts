@@ -1,3 +1,4 @@
+import { allEnd } from "../../../src/all-end.ts";
 import { activateSql } from "../../../src/postgres/api/shards.ts";
 import { flushedPosition, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
 import { readSchema } from "../../../src/postgres/schema/tables.ts";
@@ -17,19 +18,11 @@ import { ensureUnchanged } from "../parts/structure.ts";
 import type { SwitchSessions } from "./sessions.ts";
 import { beginArrival, leave } from "./statements.ts";
 
-/**
- * Waits for both: what is left of a failed attempt must not run into the next one, which uses the same sessions. Of
- * two failures it throws the one that tells more.
- */
-export async function bothEnd<A, B>(work: [Promise<A>, Promise<B>]): Promise<[A, B]> {
-  const results = await Promise.allSettled(work);
-  const failures = results.flatMap((one) => (one.status === "rejected" ? [one.reason as Error] : []));
-  if (failures.length > 0) throw failures.sort((a, b) => insignificance(a) - insignificance(b))[0]!;
-  return Promise.all(work);
-}
+/** Waits for both. A timeout says less than any other error, and the refusals that follow one in its transaction nothing. */
+export const bothEnd = <A, B>(work: [Promise<A>, Promise<B>]): Promise<[A, B]> =>
+  allEnd(work, insignificance);
 
-/** A timeout says less than any other error, and the refusals that follow one in its transaction say nothing. */
-const insignificance = (error: Error): number =>
+const insignificance = (error: unknown): number =>
   [SQLSTATE.queryCanceled, SQLSTATE.inFailedTransaction].findIndex((state) => hasSqlstate(error, state));
 
 /** The position that the destination has to reach, and the values of the sequences; nobody can write now. */
