@@ -5,6 +5,7 @@ import type { StepProgress, StepReport } from "../../contract/progress.ts";
 import { qualified } from "../../src/postgres/quote.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
 import { flushDestination } from "./parts/flush-destination.ts";
+import { inLanes } from "./parts/lanes.ts";
 import type { MoveStep } from "./parts/step.ts";
 
 /** Tables analyzed per round trip. */
@@ -20,8 +21,8 @@ export async function analyze(step: MoveStep): Promise<StepReport> {
   const views = await step.onSource((client) => filledViews(client, step.schema));
   const tables = await step.onDestination((client) => readTables(client, step.schema));
   const command = step.input.plan.copyMethod === "tablesync" ? "VACUUM (ANALYZE)" : "ANALYZE";
-  const queue = tables.sort((a, b) => b.bytes - a.bytes).map((table) => qualified(step.schema, table.name));
-  const lanes = Math.max(1, Math.min(MAX_LANES, Math.ceil(queue.length / BATCH), queue.length));
+  const names = tables.sort((a, b) => b.bytes - a.bytes).map((table) => qualified(step.schema, table.name));
+  const lanes = Math.max(1, Math.min(MAX_LANES, Math.ceil(names.length / BATCH)));
 
   await step.watched(step.to, progress, async (onBackend) => {
     // In a session of its own: functions of the operator's run in it.
@@ -34,15 +35,15 @@ export async function analyze(step: MoveStep): Promise<StepReport> {
       }
     };
     if (views.length > 0) await step.session(step.to, refreshing, refresh);
-    const lane = (): Promise<void> =>
+    await inLanes(lanes, batches(names), (queue) =>
       step.session(step.to, { settings: { synchronous_commit: "off" } }, async (client) => {
         onBackend(client);
-        for (let batch = queue.splice(0, BATCH); batch.length > 0; batch = queue.splice(0, BATCH)) {
+        for (const batch of queue) {
           step.attempt.throwIfCancelled();
           await client.query(`${command} ${batch.join(", ")}`);
         }
-      });
-    await Promise.all(Array.from({ length: lanes }, lane));
+      }),
+    );
     const filled = views.map((view) => qualified(step.schema, view)).join(", ");
     if (filled) await step.onDestination((client) => client.query(`ANALYZE ${filled}`));
   });
@@ -51,6 +52,10 @@ export async function analyze(step: MoveStep): Promise<StepReport> {
     text: `analyzed ${tables.length} tables${views.length > 0 ? `, refreshed ${views.length} materialized views` : ""}`,
     sql: [`${command} …`],
   };
+}
+
+function* batches(names: readonly string[]): Generator<string[]> {
+  for (let at = 0; at < names.length; at += BATCH) yield names.slice(at, at + BATCH);
 }
 
 /** Materialized views that have data on the source, each after those that it reads from. */

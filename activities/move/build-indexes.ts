@@ -10,13 +10,10 @@ import { existingObjects, keyOf, relationKey } from "../../src/postgres/schema/e
 import { inWordsOf } from "../../src/postgres/schema/for-older-server.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
 import { flushDestination } from "./parts/flush-destination.ts";
+import { inLanes, lanesFor } from "./parts/lanes.ts";
 import type { MoveStep } from "./parts/step.ts";
 import { structureOf } from "./parts/structure.ts";
 
-/** Indexes built at the same time, at most; each may use parallel workers of its own. */
-const MAX_LANES = 4;
-/** Bytes of tables that are worth a lane of their own. */
-const BYTES_PER_LANE = 16 << 20;
 /** Statements per round trip. */
 const BATCH = 200;
 
@@ -76,30 +73,20 @@ async function buildInLanes(
 ): Promise<void> {
   const queue = [...indexes];
   const bytes = [...size.values()].reduce((sum, value) => sum + value, 0);
-  const lanes = Math.max(1, Math.min(MAX_LANES, queue.length, Math.ceil(bytes / BYTES_PER_LANE)));
-  let failure: Error | undefined;
+  const lanes = lanesFor(indexes.length, bytes);
   await step.watched(
     step.to,
     (client) => indexProgress(client, step.replicationName, indexes.length - queue.length, indexes.length),
-    async (onBackend) => {
-      const lane = (): Promise<void> =>
+    (onBackend) =>
+      inLanes(lanes, batches(queue, size), (taken) =>
         buildSession(step, async (client) => {
           onBackend(client);
-          for (const batch of batches(queue, size)) {
+          for (const batch of taken) {
             step.attempt.throwIfCancelled();
             await client.query(oneByOne(batch));
           }
-        });
-      await Promise.all(
-        Array.from({ length: lanes }, () =>
-          lane().catch((error: Error) => {
-            failure ??= error;
-            queue.length = 0;
-          }),
-        ),
-      );
-      if (failure) throw failure;
-    },
+        }),
+      ),
   );
 }
 

@@ -9,15 +9,10 @@ import type { Table } from "../../../src/postgres/schema/tables.ts";
 import { type Copied, copied, Rate } from "./copy-progress.ts";
 import { copyRows, type Counters } from "./copy-rows.ts";
 import { ensureOwnCopy } from "./half-made-copy.ts";
+import { inLanes, lanesFor } from "./lanes.ts";
 import type { MoveStep } from "./step.ts";
 import { structureOf } from "./structure.ts";
 import { createSubscription, isSubscribed, oldestTransaction, publishedTables } from "./subscription.ts";
-
-/** Connection pairs that copy at the same time, at most. */
-const MAX_LANES = 4;
-
-/** Bytes that are worth a lane of their own: opening a pair of connections costs about 10 ms. */
-const BYTES_PER_LANE = 16 << 20;
 
 /** From this size on a table is emptied first so that COPY may freeze its rows: no second write for hint bits. */
 const FREEZE_BYTES = 4 << 20;
@@ -91,11 +86,10 @@ async function copyInLanes(
   counters: Counters,
   onBackend: (client: ClientBase) => void,
 ): Promise<void> {
-  const queue = [...tables].sort((a, b) => b.bytes - a.bytes);
+  const largestFirst = [...tables].sort((a, b) => b.bytes - a.bytes);
   const made = await step.onDestination((client) => readMade(client, step.schema));
-  const bytes = queue.reduce((sum, table) => sum + table.bytes, 0);
-  const lanes = Math.max(1, Math.min(MAX_LANES, queue.length, Math.ceil(bytes / BYTES_PER_LANE)));
-  const lane = async (): Promise<void> =>
+  const bytes = tables.reduce((sum, table) => sum + table.bytes, 0);
+  await inLanes(lanesFor(tables.length, bytes), largestFirst, (queue) =>
     step.bothSides(
       { settings: COPY_SETTINGS },
       { settings: { ...COPY_SETTINGS, synchronous_commit: "off" }, pgOptions: step.attempt.deps.pgOptions },
@@ -103,7 +97,7 @@ async function copyInLanes(
         onBackend(destination);
         // By now another worker may have this step, and have copied the tables.
         await step.attempt.ensureCurrent();
-        for (let table = queue.shift(); table; table = queue.shift()) {
+        for (const table of queue) {
           step.attempt.throwIfCancelled();
           const { name } = table;
           const missing = keys.filter((key) => key.relation === name && !made.keys.has(key.name ?? ""));
@@ -111,19 +105,8 @@ async function copyInLanes(
           await copyTable(step, one, source, destination, counters);
         }
       },
-    );
-  await allOrFirstFailure(Array.from({ length: lanes }, lane), () => (queue.length = 0));
-}
-
-/** Waits for all; after the first failure lets the others finish what they are at and throws it. */
-async function allOrFirstFailure(work: Promise<void>[], onFailure: () => void): Promise<void> {
-  let failure: Error | undefined;
-  const note = (error: Error): void => {
-    failure ??= error;
-    onFailure();
-  };
-  await Promise.all(work.map((lane) => lane.catch(note)));
-  if (failure) throw failure;
+    ),
+  );
 }
 
 /**
