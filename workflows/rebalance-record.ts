@@ -14,6 +14,7 @@ import {
   type RebalanceProgress,
   type RebalanceState,
 } from "../contract/rebalance.ts";
+import { duration } from "../src/format.ts";
 import { effortOf } from "./rebalance-schedule.ts";
 
 /** Events and failures that the query answers; all failures are in the result. */
@@ -112,8 +113,7 @@ export class RebalanceRecord {
     this.#done.push({ schema, from, to, runId, rows, copied, durationMs, writeBlockedMs });
     this.#bytesDone += item.bytes;
     this.#effortDone += effortOf(item);
-    const seconds = (durationMs / 1000).toFixed(1);
-    this.tell(`moved ${this.#route(item)}: ${rows} rows in ${seconds} s`);
+    this.tell(`moved ${this.#route(item)}: ${rows} rows in ${duration(durationMs)}`);
   }
 
   failed(item: RebalanceItem, reason: string): void {

@@ -1,5 +1,6 @@
 import type { IslandName } from "../../contract/names.ts";
 import type { ReplicaLag, StepReport } from "../../contract/progress.ts";
+import { duration } from "../../src/format.ts";
 import {
   type Lag,
   LagClock,
@@ -49,11 +50,11 @@ function followersOf(island: IslandName, clock: LagClock, { position, replicas }
 }
 
 const shown = ({ replica, seconds, known }: Follower): string =>
-  `${replica} ${known ? "" : "more than "}${seconds.toFixed(1)} s`;
+  `${replica} ${known ? "" : "more than "}${duration(1000 * seconds)}`;
 
 function describe(followers: readonly Follower[], limit: number): string {
   const replicas = followers.filter(({ replica }) => replica !== SUBSCRIPTION).length;
   const worst = Math.max(0, ...followers.map(({ seconds }) => seconds));
   const of = replicas === 0 ? "no physical replicas; the subscription" : `${replicas} physical replicas`;
-  return `${of} at most ${worst.toFixed(1)} s behind (limit ${limit} s)`;
+  return `${of} at most ${duration(1000 * worst)} behind (limit ${limit} s)`;
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 
 import type { ClientBase } from "pg";
 
-import { plural } from "../format.ts";
+import { duration, plural } from "../format.ts";
 import { findPgDump } from "../machine/pg-programs.ts";
 import { ident } from "../postgres/quote.ts";
 import { namesBegin, replicationName, runOfMark } from "../postgres/replication/names.ts";
@@ -183,7 +183,7 @@ export const preparedTransactions = async ({ source, from }: SourceContext): Pro
   );
   return rows.map(
     ({ gid, owner, database, age }) =>
-      `prepared transaction '${gid}' of ${owner} in database ${database} on ${from.name} is ${age} s old, and no ` +
+      `prepared transaction '${gid}' of ${owner} in database ${database} on ${from.name} is ${duration(1000 * age)} old, and no ` +
       `replication slot can be created while it is open: COMMIT PREPARED or ROLLBACK PREPARED it`,
   );
 };

@@ -1,5 +1,6 @@
 import type { ClientBase } from "pg";
 
+import { bytes } from "../format.ts";
 import { findApiSchema, isCurrent } from "../postgres/api/install.ts";
 import { activeShardsSql, schemaNameSql } from "../postgres/api/shards.ts";
 import { ident, qualified } from "../postgres/quote.ts";
@@ -62,8 +63,8 @@ export const lockedCopies: Check = async ({ tables, from, to, destination }) => 
 
 /** A lock that writers wait for is no place for large tables: names the largest when they are too large in all. */
 export function tooLargeToLock(locked: readonly Table[], island: string, limit = MAX_LOCKED_BYTES): string[] {
-  const bytes = locked.reduce((sum, table) => sum + table.bytes, 0);
-  if (bytes <= limit) return [];
+  const all = locked.reduce((sum, table) => sum + table.bytes, 0);
+  if (all <= limit) return [];
   const largest = [...locked].sort((a, b) => b.bytes - a.bytes).slice(0, 5);
   return largest.map(({ name, unlogged, bytes: size }) => {
     const what = unlogged
@@ -71,13 +72,11 @@ export function tooLargeToLock(locked: readonly Table[], island: string, limit =
       : `table "${name}" on ${island}, which has no key and columns that cannot be compared (such as json or point) or are generated,`;
     const remedy = unlogged ? "ALTER TABLE … SET LOGGED, or empty it" : "add a primary key";
     return (
-      `${what} can only be copied while writers wait, and is too large for that (${toMb(size)} of ${toMb(bytes)} MB ` +
-      `such tables have, ${toMb(limit)} MB are possible): ${remedy}`
+      `${what} can only be copied while writers wait, and is too large for that (${bytes(size)} of ${bytes(all)} ` +
+      `such tables have, ${bytes(limit)} are possible): ${remedy}`
     );
   });
 }
-
-const toMb = (bytes: number): number => Math.ceil(bytes / 1e6);
 
 /** True for unlogged tables, and for those without key for which REPLICA IDENTITY FULL does not work. */
 export const needsLockedCopy = (table: {

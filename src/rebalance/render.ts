@@ -1,7 +1,7 @@
 /**
  * A plan as text: bars of each island's weight now and then, the moves, the totals. Readable without colour.
  */
-import { plural } from "../format.ts";
+import { bytes, plural } from "../format.ts";
 import type { IslandRole, Layout, Plan, PlannedMove } from "./types.ts";
 
 /** How an island stands to the mean, for those who colour it. */
@@ -10,7 +10,7 @@ export type Tone = "heavy" | "light" | "even" | "faint";
 export interface RenderOptions {
   /** Columns of the terminal. */
   width: number;
-  /** Shows a weight with its unit. @default formatBytes */
+  /** Shows a weight with its unit. @default bytes */
   formatWeight?: (weight: number) => string;
   /** Colours a piece of text; by default nothing is. */
   paint?: (text: string, tone: Tone) => string;
@@ -27,17 +27,6 @@ const SHORTEST_BAR = 6;
 const SHORTEST_NAME = 12;
 const GAP = "  ";
 
-/** Shows bytes as psql does: in powers of 1024, with few digits. */
-export function formatBytes(bytes: number): string {
-  const units = ["bytes", "kB", "MB", "GB", "TB", "PB"];
-  let unit = 0;
-  let value = bytes;
-  for (; Math.abs(value) >= 1000 && unit < units.length - 1; unit++) value /= 1024;
-  const digits =
-    unit === 0 ? (Number.isInteger(value) ? 0 : 1) : Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0;
-  return `${value.toFixed(digits)} ${units[unit]}`;
-}
-
 /** Renders the whole plan: layout, moves, totals and what stays behind. */
 export function renderPlan(plan: Plan, options: RenderOptions): string {
   const parts = [renderLayout(plan, options)];
@@ -51,7 +40,7 @@ export function renderPlan(plan: Plan, options: RenderOptions): string {
  * scale. The mark ┊ in a bar is the mean.
  */
 export function renderLayout(plan: Plan, options: RenderOptions): string {
-  const { formatWeight = formatBytes, paint = (text) => text, width } = options;
+  const { formatWeight = bytes, paint = (text) => text, width } = options;
   const before = plan.before.map(weightOf);
   const after = plan.after.map(weightOf);
   const staying = after.filter((_, i) => plan.roles[i] === "member");
@@ -99,27 +88,27 @@ export function renderMoves(moves: readonly PlannedMove[], width: number): strin
   }
   return [...routes]
     .map(([title, list]) => {
-      const bytes = list.reduce((sum, move) => sum + move.bytes, 0);
+      const size = list.reduce((sum, move) => sum + move.bytes, 0);
       const schemas = list.map(({ schema }) => schema);
-      return `${title}: ${plural(list.length, "shard")}, ${formatBytes(bytes)}\n${wrap(schemas, width, "  ")}`;
+      return `${title}: ${plural(list.length, "shard")}, ${bytes(size)}\n${wrap(schemas, width, "  ")}`;
     })
     .join("\n");
 }
 
 /** Renders the plan's figures, and which global shards have to be moved by hand. */
 function renderTotals(
-  { moves, bytes, before, spreadBefore, spreadAfter, stays }: Plan,
+  { moves, bytes: moved, before, spreadBefore, spreadAfter, stays }: Plan,
   remaining = 0,
 ): string {
   const all = before.flatMap(({ shards }) => shards).reduce((sum, shard) => sum + shard.bytes, 0);
-  const share = all > 0 ? ` (${percent(bytes / all)} of all)` : "";
+  const share = all > 0 ? ` (${percent(moved / all)} of all)` : "";
   const lines =
     moves.length === 0
       ? [
           `Nothing to move: no move would pay. The spread, (heaviest - lightest) / mean, is ${percent(spreadBefore)}.`,
         ]
       : [
-          `${plural(moves.length, "move")}, ${formatBytes(bytes)}${share}`,
+          `${plural(moves.length, "move")}, ${bytes(moved)}${share}`,
           `Spread, (heaviest - lightest) / mean: ${percent(spreadBefore)} now, ${percent(spreadAfter)} then`,
         ];
   if (remaining > 0) {

@@ -1,12 +1,12 @@
 import type { CopyReport } from "../../../contract/move.ts";
 import type { StepProgress } from "../../../contract/progress.ts";
+import { bytes } from "../../../src/format.ts";
 import type { MoveStep } from "./step.ts";
 
 /** What a copy has done, by whichever method. */
 export type Copied = Omit<CopyReport, "replicasBehind">;
 
-export const copied = (rows: number, bytes: number): string =>
-  `copied ${rows} rows, ${(bytes / 1e6).toFixed(1)} MB`;
+export const copied = (rows: number, size: number): string => `copied ${rows} rows, ${bytes(size)}`;
 
 /** Turns counters into percent, speed and time left. */
 export class Rate {
