@@ -213,7 +213,10 @@ export async function dropPublication(
   await client.query(`${drop}; SELECT pg_advisory_unlock(${ENDING})`);
 }
 
-/** Advisory lock of those who give replica identities back. */
+/**
+ * The advisory lock under which one publication of a database after the other ends, and its tables get their replica
+ * identities back. The number has no meaning, and stays: workers of different versions must exclude each other.
+ */
 const ENDING = 5318008042;
 
 /**
