@@ -4,25 +4,25 @@ import type { Options, RequestOf } from "../config/option.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Ui } from "./ui.ts";
 
-/** What an action is run with. */
+/** The input of a run of an action. */
 export interface Invocation<Request = RequestOf<Options>> {
   readonly ui: Ui;
   /** Arguments that are not options. */
   readonly args: readonly string[];
-  /** Every action there is. */
+  /** All actions. */
   readonly actions: Actions;
-  /** Checks the options of the action and the settings; all problems are reported together. */
+  /** Checks the options of the action and the settings; reports all problems together. */
   load(): Promise<{ settings: Settings; request: Request }>;
 }
 
-/** An action of the command line: how it is called, and what it does. */
+/** An action of the command line: how to call it, and what it does. */
 export interface Action<O extends Options = Options> {
   readonly options?: O;
-  /** What it takes besides options. */
+  /** Its arguments besides options. */
   readonly arguments?: readonly Argument[];
-  /** Command lines that are shown below its help. */
+  /** Command lines shown below its help. */
   readonly examples: readonly string[];
-  /** Returns the exit status where it is not 0 although the action has shown its result. */
+  /** Returns the exit status if it is not 0 although the action has shown its result. */
   run(invocation: Invocation<RequestOf<O>>): Promise<number | void>;
 }
 
@@ -33,7 +33,7 @@ export const defineAction = <O extends Options>(action: Action<O>): Action => ac
 export interface ActionEntry {
   readonly summary: string;
   readonly aliases?: readonly string[];
-  /** Loaded only when it is called, so that the help is there at once. */
+  /** Loaded only when called, so that the help appears at once. */
   readonly load: () => Promise<Action>;
 }
 

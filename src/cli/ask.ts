@@ -3,7 +3,7 @@ import { createInterface } from "node:readline/promises";
 import { AbortedError } from "../errors.ts";
 import type { Ui } from "./ui.ts";
 
-/** Asks a question, in a terminal or whoever writes to stdin; null when the input ends without an answer. */
+/** Asks a question in the terminal, or on stdin; returns null if the input ends without an answer. */
 export async function askYesNo(ui: Ui, question: string): Promise<boolean | null> {
   const input = createInterface({ input: process.stdin, output: ui.progress, terminal: ui.interactive });
   try {
@@ -11,7 +11,7 @@ export async function askYesNo(ui: Ui, question: string): Promise<boolean | null
       const answered = (answer: string): void => resolve(/^\s*y(es)?\s*$/i.test(answer));
       input.once("close", () => resolve(null));
       input.once("SIGINT", () => reject(new AbortedError("nothing was done")));
-      // An answer that has no line end comes with the end of the input, and only to this event.
+      // An answer without a newline arrives when the input ends, and only as this event.
       input.once("line", answered);
       input.question(`${question} [y/N] `).then(answered, () => resolve(null));
     });

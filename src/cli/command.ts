@@ -4,7 +4,7 @@ import { helpOf } from "../config/option.ts";
 import { COMMON } from "../config/options.ts";
 import type { Action } from "./action.ts";
 
-/** Makes the command of an action: its arguments, its options with their help, and examples. */
+/** Creates the command of an action: its arguments, its options with their help, and examples. */
 export function commandOf(name: string, summary: string, action: Action): Command {
   const command = new Command(name).description(summary).allowExcessArguments(false);
   for (const argument of action.arguments ?? []) command.addArgument(argument);

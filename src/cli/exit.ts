@@ -1,6 +1,6 @@
 import { AbortedError, EXIT, ShardferryError, UsageError } from "../errors.ts";
 
-/** The command left; what it was about goes on. */
+/** The command has detached; its workflow continues. */
 export class DetachedError extends ShardferryError {
   /** True when the terminal is gone. */
   readonly hungUp: boolean;

@@ -14,23 +14,23 @@ import { RebalanceView } from "./view/rebalance-view.ts";
 import type { Screen } from "./view/screen.ts";
 import type { View } from "./view/view.ts";
 
-/** Redraws between two looks keep the clock and the wheel going. */
+/** The view is redrawn between two snapshots, to keep the clock and the spinner going. */
 const REDRAW_MS = 100;
 
-/** Shows a running workflow until it has ended or is left, and obeys keys and signals meanwhile. */
+/** Shows a running workflow until it ends or the command detaches, and handles keys and signals meanwhile. */
 export async function follow<T>(
   ui: Ui,
   session: Session,
   watch: Watch<T>,
   name: string,
 ): Promise<Outcome<T>> {
-  // In a terminal the view has a place for it.
+  // In a terminal, the view itself shows this.
   const log = await LogFile.open(name, (text) => void (ui.interactive || ui.say(text)));
   const screen = ui.interactive ? await openScreen(ui) : null;
   return new Follower(ui, session, watch, log, screen).run();
 }
 
-/** Loaded only for a terminal: the widths of all letters cost 30 ms. */
+/** Loaded only for a terminal: the table of character widths takes 30 ms to load. */
 async function openScreen(ui: Ui): Promise<Screen> {
   const { Screen: Opened } = await import("./view/screen.ts");
   return new Opened(ui.progress);
@@ -79,13 +79,13 @@ class Follower<T> {
         this.#hungUp = true;
         this.#leave("the terminal is gone");
       },
-      leave: () => this.#leave("told to end"),
+      leave: () => this.#leave("asked to stop"),
     });
     const clock = this.#screen ? setInterval(() => this.#draw(), REDRAW_MS) : undefined;
     const broken = this.#session.workerFailure();
     broken.catch(() => undefined);
     try {
-      // What has ended is looked at once.
+      // A workflow that has ended is looked at only once.
       if (endedAt) await this.#session.ready();
       await Promise.race([this.#look(), broken]);
       if (this.#left.signal.aborted) return await this.#detach();
@@ -104,7 +104,7 @@ class Follower<T> {
     for await (const snapshot of this.#watch.snapshots(this.#left.signal)) {
       for (const line of await this.#view.take(snapshot)) this.#line(line);
       if (this.#view.idle && this.#session.takeOver())
-        this.#say("no worker is left: this command does the work now");
+        this.#say("no other worker is left; this command does the work now");
       this.#draw();
     }
   }
@@ -135,7 +135,7 @@ class Follower<T> {
   #interrupt(): void {
     if (this.#aborting) return this.#leave("^C again");
     this.#aborting = true;
-    this.#say("aborting; ^C again leaves the clean-up to the background");
+    this.#say("aborting; press ^C again to leave the cleanup to the background");
     this.#send("abort");
   }
 
@@ -143,7 +143,7 @@ class Follower<T> {
     if (!signal) return;
     this.#watch
       .signal(signal)
-      .catch((error: unknown) => this.#say(`${signal} did not get through: ${String(error)}`));
+      .catch((error: unknown) => this.#say(`could not send ${signal}: ${String(error)}`));
   }
 
   #leave(why: string): void {
@@ -156,8 +156,8 @@ class Follower<T> {
     if (this.#watch.ended) return this.#watch.outcome();
     const goesOn = await this.#session.detach(workflowId);
     const how = goesOn
-      ? `it goes on. \`shardferry attach ${workflowId}\` shows it again`
-      : `the embedded Temporal server is being stopped. The same command line, or \`shardferry attach ${workflowId}\`, goes on with it`;
+      ? `it continues. \`shardferry attach ${workflowId}\` shows it again`
+      : `the embedded Temporal server is being stopped. The same command line, or \`shardferry attach ${workflowId}\`, continues it`;
     throw new DetachedError(`Left ${workflowId} (${this.#why}); ${how}`, this.#hungUp);
   }
 

@@ -16,20 +16,20 @@ const EXAMPLE = `
 Example:
   shardferry move --shard=42 --to=host2 --activate-on-destination=yes --dsns=host1,host2
 
-Every option has a default in the environment or in shardferry.config.ts; see --help of an action.`;
+The environment and shardferry.config.ts can give defaults for every option; see the --help of each action.`;
 
-/** Runs the command line and answers its exit status. */
+/** Runs the command line and returns its exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
   const ui = new Ui(argv.includes("--json"));
   try {
     return (await run(argv, ui)) ?? EXIT.done;
   } catch (error) {
-    // Help and version arrive as errors, too.
+    // Commander throws for help and version, too.
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
     const shown =
       error instanceof CommanderError ? new UsageError(messageOfCommander(error)) : explainGone(error);
     ui.error(shown);
-    // Without a terminal to reset Node crashes when it exits; the signal ends it as it ends other programs.
+    // Without a terminal to reset, Node.js crashes when it exits; the signal ends it like any other program.
     if (shown instanceof DetachedError && shown.hungUp) process.kill(process.pid, "SIGHUP");
     return exitStatusOf(shown);
   }

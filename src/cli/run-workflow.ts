@@ -6,8 +6,8 @@ import { follow } from "./follow.ts";
 import type { Ui } from "./ui.ts";
 
 /**
- * Starts or attaches, shows, and prints the result: what move, copy, rebalance and attach have in common. Returns
- * the result; null when there was nothing to begin.
+ * Starts a workflow or attaches to it, shows it, and prints its result: the common part of move, copy, rebalance and
+ * attach. Returns the result, or null if there was nothing to start.
  */
 export async function runWorkflow<T>(
   ui: Ui,
@@ -16,7 +16,7 @@ export async function runWorkflow<T>(
   summary: (result: T) => string,
 ): Promise<T | null> {
   const { Session: Opened } = await import("../worker/session.ts");
-  // Needed once the islands have answered: it takes 0.1 s to load, and until then nothing else is to be done.
+  // Needed once the islands have answered. It takes 0.1 s to load, and there is nothing else to do until then.
   void import("../temporal/sdk.ts");
   let session: Session | undefined;
   try {
@@ -24,7 +24,7 @@ export async function runWorkflow<T>(
     if (!watch) return null;
     const outcome = await follow(ui, session!, watch, logName(watch.workflowId));
     const result = resultOf(outcome, watch.workflowId);
-    // A program has to be able to tell the result of long ago from that of now.
+    // A program has to be able to tell an earlier result from that of this run.
     const ended = watch.endedAt && { endedAt: watch.endedAt.toISOString() };
     ui.result({ ...result, ...ended }, () => summary(result));
     return result;
@@ -33,5 +33,5 @@ export async function runWorkflow<T>(
   }
 }
 
-/** `move-sh0042` is about sh0042; for all else the id says best what it is about. */
+/** `move-sh0042` is about sh0042; in all other cases the id itself is the best name. */
 const logName = (workflowId: string): string => workflowId.replace(/^move-/, "");

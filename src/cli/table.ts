@@ -2,10 +2,10 @@ import stringWidth from "string-width";
 
 import type { Ui } from "./ui.ts";
 
-/** Columns whose cells are all numbers (with a unit or percent sign) are set flush right. */
+/** Columns in which every cell is a number (with a unit or percent sign) are right-aligned. */
 const NUMBER = /^[-+]?[\d,.]+( ?[A-Za-z%]+)?$|^-?$/;
 
-/** Lays out a table without lines: a dim header, columns two blanks apart. */
+/** Lays out a table without lines: a dim header, columns two spaces apart. */
 export function plainTable(
   header: readonly string[],
   rows: readonly (readonly string[])[],

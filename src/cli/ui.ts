@@ -4,15 +4,15 @@ import { messageOf, ShardferryError, UsageError } from "../errors.ts";
 import { type Dsn } from "../postgres/islands/dsn.ts";
 import { redact } from "../postgres/islands/redact.ts";
 
-/** Where an action writes: progress here, its result there, as the command line asks for. */
+/** The output of an action: its progress and its result, each written where the command line asks for it. */
 export class Ui {
   readonly json: boolean;
-  /** True when a person watches and can press keys. */
+  /** True if a person is watching and can press keys. */
   readonly interactive: boolean;
   readonly colors: ReturnType<typeof pc.createColors>;
   /** Where progress and logs go. */
   readonly progress: NodeJS.WriteStream;
-  /** Passwords of these are hidden in whatever is written. */
+  /** The passwords of these are hidden in all output. */
   dsns: readonly Dsn[] = [];
   readonly #writeDocument: (text: string) => void;
 
@@ -21,13 +21,13 @@ export class Ui {
     const write = process.stdout.write.bind(process.stdout);
     this.#writeDocument = (text) => void write(text);
     this.progress = json ? process.stderr : process.stdout;
-    // One document and nothing else: what a config file or a library prints belongs to the progress.
+    // stdout takes one document and nothing else: whatever a config file or a library prints goes to the progress.
     if (json) process.stdout.write = process.stderr.write.bind(process.stderr);
     this.interactive = Boolean(process.stdin.isTTY && this.progress.isTTY);
     this.colors = pc.createColors(pc.isColorSupported && Boolean(this.progress.isTTY));
   }
 
-  /** One line of progress, with the time where no terminal shows when it came. */
+  /** Writes one line of progress; outside a terminal, with the time. */
   say(line: string, at = new Date()): void {
     const text = redact(line, this.dsns);
     this.progress.write(
@@ -35,20 +35,20 @@ export class Ui {
     );
   }
 
-  /** The result of the action: for people, or as the one JSON document. */
+  /** Writes the result of the action: as text, or as the one JSON document. */
   result(document: unknown, text: () => string): void {
     if (this.json) return this.#writeDocument(`${JSON.stringify(document)}\n`);
     const shown = redact(text(), this.dsns).trimEnd();
     if (shown) process.stdout.write(`${shown}\n`);
   }
 
-  /** Why the action failed. */
+  /** Writes why the action failed. */
   error(error: unknown): void {
     const code = error instanceof ShardferryError ? error.code : "error";
     const message = redact(messageOf(error), this.dsns);
     if (this.json) this.#writeDocument(`${JSON.stringify({ error: { code, message } })}\n`);
     else {
-      const hint = error instanceof UsageError ? "\nSee shardferry --help, or --help of the action." : "";
+      const hint = error instanceof UsageError ? "\nSee shardferry --help, or the --help of the action." : "";
       process.stderr.write(
         `${pc.createColors(pc.isColorSupported && process.stderr.isTTY).red(message)}${hint}\n`,
       );

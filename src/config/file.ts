@@ -10,10 +10,10 @@ const NAMES = ["shardferry.config", "pg-microsharding.config"];
 const EXTENSIONS = [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json"];
 const CANDIDATES = NAMES.flatMap((name) => EXTENSIONS.map((extension) => name + extension));
 
-/** What a config file gives: settings by the names that they have in the environment. */
+/** The values of a config file: settings by their environment names. */
 export type ConfigValues = Record<string, string>;
 
-/** Finds the config files of a folder and of its parents, the nearest first; at most one in each folder. */
+/** Finds the config files of a folder and of its parents, nearest first; at most one per folder. */
 export function findConfigFiles(cwd: string): string[] {
   const folder = resolve(cwd);
   const above = dirname(folder) === folder ? [] : findConfigFiles(dirname(folder));
@@ -22,8 +22,8 @@ export function findConfigFiles(cwd: string): string[] {
 }
 
 /**
- * Loads a config file: an object, or a function or async function of the action's name that returns one.
- * Its values are settings by their environment names.
+ * Loads a config file. It exports settings by their environment names: as an object, or as a function or async function
+ * that takes the action's name and returns such an object.
  */
 export async function loadConfigFile(path: string, action: string): Promise<ConfigValues> {
   try {
@@ -32,7 +32,7 @@ export async function loadConfigFile(path: string, action: string): Promise<Conf
     return configValues(exported);
   } catch (cause) {
     const message = maskPassword(messageOf(cause));
-    throw new UsageError(`Config file ${path}: ${message} (--skip-config goes on without it)`, { cause });
+    throw new UsageError(`Config file ${path}: ${message} (--skip-config ignores it)`, { cause });
   }
 }
 
@@ -44,7 +44,7 @@ async function load(path: string): Promise<unknown> {
   return defaultExport(await createJiti(import.meta.url).import(path));
 }
 
-/** Transpiled CommonJS has its default export one level deeper. */
+/** The default export of transpiled CommonJS is one level deeper. */
 function defaultExport(module: unknown): unknown {
   let value = module;
   while (typeof value === "object" && value !== null && "default" in value) value = value.default;
@@ -59,13 +59,13 @@ function configValues(exported: unknown): ConfigValues {
   for (const [name, value] of Object.entries(exported)) {
     const text = configText(value);
     if (text === undefined)
-      throw new Error(`the value of ${name} is neither text nor a number nor a list of texts`);
+      throw new Error(`the value of ${name} is neither a string nor a number nor a list of strings`);
     if (text !== null) values[name] = text;
   }
   return values;
 }
 
-/** Text of a value; null where it is left out; undefined where it cannot be a setting. */
+/** Returns a value as text; null if it is missing, undefined if it cannot be a setting. */
 function configText(value: unknown): string | null | undefined {
   if (value === undefined || value === null) return null;
   if (Array.isArray(value))
@@ -75,7 +75,7 @@ function configText(value: unknown): string | null | undefined {
   return undefined;
 }
 
-/** V8 quotes the text around a mistake, in which a password may stand. */
+/** Replaces V8's message, which quotes the text around a mistake and so may show a password. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;

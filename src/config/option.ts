@@ -2,30 +2,30 @@ import type * as z from "zod";
 
 import type * as values from "./values.ts";
 
-/** The readers of values; zod is loaded only when something is parsed, so that the help is there at once. */
+/** The parsers of values; zod is loaded only when something is parsed, so that the help appears at once. */
 type Values = typeof values;
 
-/** An option of the command line, and all that is known of it. */
+/** The definition of an option of the command line. */
 export interface Option<T = unknown> {
-  /** With its value's name, as commander takes it: `--shard <n>`, `--wait [yes|no]`, `--json`. */
+  /** With the name of its value, in commander's syntax: `--shard <n>`, `--wait [yes|no]`, `--json`. */
   readonly flag: string;
   /** Without the default, which the help adds. */
   readonly help: string;
-  /** What parses its value. */
+  /** Returns the parser of its value. */
   read(values: Values): z.ZodType<T>;
-  /** What holds where nothing is given. */
+  /** The default. */
   readonly fallback?: T;
-  /** The same in words, where it is found out later. */
+  /** The default in words, if it is determined later. */
   readonly otherwise?: string;
-  /** Variables of the environment that give it as well; the first that is set counts. */
+  /** Environment variables that set it as well; the first one that is set counts. */
   readonly variables?: readonly string[];
-  /** True for one that is part of `Settings` instead of a request. */
+  /** True if it is part of `Settings` instead of a request. */
   readonly setting?: boolean;
-  /** True for one that has to be given. */
+  /** True if it is required. */
   readonly needed?: boolean;
 }
 
-/** Options by the names that their values have in a request. */
+/** Options, keyed by the names of their values in a request. */
 export type Options = Readonly<Record<string, Option>>;
 
 type Rest<T> = Omit<Partial<Option<T>>, "flag" | "help" | "read">;
@@ -40,12 +40,12 @@ export function option<T, const R extends Rest<T> = object>(
   return { flag, help, read, ...rest };
 }
 
-/** The same option where it has to be given. */
+/** Returns the same option, required. */
 export const needed = <O extends Option>(one: O): O & { needed: true } => ({ ...one, needed: true });
 
 type Optional<O> = { [K in keyof O]: Omit<O[K], "needed"> };
 
-/** The same options where none has to be given. */
+/** Returns the same options, none of them required. */
 export const optional = <O extends Options>(options: O): Optional<O> =>
   Object.fromEntries(
     Object.entries(options).map(([key, one]) => [key, { ...one, needed: false }]),
@@ -63,22 +63,22 @@ type Uncertain<O> = {
     Value<O[K]> | undefined;
 };
 
-/** The values of all options, checked. */
+/** The parsed values of all options. */
 export type ValuesOf<O> = Certain<O> & Uncertain<O>;
 
-/** What an action is asked for by its options, settings apart. */
+/** The request to an action: the values of its options without the settings. */
 export type RequestOf<O> = ValuesOf<Requested<O>>;
 
 /** `--copy-method` of `--copy-method <method>`. */
 export const flagOf = ({ flag }: Option): string => flag.split(" ")[0]!;
 
-/** The name under which commander has the value of an option. */
+/** The name under which commander stores the value of an option. */
 export const attributeOf = (one: Option): string =>
   flagOf(one)
     .slice(2)
     .replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
-/** The help with the variables and the default: `… (PARALLELISM; default 3)`. */
+/** Returns the help with the variables and the default: `… (PARALLELISM; default 3)`. */
 export function helpOf(one: Option): string {
   const notes = [...(one.variables ? [one.variables.join(", ")] : []), ...defaultNote(one)];
   return notes.length === 0 ? one.help : `${one.help} (${notes.join("; ")})`;
@@ -88,7 +88,7 @@ function defaultNote({ otherwise, fallback, needed: must }: Option): string[] {
   if (must) return [];
   if (otherwise !== undefined)
     return [otherwise.includes(" ") ? `default: ${otherwise}` : `default ${otherwise}`];
-  // A switch that nobody gives is off.
+  // A switch is off by default.
   if (fallback === undefined || fallback === false) return [];
   return [`default ${fallback === true ? "yes" : (fallback as string | number)}`];
 }

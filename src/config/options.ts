@@ -2,8 +2,8 @@ import type { MoveSwitches, ReplicationSwitches } from "../../contract/move.ts";
 import { needed, type Option, option, optional } from "./option.ts";
 
 /**
- * The options of the command line, by idea: flag, help, what parses the value, default and variables of the
- * environment stand here and nowhere else.
+ * The options of the command line, by topic: flag, help, parser of the value, default and environment variables are
+ * defined here and nowhere else.
  */
 
 /** The databases to work on. */
@@ -17,13 +17,13 @@ export const ISLANDS = {
   dsn: option("--dsn <dsn>", "the same as --dsns", (v) => v.text, { setting: true }),
 };
 
-/** What every action takes. */
+/** Options of every action. */
 export const COMMON = {
   skipConfig: option("--skip-config", "do not look for shardferry.config.ts", (v) => v.yesNo),
   json: option("--json", "print the result as one JSON document", (v) => v.yesNo),
 };
 
-/** What config files can set. An action that shows none of them checks them all the same. */
+/** Options that config files can set. Every action checks them, even if it shows none of them. */
 export const SETTINGS = {
   schemaNameFmt: option("--schema-name-fmt <format>", "how shards are named", (v) => v.text, {
     variables: ["SCHEMA_NAME_FMT"],
@@ -38,13 +38,13 @@ export const SETTINGS = {
   ),
   weightSql: option(
     "--weight-sql <query>",
-    "run once in each shard; its first column is the weight",
+    "query run once in each shard; its first column is the weight",
     (v) => v.text,
     { variables: ["WEIGHT_SQL"], setting: true },
   ),
   deactivateSql: option(
     "--deactivate-sql <sql>",
-    "run for each table of the old copy, whose name is $1",
+    "SQL run for each table of the old copy, whose name is $1",
     (v) => v.text,
     { variables: ["DEACTIVATE_SQL"], setting: true },
   ),
@@ -55,25 +55,21 @@ export const SETTINGS = {
   }),
   maxReplicationLagSec: option(
     "--max-replication-lag-sec <n>",
-    "seconds of lag that heavy steps wait to fall below",
+    "heavy steps wait until the replication lag is below this many seconds",
     (v) => v.wholeNumber(0, 86_400),
     { variables: ["MAX_REPLICATION_LAG_SEC"], fallback: 20, setting: true },
   ),
 } as const;
 
-/** What is moved or copied. */
+/** The schema to move or copy, and where. */
 export const PLACES = {
   shard: option("--shard <n>", "number of the shard", (v) => v.shardNumber),
-  schema: option("--schema <name>", "the schema, of any name", (v) => v.text),
-  to: option(
-    "--to <island>",
-    "where it goes: a DSN, or the beginning of an island's name that fits no other",
-    (v) => v.text,
-  ),
-  from: option("--from <island>", "where it is; for a shard it is found out if left out", (v) => v.text),
+  schema: option("--schema <name>", "name of the schema; any name", (v) => v.text),
+  to: option("--to <island>", "destination: a DSN, or a unique prefix of an island's name", (v) => v.text),
+  from: option("--from <island>", "source; optional for a shard, which is then looked up", (v) => v.text),
 };
 
-/** How a schema is replicated, by moves and copies alike. */
+/** How moves and copies replicate a schema. */
 export const REPLICATION_SWITCHES = {
   wait: option(
     "--wait [yes|no]",
@@ -106,7 +102,7 @@ export const MOVE_SWITCHES = {
   ),
   maxWriteBlockMs: option(
     "--max-write-block-ms <ms>",
-    "longest time that one attempt of the switch blocks writers",
+    "longest time that one attempt of the switch may block writers",
     (v) => v.wholeNumber(1, 600_000),
     { fallback: 3000 },
   ),
@@ -114,10 +110,12 @@ export const MOVE_SWITCHES = {
   deactivateSql: SETTINGS.deactivateSql,
 } satisfies { [K in keyof MoveSwitches]: Option<NonNullable<MoveSwitches[K]>> };
 
-/** For actions that ask before they begin. */
-export const YES = option("--yes [yes|no]", "do not ask", (v) => v.yesNo, { fallback: false });
+/** For actions that ask before they start. */
+export const YES = option("--yes [yes|no]", "do not ask for confirmation", (v) => v.yesNo, {
+  fallback: false,
+});
 
-/** What a move takes. */
+/** Options of a move. */
 export const MOVE = {
   shard: needed(PLACES.shard),
   to: needed(PLACES.to),
@@ -126,7 +124,7 @@ export const MOVE = {
   activateOnDestination: needed(MOVE_SWITCHES.activateOnDestination),
 };
 
-/** What a copy takes. */
+/** Options of a copy. */
 export const COPY = {
   schema: needed(PLACES.schema),
   from: needed(PLACES.from),
@@ -134,67 +132,72 @@ export const COPY = {
   ...REPLICATION_SWITCHES,
 };
 
-/** What a rebalance takes. */
+/** Options of a rebalance. */
 export const REBALANCE = {
   decommission: option(
     "--decommission <dsn,…>",
-    "islands to empty: DSNs, or beginnings of names that fit no other",
+    "islands to empty: DSNs, or unique prefixes of names",
     (v) => v.text,
   ),
   weightSql: SETTINGS.weightSql,
   maxBytes: option(
     "--max-bytes <size>",
-    "move no more than this, for example 500GB, and make the best of it",
+    "move at most this much, for example 500GB, and use it for the most even layout",
     (v) => v.byteCount,
   ),
   parallelism: SETTINGS.parallelism,
-  perIsland: option("--per-island <n>", "moves at a time that one island is source or destination of", (v) =>
+  perIsland: option("--per-island <n>", "number of concurrent moves from or to one island", (v) =>
     v.wholeNumber(1, 1000),
   ),
   ...MOVE_SWITCHES,
   yes: YES,
 };
 
-/** What a check takes: in a command line of these actions, their name can be replaced by "doctor". */
+/** Options of a check: in the command line of these actions, the name can be replaced by "doctor". */
 export const CHECK = optional({ ...PLACES, ...REBALANCE, ...COPY, ...MOVE });
 
 export const MIGRATION = {
   file: option(
     "--file <file>",
-    "the file with the SQL, which runs in every shard with that shard as search_path",
+    "file with the SQL, which runs in every shard with that shard as search_path",
     (v) => v.text,
   ),
   sql: option("--sql <sql>", "the SQL itself, instead of a file", (v) => v.text),
   name: option(
     "--name <name>",
-    "by this name the shards remember it and skip it the next time (the file's name)",
+    "name under which the shards record it, to skip it the next time (the file's name)",
     (v) => v.text,
   ),
-  shards: option("--shards <n,m-k>", "numbers of shards, also of inactive ones", (v) => v.shardNumbers, {
+  shards: option("--shards <n,m-k>", "numbers of shards, active or not", (v) => v.shardNumbers, {
     variables: ["SHARDFERRY_SHARDS"],
     otherwise: "all active ones",
   }),
   dryRun: option("--dry-run [yes|no]", "run it everywhere and roll it back everywhere", (v) => v.yesNo),
   mode: option(
     "--mode <all|each>",
-    "all: all shards or none; each: one shard after the other, without transactions",
+    "all: all shards or none; each: one shard after another, without transactions",
     (v) => v.migrateMode,
     { fallback: "all" },
   ),
   batch: option(
     "--batch <n>",
-    "change n shards of each island at a time, all of these or none, where locks run out",
+    "change n shards of each island at a time, all of these or none, if locks run out",
     (v) => v.wholeNumber(1),
   ),
   lockTimeoutMs: option(
     "--lock-timeout-ms <ms>",
-    "longest wait of a statement for a lock; then all is tried again",
+    "longest wait of a statement for a lock; then everything is tried again",
     (v) => v.wholeNumber(1, 60_000),
     { fallback: 100 },
   ),
-  deadlineSec: option("--deadline-sec <s>", "time for all tries together", (v) => v.wholeNumber(1, 86_400), {
-    fallback: 60,
-  }),
+  deadlineSec: option(
+    "--deadline-sec <s>",
+    "time for all attempts together",
+    (v) => v.wholeNumber(1, 86_400),
+    {
+      fallback: 60,
+    },
+  ),
 };
 
 export const ALLOCATION = {
@@ -207,7 +210,7 @@ export const ALLOCATION = {
   ),
   activate: option(
     "--activate <yes|no>",
-    "activate the shards when the command has succeeded",
+    "activate the shards after the command has succeeded",
     (v) => v.yesNo,
   ),
 };
@@ -237,30 +240,30 @@ export const DRIFT = {
   shards: option("--shards <n,m-k>", "numbers of the shards to compare", (v) => v.shardList, {
     otherwise: "all active ones but shard 0",
   }),
-  reference: option("--reference <n>", "the shard that is right", (v) => v.shardNumber, {
-    otherwise: "what most shards have",
+  reference: option("--reference <n>", "the shard that the others should be like", (v) => v.shardNumber, {
+    otherwise: "the schema that most shards have",
   }),
   fixSql: option(
     "--fix-sql [yes|no]",
-    "print the DDL that would bring each shard in line; nothing is run",
+    "print the DDL that would bring each shard in line; it is not run",
     (v) => v.yesNo,
   ),
 };
 
 export const TENANT = {
   shard: option("--shard <n>", "assign or pin to this shard", (v) => v.wholeNumber(1, 2_147_483_647), {
-    otherwise: "the lightest one that is free",
+    otherwise: "the lightest free shard",
   }),
   sizeSql: option(
     "--size-sql <query>",
-    "list, show: run once in each shard; its rows are tenants and their sizes",
+    "list, show: query run once in each shard; its rows are tenants and their sizes",
     (v) => v.text,
   ),
 };
 
 export const OLDER_THAN = option(
   "--older-than <time>",
-  "only what is older: 30m, 12h, 7d, 2w",
+  "only leftovers older than this: 30m, 12h, 7d, 2w",
   (v) => v.timeSpan,
 );
 

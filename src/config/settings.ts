@@ -5,11 +5,11 @@ import { attributeOf, flagOf, type Options, type RequestOf, type ValuesOf } from
 import { ISLANDS, SETTINGS } from "./options.ts";
 import * as values from "./values.ts";
 
-/** What every action runs with: checked once here, trusted everywhere else. */
+/** The settings of every action: checked once here, trusted everywhere else. */
 export interface Settings {
-  /** The databases as given: duplicates and replicas are still among them (see `discoverIslands`). */
+  /** The databases as given, still with duplicates and replicas (see `discoverIslands`). */
   readonly dsns: readonly Dsn[];
-  /** printf format of a shard's schema; undefined keeps that of an existing installation. */
+  /** printf format of the name of a shard's schema; undefined keeps that of an existing installation. */
   readonly schemaNameFmt: string | undefined;
   readonly migrateCmd: string | undefined;
   readonly weightSql: string | undefined;
@@ -18,14 +18,14 @@ export interface Settings {
   readonly maxReplicationLagSec: number;
   /** libpq options of the sessions that build indexes. */
   readonly pgOptions: string | undefined;
-  /** The environment with what config files add to it. */
+  /** The environment, with the values that config files add. */
   readonly env: NodeJS.ProcessEnv;
   readonly configFiles: readonly string[];
 }
 
-/** Where settings come from. `options` are those of the command line, by their camel-case names. */
+/** Where settings come from. `options` are those of the command line, by their camelCase names. */
 export interface SettingsSource {
-  /** Given to config files that export a function. */
+  /** Passed to config files that export a function. */
   readonly action: string;
   readonly options?: Readonly<Record<string, unknown>>;
   readonly env?: NodeJS.ProcessEnv;
@@ -33,7 +33,7 @@ export interface SettingsSource {
   readonly skipConfig?: boolean;
 }
 
-/** Reads the settings of an action and what its options ask for; all problems are reported together. */
+/** Reads the settings of an action and its request; reports all problems together. */
 export async function loadRequest<O extends Options>(
   source: SettingsSource,
   own: O,
@@ -67,14 +67,14 @@ export async function loadSettings(source: SettingsSource): Promise<Settings> {
   return (await loadRequest(source, {})).settings;
 }
 
-/** The environment with what config files add to it, the nearest last. */
+/** Returns the environment with the values that config files add, the nearest last. */
 async function environment(
   { env: own = process.env, action }: SettingsSource,
   configFiles: readonly string[],
 ): Promise<NodeJS.ProcessEnv> {
   const env: NodeJS.ProcessEnv = {};
   for (const file of [...configFiles].reverse()) Object.assign(env, await loadConfigFile(file, action));
-  // An empty variable is an unset one, as for libpq.
+  // An empty variable counts as unset, as in libpq.
   for (const [name, value] of Object.entries(own)) if (value || !env[name]) env[name] = value;
   return env;
 }
@@ -82,7 +82,7 @@ async function environment(
 const requested = (options: Options): Options =>
   Object.fromEntries(Object.entries(options).filter(([, { setting }]) => !setting));
 
-/** Reads each option from the command line, else from the environment, else takes its default. */
+/** Reads each option from the command line or else from the environment, or else takes its default. */
 function readOptions<O extends Options>(
   options: O,
   given: Readonly<Record<string, unknown>>,

@@ -3,13 +3,13 @@ import * as z from "zod";
 const YES = ["yes", "true", "1", "on", "y"];
 const NO = ["no", "false", "0", "off", "n"];
 
-/** Reads `yes|no|true|false|1|0|on|off`; anything else is undefined. */
+/** Reads `yes|no|true|false|1|0|on|off`; returns undefined for anything else. */
 export function yesOrNo(text: unknown): boolean | undefined {
   const word = String(text).trim().toLowerCase();
   return YES.includes(word) ? true : NO.includes(word) ? false : undefined;
 }
 
-/** `yes` or `no`, in any of the words people use for them. */
+/** `yes` or `no`, in any of the usual words. */
 export const yesNo = z.unknown().transform((value, context): boolean => {
   const answer = typeof value === "boolean" ? value : yesOrNo(value);
   if (answer === undefined)
@@ -31,7 +31,7 @@ export const wholeNumber = (min: number, max = Number.MAX_SAFE_INTEGER): z.ZodTy
 
 const SIZES = ["", "K", "M", "G", "T", "P"];
 
-/** `1000`, `500 MB`, `1.5GiB`: bytes, in powers of 1024 as PostgreSQL counts. */
+/** `1000`, `500 MB`, `1.5GiB`: bytes, in powers of 1024 as in PostgreSQL. */
 export const byteCount = z.unknown().transform((value, context): number => {
   const [, number, size] = /^\s*(\d+(?:\.\d+)?)\s*([KMGTP]?)(?:i?B|bytes)?\s*$/i.exec(String(value)) ?? [];
   if (number === undefined) context.addIssue(`"${show(value)}" is not a size such as 500MB or 1.5GB`);
@@ -46,7 +46,7 @@ export const copyMethod = z.enum(["auto", "tablesync", "direct"], {
 /** How sequences get values that no other shard has. */
 export const sequenceMode = z.enum(["interleave", "range"], { error: "give interleave or range" });
 
-/** How a migration goes about its shards. */
+/** How a migration processes its shards. */
 export const migrateMode = z.enum(["all", "each"], { error: "must be all or each" });
 
 /** Text that is not blank. */
@@ -79,10 +79,10 @@ export const timeSpan = z.unknown().transform((value, context): number => {
   return Number(number) * (MINUTES[unit ?? "m"] ?? 1) * 60_000;
 });
 
-/** Shard numbers go up to what the reference's SQL function names. */
+/** The largest shard number is the largest argument of the SQL function that names shards. */
 export const shardNumber = wholeNumber(0, 2_147_483_647);
 
-/** A range that is larger is a slip of the keyboard. */
+/** A larger range is a typo. */
 const MOST_SHARDS = 100_000;
 
 /** A range of shard numbers. */
@@ -109,16 +109,16 @@ export const shardNumbers = z.unknown().transform((value, context): [first: numb
     .map((part) => /^\s*(\d+)\s*(?:-\s*(\d+)\s*)?$/.exec(part))
     .map((match) => [Number(match?.[1]), Number(match?.[2] ?? match?.[1])] as [number, number]);
   if (ranges.some(([first]) => Number.isNaN(first)))
-    context.addIssue(`"${show(value)}" is no list of numbers and ranges, as in 1,4-7`);
+    context.addIssue(`"${show(value)}" is not a list of numbers and ranges, such as 1,4-7`);
   const backwards = ranges.find(([first, last]) => first > last);
   if (backwards) context.addIssue(`the range ${backwards.join("-")} runs backwards`);
   return ranges;
 });
 
-/** The same as a list: every number once. */
+/** The same as a list in which each number occurs once. */
 export const shardList = shardNumbers.transform((ranges, context): number[] => {
   const count = ranges.reduce((sum, [first, last]) => sum + Math.max(0, last - first + 1), 0);
-  // The problem of a range that makes no sense has been told already.
+  // The problem of an invalid range has been reported already.
   if (!(count <= MOST_SHARDS)) {
     context.addIssue(`more than ${MOST_SHARDS} shards`);
     return [];

@@ -82,7 +82,7 @@ describe("doctor", () => {
     const to = `--to=${islands.names.b}`;
     const { ok, findings } = await runJson<Document>(["doctor", "--shard=2", to], { env });
     assert.equal(ok, false);
-    assert.match(findings.map(({ text }) => text).join("\n"), /does not take PGOPTIONS=.*no_such_setting/);
+    assert.match(findings.map(({ text }) => text).join("\n"), /does not accept PGOPTIONS=.*no_such_setting/);
     const unknown = await run(["doctor", "--shard=77", to], islands);
     assert.deepEqual([unknown.status, /The active shards are: 1-2/.test(unknown.stderr)], [2, true]);
   });

@@ -81,7 +81,7 @@ describe("migrate", { timeout: 300_000 }, () => {
       [["--sql=SELECT 1", "--shards=3-1"], /runs backwards/],
       [[], /--file or with --sql/],
       [["--file=/nowhere.sql"], /cannot read \/nowhere\.sql/],
-      [["--sql=SELECT 1", "--name=a b"], /is no name for a migration/],
+      [["--sql=SELECT 1", "--name=a b"], /is not a valid name of a migration/],
     ] as const) {
       const { status, stderr } = await run(["migrate", ...args, "--yes"], islands);
       assert.equal(status, 2, stderr);

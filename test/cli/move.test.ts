@@ -118,7 +118,7 @@ describe("move, with the embedded Temporal server", () => {
     assert.equal((await run(["confirm"], islands)).status, 0);
     assert.equal((await again.ended()).status, 0);
     assert.ok((await activeShards(islands.b)).includes("sh0003"));
-    assert.match((await run(["status"], islands)).stdout, /Nothing runs/);
+    assert.match((await run(["status"], islands)).stdout, /Nothing is running/);
   });
 
   it("is aborted and cleaned up by abort, also when its command was killed", async () => {
@@ -139,7 +139,7 @@ describe("move, with the embedded Temporal server", () => {
     await holder.prints(/waiting for confirmation/);
     const { status, stderr } = await run(moveArgs(4, "--wait", "--max-write-block-ms=10"), islands);
     assert.equal(status, 1);
-    assert.match(stderr, /move-sh0004 runs since .*maxWriteBlockMs is 3000 there, 10 here/);
+    assert.match(stderr, /move-sh0004 has been running since .*maxWriteBlockMs is 3000 there, 10 here/);
     const attached = start(["attach", "move-sh0004"], islands);
     await attached.prints(/attached to move-sh0004/);
     assert.equal((await run(["abort", "move-sh0004"], islands)).status, 0);
@@ -181,7 +181,7 @@ describe("move, with the embedded Temporal server", () => {
       assert.equal(ended.status, status, args.join(" "));
       assert.match(ended.stderr, message);
     }
-    assert.match((await run(["status"], islands)).stdout, /Nothing runs/);
+    assert.match((await run(["status"], islands)).stdout, /Nothing is running/);
   });
 
   it("takes whole DSNs for --from and --to, as pg-microsharding did", async () => {

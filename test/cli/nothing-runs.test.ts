@@ -6,15 +6,15 @@ import { it } from "node:test";
 
 import { run } from "./run-command.ts";
 
-it("steering starts no Temporal server only to say that nothing runs", async () => {
+it("steering starts no Temporal server only to say that nothing is running", async () => {
   for (const [args, status, says] of [
-    [["confirm"], 1, "Nothing runs."],
-    [["abort"], 1, "Nothing runs."],
-    [["skip-lag"], 1, "Nothing runs."],
-    [["pause"], 1, "No rebalance runs."],
-    [["attach"], 1, "Nothing runs."],
-    [["abort", "move-sh0042"], 2, 'No workflow "move-sh0042" runs.'],
-    [["attach", "move-sh0042"], 2, 'No workflow "move-sh0042" runs.'],
+    [["confirm"], 1, "Nothing is running."],
+    [["abort"], 1, "Nothing is running."],
+    [["skip-lag"], 1, "Nothing is running."],
+    [["pause"], 1, "No rebalance is running."],
+    [["attach"], 1, "Nothing is running."],
+    [["abort", "move-sh0042"], 2, 'No workflow "move-sh0042" is running.'],
+    [["attach", "move-sh0042"], 2, 'No workflow "move-sh0042" is running.'],
   ] as const) {
     const folder = mkdtempSync(join(tmpdir(), "nothing-runs-"));
     try {

@@ -27,12 +27,12 @@ const runningMoves = async (): Promise<string[]> =>
     .filter((id) => id.startsWith("move-"));
 
 describe("rebalance, with the embedded Temporal server", () => {
-  it("shows the plan, and starts nothing without --yes where there is no terminal to ask on", async () => {
+  it("shows the plan, and starts nothing without --yes if there is no terminal to confirm it on", async () => {
     const { status, stdout, stderr } = await run(["rebalance"], cluster);
     assert.equal(status, 2);
     assert.match(stdout, /6 → 2 +█+/);
     assert.match(stdout, /^4 moves, /m);
-    assert.match(stderr, /no terminal to ask on: give --yes/);
+    assert.match(stderr, /no terminal to confirm it on\. Give --yes/);
     assert.deepEqual(await countsOf(cluster), [6, 0, 0]);
   });
 
@@ -82,7 +82,7 @@ describe("rebalance, with the embedded Temporal server", () => {
 
   it("refuses what cannot be planned", async () => {
     for (const [args, message] of [
-      [[`--decommission=${cluster.names.join(",")}`], /an island has to remain/],
+      [[`--decommission=${cluster.names.join(",")}`], /one island has to remain/],
       [["--decommission=nix"], /No island fits "nix"/],
       [["--weight-sql=SELECT 'x' || count(*) FROM nix"], /--weight-sql failed in shard/],
       [["--max-bytes=much"], /--max-bytes: "much" is not a size/],
@@ -113,7 +113,7 @@ describe("rebalance, with the embedded Temporal server", () => {
 
     const other = await run(["rebalance", "--yes"], cluster);
     assert.equal(other.status, 1);
-    assert.match(other.stderr, /rebalance runs since .*wait is true there, false here/);
+    assert.match(other.stderr, /rebalance has been running since .*wait is true there, false here/);
 
     const [first] = await runningMoves();
     assert.equal((await run(["confirm", first!], cluster)).status, 0);
@@ -143,7 +143,7 @@ describe("rebalance, with the embedded Temporal server", () => {
     assert.match(stdout, /rebalance was aborted; 0 of 2 moves done/);
     assert.deepEqual(await layoutOf(cluster), before);
     await expectNoLeftovers(...cluster.databases);
-    assert.match((await run(["status"], cluster)).stdout, /Nothing runs/);
+    assert.match((await run(["status"], cluster)).stdout, /Nothing is running/);
   });
 
   it("is paused by a key or a command, says so, and goes on when it is confirmed", async () => {
@@ -151,7 +151,7 @@ describe("rebalance, with the embedded Temporal server", () => {
     const command = startInTerminal(args, cluster);
     const shows = (pattern: RegExp): Promise<unknown> =>
       waitFor(() => pattern.test(screen(command)), { what: `${pattern} in ${screen(command)}` });
-    await shows(/Shift\+S confirms the move that pauses · Shift\+P pauses/);
+    await shows(/Shift\+S confirms the paused move · Shift\+P pauses/);
     command.press("P");
     await shows(/rebalance {2}paused: 0 of 2 moves done/);
     assert.match(
@@ -179,6 +179,6 @@ describe("rebalance, with the embedded Temporal server", () => {
     await command.prints(/Make these moves\?/);
     command.press("n\n");
     assert.equal((await command.ended()).status, 130);
-    assert.match((await run(["status"], cluster)).stdout, /Nothing runs/);
+    assert.match((await run(["status"], cluster)).stdout, /Nothing is running/);
   });
 });

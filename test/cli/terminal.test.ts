@@ -88,7 +88,7 @@ describe("move in a terminal", () => {
     command.press(CTRL_C + CTRL_C);
     assert.equal((await command.ended()).status, 130);
     await waitFor(async () => !(await schemas(islands.b)).includes("sh0003"), { what: "the clean-up" });
-    await waitFor(async () => /Nothing runs/.test((await run(["status"], islands)).stdout), {
+    await waitFor(async () => /Nothing is running/.test((await run(["status"], islands)).stdout), {
       what: "the end",
     });
     assert.ok((await activeShards(islands.a)).includes("sh0003"));
@@ -110,7 +110,7 @@ describe("move in a terminal", () => {
     assert.ok(confirmed);
     await waitFor(async () => (await activeShards(islands.b)).includes("sh0004"), { what: "the switch" });
     // Its clean-up would otherwise meet that of this file.
-    await waitFor(async () => /Nothing runs/.test((await run(["status"], islands)).stdout), {
+    await waitFor(async () => /Nothing is running/.test((await run(["status"], islands)).stdout), {
       what: "the end",
     });
   });

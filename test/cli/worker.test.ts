@@ -38,7 +38,7 @@ describe("a Temporal server of one's own", () => {
     const move = start(moveArgs(1), { env });
     await move.prints(/started move-sh0001/);
     const began = Date.now();
-    await move.prints(/no worker takes tasks.*start `shardferry worker`/);
+    await move.prints(/no worker polls the task queue.*start `shardferry worker`/);
     assert.ok(Date.now() - began < 15_000, `it took ${Date.now() - began} ms`);
     const worker = start(["worker"], { env });
     await worker.prints(/worker ready: .*namespace default; islands /);
@@ -154,7 +154,7 @@ describe("the embedded Temporal server", () => {
     assert.equal(status, 0);
     assert.match(stdout, /Stopped 1 workers and the embedded Temporal server/);
     assert.equal(startOf(pid), null);
-    assert.match((await run(["down"], islands)).stdout, /No embedded Temporal server runs/);
+    assert.match((await run(["down"], islands)).stdout, /No embedded Temporal server is running/);
   });
 
   it("is not started again by a move that down has stopped, which goes on with the next command", async () => {

@@ -16,7 +16,10 @@ import { rebalanceStatus, rebalanceSummary } from "./rebalance.ts";
 export const attach = defineAction({
   options: ISLANDS,
   arguments: [
-    new Argument("[workflow-id]", "what to watch, or what has ended; needed only where several run"),
+    new Argument(
+      "[workflow-id]",
+      "the workflow to watch, running or ended; needed only if several are running",
+    ),
   ],
   examples: ["shardferry attach move-sh0042"],
 
@@ -24,7 +27,7 @@ export const attach = defineAction({
     const { settings: loaded } = await load();
     const { attach: attachTo, nothingRuns } = await import("../../operations/steer.ts");
     const { Session } = await import("../../worker/session.ts");
-    // No server is started only to find nothing on it.
+    // Starting a server only to find nothing on it would be pointless.
     if (!(await Session.mayFind(loaded))) throw nothingRuns("attach", args[0]);
     const result = await runWorkflow(
       ui,
@@ -38,7 +41,9 @@ export const attach = defineAction({
           loaded.dsns.length === 0 &&
           !session.hasEmbeddedWorker
         ) {
-          throw new UsageError("Nobody works this off: give --dsns (or DSNS), so that this command can.");
+          throw new UsageError(
+            "No worker is running for this workflow: give --dsns (or DSNS), so that this command can do the work.",
+          );
         }
         if (loaded.dsns.length > 0) session.work(loaded.dsns);
         return watch;
@@ -52,7 +57,7 @@ export const attach = defineAction({
 const isRebalance = (result: unknown): result is RebalanceResult =>
   (result as Partial<RebalanceResult> | null)?.workflowId === REBALANCE_WORKFLOW_ID;
 
-/** The same line as that of the command that began it: whose result it is, its id tells. */
+/** Returns the same line as the command that started the workflow; the workflow id says which command that was. */
 function summary(result: unknown): string {
   if (isRebalance(result)) return rebalanceSummary(result);
   const { workflowId = "" } = (result ?? {}) as { workflowId?: string };

@@ -38,7 +38,7 @@ export const cleanup = defineAction({
 async function agree(ui: Ui, doomed: readonly Leftover[]): Promise<boolean> {
   const answer = await askYesNo(ui, `Drop ${plural(doomed.length, "leftover")}? This cannot be undone.`);
   if (answer === null)
-    throw new UsageError("Nothing was dropped: there is nobody to ask. Give --yes to drop.");
+    throw new UsageError("Nothing was dropped: there is no one to confirm it. Give --yes to drop these.");
   if (!answer) ui.say("Nothing was dropped.");
   return answer;
 }
@@ -52,7 +52,7 @@ function render(found: readonly Leftover[], doomed: readonly Leftover[], ui: Ui)
   } else parts.push("There is nothing to drop.");
   if (kept.length > 0) {
     const lines = kept.map(({ island, kind, name, kept: why }) => `  ${island}: ${kind} ${name}: ${why}`);
-    parts.push([ui.colors.bold("Left alone:"), ...lines].join("\n"));
+    parts.push([ui.colors.bold("Kept:"), ...lines].join("\n"));
   }
   return parts.join("\n\n");
 }

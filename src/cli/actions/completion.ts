@@ -15,7 +15,7 @@ export const completion = defineAction({
 
   async run({ ui, args, actions }) {
     const shell = args[0] as Shell | undefined;
-    if (shell === undefined) throw new UsageError(`Give one of ${SHELLS.join(", ")}.`);
+    if (shell === undefined) throw new UsageError(`Give a shell: one of ${SHELLS.join(", ")}.`);
     const script = completionScript(shell, await readGrammar(actions));
     ui.result({ shell, script }, () => script);
   },

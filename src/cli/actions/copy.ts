@@ -15,6 +15,6 @@ export const copy = defineAction({
   },
 });
 
-/** What a copy has done. */
+/** Describes the result of a copy. */
 export const copySummary = ({ schema, from, to, rows, bytes: size, durationMs }: CopyResult): string =>
   `Copied ${schema} from ${from} to ${to}: ${count(rows)} rows, ${bytes(size)} in ${duration(durationMs)}.`;

@@ -19,7 +19,7 @@ export const dev = defineAction({
     const configured = await configuredTarget(loaded.env);
     if (configured) {
       throw new UsageError(
-        `Temporal at ${configured.address} is configured; dev is for the embedded one. Run a worker.`,
+        `Temporal at ${configured.address} is configured, and dev runs the embedded server only. Run \`shardferry worker\` instead.`,
       );
     }
     const mine = runningServer(loaded.env) === null;

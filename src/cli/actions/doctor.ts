@@ -23,7 +23,7 @@ export const doctor = defineAction({
   },
 });
 
-/** A shard or a schema tells a move or a copy to be checked; without either, the islands are. */
+/** Checks a move if a shard is given, a copy if a schema is, and the islands otherwise. */
 async function diagnose(settings: Settings, given: RequestOf<typeof CHECK>): Promise<Diagnosis> {
   const { shard, schema, from, to } = given;
   const { doctor: examine, doctorCopy, doctorMove } = await import("../../operations/doctor.ts");
@@ -33,7 +33,7 @@ async function diagnose(settings: Settings, given: RequestOf<typeof CHECK>): Pro
     return doctorCopy(settings, { ...given, schema, from, to });
   if ([shard, schema, from, to].every((value) => value === undefined)) return examine(settings);
   throw new UsageError(
-    "A move is checked with --shard and --to, a copy with --schema, --from and --to; without any of these, the islands are.",
+    "Give --shard and --to to check a move; --schema, --from and --to to check a copy; or none of these to check the islands.",
   );
 }
 

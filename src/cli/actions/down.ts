@@ -13,7 +13,7 @@ export const down = defineAction({
       const workers = stopped.workers > 0 ? `${stopped.workers} workers and ` : "";
       return stopped.server
         ? `Stopped ${workers}the embedded Temporal server.`
-        : "No embedded Temporal server runs.";
+        : "No embedded Temporal server is running.";
     });
   },
 });

@@ -33,7 +33,7 @@ function section(group: DriftGroup, colors: Ui["colors"]): string {
   ].join("\n");
 }
 
-/** As a diff is read: what the reference has and the group has not is -, the other way round +. */
+/** Like a diff: - marks what only the reference has, + what only the group has. */
 function show({ change, object, reference, here }: Difference, colors: Ui["colors"]): string {
   const lines = (text: string | null, sign: string, color: (text: string) => string): string[] =>
     text === null

@@ -31,13 +31,13 @@ export const factor = defineAction({
   },
 });
 
-/** `1,5-7` are numbers; whatever is not made of numbers names an island. */
+/** `1,5-7` are numbers; anything else names an island. */
 function selection(which: string): ShardSelection {
   if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(which)) return { island: which };
   const numbers = which.split(",").flatMap((part) => {
     const [first, last = first] = part.split("-").map(Number);
     if (last! < first! || last! - first! > 100_000)
-      throw new UsageError(`--shards: the range ${part} is not usable.`);
+      throw new UsageError(`--shards: the range ${part} runs backwards or is too long.`);
     return Array.from({ length: last! - first! + 1 }, (_, i) => first! + i);
   });
   return { numbers };

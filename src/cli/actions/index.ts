@@ -28,11 +28,11 @@ export const ACTIONS: Actions = {
     load: async () => (await import("./copy.ts")).copy,
   },
   rebalance: {
-    summary: "move shards until all islands carry the same, or empty some",
+    summary: "move shards until all islands carry the same weight, or empty some islands",
     load: async () => (await import("./rebalance.ts")).rebalance,
   },
   cleanup: {
-    summary: "drop old copies of moved shards, and what dead moves have left",
+    summary: "drop old copies of moved shards, and leftovers of dead moves",
     load: async () => (await import("./cleanup.ts")).cleanup,
   },
   migrate: {
@@ -44,7 +44,7 @@ export const ACTIONS: Actions = {
     load: async () => (await import("./drift.ts")).drift,
   },
   sequences: {
-    summary: "give the sequences of shards values that no other shard has",
+    summary: "give the sequences of each shard values that no other shard has",
     load: async () => (await import("./sequences.ts")).sequences,
   },
   tenant: {
@@ -56,11 +56,11 @@ export const ACTIONS: Actions = {
     load: async () => (await import("./doctor.ts")).doctor,
   },
   status: {
-    summary: "show what runs and how far it is",
+    summary: "show running workflows and their progress",
     load: async () => (await import("./status.ts")).status,
   },
   attach: {
-    summary: "watch what runs; with the embedded server, also work it off",
+    summary: "watch a running workflow; with the embedded server, also do its work",
     load: async () => (await import("./attach.ts")).attach,
   },
   pause: {
@@ -68,7 +68,7 @@ export const ACTIONS: Actions = {
     load: async () => (await import("./steer.ts")).pause,
   },
   confirm: {
-    summary: "let a move or copy that --wait paused, or a paused rebalance, go on",
+    summary: "resume a move or copy that --wait has paused, or a paused rebalance",
     load: async () => (await import("./steer.ts")).confirm,
   },
   "skip-lag": {
@@ -76,7 +76,7 @@ export const ACTIONS: Actions = {
     load: async () => (await import("./steer.ts")).skipLag,
   },
   abort: {
-    summary: "abort what runs, and clean up",
+    summary: "abort a running workflow, and clean up",
     load: async () => (await import("./steer.ts")).abort,
   },
   worker: {
@@ -96,7 +96,7 @@ export const ACTIONS: Actions = {
     load: async () => (await import("./completion.ts")).completion,
   },
   demo: {
-    summary: "move a shard under load between throw-away servers, and see that nothing is lost",
+    summary: "move a shard under load between throw-away servers, and check that nothing is lost",
     load: async () => (await import("./demo.ts")).demo,
   },
 };

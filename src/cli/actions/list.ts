@@ -20,7 +20,7 @@ export const list = defineAction({
   },
 });
 
-/** Sum of the weights; kept free of the noise of binary fractions. */
+/** Sum of the weights, without the noise of binary fractions. */
 const total = (shards: readonly ShardInfo[]): number =>
   Number(shards.reduce((sum, shard) => sum + shard.weight, 0).toPrecision(12));
 
@@ -60,7 +60,7 @@ function describeIsland({ installed, shards }: IslandLayout, sum: number, everyt
   return `${plural(shards.length, "shard")}, ${weight(sum, shards[0]!.unit)}${share}`;
 }
 
-/** Columns of shards side by side, as many as fit, so that a hundred shards do not scroll away. */
+/** Lays out the shards in as many columns as fit, so that a hundred shards do not scroll away. */
 function shardTable(
   layout: Layout,
   { shards }: IslandLayout,

@@ -31,11 +31,13 @@ export const migrate = defineAction({
 async function agree(ui: Ui): Promise<void> {
   const answer = await askYesNo(ui, "Change these shards?");
   if (answer === null)
-    throw new UsageError("Nothing was changed: there is nobody to ask. Give --yes to change these shards.");
+    throw new UsageError(
+      "Nothing was changed: there is no one to confirm it. Give --yes to change these shards.",
+    );
   if (!answer) throw new AbortedError("Nothing was changed.");
 }
 
-/** What is about to be done, line by line. */
+/** Describes what the migration is about to do, line by line. */
 function describe({
   name,
   mode: how,
@@ -47,24 +49,24 @@ function describe({
 }: MigrationPlan): string[] {
   const lines = islands.map(
     ({ island, applied, skipped }) =>
-      `${island}: ${plural(applied, "shard")} to change${skipped > 0 ? `, ${count(skipped)} have had "${name}"` : ""}`,
+      `${island}: ${plural(applied, "shard")} to change${skipped > 0 ? `, ${count(skipped)} already have "${name}"` : ""}`,
   );
   const what = `"${name}", ${plural(statements, "statement")}`;
   if (dryRun) lines.push(`${what}: runs in all of them and is rolled back`);
   else if (how === "each")
     lines.push(
-      `${what}: one shard after the other; a failure leaves those before it changed, and a rerun goes on`,
+      `${what}: one shard after another; after a failure the shards before it stay changed, and a rerun continues`,
     );
   else if (transactions > 1)
     lines.push(
-      `${what}: in ${transactions} transactions, each of them all or nothing; a failure leaves those before it committed, and a rerun goes on`,
+      `${what}: in ${transactions} transactions, each of them all or nothing; after a failure those before it stay committed, and a rerun continues`,
     );
   else lines.push(`${what}: all of them or none`);
-  if (waitsFor.length > 0) lines.push(`waits until ${waitsFor.slice(0, 10).join(", ")} ended`);
+  if (waitsFor.length > 0) lines.push(`waits for ${waitsFor.slice(0, 10).join(", ")} to end`);
   return lines;
 }
 
-/** What a migration has done. */
+/** Describes the result of a migration. */
 export function migrateSummary({
   name,
   applied,
@@ -74,7 +76,7 @@ export function migrateSummary({
   durationMs,
   lockedMs,
 }: MigrateResult): string {
-  const had = skipped > 0 ? ` ${plural(skipped, "shard")} had it before.` : "";
+  const had = skipped > 0 ? ` ${plural(skipped, "shard")} already had it.` : "";
   if (dryRun)
     return `"${name}" ran in ${plural(applied, "shard")} on ${plural(islands.length, "island")} without an error, and was rolled back.${had}`;
   const locked = lockedMs > 0 ? `; tables were locked for at most ${Math.ceil(lockedMs)} ms` : "";

@@ -15,7 +15,7 @@ export const move = defineAction({
   },
 });
 
-/** What a move has done. */
+/** Describes the result of a move. */
 export function moveSummary(result: MoveResult): string {
   const { schema, from, to, activated, leftover, rows, bytes: size, durationMs, writeBlockedMs } = result;
   const amount = `${count(rows)} rows, ${bytes(size)} in ${duration(durationMs)}`;

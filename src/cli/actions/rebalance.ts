@@ -38,7 +38,7 @@ export const rebalance = defineAction({
   },
 });
 
-/** What has been done, with each failure by name. */
+/** Describes the result of a rebalance, and names each failure. */
 export function rebalanceSummary({ moves, failed, remaining }: RebalanceResult): string {
   const [rows, size, time, blocked] = [
     moves.reduce((sum, move) => sum + move.rows, 0),
@@ -47,7 +47,10 @@ export function rebalanceSummary({ moves, failed, remaining }: RebalanceResult):
     Math.max(0, ...moves.map(({ writeBlockedMs }) => writeBlockedMs)),
   ];
   const what = moves.every(({ activated }) => activated) ? "Moved" : "Rehearsed";
-  const rest = remaining > 0 ? [`To be made yet: ${plural(remaining, "move")}; run rebalance again.`] : [];
+  const rest =
+    remaining > 0
+      ? [`${plural(remaining, "move")} ${remaining === 1 ? "remains" : "remain"}; run rebalance again.`]
+      : [];
   const done =
     `${what} ${plural(moves.length, "shard")}: ${count(rows)} rows, ${bytes(size)}; ` +
     `${duration(time)} of work in all, writers were blocked for ${Math.ceil(blocked)} ms at most.`;
@@ -58,14 +61,14 @@ export function rebalanceSummary({ moves, failed, remaining }: RebalanceResult):
   return [done, `${count(failed.length)} failed:`, ...failures, ...rest].join("\n");
 }
 
-/** The exit status for a rebalance that has come to its end. */
+/** The exit status of a rebalance that has ended. */
 export const rebalanceStatus = ({ failed }: RebalanceResult): number =>
   failed.length > 0 ? EXIT.failed : EXIT.done;
 
 async function ask(ui: Ui): Promise<void> {
   if (!process.stdin.isTTY) {
     throw new UsageError(
-      "There is no terminal to ask on: give --yes to make these moves. Nothing was started.",
+      "Nothing was started: there is no terminal to confirm it on. Give --yes to make these moves.",
     );
   }
   if (!(await askYesNo(ui, "Make these moves?"))) throw new AbortedError("Nothing was started.");

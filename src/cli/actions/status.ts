@@ -20,7 +20,7 @@ export const status = defineAction({
       const snapshots = session ? await readStatus(session.temporal, args[0]) : [];
       const rows = snapshots.map(toRow);
       ui.result(rows, () => {
-        if (rows.length === 0) return "Nothing runs.";
+        if (rows.length === 0) return "Nothing is running.";
         const cells = rows.map((row) => [
           row.workflowId,
           row.step ?? "?",
@@ -30,7 +30,7 @@ export const status = defineAction({
           row.waitingFor ?? "",
         ]);
         return plainTable(
-          ["Workflow", "Step", "Steps done", "Runs for", "", "Waiting for"],
+          ["Workflow", "Step", "Steps done", "Running for", "", "Waiting for"],
           cells,
           ui.colors,
         );
@@ -62,7 +62,7 @@ function toRow(snapshot: Snapshot) {
   };
 }
 
-/** The numbers of the running step; of a rebalance, those of its moves. */
+/** The numbers of the running step or, for a rebalance, of its moves. */
 function noteOf(snapshot: Snapshot): string {
   const rebalance = rebalanceProgress(snapshot);
   if (rebalance) {

@@ -12,7 +12,7 @@ import type { Ui } from "../ui.ts";
 function steering(name: string, signal: SteeringSignal, done: string, example = "move-sh0042"): Action {
   return defineAction({
     options: ISLANDS,
-    arguments: [new Argument("[workflow-id]", "which one; needed only where several run")],
+    arguments: [new Argument("[workflow-id]", "which workflow; needed only if several are running")],
     examples: [`shardferry ${name} ${example}`],
 
     async run({ ui, args, load }) {
@@ -33,7 +33,7 @@ function steering(name: string, signal: SteeringSignal, done: string, example = 
   });
 }
 
-/** Behind the embedded server a workflow stands still when its command was killed: then this one goes on with it. */
+/** With the embedded server, a workflow stalls when its command is killed; this command then does its work. */
 async function workOffIfNobodyDoes(
   ui: Ui,
   session: Session,
@@ -43,9 +43,11 @@ async function workOffIfNobodyDoes(
 ): Promise<void> {
   const { workflowId } = watch;
   if (!session.temporal.target.embedded || session.hasEmbeddedWorker) return;
-  // A paused rebalance would be followed until somebody confirms it.
+  // Otherwise this command would follow a paused rebalance until somebody confirms it.
   if (dsns.length === 0 || signal === "pause") {
-    return ui.say(`nobody works ${workflowId} off: run \`shardferry attach ${workflowId}\` with --dsns`);
+    return ui.say(
+      `no worker is running for ${workflowId}: run \`shardferry attach ${workflowId}\` with --dsns`,
+    );
   }
   session.work(dsns);
   const outcome = await follow(ui, session, watch, workflowId.replace(/^move-/, ""));
@@ -56,12 +58,12 @@ export const confirm = steering("confirm", "confirm", "confirmed.");
 export const pause = steering(
   "pause",
   "pause",
-  "starts no more moves, those that run go on; `shardferry confirm rebalance` starts the others.",
+  "starts no more moves; running moves continue; `shardferry confirm rebalance` starts the others.",
   "rebalance",
 );
-export const skipLag = steering("skip-lag", "skipLag", "told to go on without waiting for replication lag.");
+export const skipLag = steering("skip-lag", "skipLag", "continues without waiting for replication lag.");
 export const abort = steering(
   "abort",
   "abort",
-  "aborted, or about to be; `shardferry attach` shows the clean-up.",
+  "aborted, or about to be; `shardferry attach` shows the cleanup.",
 );

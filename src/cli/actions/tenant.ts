@@ -25,14 +25,14 @@ export const tenant = defineAction({
     const { settings, request: given } = await load();
     if ((tenants.length === 0) !== (what === "list")) {
       throw new UsageError(
-        what === "list" ? "tenant list takes no names." : `tenant ${what}: give names of tenants.`,
+        what === "list" ? "tenant list takes no names." : `tenant ${what}: give the names of the tenants.`,
       );
     }
     const { sizeSql } = given;
     if (sizeSql !== undefined && what !== "list" && what !== "show")
-      throw new UsageError(`tenant ${what} takes no --size-sql: it is for list and show.`);
+      throw new UsageError(`tenant ${what} takes no --size-sql: only list and show do.`);
     if (given.shard !== undefined && what !== "assign" && what !== "pin")
-      throw new UsageError(`tenant ${what} takes no --shard: it is for assign and pin.`);
+      throw new UsageError(`tenant ${what} takes no --shard: only assign and pin do.`);
     const { assignTenants, listTenants, unpinTenants, UnknownTenantError } =
       await import("../../operations/tenants.ts");
     const found =

@@ -14,7 +14,7 @@ export const worker = defineAction({
     const { address, namespace } = running.target;
     ui.say(`worker ready: ${address}, namespace ${namespace}; islands ${running.islands.join(", ")}`);
     await Promise.race([once(process, "SIGTERM"), once(process, "SIGINT"), running.failed]);
-    ui.say("worker stops: running steps end or are handed on");
+    ui.say("worker stops; running steps finish or are left to another worker");
     await running.stop();
     ui.result({ stopped: true }, () => "");
   },

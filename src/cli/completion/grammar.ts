@@ -1,7 +1,7 @@
 import type { Actions } from "../action.ts";
 import { commandOf } from "../command.ts";
 
-/** An option as a shell completes it. */
+/** An option for the shell to complete. */
 export interface OptionWord {
   /** With its dashes. */
   readonly flag: string;
@@ -9,17 +9,17 @@ export interface OptionWord {
   readonly value: "none" | "optional" | "required";
 }
 
-/** An action as a shell completes it. */
+/** An action for the shell to complete. */
 export interface ActionWord {
   /** Its name and its aliases. */
   readonly names: readonly string[];
   readonly summary: string;
   readonly options: readonly OptionWord[];
-  /** What may stand in place of its arguments, where that is known. */
+  /** The possible values of its arguments, if they are known. */
   readonly words: readonly string[];
 }
 
-/** Reads what can be typed from the definitions of the actions themselves, so that none can be forgotten. */
+/** Reads what can be typed from the definitions of the actions themselves, so that nothing is forgotten. */
 export async function readGrammar(actions: Actions): Promise<ActionWord[]> {
   return Promise.all(
     Object.entries(actions).map(async ([name, { summary, aliases = [], load }]) => {

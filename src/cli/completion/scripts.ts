@@ -1,6 +1,6 @@
 import type { ActionWord, OptionWord } from "./grammar.ts";
 
-/** The shells that are served. */
+/** The supported shells. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof SHELLS)[number];
 
@@ -9,7 +9,7 @@ export function completionScript(shell: Shell, actions: readonly ActionWord[]): 
   return { bash, zsh, fish }[shell](actions);
 }
 
-/** A word that no shell takes for anything else. */
+/** Quotes a word so that no shell takes it for anything else. */
 const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 const flagWord = ({ flag, value }: OptionWord): string => (value === "required" ? `${flag}=` : flag);
@@ -26,7 +26,7 @@ _shardferry() {
     if [[ $word != -* ]]; then action=$word; break; fi
   done
   COMPREPLY=()
-  # The value of an option: whatever the shell makes of it.
+  # The value of an option is left to the shell.
   if [[ $current == "=" || \${COMP_WORDS[COMP_CWORD-1]} == "=" ]]; then return; fi
   case $action in
     "") words=${quote([...actions.flatMap(({ names }) => names), "--help", "--version"].join(" "))} ;;
@@ -40,7 +40,7 @@ complete -o default -F _shardferry shardferry
 }
 
 function zsh(actions: readonly ActionWord[]): string {
-  // In the specifications of _arguments, brackets and colons mean something.
+  // Brackets and colons have a meaning in the specifications of _arguments.
   const described = (text: string): string => text.replace(/[\\[\]:]/g, "\\$&");
   const spec = ({ flag, summary, value }: OptionWord): string => {
     const [sign, argument] =

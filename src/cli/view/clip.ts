@@ -3,12 +3,12 @@ import stringWidth from "string-width";
 const ESCAPE = String.fromCharCode(27);
 /** A sequence that sets colors; picocolors writes no others. */
 const COLOR = new RegExp(`(${ESCAPE}\\[[\\d;]*m)`);
-/** What would move the cursor, such as a tab or a line break in somebody's SQL. */
+/** Characters that would move the cursor, such as a tab or a newline in a user's SQL. */
 const CONTROL = /\p{Cc}/gu;
 
 const letters = new Intl.Segmenter();
 
-/** Cuts a line to the columns of a terminal, and ends it with "…" then; colors count nothing and are kept. */
+/** Cuts a line that is wider than the terminal, and ends it with "…"; colors have no width and are kept. */
 export function clip(line: string, columns: number): string {
   const parts = line.split(COLOR).map((part) => (COLOR.test(part) ? part : part.replace(CONTROL, " ")));
   const whole = parts.join("");

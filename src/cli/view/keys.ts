@@ -1,4 +1,4 @@
-/** What a person or another process asks the running command to do. */
+/** Requests of a person or another process to the running command. */
 export interface Requests {
   /** ^C, or SIGINT. */
   interrupt(): void;
@@ -6,9 +6,9 @@ export interface Requests {
   goOn(): void;
   /** Shift+P. */
   pause(): void;
-  /** The terminal is gone: leave, and let the work go on. */
+  /** The terminal is gone: detach, and let the workflow continue. */
   hangUp(): void;
-  /** The process is asked to end: the same. */
+  /** The process is asked to stop: the same. */
   leave(): void;
 }
 
@@ -16,7 +16,7 @@ const CTRL_C = "\x03";
 const SHIFT_S = "S";
 const SHIFT_P = "P";
 
-/** Listens to keys and signals; the returned function stops it. */
+/** Listens for keys and signals; the returned function stops listening. */
 export function listen(interactive: boolean, requests: Requests): () => void {
   const interrupt = (): void => requests.interrupt();
   const hangUp = (): void => requests.hangUp();
@@ -35,7 +35,7 @@ export function listen(interactive: boolean, requests: Requests): () => void {
     process.stdin.setRawMode(true);
     process.stdin.resume();
     process.stdin.on("data", onData);
-    // A terminal that goes away ends its input, sometimes before the signal comes.
+    // When the terminal goes away, the input ends, sometimes before the signal arrives.
     process.stdin.once("end", hangUp);
   }
   return () => {

@@ -7,8 +7,8 @@ import { timestampSuffix } from "../../postgres/schema/copy-names.ts";
 import type { Line } from "../../watch/story.ts";
 
 /**
- * The log of one move: `<tmp>/shardferry.<uid>/<timestamp>-<shard>.log`, for its owner's eyes only. A full disk or a
- * folder that cannot be written ends the log, never the move that it tells of.
+ * The log of one move: `<tmp>/shardferry.<uid>/<timestamp>-<shard>.log`, readable by its owner only. A full disk or an
+ * unwritable folder ends the log, never the move.
  */
 export class LogFile {
   readonly #path: string;
@@ -21,7 +21,7 @@ export class LogFile {
     this.#warn = warn;
   }
 
-  /** Opens the log of a schema; `warn` is told once, when no more can be written. */
+  /** Opens the log of a schema; `warn` is called once, when the log can no longer be written. */
   static async open(schema: string, warn: (text: string) => void = () => undefined): Promise<LogFile> {
     const name = `${timestampSuffix(new Date())}-${schema.replace(/[^\w.-]+/g, "_")}.log`;
     try {

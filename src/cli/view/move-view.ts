@@ -6,7 +6,7 @@ import type { SteeringSignal } from "../../watch/watch.ts";
 import { render } from "./render.ts";
 import type { Frame, View } from "./view.ts";
 
-/** Looks again and again, until it is told to stop, how far replicas are behind. */
+/** Reads the replication lag of the replicas repeatedly, until it is stopped. */
 type WatchLag = (progress: Progress, stop: AbortSignal) => AsyncIterable<readonly ObservedLag[]>;
 
 /** The view of a move or copy. */
@@ -17,7 +17,7 @@ export class MoveView implements View {
   #snapshot: Snapshot | null = null;
   #lags: readonly ObservedLag[] | null = null;
 
-  /** `watchLag` asks the islands themselves: between two steps, and in a pause, nobody else would tell. */
+  /** `watchLag` asks the islands themselves: between two steps, and during a pause, no activity reports the lag. */
   constructor(ownWorker: () => boolean, watchLag: WatchLag | null) {
     this.#story = new Story(ownWorker);
     this.#watchLag = watchLag;

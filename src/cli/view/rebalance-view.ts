@@ -9,20 +9,20 @@ import { mayPause, renderRebalance } from "./render-rebalance.ts";
 import type { Frame, View } from "./view.ts";
 
 /**
- * Milliseconds between two looks at the single moves. A look queries each of them, which is work for Temporal and the
- * worker that the moves themselves could use; where nobody watches, it only has to tell of waits and failures.
+ * Milliseconds between two snapshots of the individual moves. Each snapshot queries every move, which takes time of
+ * Temporal and of the worker that the moves themselves could use. Without a terminal, only waits and failures are shown.
  */
 const LOOK_EVERY_MS = { interactive: 1000, otherwise: 3000 };
 
-/** What is told of one move while it runs. */
+/** The story and the log of one running move. */
 interface Told {
   story: Story;
   log: LogFile;
 }
 
 /**
- * The view of a rebalance: all moves at once. Its story has the begin and the end of each move, and what a move waits
- * for or fails with; the steps of a move go to the log file of that move.
+ * The view of a rebalance: all moves at once. Its story has the start and the end of each move, its waits and its
+ * failures; the steps of a move go to the log file of that move.
  */
 export class RebalanceView implements View {
   readonly #temporal: Temporal;
@@ -36,7 +36,7 @@ export class RebalanceView implements View {
   #lookedAt = 0;
   readonly #lookEveryMs: number;
 
-  /** `hide` takes passwords out of what goes to the log files. */
+  /** `hide` removes passwords from the lines of the log files. */
   constructor(
     temporal: Temporal,
     ownWorker: () => boolean,
@@ -80,7 +80,7 @@ export class RebalanceView implements View {
     return renderRebalance({ ...frame, snapshot, moves: this.#moves, idleQueue });
   }
 
-  /** Shift+S ends the pause of the whole; else it confirms all that pause; where none does, it ends all waits for lag. */
+  /** Shift+S resumes a paused rebalance; else it confirms all paused moves; if there are none, it ends all waits for lag. */
   goOn(): SteeringSignal | null {
     if (this.#progress?.phase === "paused") return "confirm";
     if (this.#moves.some(({ progress }) => progress?.phase === "paused")) return "confirm";
@@ -106,7 +106,7 @@ export class RebalanceView implements View {
       .map(({ at, text }) => ({ at: new Date(at), text, sql: [] }));
   }
 
-  /** The workflow keeps its last events only, so their places in the list do not tell which are new. */
+  /** The workflow keeps only its last events, so their positions in the list do not show which are new. */
   #isNew(at: number, text: string): boolean {
     if (at < this.#toldUntil.at || (at === this.#toldUntil.at && this.#toldUntil.texts.has(text)))
       return false;
@@ -123,7 +123,7 @@ export class RebalanceView implements View {
     });
   }
 
-  /** Writes what is new to the move's own log file; answers what concerns whoever watches all of them. */
+  /** Writes new lines to the move's own log file; returns those that concern the rebalance as a whole. */
   #ofMove(move: Snapshot): Line[] {
     const told = this.#told.get(move.workflowId);
     if (!told) return [];
@@ -133,7 +133,7 @@ export class RebalanceView implements View {
     return troubles.map((line) => ({ ...line, text: `${schema}: ${line.text}` }));
   }
 
-  /** Moves that are over get the end of their story into their log files. */
+  /** Writes the end of the story of each move that has ended to its log file. */
   async #endLogs(running: ReadonlySet<string>): Promise<void> {
     const over = [...this.#told].filter(([workflowId]) => !running.has(workflowId));
     await Promise.all(

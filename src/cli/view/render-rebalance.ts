@@ -6,7 +6,7 @@ import type { Snapshot } from "../../watch/snapshot.ts";
 import { idleText, numbersOf, waitOf } from "../../watch/story.ts";
 import type { Frame } from "./view.ts";
 
-/** What the live view of a rebalance shows. */
+/** The input of the live view of a rebalance. */
 export interface RebalanceFrame extends Frame {
   readonly snapshot: Snapshot;
   readonly moves: readonly Snapshot[];
@@ -15,18 +15,18 @@ export interface RebalanceFrame extends Frame {
 
 const WHEEL = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const STEP_WIDTH = Math.max(...STEPS.map((step) => step.length));
-/** Lines for what is over, below the moves that run. */
+/** Lines for past events, below the running moves. */
 const LAST_EVENTS = 5;
 const BAR = 30;
 
-/** Draws all moves of a rebalance as lines: totals, the running ones, the failed ones, the last that ended. */
+/** Draws all moves of a rebalance as lines: totals, running moves, failed moves, the last moves that ended. */
 export function renderRebalance(frame: RebalanceFrame): string[] {
   const { snapshot, moves, colors, rows, idleQueue, aborting, logFile } = frame;
   const progress = rebalanceProgress(snapshot);
   if (!progress) return [colors.bold(snapshot.workflowId), colors.dim("  (no answer from the workflow yet)")];
   const keys = keysOf(frame, progress);
   const footer = snapshot.running
-    ? [...keys, aborting ? "^C leaves the clean-up to the background" : "^C aborts all", logFile]
+    ? [...keys, aborting ? "^C leaves the cleanup to the background" : "^C aborts all", logFile]
     : [logFile];
   const head = [
     colors.bold(headline(progress)),
@@ -57,7 +57,7 @@ function bar({ percent }: RebalanceProgress): string {
   return `${"█".repeat(full)}${"░".repeat(BAR - full)} ${Math.floor(percent)}%`;
 }
 
-/** The rest takes as long as what is done has taken, by its share of the work; pauses do not count. */
+/** Estimates the time left from the time taken so far and the share of the work done; pauses do not count. */
 function timeLeft(progress: RebalanceProgress, running: boolean): string {
   const { startedAt, percent, pausedSince, pausedMs } = progress;
   const elapsed = Date.now() - startedAt;
@@ -66,7 +66,7 @@ function timeLeft(progress: RebalanceProgress, running: boolean): string {
   return `${duration(elapsed)}${left}`;
 }
 
-/** True while there are moves that could be kept from starting. */
+/** True while there are moves that have not started yet. */
 export const mayPause = ({ phase, total, done, failed, running }: RebalanceProgress): boolean =>
   phase === "running" && done + failed + running.length < total;
 
@@ -112,7 +112,7 @@ function keysOf({ moves }: RebalanceFrame, progress: RebalanceProgress): string[
 function goOnKeys(moves: readonly Snapshot[]): string[] {
   const paused = moves.filter(({ progress }) => progress?.phase === "paused").length;
   if (paused > 0)
-    return [`Shift+S confirms ${paused === 1 ? "the move that pauses" : `the ${paused} moves that pause`}`];
+    return [`Shift+S confirms ${paused === 1 ? "the paused move" : `the ${paused} paused moves`}`];
   const lagging = moves.some(({ progress }) => progress?.step === "wait for lag");
-  return lagging ? ["Shift+S goes on without waiting for lag"] : [];
+  return lagging ? ["Shift+S continues without waiting for lag"] : [];
 }

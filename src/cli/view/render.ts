@@ -6,15 +6,15 @@ import type { Snapshot } from "../../watch/snapshot.ts";
 import { idleText, numbersOf, waitOf } from "../../watch/story.ts";
 import type { Ui } from "../ui.ts";
 
-/** What the live view shows besides the snapshot. */
+/** The input of the live view. */
 export interface Frame {
   readonly snapshot: Snapshot;
-  /** What was seen on the islands; empty where this command knows them only by the workflow's words. */
+  /** The lag read from the islands; empty if this command knows only what the workflow reports. */
   readonly lags: readonly ObservedLag[];
-  /** The queue whose tasks nobody takes. */
+  /** The task queue that no worker polls, if any. */
   readonly idleQueue: string | null;
   readonly logFile: string;
-  /** Counts the redraws; turns the wheel. */
+  /** Counts the redraws; turns the spinner. */
   readonly tick: number;
   readonly aborting: boolean;
   readonly rows: number;
@@ -25,21 +25,21 @@ const SQL_LINES = 4;
 
 type Mark = readonly [mark: string, color: "green" | "yellow" | "red"];
 const DONE: Mark = ["✔", "green"];
-/** How the step looks in which a workflow ended. */
+/** The mark of the step in which a workflow ended. */
 const ENDED: Partial<Record<MovePhase, Mark>> = {
   done: DONE,
   failed: ["✘", "red"],
   aborted: ["↩", "yellow"],
 };
 
-/** Draws the live view of a move or copy as lines, of whatever width. */
+/** Draws the live view of a move or copy as lines of any width. */
 export function render(frame: Frame, colors: Ui["colors"]): string[] {
   const { snapshot, rows } = frame;
   const { progress } = snapshot;
   const lines = [header(snapshot, colors)];
   const current = progress?.step;
   const steps = (progress?.steps ?? []).flatMap((step) => stepLines(step, frame, colors));
-  // On a low terminal the running step is what matters.
+  // If the terminal has few rows, only the running step is shown.
   const fitting = steps.length + 6 <= rows ? steps : current ? stepLines(current, frame, colors) : [];
   lines.push(...fitting);
   if (!progress) lines.push(colors.dim("  (no answer from the workflow yet)"));
@@ -91,7 +91,7 @@ function stepLines(step: StepName, { snapshot, tick, aborting }: Frame, colors: 
 
 const widthOf = ({ steps }: Progress): number => Math.max(...steps.map((step) => step.length));
 
-/** An event stands at the end of what it tells, so a step took the time since the event before. */
+/** An event is recorded when something has ended, so a step took the time since the previous event. */
 function durationOf(step: StepName, events: readonly ProgressEvent[], startedAt: number): number {
   return events.reduce(
     (sum, event, i) => (event.step === step ? sum + event.at - (events[i - 1]?.at ?? startedAt) : sum),
@@ -117,8 +117,8 @@ function footer({ snapshot, logFile, aborting }: Frame, colors: Ui["colors"]): s
   const keys: string[] = [];
   if (!snapshot.running) return colors.dim(`  ${logFile}`);
   if (progress?.phase === "paused") keys.push("Shift+S confirms");
-  else if (waitOf(snapshot)) keys.push("Shift+S goes on without waiting");
-  keys.push(aborting ? "^C leaves the clean-up to the background" : "^C aborts");
+  else if (waitOf(snapshot)) keys.push("Shift+S continues without waiting");
+  keys.push(aborting ? "^C leaves the cleanup to the background" : "^C aborts");
   keys.push(logFile);
   return colors.dim(`  ${keys.join(" · ")}`);
 }

@@ -1,10 +1,10 @@
 import { clip } from "./clip.ts";
 
-/** A terminal made narrower while a block is drawn: the number of lines drawn has to be the number of rows taken. */
+/** No wrapping, in case the terminal is made narrower meanwhile: each line must take exactly one row. */
 const NO_WRAP = "\x1b[?7l";
 const WRAP = "\x1b[?7h";
 
-/** A block of lines at the bottom of a terminal that is drawn again and again in its place. */
+/** A block of lines at the bottom of a terminal that is redrawn in place. */
 export class Screen {
   readonly #stream: NodeJS.WriteStream;
   #drawn = 0;
@@ -23,7 +23,7 @@ export class Screen {
     this.#drawn = lines.length;
   }
 
-  /** Removes the block; what is printed next stands where it was. */
+  /** Removes the block; the next output takes its place. */
   clear(): void {
     this.#stream.write(this.#erase());
     this.#drawn = 0;

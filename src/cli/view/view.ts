@@ -3,28 +3,28 @@ import type { Line } from "../../watch/story.ts";
 import type { SteeringSignal } from "../../watch/watch.ts";
 import type { Ui } from "../ui.ts";
 
-/** What the live view is drawn with, besides what was seen. */
+/** The input of a live view besides the snapshots. */
 export interface Frame {
   readonly logFile: string;
-  /** Counts the redraws; turns the wheel. */
+  /** Counts the redraws; turns the spinner. */
   readonly tick: number;
   readonly aborting: boolean;
   readonly rows: number;
   readonly colors: Ui["colors"];
 }
 
-/** What is shown of one kind of workflow, as lines of a story and as a live view. */
+/** How one kind of workflow is shown: as lines of a story, and as a live view. */
 export interface View {
-  /** Takes in a look at the workflow; answers what is new in it. */
+  /** Takes a snapshot of the workflow; returns the new lines of its story. */
   take(snapshot: Snapshot): Promise<readonly Line[]> | readonly Line[];
-  /** True when tasks have been waiting for a worker at the last look. */
+  /** True if tasks were waiting for a worker in the last snapshot. */
   readonly idle: boolean;
-  /** The last look as lines for a terminal. */
+  /** Draws the last snapshot as lines for a terminal. */
   draw(frame: Frame): string[];
-  /** The signal that Shift+S sends at the moment, if any. */
+  /** The signal that Shift+S currently sends, if any. */
   goOn(): SteeringSignal | null;
-  /** The signal that Shift+P sends at the moment, if any. */
+  /** The signal that Shift+P currently sends, if any. */
   pause(): SteeringSignal | null;
-  /** Ends what it keeps open. */
+  /** Closes the open files. */
   close(): void;
 }
