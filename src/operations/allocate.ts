@@ -23,24 +23,24 @@ export interface AllocateRequest extends ShardRange {
 
 export interface AllocateResult {
   island: IslandName;
-  /** Schemas that were missing. */
+  /** Schemas that were missing and were created. */
   created: string[];
   /** Schemas that are active now. */
   activated: string[];
-  /** With `sequences` only. */
+  /** Only with `sequences`. */
   sequences?: AssignedSequence[];
 }
 
-/** What the caller sees of an allocation, and where the shell command writes. */
+/** Where an allocation reports its progress, and where the shell command writes. */
 export interface AllocateHooks {
   say(line: string): void;
   commandOutput: Writable;
 }
 
 /**
- * Creates the missing shards of a range on the first island, inactive; runs the shell command that fills them; and
- * only when that succeeds activates them. It may be run again at any time. Shards that lack a migration which the active
- * ones have got meanwhile are not activated.
+ * Creates the missing shards of a range on the first island, inactive, and runs the shell command that fills them. Only
+ * if the command succeeds, the shards are activated. May be run again at any time. Shards that lack a migration that the
+ * active shards have had in the meantime are not activated.
  */
 export async function allocate(
   settings: Settings,
@@ -67,19 +67,19 @@ export async function allocate(
   hooks.say(`${created.island}: created ${created.schemas.join(", ") || "nothing, all schemas exist"}`);
 
   hooks.say(`running ${migrateCmd}`);
-  // For `shardferry migrate` as the command: the new shards are not active yet, and no others are meant.
+  // For `shardferry migrate` as the command: only the new shards are meant, and they are not active yet.
   const env = { ...settings.env, SHARDFERRY_SHARDS: `${first}-${last}` };
   await runShell(migrateCmd, env, hooks.commandOutput);
   if (!activate && !request.sequences)
     return { island: created.island, created: created.schemas, activated: [] };
 
-  // A new session: the command may have run for hours, and firewalls forget idle connections.
+  // A new session, because the command may have run for hours, and firewalls drop idle connections.
   return onIslands(settings, async (islands) => {
     const island = islands.find(({ name }) => name === created.island);
     if (!island)
       throw new ShardferryError(
         "island_gone",
-        `${created.island} is no primary any more; nothing was activated.`,
+        `${created.island} is no longer a primary; nothing was activated.`,
       );
     const api = await requireSqlApi(island.client, island.name);
     const shards = { island, schemas: await namesOf(island, api, request), before: created.ledger };
@@ -89,7 +89,7 @@ export async function allocate(
     const activated = activate ? await ensureRange(island.client, api.schema, "active", first, last) : [];
     if (activate) {
       hooks.say(`${created.island}: active ${activated.join(", ")}`);
-      // A migration that began just before has not seen them.
+      // A migration that started just before has not seen them.
       await notBehind(islands, shards, hooks, true);
     }
     const result: AllocateResult = { island: created.island, created: created.schemas, activated };
@@ -97,7 +97,7 @@ export async function allocate(
   });
 }
 
-/** Nobody uses new shards yet; those of the range that are in use already keep out of all values used in them. */
+/** New shards are not in use yet. Shards of the range that are already in use skip all values used in them. */
 async function assignRange(
   island: ConnectedIsland,
   api: SqlApi,
@@ -111,7 +111,7 @@ async function assignRange(
   return assignShards(mode, await sequencesOf(island, rows));
 }
 
-/** The schemas of the shards of a range, which need not exist. */
+/** Returns the schema names of a range of shards, whether they exist or not. */
 async function namesOf(
   { client }: ConnectedIsland,
   api: SqlApi,
@@ -144,12 +144,12 @@ async function refuseActiveElsewhere(
   );
   const active = found.flat();
   if (active.length > 0) {
-    const text = `Shards of the range are active elsewhere: ${active.join(", ")}. A shard must not be on two islands.`;
+    const text = `Shards of the range are active elsewhere: ${active.join(", ")}. A shard must not be active on two islands.`;
     throw new ShardferryError("refused", text);
   }
 }
 
-/** Runs a shell command with the settings in its environment; a status other than 0 is an error. */
+/** Runs a shell command with the settings in its environment; throws if its status is not 0. */
 async function runShell(command: string, env: NodeJS.ProcessEnv, output: Writable): Promise<void> {
   const inherited = output === process.stdout;
   const child = spawn(command, {

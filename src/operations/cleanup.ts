@@ -11,11 +11,11 @@ import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import type { Session } from "../worker/session.ts";
 import { dsnsOf, onIslands } from "./with-islands.ts";
 
-/** Whom to ask which workflows run: an open session, or how to open one where there is anybody to ask. */
+/** The session to ask which workflows are running, or a function that opens one if there is a server to ask. */
 export type Asking = Session | null | (() => Promise<Session | null>);
 
 export interface LeftoverFilter {
-  /** Keeps what is younger, or of unknown age. */
+  /** Keeps leftovers that are younger or of unknown age. */
   olderThanMs?: number | undefined;
 }
 
@@ -32,7 +32,7 @@ export interface CleanupResult {
   failed: FailedDrop[];
 }
 
-/** Finds what moves and copies have left on all islands, with the reason why where it is left alone. Changes nothing. */
+/** Finds the leftovers of moves and copies on all islands, with the reason for those that are kept. Changes nothing. */
 export async function findLeftovers(
   settings: Settings,
   asking: Asking,
@@ -43,8 +43,8 @@ export async function findLeftovers(
 }
 
 /**
- * Drops leftovers that findLeftovers has found, one by one; those that are not to be dropped any more are left alone.
- * One that cannot be dropped does not keep the others from it. It may be stopped at any time and run again.
+ * Drops leftovers that findLeftovers has found, one by one, but keeps those that must no longer be dropped. If one
+ * cannot be dropped, the others still are. May be stopped at any time and run again.
  *
  * @param tell called with lines for the operator.
  */
@@ -80,7 +80,7 @@ export async function cleanup(
   return result;
 }
 
-/** On all islands at once: a subscription holds a slot and writes into a schema, mostly of another island. */
+/** Each phase covers all islands: a subscription holds a slot and writes to a schema, usually on another island. */
 const PHASES: readonly LeftoverKind[][] = [
   ["subscription"],
   ["slot", "publication"],
@@ -97,7 +97,7 @@ const isSchema = ({ row }: Judged): boolean => "oid" in row;
 async function find(settings: Settings, asking: Asking, filter: LeftoverFilter): Promise<Found[]> {
   return onIslands(settings, async (islands) => {
     const catalogs = await Promise.all(islands.map(readCatalog));
-    // A server is not started to be asked about nothing.
+    // No server is started if there is nothing to ask about.
     if (judge(catalogs, NO_OWNERS).length === 0) return [];
     const session = typeof asking === "function" ? await asking() : asking;
     const owners = session ? await askOwners(session.temporal) : NO_OWNERS;
@@ -162,7 +162,7 @@ async function cleanIsland(
   };
   if (found.some(({ judged }) => isSchema(judged)))
     await attempt("debug views", () => freeFromDebugViews(islands, island, tell));
-  // One after the other: each needs locks, and an island has room for some thousands in all.
+  // One after another: each needs locks, and the lock table of an island holds only a few thousand.
   for (const { judged, leftover } of found) {
     if (!(await attempt(judged.name, () => dropLeftover(islands, judged, tell)))) continue;
     result.dropped.push(leftover);

@@ -18,15 +18,15 @@ import type { Watch } from "../watch/watch.ts";
 import { opened, type Opening, type Session } from "../worker/session.ts";
 import { dsnsOf } from "./with-islands.ts";
 
-/** What a copy is asked for. */
+/** The request for a copy. */
 export interface CopyRequest extends ReplicationRequest {
   schema: string;
-  /** DSN or prefix of an island's name. */
+  /** A DSN, or a prefix of an island's name. */
   from: string;
   to: string;
 }
 
-/** Starts a copy, or attaches to the one that runs for the same request, or shows the one that has done it. */
+/** Starts a copy, or attaches to a running one with the same request, or shows the one that has already done it. */
 export async function copy(
   opening: Opening,
   settings: Settings,
@@ -52,7 +52,7 @@ export async function copy(
   });
 }
 
-/** What the workflow is told of a copy. */
+/** Returns the input of the workflow of a copy. */
 export const copyInput = (
   settings: Settings,
   request: CopyRequest,
@@ -69,7 +69,7 @@ async function beginOrAttach(
   workflowId: string,
 ): Promise<Watch<CopyResult>> {
   if (last?.endedAt === null) return attachIfSame<CopyResult>(temporal, last, input);
-  // Who lost the terminal asks again, and it may be over by then.
+  // A user who lost the terminal runs the command again, and the copy may have ended by then.
   const same = last?.completed && differencesOf(last, input).length === 0;
   if (same && (await schemasOf(to)).includes(input.schema)) return watchRunning<CopyResult>(temporal, last);
   await requireSchema(from, input.schema);

@@ -14,15 +14,15 @@ import { moveInput, type MoveRequest } from "./move.ts";
 import { dsnsOf, onIslands } from "./with-islands.ts";
 
 export interface Diagnosis {
-  /** What was looked at. */
+  /** What was checked. */
   readonly checked: string;
   readonly findings: readonly Finding[];
 }
 
-/** A move to be checked; it may leave out what makes no difference to a check. */
+/** The move to check, without what makes no difference to a check. */
 export type DoctorRequest = Partial<MoveRequest> & Pick<MoveRequest, "shard" | "to">;
 
-/** Examines every island; touches nothing. */
+/** Checks every island; changes nothing. */
 export async function doctor(settings: Settings): Promise<Diagnosis> {
   return onIslands(settings, async (islands) => {
     const findings = await Promise.all(islands.map(examineIsland));

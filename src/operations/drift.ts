@@ -18,7 +18,7 @@ import { onIslands } from "./with-islands.ts";
 export interface DriftRequest {
   /** Numbers of the shards to compare; all active ones but shard 0 by default. */
   shards?: readonly number[] | undefined;
-  /** Number of the shard that is right; the largest group by default. */
+  /** Number of the reference shard; the largest group by default. */
   reference?: number | undefined;
   /** Adds the DDL that would bring each shard in line. */
   fixSql?: boolean | undefined;
@@ -31,19 +31,19 @@ export interface DriftGroup {
   readonly places: readonly ComparedShard[];
   /** True for the group that the others are compared with. */
   readonly reference: boolean;
-  /** What the group has other than the reference: empty for the reference itself. */
+  /** How the group differs from the reference; empty for the reference itself. */
   readonly differences: readonly Difference[];
-  /** Only where it was asked for. */
+  /** Only if requested. */
   readonly fix?: readonly ShardFix[];
 }
 
-/** The DDL that would bring a shard in line with the reference. It is never run by Shardferry. */
+/** The DDL that would bring a shard in line with the reference. Shardferry never runs it. */
 export interface ShardFix extends ComparedShard {
   readonly statements: readonly string[];
 }
 
 export interface Drift {
-  /** The reference first, then by size. One group: there is no drift. */
+  /** The reference first, then by size. With only one group, there is no drift. */
   readonly groups: readonly DriftGroup[];
 }
 
@@ -53,8 +53,8 @@ interface Group {
 }
 
 /**
- * Compares the schemas of all active shards, and tells what those have more, less or different that are unlike the
- * majority, or unlike the reference. Only reads; a UsageError names shards that are not active.
+ * Compares the schemas of all active shards with the majority or with the reference, and returns what is missing, extra
+ * or different. Only reads; throws a UsageError that names shards that are not active.
  */
 export async function drift(settings: Settings, request: DriftRequest = {}): Promise<Drift> {
   return onIslands(settings, async (islands) => {
@@ -90,7 +90,7 @@ async function refuseMissing(
   throw new UsageError(`No active shard ${missing.join(", ")} to compare. The active shards are: ${active}.`);
 }
 
-/** Groups by digest first, so that only one shard of each has to be read; then by what these have in common. */
+/** Groups by digest first, so that only one shard of each group has to be read; then by equal facts. */
 async function group(islands: readonly ConnectedIsland[], found: readonly DigestedShard[]): Promise<Group[]> {
   const byDigest = new Map<string, DigestedShard[]>();
   for (const shard of found) byDigest.set(shard.digest, [...(byDigest.get(shard.digest) ?? []), shard]);
@@ -108,7 +108,7 @@ async function group(islands: readonly ConnectedIsland[], found: readonly Digest
   return [...groups.values()];
 }
 
-/** The same for schemas between which there is no difference. */
+/** Returns a key that is the same for schemas without differences. */
 function keyOf(facts: Facts): string {
   const contents = [...facts.values()].map(({ id, content }) => JSON.stringify([id, content])).sort();
   return createHash("sha256").update(contents.join("\n")).digest("base64");
@@ -120,7 +120,7 @@ async function readFacts(
 ): Promise<Map<DigestedShard, Facts>> {
   const majors = new Set(islands.map(({ serverVersion }) => majorVersion(serverVersion)));
   const canonical = majors.size > 1 ? await canonicalizer() : (text: string) => text;
-  // Before 17 there is no such privilege, so that nobody on one of both sides can have it.
+  // This privilege does not exist before 17, so on one of the sides nobody can have it.
   const comparable =
     Math.min(...majors) < 17 && Math.max(...majors) >= 17
       ? withoutMaintain
@@ -142,7 +142,7 @@ async function readFacts(
   return facts;
 }
 
-/** The group of the shard that is named; else the largest, and of equal ones that with the lowest number. */
+/** Chooses the group of the given shard; else the largest and, among equals, the one with the lowest number. */
 function chooseReference(groups: readonly Group[], no: number | undefined): Group | undefined {
   if (no !== undefined) return groups.find(({ shards }) => shards.some((shard) => shard.no === no));
   return bySize(groups)[0];

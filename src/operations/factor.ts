@@ -8,7 +8,7 @@ import { findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
 import { type ConnectedIsland, resolveIsland } from "../postgres/islands/discover.ts";
 import { onIslands } from "./with-islands.ts";
 
-/** Which shards: by number, or all of the island that a DSN or prefix names. */
+/** Which shards: by number, or all shards of the island that a DSN or prefix names. */
 export type ShardSelection = { readonly numbers: readonly number[] } | { readonly island: string };
 
 export interface FactorResult {
@@ -25,7 +25,7 @@ interface Target {
   shards: { no: number; schema: string; before: string; after: string; positive: boolean }[];
 }
 
-/** Sets or changes the weight factor of shards; nothing is written unless all new factors are valid. */
+/** Sets or changes the weight factors of shards; writes nothing unless all new factors are valid. */
 export async function factor(
   settings: Settings,
   selection: ShardSelection,
@@ -80,7 +80,7 @@ async function findTargets(
   if (!api.hasFactors) {
     throw new ShardferryError(
       "not_installed",
-      `The SQL API on ${island.name} knows no factors: run \`shardferry install\`.`,
+      `The SQL API on ${island.name} does not support factors: run \`shardferry install\`.`,
     );
   }
   const { rows } = await island.client.query<Omit<Target["shards"][number], "no">>(

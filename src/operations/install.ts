@@ -5,12 +5,12 @@ import { install as installOn, type InstallResult } from "../postgres/api/instal
 import { redact } from "../postgres/islands/redact.ts";
 import { onIslands } from "./with-islands.ts";
 
-/** What `install` did on one island. */
+/** The result of `install` on one island. */
 export interface IslandInstallation extends InstallResult {
   readonly island: IslandName;
 }
 
-/** Installs or upgrades the SQL API on all islands at once. An island that fails does not keep the others from it. */
+/** Installs or upgrades the SQL API on all islands at once, even if it fails on some of them. */
 export async function install(settings: Settings): Promise<IslandInstallation[]> {
   const { schemaNameFmt } = settings;
   const outcomes = await onIslands(settings, (islands) =>

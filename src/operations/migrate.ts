@@ -23,24 +23,24 @@ import type { Watch } from "../watch/watch.ts";
 import { opened, type Opening } from "../worker/session.ts";
 import { dsnsOf } from "./with-islands.ts";
 
-/** What a migration is asked for; what is missing has the default of the command line. */
+/** The request for a migration; a missing option has the default of the command line. */
 export interface MigrateRequest {
-  /** The file with the SQL; or `sql`. */
+  /** The file with the SQL; alternatively `sql`. */
   file?: string | undefined;
   sql?: string | undefined;
-  /** By this name the shards remember it; the file's name, if left out. */
+  /** The name under which the shards record it; by default that of the file. */
   name?: string | undefined;
-  /** Numbers of shards, which may be inactive; all active ones, if left out. */
+  /** Numbers of shards, active or not; by default all active ones. */
   shards?: [first: number, last: number][] | undefined;
-  /** `all` changes all shards or none, `each` one after the other. */
+  /** `all` changes all shards or none, `each` one after another. */
   mode?: MigrateMode | undefined;
-  /** Shards of an island that are changed at a time; all, if left out. */
+  /** How many shards of an island are changed at a time; by default all. */
   batch?: number | undefined;
-  /** Runs everything and rolls it back. */
+  /** Runs everything, then rolls it back. */
   dryRun?: boolean | undefined;
   /** Milliseconds that one statement waits for a lock before everything is rolled back and tried again. */
   lockTimeoutMs?: number | undefined;
-  /** Seconds for all tries together. */
+  /** Seconds for all attempts together. */
   deadlineSec?: number | undefined;
 }
 
@@ -51,26 +51,26 @@ export interface MigrationPlan {
   mode: MigrateMode;
   dryRun: boolean;
   statements: number;
-  /** Shards to change, and those that have had it, by island. */
+  /** By island, how many shards are to change and how many have had it. */
   islands: IslandChanges[];
-  /** Transactions over all islands, each of which is all or nothing: more than 1 with `batch`. */
+  /** Number of transactions across all islands, each all or nothing; more than 1 with `batch`. */
   transactions: number;
-  /** Workflows that hold a shard now, and have to end first. */
+  /** Workflows that currently hold a shard and have to end first. */
   waitsFor: string[];
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
-/** Tells what a migration would do; what is in its way is thrown, and nothing is touched. */
+/** Returns what a migration would do, and changes nothing; throws whatever would stop it. */
 export async function planMigration(settings: Settings, request: MigrateRequest): Promise<MigrationPlan> {
   const migration = await readMigration(settings, request);
   return withIslands(dsnsOf(settings), (islands) => plan(islands, migration));
 }
 
 /**
- * Starts a migration, or attaches to the one that runs for the same request. What is wrong is said before it starts.
+ * Starts a migration, or attaches to a running one with the same request. Throws before starting if anything is wrong.
  *
- * @param confirm asked before anything is started; throws to stop.
+ * @param confirm called before anything is started; throws to stop.
  */
 export async function migrate(
   opening: Opening,
@@ -100,7 +100,7 @@ export async function migrate(
   return start<MigrateResult>(session.temporal, "migrate", workflowId, input, memo);
 }
 
-/** A request that was checked, without the islands. */
+/** A checked request, without the islands. */
 type Migration = Omit<MigrateInput, "islands"> & { statements: MigrationStatement[] };
 
 async function readMigration(settings: Settings, request: MigrateRequest): Promise<Migration> {
@@ -113,16 +113,16 @@ async function readMigration(settings: Settings, request: MigrateRequest): Promi
     request.name ?? (file === undefined ? `sql-${hash.slice(0, 12)}` : basename(file).replace(/\.sql$/i, ""));
   if (!NAME.test(name))
     throw new UsageError(
-      `--name: "${name}" is no name for a migration: letters, digits, ".", "_" and "-", at most 100.`,
+      `--name: "${name}" is not a valid name of a migration: use at most 100 letters, digits, ".", "_" and "-", beginning with a letter or digit.`,
     );
   const mode = request.mode ?? MIGRATION.mode.fallback;
   const batch = request.batch ?? null;
   if (mode === "each" && batch !== null)
-    throw new UsageError("--batch is for --mode=all: --mode=each has no transactions.");
+    throw new UsageError("--batch works only with --mode=all: --mode=each has no transactions.");
   const dryRun = request.dryRun ?? false;
   if (mode === "each" && dryRun)
     throw new UsageError(
-      "--dry-run is for --mode=all: what runs outside of a transaction cannot be rolled back.",
+      "--dry-run works only with --mode=all: statements outside of a transaction cannot be rolled back.",
     );
   const source = file ?? "--sql";
   return {
@@ -148,7 +148,7 @@ async function readSql(file: string): Promise<string> {
   }
 }
 
-/** As the command of `allocate`, a migration is about the new shards. */
+/** When `allocate` runs it as its command, a migration changes the new shards. */
 function shardsOfAllocation({ env }: Settings): ShardNumbers {
   const given = env["SHARDFERRY_SHARDS"];
   if (!given) return null;

@@ -10,19 +10,19 @@ import type { Watch } from "../watch/watch.ts";
 import { opened, type Opening } from "../worker/session.ts";
 import { dsnsOf } from "./with-islands.ts";
 
-/** What a move is asked for; what is missing has the default of the command line. */
+/** The request for a move; a missing option has the default of the command line. */
 export interface MoveRequest extends MoveSwitchesRequest {
   shard: number;
-  /** DSN or prefix of an island's name. */
+  /** A DSN, or a prefix of an island's name. */
   to: string;
-  /** Where the shard is active, if left out. */
+  /** By default the island on which the shard is active. */
   from?: string | undefined;
   activateOnDestination: boolean;
 }
 
 /**
- * Starts a move, or attaches to the one that runs for the same request, or shows the one that has done it. What is
- * wrong is said before it starts.
+ * Starts a move, or attaches to a running one with the same request, or shows the one that has already done it. Throws
+ * before starting if anything is wrong.
  */
 export async function move(
   opening: Opening,
@@ -40,7 +40,7 @@ export async function move(
 
     const last = await findLast(temporal, workflowId);
     if (last?.endedAt === null) {
-      // In the middle of its switch a shard may be active nowhere, or already on the destination.
+      // In the middle of its switch, a shard may be active nowhere, or already on the destination.
       const from = given?.name ?? fromOf(last);
       const watch = attachIfSame<MoveResult>(
         temporal,
@@ -50,7 +50,7 @@ export async function move(
       session.work(dsns);
       return watch;
     }
-    // Who lost the terminal asks again, and it may be over by then.
+    // A user who lost the terminal runs the command again, and the move may have ended by then.
     const done = last?.completed && places.active.length === 1 && places.active[0]!.name === to.name;
     const asked = done && moveInput(settings, request, places.schema, given?.name ?? fromOf(last), to.name);
     if (asked && differencesOf(last, asked).length === 0) {
@@ -70,7 +70,7 @@ export async function move(
 
 const fromOf = ({ request }: Running): IslandName => (request as Partial<MoveInput>).from ?? "";
 
-/** What the workflow is told of a move. */
+/** Returns the input of the workflow of a move. */
 export function moveInput(
   settings: Settings,
   request: MoveSwitchesRequest & { shard: number },
@@ -81,7 +81,7 @@ export function moveInput(
   return { schema, shard: request.shard, from, to, ...moveSwitches(settings, request) };
 }
 
-/** Finds where the shard leaves from, and refuses what cannot be. */
+/** Finds the source of a move, and refuses impossible moves. */
 async function sourceOf(
   islands: readonly ConnectedIsland[],
   shard: number,

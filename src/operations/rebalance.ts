@@ -16,13 +16,13 @@ import type { Watch } from "../watch/watch.ts";
 import { opened, type Opening, Session } from "../worker/session.ts";
 import { dsnsOf } from "./with-islands.ts";
 
-/** What a rebalance is asked for; what is missing has the default of the command line. */
+/** The request for a rebalance; a missing option has the default of the command line. */
 export interface RebalanceRequest extends MoveSwitchesRequest {
-  /** DSNs or prefixes of the names of islands that are to end empty. */
+  /** The islands to empty, as DSNs or prefixes of names. */
   decommission?: readonly string[] | undefined;
-  /** The most bytes to move; the plan is then the most even layout which that buys. */
+  /** The most bytes to move; the plan is the most even layout possible within them. */
   maxBytes?: number | undefined;
-  /** Moves at a time that one island is an end of. */
+  /** Number of concurrent moves from or to one island. */
   perIsland?: number | undefined;
 }
 
@@ -31,19 +31,19 @@ export interface RebalanceProposal {
   readonly plan: Plan<ShardInfo>;
   /** Unit of the weights: `B` for bytes. */
   readonly unit: string;
-  /** How many moves at a time each server has room for. */
+  /** How many concurrent moves each server has capacity for. */
   readonly rooms: readonly Room[];
-  /** The moves of the plan that one rebalance makes. */
+  /** The moves of the plan that this rebalance makes. */
   readonly moves: readonly PlannedMove[];
-  /** How many more the plan has; the next rebalance plans them anew. */
+  /** How many more moves the plan has; the next rebalance plans them again. */
   readonly remaining: number;
 }
 
-/** What one rebalance makes at most. */
+/** The maximum number of moves of one rebalance. */
 const MAX_MOVES = 10_000;
-/** Its result has to fit into a payload of 2 MB, beside the reasons of failures. */
+/** The result has to fit into a payload of 2 MB, together with the reasons of failures. */
 const MAX_RESULT_BYTES = 1_700_000;
-/** Of a move in the result, without the name of its schema. */
+/** Size of one move in the result, without the name of its schema. */
 const BYTES_OF_A_RESULT = 160;
 
 /** Takes as many moves of a plan as one workflow can make. */
@@ -57,7 +57,7 @@ export function fitMoves({ moves }: Pick<Plan, "moves">): Pick<RebalanceProposal
   return { moves: fitting, remaining: moves.length - fitting.length };
 }
 
-/** Reads where the shards are, and plans the moves that make islands even; changes nothing. */
+/** Reads where the shards are, and plans the moves that make the weights of the islands even; changes nothing. */
 export async function proposeRebalance(
   settings: Settings,
   request: RebalanceRequest = {},
@@ -66,7 +66,7 @@ export async function proposeRebalance(
   return withIslands(dsnsOf(settings, ...leaving), async (islands) => {
     const decommission = leaving.map((text) => resolveIsland(text, islands, settings.env).name);
     if (new Set(decommission).size === islands.length)
-      throw new UsageError("--decommission: an island has to remain that takes the shards.");
+      throw new UsageError("--decommission: at least one island has to remain for the shards.");
     const layout = await readLayout(islands, { weightSql: settings.weightSql });
     refuseUnsound(layout);
     const plan = planRebalance(layout.islands, { decommission, maxBytes: request.maxBytes });
@@ -77,7 +77,7 @@ export async function proposeRebalance(
   });
 }
 
-/** The size of the largest shard that moves, as its copy counts it. Only those that may be large are looked at. */
+/** Returns the size of the largest shard to move, measured as by its copy; only possibly large shards are measured. */
 async function largestOf(
   islands: readonly ConnectedIsland[],
   moves: readonly PlannedMove[],
@@ -93,8 +93,8 @@ async function largestOf(
 }
 
 /**
- * Attaches to the running rebalance if it was asked for the same. Otherwise plans, asks `approve`, and starts the
- * moves as children of one workflow. Null when there is nothing to move, or `approve` said no.
+ * Attaches to the running rebalance if its request is the same. Otherwise plans, asks `approve`, and starts the moves as
+ * children of one workflow. Returns null if there is nothing to move, or `approve` returned false.
  */
 export async function rebalance(
   opening: Opening,
@@ -126,7 +126,7 @@ export async function rebalance(
   return start<RebalanceResult>(session.temporal, "rebalance", REBALANCE_WORKFLOW_ID, input, memo);
 }
 
-/** What a second start has to ask for as well, to be taken as the same. It names no plan, which changes all the time. */
+/** A later request counts as the same if this is equal. The plan is not part of it, because it changes all the time. */
 function requestOf(settings: Settings, request: RebalanceRequest, islands: IslandName[]): object {
   return {
     islands,
@@ -164,7 +164,7 @@ function inputOf(
   };
 }
 
-/** Says what has to be put right before anything can be planned. */
+/** Throws what has to be corrected before anything can be planned. */
 function refuseUnsound({ islands }: Layout): void {
   const bare = islands.filter(({ installed }) => !installed).map(({ island }) => island);
   if (bare.length > 0) throw new NotInstalledError(bare);
@@ -176,7 +176,7 @@ function refuseUnsound({ islands }: Layout): void {
       places.set(no, place);
     }
   }
-  // The global shard may well be on every island; it is never moved here.
+  // The global shard may be on every island; a rebalance never moves it.
   const twice = [...places].filter(([no, { on }]) => no !== 0 && on.length > 1);
   if (twice.length === 0) return;
   const list = twice.map(([, { schema, on }]) => `${schema} on ${on.join(" and ")}`).join("; ");
@@ -190,5 +190,5 @@ function unitOf({ islands }: Layout): string {
   const units = new Set(islands.flatMap(({ shards }) => shards.map(({ unit }) => unit)));
   if (units.size <= 1) return [...units][0] ?? "B";
   const list = [...units].map((unit) => `"${unit}"`).join(", ");
-  throw new UsageError(`--weight-sql answers weights of different units, which cannot be compared: ${list}.`);
+  throw new UsageError(`--weight-sql returns weights in different units, which cannot be compared: ${list}.`);
 }

@@ -19,28 +19,28 @@ import { onIslands } from "./with-islands.ts";
 export interface SequencesRequest {
   /** interleave: N, N + 10000, …; range: a range of numbers for each shard. */
   mode: SequenceMode;
-  /** Numbers of the shards; all active ones by default. */
+  /** Numbers of the shards; by default all active ones. */
   shards?: readonly number[] | undefined;
 }
 
-/** A sequence that has values of its own now. */
+/** A sequence that now has values of its own. */
 export interface AssignedSequence {
   readonly island: IslandName;
   readonly no: number;
   readonly schema: string;
   readonly sequence: string;
-  /** The next value, as text: it may be larger than what a number holds exactly. */
+  /** The next value, as text: it may be too large for an exact number. */
   readonly next: string;
-  /** False when it was so already. */
+  /** False if it already had values of its own. */
   readonly changed: boolean;
 }
 
-/** Ids that a shard may hand out while others are being assigned: values of others begin so far beyond its last one. */
+/** How far beyond the last id of a shard the values of others begin: it may hand out ids during the assignment. */
 const LEEWAY = 1_000_000n;
 
 /**
  * Gives the sequences of existing shards values that no other shard can produce, beyond all ids that any shard has used
- * so far in a sequence of the same name. May be run again at any time, while the application is at work.
+ * so far from a sequence of the same name. May be run again at any time, while the application is running.
  */
 export async function assignSequences(
   settings: Settings,
@@ -64,7 +64,7 @@ export async function assignSequences(
   });
 }
 
-/** For each name, the two shards that have used the most of the values that are not their own, and how much. */
+/** For each name, the two shards that have gone furthest in values that are not their own, and how far. */
 type Used = ReadonlyMap<string, readonly { no: number; value: bigint }[]>;
 
 const keyOf = ({ name, numbers }: ShardSequence): string => `${numbers.increment > 0n} ${name}`;
@@ -79,7 +79,7 @@ async function valuesOfOthers(
   const read = async (island: ConnectedIsland): Promise<void> => {
     const shards = all.filter((shard) => shard.island === island);
     const foreign = shards.flatMap(({ no, sequences }) =>
-      // One that has its own values already has nobody else's.
+      // A sequence that already has its own values has used nobody else's.
       withRoom(mode, no, sequences)
         .filter((assignment) => !hasNumbers(assignment))
         .map(({ sequence }) => ({ no, sequence })),
@@ -108,13 +108,13 @@ async function valuesOfOthers(
   return used;
 }
 
-/** Those that could not get values of their own count for nothing here; they are refused elsewhere. */
+/** Leaves out sequences that cannot get values of their own; those are refused elsewhere. */
 const withRoom = (mode: SequenceMode, no: number, sequences: readonly ShardSequence[]): Assignment[] =>
   sequences
     .filter(({ width }) => width > 2)
     .flatMap((one) => planAssignments(mode, [{ no, sequences: [one] }]));
 
-/** Assigns the sequences of some shards of an island: looks at all at once, and changes one after the other. */
+/** Assigns the sequences of some shards of an island: reads them all at once, and changes them one after another. */
 export async function assignShards(
   mode: SequenceMode,
   shards: readonly ShardSequences[],
@@ -146,7 +146,7 @@ export async function assignShards(
   return done;
 }
 
-/** The value beyond which a shard's own may begin, because of what other shards have used; null where none has. */
+/** Returns the value beyond which a shard's own values may begin, given those that others have used; null if none. */
 function beyondOthers(used: Used, no: number, { sequence, numbers }: Assignment): bigint | null {
   const other = used.get(keyOf(sequence))?.find((one) => one.no !== no)?.value;
   const leeway = sequence.width < 8 ? LEEWAY / 10n : LEEWAY;

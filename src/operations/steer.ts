@@ -10,7 +10,7 @@ import type { SteeringSignal, Watch } from "../watch/watch.ts";
 const TYPES = ["move", "copy", "rebalance", "migrate"];
 const RUNNING = `ExecutionStatus = 'Running' AND WorkflowType IN (${TYPES.map((type) => `'${type}'`).join(", ")})`;
 
-/** Tells what runs, and how far it is. */
+/** Returns the running workflows and their progress. */
 export async function status(temporal: Temporal, workflowId?: string): Promise<Snapshot[]> {
   const ids =
     workflowId === undefined
@@ -22,24 +22,28 @@ export async function status(temporal: Temporal, workflowId?: string): Promise<S
   return snapshots.filter(({ running }) => running).sort((a, b) => (a.workflowId < b.workflowId ? -1 : 1));
 }
 
-/** Watches a workflow that runs, or shows what became of one that has ended; without an id the only one that runs. */
+/** Watches a running workflow, or shows the outcome of one that has ended; without an id, the only running one. */
 export async function attach(temporal: Temporal, workflowId?: string): Promise<Watch<unknown>> {
   const last = workflowId === undefined ? null : await findLast(temporal, workflowId);
   return last ? watchRunning(temporal, last) : attachRunning(temporal, workflowId);
 }
 
-/** What is said where nothing can be steered or watched, since nothing runs at all. */
+/** The error if nothing can be steered or watched because nothing is running. */
 export function nothingRuns(what: SteeringSignal | "attach", workflowId?: string): ShardferryError {
-  if (workflowId !== undefined) return new UsageError(`No workflow "${workflowId}" runs. Nothing runs.`);
-  return new ShardferryError("nothing_runs", what === "pause" ? "No rebalance runs." : "Nothing runs.");
+  if (workflowId !== undefined)
+    return new UsageError(`No workflow "${workflowId}" is running. Nothing is running.`);
+  return new ShardferryError(
+    "nothing_runs",
+    what === "pause" ? "No rebalance is running." : "Nothing is running.",
+  );
 }
 
-/** Watches a workflow that runs; without an id the only one. */
+/** Watches a running workflow; without an id, the only one. */
 async function attachRunning(temporal: Temporal, workflowId?: string): Promise<Watch<unknown>> {
   return watchRunning(temporal, await requireRunning(temporal, workflowId ?? (await onlyRunning(temporal))));
 }
 
-/** A signal would change nothing. */
+/** The signal would change nothing. */
 class NoEffectError extends ShardferryError {
   constructor(message: string) {
     super("no_effect", message);
@@ -47,8 +51,8 @@ class NoEffectError extends ShardferryError {
 }
 
 /**
- * Sends a signal to a workflow that runs, and answers it; without an id to the only one (`pause`: to the rebalance).
- * Throws UsageError for one that cannot obey it, and an error with code `no_effect` where it would change nothing.
+ * Sends a signal to a running workflow, and returns it; without an id, to the only one (`pause`: to the rebalance).
+ * Throws a UsageError if the workflow cannot obey it, and an error with code `no_effect` if it would change nothing.
  */
 export async function steer(
   temporal: Temporal,
@@ -72,7 +76,7 @@ async function refuseWithoutEffect(
   const { workflowId, type, request } = running;
   if (type === "rebalance") return refuseRebalance(temporal, signal, running);
   if (signal === "pause") {
-    const hint = "A move or copy that is started with --wait pauses before its last step";
+    const hint = "A move or copy that was started with --wait pauses before its last step";
     throw new UsageError(`${workflowId} cannot be paused: only a rebalance can. ${hint}.`);
   }
   if (type === "migrate" && signal !== "abort")
@@ -83,7 +87,7 @@ async function refuseWithoutEffect(
     throw new NoEffectError(`${workflowId} was started without --wait: nothing waits for a confirmation.`);
 }
 
-/** Where no worker answers, nobody knows, and the signal is sent. */
+/** If no worker answers, nothing is known about the workflow, and the signal is sent. */
 async function refuseRebalance(temporal: Temporal, signal: SteeringSignal, running: Running): Promise<void> {
   const { workflowId, request } = running;
   const handle = temporal.client.workflow.getHandle(workflowId);
@@ -91,13 +95,13 @@ async function refuseRebalance(temporal: Temporal, signal: SteeringSignal, runni
   if (!progress) return;
   const { phase, total, done, failed } = progress;
   if (signal === "pause" && phase !== "paused" && done + failed + progress.running.length === total)
-    throw new NoEffectError(`Every move of ${workflowId} has begun: there is nothing left to pause.`);
+    throw new NoEffectError(`Every move of ${workflowId} has started: there is nothing left to pause.`);
   if (signal === "confirm" && phase !== "paused" && request["wait"] === false)
     throw new NoEffectError(
       `${workflowId} was started without --wait and is not paused: nothing waits for a confirmation.`,
     );
   if (signal === "skipLag" && progress.running.length === 0)
-    throw new NoEffectError(`No move of ${workflowId} runs: nothing waits for replication lag.`);
+    throw new NoEffectError(`No move of ${workflowId} is running: nothing waits for replication lag.`);
 }
 
 async function runningIds(temporal: Temporal, skip?: (parent: string | null) => boolean): Promise<string[]> {
@@ -108,13 +112,13 @@ async function runningIds(temporal: Temporal, skip?: (parent: string | null) => 
   return ids.sort();
 }
 
-/** Where several run, a rebalance stands for the moves that it has started. */
+/** If several are running, a rebalance stands for the moves that it has started. */
 async function onlyRunning(temporal: Temporal): Promise<string> {
   const rebalance = await findRunning(temporal, REBALANCE_WORKFLOW_ID);
   const ids = await runningIds(temporal, (parent) => rebalance !== null && parent === REBALANCE_WORKFLOW_ID);
   if (ids.length === 1) return ids[0]!;
   if (ids.length === 0) throw nothingRuns("attach");
-  throw new UsageError(`Several workflows run; name one of ${ids.join(", ")}.`);
+  throw new UsageError(`Several workflows are running; name one of them: ${ids.join(", ")}.`);
 }
 
 async function runningRebalance(temporal: Temporal): Promise<string> {
@@ -127,5 +131,5 @@ async function requireRunning(temporal: Temporal, workflowId: string): Promise<R
   if (running) return running;
   const ids = await runningIds(temporal);
   if (ids.length === 0) throw nothingRuns("attach", workflowId);
-  throw new UsageError(`No workflow "${workflowId}" runs. These do: ${ids.join(", ")}.`);
+  throw new UsageError(`No workflow "${workflowId}" is running. The running ones are: ${ids.join(", ")}.`);
 }

@@ -10,14 +10,14 @@ import { problemsOf, refuseNameless } from "../tenants/problems.ts";
 import type { Tenant } from "../tenants/tenant.ts";
 import { onIslands } from "./with-islands.ts";
 
-/** The lookup table does not have them. */
+/** Tenants are missing from the lookup table. */
 export class UnknownTenantError extends ShardferryError {
   constructor(tenants: readonly string[]) {
     super("unknown_tenant", `No such tenant: ${tenants.join(", ")}.`);
   }
 }
 
-/** The global shard, in which the lookup table is. */
+/** The global shard, which has the lookup table. */
 interface Global {
   readonly island: ConnectedIsland;
   readonly api: SqlApi;
@@ -37,8 +37,8 @@ async function findGlobal(islands: readonly ConnectedIsland[]): Promise<Global> 
 }
 
 /**
- * Assigns tenants to shards: each to the lightest that is not pinned (weights as `list`), of equally light ones to that
- * with the fewest tenants. Known tenants stay where they are. With `shard` they are to be in that one. Where one of them
+ * Assigns each tenant to the lightest shard that is not pinned (by the weights of `list`) or, among equals, to the one
+ * with the fewest tenants. Known tenants stay where they are. With `shard`, all are assigned to that one. If one of them
  * cannot be assigned, none is.
  */
 export async function assignTenants(
@@ -51,7 +51,7 @@ export async function assignTenants(
     const { islands: places } = await readLayout(islands, { weightSql: settings.weightSql });
     const shards = places.flatMap((place) => place.shards).filter(({ no }) => no > 0);
     if (shard !== undefined && !shards.some(({ no }) => no === shard)) {
-      throw new UsageError(`No active shard ${shard} that tenants can be assigned to.`);
+      throw new UsageError(`There is no active shard ${shard} to assign tenants to.`);
     }
     const numbers = shard === undefined ? shards.map(({ no }) => no) : [shard];
     const wanted = { tenants, shard, candidates: numbers, pin };
@@ -66,7 +66,7 @@ export async function assignTenants(
   });
 }
 
-/** The lightest first, of equally light ones that with the fewest tenants. */
+/** Sorts the shards: the lightest first or, among equals, the one with the fewest tenants. */
 async function byWeight(global: Global, shards: readonly ShardInfo[]): Promise<number[]> {
   const { rows } = await global.island.client.query<{ shard: number; count: number }>(
     `SELECT shard, count(*)::int AS count FROM ${tenantsTable(global.schema)} GROUP BY 1`,
@@ -94,7 +94,7 @@ async function assignOne(
   }
 }
 
-/** Opens the shards of pinned tenants to others again; the tenants stay there. Nothing is done where one is unknown. */
+/** Opens the shards of pinned tenants to others again; the tenants stay there. Changes nothing if one is unknown. */
 export async function unpinTenants(settings: Settings, tenants: readonly string[]): Promise<Tenant[]> {
   refuseNameless(tenants);
   return onIslands(settings, async (islands) => {
@@ -108,8 +108,8 @@ export async function unpinTenants(settings: Settings, tenants: readonly string[
 }
 
 /**
- * Lists tenants, all or those that are named: by name, or with `sizeSql` the largest first. That query is run once in
- * each shard that has tenants, with the shard as search path; its rows are names of tenants and their sizes.
+ * Lists all tenants or the given ones, by name or, with `sizeSql`, largest first. That query is run once in each shard
+ * that has tenants, with the shard as search path; its rows are names of tenants and their sizes.
  */
 export async function listTenants(
   settings: Settings,

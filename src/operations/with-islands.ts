@@ -3,7 +3,7 @@ import { UsageError } from "../errors.ts";
 import { type ConnectedIsland, withIslands } from "../postgres/islands/discover.ts";
 import { type Dsn, parseDsn } from "../postgres/islands/dsn.ts";
 
-/** The databases of the settings, and those that an option names by a whole DSN. */
+/** Returns the databases of the settings, and those that an option names by a full DSN. */
 export function dsnsOf(settings: Settings, ...named: (string | undefined)[]): readonly Dsn[] {
   const whole = (text: string): boolean =>
     settings.dsns.length === 0 || text.includes("://") || text.includes("@");
@@ -14,11 +14,11 @@ export function dsnsOf(settings: Settings, ...named: (string | undefined)[]): re
   const dsns = [...settings.dsns, ...further];
   if (dsns.length > 0) return dsns;
   throw new UsageError(
-    "No databases: give --dsns, or set DSNS, PGDSNS or PGHOST, or write them into shardferry.config.ts.",
+    "No databases: give --dsns, or set DSNS, PGDSNS or PGHOST, or list them in shardferry.config.ts.",
   );
 }
 
-/** Connects to all islands of the settings and lends the sessions to `use`. */
+/** Connects to all islands of the settings and passes the sessions to `use`. */
 export async function onIslands<T>(
   settings: Settings,
   use: (islands: ConnectedIsland[]) => Promise<T>,

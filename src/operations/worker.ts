@@ -5,13 +5,13 @@ import { registerWorker } from "../temporal/state-folder.ts";
 import type { Say } from "../worker/session.ts";
 import { dsnsOf } from "./with-islands.ts";
 
-/** A worker that serves until it is stopped. */
+/** A worker that runs until it is stopped. */
 export interface ServingWorker {
   readonly target: TemporalTarget;
   readonly islands: readonly IslandName[];
   /** Rejects when the worker fails; never resolves. */
   readonly failed: Promise<never>;
-  /** Takes no new tasks, and ends when the running ones have. */
+  /** Takes no new tasks, and waits for the running ones to end. */
   stop(): Promise<void>;
 }
 

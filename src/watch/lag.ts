@@ -7,7 +7,7 @@ import type { Dsn } from "../postgres/islands/dsn.ts";
 import { LagClock, reachedBySubscription, readStanding, SUBSCRIPTION } from "../postgres/replication/lag.ts";
 import { replicationName } from "../postgres/replication/names.ts";
 
-/** The move or copy whose replication is watched; the ids are those of its `Watch`. */
+/** The move or copy whose replication to watch; the ids are those of its `Watch`. */
 export interface LagRequest {
   workflowId: string;
   runId: string;
@@ -16,17 +16,17 @@ export interface LagRequest {
   to: IslandName;
 }
 
-/** How far a replica, or the subscription, is behind. */
+/** How far a replica or the subscription is behind. */
 export interface ObservedLag extends ReplicaLag {
-  /** False until it has passed a position that was seen: it is as far behind as it has been watched, or further. */
+  /** False until it has passed an observed position: until then, the lag is at least the time since watching began. */
   known: boolean;
 }
 
 const LOOK_EVERY_MS = 1000;
 
 /**
- * Looks every second, until `stop`, how far every physical replica of both islands and the subscription between them
- * are behind. What cannot be looked at just then, because a server is away, is left out.
+ * Reads every second, until `stop`, how far each physical replica of both islands and the subscription between them are
+ * behind. If a server cannot be reached, its replicas are left out.
  */
 export async function* watchLag(
   dsns: readonly Dsn[],

@@ -2,14 +2,14 @@ import type { RebalanceProgress } from "../../contract/rebalance.ts";
 import type { Temporal } from "../temporal/connection.ts";
 import { type Snapshot, takeSnapshot } from "./snapshot.ts";
 
-/** Moves of a rebalance that are looked at one by one; a screen has no room for more. */
+/** How many moves of a rebalance are looked at individually; a screen has no room for more. */
 const MAX_LOOKS = 50;
 
-/** Reads the progress of a rebalance out of a look at it; null while no worker answers. */
+/** Returns the progress of a rebalance from a snapshot of it; null while no worker answers. */
 export const rebalanceProgress = ({ type, progress }: Snapshot): RebalanceProgress | null =>
   type === "rebalance" ? (progress as RebalanceProgress | null) : null;
 
-/** Looks at the moves of a rebalance that run, after `last` looks at some; one that ends meanwhile is left out. */
+/** Takes snapshots of the running moves of a rebalance, given the `last` ones; a move that ends meanwhile is left out. */
 export async function movesOf(
   temporal: Temporal,
   { running }: RebalanceProgress,
@@ -22,7 +22,7 @@ export async function movesOf(
   return (await Promise.all(looks)).filter((snapshot) => snapshot !== null);
 }
 
-/** Looks at one move, running or ended; null when it cannot be seen. */
+/** Takes a snapshot of one move, running or ended; returns null if that fails. */
 export async function lookAt(
   temporal: Temporal,
   workflowId: string,

@@ -2,17 +2,17 @@ import { type MoveResult } from "../../contract/move.ts";
 import { moveWorkflowId, REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
 import { type FailedMove, type RebalanceOutcome } from "../../contract/rebalance.ts";
 
-/** What a rebalance has done. */
+/** The result of a rebalance. */
 export interface RebalanceResult {
   workflowId: string;
   runId: string;
   moves: Omit<MoveResult, "leftover">[];
   failed: FailedMove[];
-  /** Moves of the plan that were left out, because one rebalance makes ten thousand at most. */
+  /** Number of moves of the plan that were left out, because one rebalance makes at most ten thousand. */
   remaining: number;
 }
 
-/** Turns the workflow's own result, which is kept small, into one that stands for itself. */
+/** Expands the workflow's own result, which is kept small, into a self-contained one. */
 export function readOutcome(
   runId: string,
   { islands, activated, done, failed, remaining = 0 }: RebalanceOutcome,

@@ -7,21 +7,21 @@ import { type StepProgress } from "../../contract/progress.ts";
 import { type Progress, type StepName } from "../../contract/story.ts";
 import type { Temporal } from "../temporal/connection.ts";
 
-/** What can be seen of a workflow at one moment. */
+/** The state of a workflow at one moment. */
 export interface Snapshot {
   readonly workflowId: string;
   readonly runId: string;
-  /** `move`, `copy` and the like. */
+  /** `move`, `copy` and so on. */
   readonly type: string;
   readonly running: boolean;
-  /** Events in its history. As long as there are no more, its story is the same. */
+  /** Number of events in its history. While that does not grow, its story is the same. */
   readonly historyLength: number;
-  /** What it was started with. */
+  /** The request that it was started with. */
   readonly request: Readonly<Record<string, unknown>>;
   /** The workflow's own story; null while no worker answers. */
   readonly progress: Progress | null;
   readonly activities: readonly ActivitySnapshot[];
-  /** Set when a task has been waiting for a worker for seconds: the name of its queue. */
+  /** The task queue of a task that has been waiting for a worker for seconds, if any. */
   readonly idleQueue: string | null;
 }
 
@@ -37,17 +37,18 @@ interface ActivitySnapshot {
 /** The name of the query that every workflow answers. */
 const PROGRESS_QUERY = "progress";
 const QUERY_TIMEOUT_MS = 2000;
-/** The last look at a workflow has no next one, and what a worker does not remember any more it replays first. */
+/** Longer, as the last snapshot cannot be repeated, and a worker may have to replay the workflow first. */
 const LAST_QUERY_TIMEOUT_MS = 6000;
 const SHORT_QUERY_MS = 200;
-/** Without a deadline of our own, the client tries for half a minute to reach a server that is gone. */
+/** Without this deadline, the client tries for half a minute to reach a server that is gone. */
 const DESCRIBE_TIMEOUT_MS = 3000;
-/** A task that no worker has taken for so long tells that there is none. */
+/** If a task waits this long, no worker is running. */
 const IDLE_AFTER_MS = 2500;
 
 /**
- * Looks at a workflow without adding to its history. What no worker answers in time is left out. A query is work for the
- * worker that the workflow's own steps could use: it is asked only when something has happened since the `last` look.
+ * Takes a snapshot of a workflow without adding to its history. A query that no worker answers in time is left out.
+ * Queries take time of the worker that the workflow's own steps could use, so there is none if nothing has happened
+ * since the `last` snapshot.
  */
 export async function takeSnapshot(
   temporal: Temporal,
@@ -65,7 +66,7 @@ export async function takeSnapshot(
   temporal.settleBeforeClose(asking);
   const activities = await Promise.all((description.raw.pendingActivities ?? []).map(readActivity));
   const waiting = waitingTask(description);
-  // Where tasks wait for a worker, nobody may be there to answer the query.
+  // If tasks wait for a worker, there may be none to answer the query.
   const progress = await (waiting ? Promise.race([asking, sleep(SHORT_QUERY_MS, null)]) : asking);
   return {
     workflowId: description.workflowId,
@@ -121,7 +122,7 @@ const millis = (time: Timestamp | null | undefined): number => {
 /** PENDING_ACTIVITY_STATE_SCHEDULED and PENDING_WORKFLOW_TASK_STATE_SCHEDULED: waiting for a worker. */
 const SCHEDULED = 1;
 
-/** A task that waits for a worker, and how long it has. */
+/** A task that waits for a worker, and how long it has been waiting. */
 interface Waiting {
   queue: string;
   ms: number;
@@ -132,7 +133,7 @@ function waitingTask({ raw, taskQueue }: WorkflowExecutionDescription): Waiting 
   const task = raw.pendingWorkflowTask;
   if (task && Number(task.state) === SCHEDULED) return { queue: taskQueue, ms: age(task.scheduledTime) };
   for (const activity of raw.pendingActivities ?? []) {
-    // Between two attempts an activity is scheduled as well, for a time still to come.
+    // Between two attempts, an activity is scheduled as well, but for a later time.
     const ms = age(activity.nextAttemptScheduleTime ?? activity.scheduledTime);
     const queue = activity.activityOptions?.taskQueue?.name ?? taskQueue;
     if (Number(activity.state) === SCHEDULED && ms > 0) return { queue, ms };

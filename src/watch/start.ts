@@ -9,38 +9,38 @@ import type { Temporal } from "../temporal/connection.ts";
 import { readOutcome } from "./rebalance-result.ts";
 import { Watch } from "./watch.ts";
 
-/** A workflow that runs, or that ran last under its id, with what it was asked for. */
+/** The running or the last workflow with an id, and its request. */
 export interface Running {
   readonly workflowId: string;
   readonly runId: string;
   readonly type: string;
   readonly startTime: Date;
   readonly request: Record<string, unknown>;
-  /** Null while it runs. */
+  /** Null while it is running. */
   readonly endedAt: Date | null;
-  /** True when it has ended well. */
+  /** True if it has succeeded. */
   readonly completed: boolean;
 }
 
-/** A running workflow holds what another request wants. */
+/** A running workflow holds what another request needs. */
 export class BusyError extends ShardferryError {
   constructor(running: Running, differences: readonly string[]) {
     const { workflowId, startTime } = running;
     super(
       "busy",
-      `${workflowId} runs since ${startTime.toISOString()} with another request (${differences.join("; ")}). ` +
+      `${workflowId} has been running since ${startTime.toISOString()} with a different request (${differences.join("; ")}). ` +
         `See it with \`shardferry attach ${workflowId}\`, or end it with \`shardferry abort ${workflowId}\``,
     );
   }
 }
 
-/** Looks whether a workflow runs. */
+/** Returns a workflow if it is running, else null. */
 export async function findRunning(temporal: Temporal, workflowId: string): Promise<Running | null> {
   const last = await findLast(temporal, workflowId);
   return last?.endedAt === null ? last : null;
 }
 
-/** Looks which workflow ran last under an id; null where Temporal knows of none (any more). */
+/** Returns the last workflow with an id; null if Temporal knows of none, or no longer does. */
 export async function findLast(temporal: Temporal, workflowId: string): Promise<Running | null> {
   const description = await temporal.client.workflow
     .getHandle(workflowId)
@@ -56,14 +56,14 @@ export async function findLast(temporal: Temporal, workflowId: string): Promise<
   return { workflowId, runId, type, startTime, request, endedAt, completed: status.name === "COMPLETED" };
 }
 
-/** Attaches to a running workflow if it was asked for the same; refuses otherwise. */
+/** Attaches to a running workflow if its request is the same; throws a BusyError otherwise. */
 export function attachIfSame<T>(temporal: Temporal, running: Running, request: object): Watch<T> {
   const differences = differencesOf(running, request);
   if (differences.length > 0) throw new BusyError(running, differences);
   return watchRunning(temporal, running);
 }
 
-/** What a request and that of a workflow do not have in common, in words. */
+/** Describes how a request differs from that of a workflow. */
 export function differencesOf(running: Running, request: object): string[] {
   const asked = JSON.parse(JSON.stringify(request)) as Record<string, unknown>;
   const keys = new Set([...Object.keys(asked), ...Object.keys(running.request)]);
@@ -74,10 +74,10 @@ export function differencesOf(running: Running, request: object): string[] {
     );
 }
 
-/** Watches a workflow that runs already, or shows what became of one that has ended. */
+/** Watches a workflow that is already running, or shows the outcome of one that has ended. */
 export function watchRunning<T>(temporal: Temporal, { workflowId, runId, type, endedAt }: Running): Watch<T> {
   const { workflow } = temporal.client;
-  // A rebalance continues as new: what is to be seen and steered is its latest run, its result that of the chain.
+  // A rebalance continues as new: its latest run is shown and steered; its result is that of the chain.
   const handle: WorkflowHandle =
     type === "rebalance"
       ? workflow.getHandle(workflowId, undefined, { firstExecutionRunId: runId })
@@ -85,7 +85,7 @@ export function watchRunning<T>(temporal: Temporal, { workflowId, runId, type, e
   return new Watch<T>(temporal, handle, runId, true, readerOf<T>(type), endedAt);
 }
 
-/** What turns the result of a workflow into that of its operation. */
+/** Returns the function that turns the result of a workflow into that of its operation. */
 const readerOf =
   <T>(type: string): ((raw: unknown, runId: string) => T) =>
   (raw, runId) =>
@@ -94,7 +94,7 @@ const readerOf =
 /**
  * Starts a workflow, or attaches to the one that somebody started with the same request a moment ago.
  *
- * @param memo what tells the same request from another one, where the request itself is too long for a memo.
+ * @param memo identifies the request if the request itself is too long for a memo.
  */
 export async function start<T>(
   temporal: Temporal,

@@ -3,22 +3,22 @@ import type { ProgressEvent } from "../../contract/story.ts";
 import { bytes, count, duration } from "../format.ts";
 import type { Snapshot } from "./snapshot.ts";
 
-/** One line that is new since the last look. */
+/** One new line since the last snapshot. */
 export interface Line {
   readonly at: Date;
   readonly text: string;
   readonly sql: readonly string[];
 }
 
-/** A worker of this very command takes a moment to start, on a busy machine several seconds. */
+/** The worker of this command takes a moment to start; on a busy machine, several seconds. */
 const OWN_WORKER_MS = 15_000;
-/** Time to see for ourselves that nobody takes the tasks, which may have waited long before we came. */
+/** Time to make sure that no worker takes the tasks, which may have waited long before this command started. */
 const FOREIGN_WORKER_MS = 2500;
 
-/** How often a long step tells its numbers, or a failing one that it still fails, where no live view does. */
+/** How often the numbers of a long step, or the failure of a failing one, are repeated without a live view. */
 const REPEAT_EVERY_MS = 15_000;
 
-/** Turns looks at a workflow into a story: each event, wait and failed attempt is told once. */
+/** Turns snapshots of a workflow into a story: each event, wait and failed attempt appears once. */
 export class Story {
   readonly #told = new Set<string>();
   #toldUntil = 0;
@@ -35,18 +35,18 @@ export class Story {
     this.#ownWorker = ownWorker;
   }
 
-  /** The queue whose tasks nobody takes, once that is certain. */
+  /** Returns the task queue that no worker polls, once that is certain. */
   idleQueue({ idleQueue }: Snapshot): string | null {
     const patience = this.#ownWorker() ? OWN_WORKER_MS : FOREIGN_WORKER_MS;
     return Date.now() - this.#since < patience ? null : idleQueue;
   }
 
-  /** What is new in this look, in order. */
+  /** Returns the new lines of this snapshot, in order. */
   tell(snapshot: Snapshot): Line[] {
     return [...this.tellEvents(snapshot), ...this.tellTroubles(snapshot)];
   }
 
-  /** The steps that have ended since the last look. */
+  /** Returns a line for each step that has ended since the last snapshot. */
   tellEvents(snapshot: Snapshot): Line[] {
     const events = (snapshot.progress?.events ?? []).filter((event) => this.#isNew(event));
     return events.map(({ at, step, text, sql }): Line => ({
@@ -56,7 +56,7 @@ export class Story {
     }));
   }
 
-  /** What is waited for or fails since this look, and now and then the numbers of a long step. */
+  /** Returns a line for each new wait and failure, and from time to time the numbers of a long step. */
   tellTroubles(snapshot: Snapshot): Line[] {
     const now = [
       this.#newWait(snapshot),
@@ -67,7 +67,7 @@ export class Story {
     return now.filter((text) => text !== null).map((text) => ({ at: new Date(), text, sql: [] }));
   }
 
-  /** The workflow keeps its last 300 events only, so their places in the list do not tell which are new. */
+  /** The workflow keeps only its last 300 events, so their positions in the list do not show which are new. */
   #isNew({ at, step, text }: ProgressEvent): boolean {
     const key = `${at} ${step} ${text}`;
     if (at < this.#toldUntil || this.#told.has(key)) return false;
@@ -79,7 +79,7 @@ export class Story {
 
   #newWait(snapshot: Snapshot): string | null {
     const waiting = waitOf(snapshot) ?? "";
-    // The numbers in a reason change all the time; only another reason is news.
+    // The numbers in a reason change all the time; only a different reason is news.
     const reason = waiting.replace(/[\d.]+/g, "#");
     if (reason === this.#waiting) return null;
     this.#waiting = reason;
@@ -90,7 +90,7 @@ export class Story {
     const failed = activities.find(({ failure }) => failure !== null);
     if (failed?.failure == null) return null;
     const { step, attempt, failure } = failed;
-    // An attempt that goes on for hours is not one that fails.
+    // An attempt that runs for hours is not a failing one.
     const again = attempt > this.#failedAttempt && Date.now() - this.#failureAt >= REPEAT_EVERY_MS;
     if (failure === this.#failure && !again) return null;
     this.#failure = failure;
@@ -115,16 +115,16 @@ export class Story {
   }
 }
 
-/** What to do when no worker takes the tasks of a queue. */
+/** Says what to do if no worker polls a task queue. */
 export const idleText = (queue: string): string =>
-  `no worker takes tasks from the queue "${queue}": start \`shardferry worker\` with the same TEMPORAL_ADDRESS and ` +
-  "with DSNs of both islands; still waiting";
+  `no worker polls the task queue "${queue}": start \`shardferry worker\` with the same TEMPORAL_ADDRESS and ` +
+  "the DSNs of both islands; still waiting";
 
-/** What a workflow or its running step waits for. */
+/** Returns what a workflow or its running step waits for. */
 export const waitOf = ({ progress, activities }: Snapshot): string | null =>
   activities.map(({ details }) => details?.waitingFor).find(Boolean) ?? progress?.waitingFor ?? null;
 
-/** The numbers of a running step in one line. */
+/** Formats the numbers of a running step as one line. */
 export function numbersOf(details: StepProgress): string {
   const { note, percent, tuples, tuplesTotal, bytes: done, bytesTotal, bytesPerSec, secondsLeft } = details;
   const of = (part: string | undefined, whole: string | undefined): string =>

@@ -6,20 +6,20 @@ import type { Temporal } from "../temporal/connection.ts";
 import { isPassing, type Outcome, outcomeOfError } from "./outcome.ts";
 import { type Snapshot, takeSnapshot } from "./snapshot.ts";
 
-/** How often a running workflow is looked at. Its end is told at once. */
+/** How often a snapshot of a running workflow is taken. Its end is noticed at once. */
 const LOOK_EVERY_MS = 1000;
 const REVIVE_EVERY_MS = 500;
 
 /** The signals that steer a workflow, by the names in the contract. */
 export type SteeringSignal = "confirm" | "skipLag" | "abort" | "pause";
 
-/** A workflow that was started or attached to. */
+/** A workflow that this process has started or attached to. */
 export class Watch<T> {
   readonly workflowId: string;
   readonly runId: string;
-  /** True when it ran already. */
+  /** True if it was already running. */
   readonly attached: boolean;
-  /** When it had ended, if that was before this watch began. */
+  /** When it ended, if that was before this watch began. */
   readonly endedAt: Date | null;
   readonly #temporal: Temporal;
   readonly #handle: WorkflowHandle;
@@ -27,7 +27,7 @@ export class Watch<T> {
   readonly #outcome: Promise<Outcome<T>>;
   #ended = false;
 
-  /** `read` turns the workflow's own result into what is answered. */
+  /** `read` turns the workflow's own result into that of the operation. */
   constructor(
     temporal: Temporal,
     handle: WorkflowHandle,
@@ -44,7 +44,7 @@ export class Watch<T> {
     this.attached = attached;
     this.endedAt = endedAt;
     this.#outcome = this.#await();
-    // Whoever asks for the outcome gets the error; until then it must not end the process.
+    // The caller of `outcome` gets the error; until then, it must not end the process.
     this.#outcome.catch(() => undefined).finally(() => (this.#ended = true));
   }
 
@@ -53,12 +53,12 @@ export class Watch<T> {
     return this.#ended;
   }
 
-  /** How the workflow ends. */
+  /** Resolves to how the workflow ends. */
   outcome(): Promise<Outcome<T>> {
     return this.#outcome;
   }
 
-  /** Waits for the end, also while Temporal itself is away. */
+  /** Waits for the end, even while Temporal is unreachable. */
   async #await(): Promise<Outcome<T>> {
     for (;;) {
       try {
@@ -71,7 +71,7 @@ export class Watch<T> {
     }
   }
 
-  /** Looks at the workflow once a second until it has ended, and once more then; `stop` ends the looking early. */
+  /** Takes a snapshot every second until the workflow has ended, and one more then; `stop` ends this early. */
   async *snapshots(stop?: AbortSignal): AsyncGenerator<Snapshot> {
     const ended = new AbortController();
     void this.#outcome.then(
@@ -94,7 +94,7 @@ export class Watch<T> {
     }
   }
 
-  /** Sends one of the signals. */
+  /** Sends a signal. */
   async signal(name: SteeringSignal): Promise<void> {
     await this.#handle.signal(name);
   }

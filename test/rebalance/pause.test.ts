@@ -116,7 +116,7 @@ describe("a rebalance that is steered", () => {
       await stays(901);
       const refusals: [SteeringSignal, string | undefined, string, RegExp][] = [
         ["confirm", undefined, "no_effect", /without --wait and is not paused: nothing waits/],
-        ["pause", undefined, "no_effect", /Every move of rebalance has begun/],
+        ["pause", undefined, "no_effect", /Every move of rebalance has started/],
         ["pause", "move-sh0901", "usage", /move-sh0901 cannot be paused: only a rebalance can/],
         ["confirm", "move-sh0901", "no_effect", /move-sh0901 was started without --wait/],
       ];
@@ -130,7 +130,7 @@ describe("a rebalance that is steered", () => {
       await steer(session.temporal, "abort", "move-sh0901");
       const { failed, remaining } = await handle.result();
       assert.deepEqual([failed.length, remaining], [1, 12]);
-      await assert.rejects(steer(session.temporal, "pause"), /No rebalance runs/);
+      await assert.rejects(steer(session.temporal, "pause"), /No rebalance is running/);
       await session.close();
     });
   });
