@@ -6,7 +6,7 @@ import type { Islands } from "../postgres/islands/connections.ts";
 import type { Table } from "../postgres/schema/tables.ts";
 import { DATABASE, majorVersion, SYSTEM_IDENTIFIER, TIMELINE, VERSION_NUMBER } from "../postgres/server.ts";
 
-/** What every check may read: both islands, and what is asked for. Checks change nothing. */
+/** The input of every check: both islands, and the request. Checks change nothing. */
 export interface CheckContext {
   kind: "move" | "copy";
   request: ReplicationInput;
@@ -19,15 +19,15 @@ export interface CheckContext {
   from: Server;
   to: Server;
   tables: Table[];
-  /** To be called from time to time by a check that takes seconds, after something was seen to work. */
+  /** A check that takes seconds calls this from time to time, after something has worked. */
   alive: () => void;
-  /** True when Temporal knows a run of this workflow, and that it has ended. */
+  /** True if Temporal knows that a run of this workflow has ended. */
   isOver: (runId: string) => Promise<boolean>;
   /** PGOPTIONS for the sessions that build indexes. */
   pgOptions: string | undefined;
 }
 
-/** One side, with the facts that several checks need. */
+/** One of the two servers, with the facts that several checks need. */
 export interface Server {
   name: IslandName;
   /** The same for two names of one database. */
@@ -41,7 +41,7 @@ export interface Server {
   settings: Record<string, string>;
 }
 
-/** A check answers every reason to refuse that it finds, in words that say what to change. */
+/** A check returns every reason to refuse that it finds, in words that say what to change. */
 export type Check = (context: CheckContext) => Promise<string[]>;
 
 /** Reads the facts of a server in one query. */

@@ -6,21 +6,21 @@ import { highest } from "../sequences/own-values.ts";
 import type { ShardSequence } from "../sequences/read.ts";
 import type { Finding } from "./finding.ts";
 
-/** A sequence with the shard that it is in. */
+/** A sequence and its shard. */
 interface Placed {
   readonly shard: ShardSequences;
   readonly sequence: ShardSequence;
 }
 
-/** Names that are shown; the rest is counted. */
+/** How many names are shown; the rest are counted. */
 const SHOWN = 5;
-/** Ids of one shard that are looked for in the others. */
+/** How many ids of one shard are looked for in the others. */
 const SAMPLE = 1000;
-/** Shards with ids that are looked into for each column, and all that are asked for some. */
+/** For each column, how many shards with ids are searched, and how many shards at most are asked for ids. */
 const LOOKED_INTO = 20;
 const ASKED = 100;
 
-/** Sequences of the same name that hand out the same values in several shards, and ids that several have already. */
+/** Finds sequences of the same name that produce the same values in several shards, and ids that already collide. */
 export async function collidingSequences(islands: readonly ConnectedIsland[]): Promise<Finding[]> {
   const shards = (await Promise.all(islands.map((island) => activeSequences(island)))).flat();
   const all = shards.flatMap((shard) => shard.sequences.map((sequence): Placed => ({ shard, sequence })));
@@ -45,15 +45,15 @@ function describe(name: string, schemas: readonly string[], same: string | null)
   const already = same ? `; ids collide already: ${same}` : "";
   return (
     `the sequence ${name} can produce the same values in ${schemas.slice(0, SHOWN).join(", ")}${more}${already}. ` +
-    "Where ids have to be unique over all shards: `shardferry sequences assign --mode=interleave`"
+    "If ids have to be unique across all shards, run `shardferry sequences assign --mode=interleave`"
   );
 }
 
-/** Rows from before the sequences had values of their own. */
+/** For rows from before the sequences had values of their own. */
 const describeOld = (same: string): string =>
-  `ids collide: ${same}. New ids no longer do; where old ones have to be unique, too, change those rows`;
+  `ids collide: ${same}. New ids no longer do; if old ids have to be unique, too, change those rows`;
 
-/** An id that two shards have, in words; looked for in samples. */
+/** Describes an id that two shards have, if there is one in the samples. */
 async function idsInCommon(placed: readonly Placed[]): Promise<string | null> {
   const columns = new Map<string, { table: string; column: string; places: Placed[] }>();
   for (const one of placed) {
@@ -72,7 +72,7 @@ async function idsInCommon(placed: readonly Placed[]): Promise<string | null> {
   return null;
 }
 
-/** Ids of one shard are too large for the column of another where a change of its type has come half way. */
+/** Ids of one shard may be too large for the column of another, if a change of its type is only half done. */
 const fits = (id: string, width: number | null): boolean =>
   width === null || (/^-?\d+$/.test(id) && BigInt(id) <= highest(width) && BigInt(id) >= -highest(width));
 

@@ -1,10 +1,10 @@
 import type { IslandName } from "../../contract/names.ts";
 
-/** Something that the doctor found. */
+/** Something that `doctor` found. */
 export interface Finding {
-  /** Null for what concerns several islands. */
+  /** Null if it concerns several islands. */
   readonly island: IslandName | null;
-  /** A problem keeps moves from working; a warning is worth knowing. */
+  /** A problem prevents moves; a warning is worth knowing. */
   readonly severity: "problem" | "warning";
   /** What is wrong, and what to change. */
   readonly text: string;

@@ -29,7 +29,7 @@ import { olderServerUnderstands } from "./trial-restore.ts";
 import { warnings } from "./warnings.ts";
 import { workerSettings } from "./worker-settings.ts";
 
-/** What preflight is asked about; the same for `doctor`. */
+/** The input of preflight and of `doctor`. */
 export interface PreflightInput {
   kind: "move" | "copy";
   request: ReplicationInput;
@@ -37,9 +37,9 @@ export interface PreflightInput {
 }
 
 /**
- * Runs every check and answers all problems together; the plan is there when there are none.
+ * Runs every check and returns all problems together; if there are none, returns the plan.
  *
- * `checked` is called after each check that came to its end; `isOver` tells of a run of the workflow whether it has ended;
+ * `checked` is called after each check that has finished; `isOver` returns whether a run of the workflow has ended;
  * `pgOptions` are those of the sessions that build indexes.
  */
 export async function inspect(
@@ -73,7 +73,7 @@ export async function inspect(
       pgOptions,
     };
     const fatal = await runChecks([different, schemas, versions], base, checked);
-    // Without the schema, or on one and the same database, the other checks have nothing to look at.
+    // Without the schema, or within a single database, the other checks have nothing to look at.
     if (fatal.length > 0) return { problems: fatal, plan: null };
     const problems = await runAll(base, checked);
     if (problems.length > 0) return { problems, plan: null };
@@ -81,7 +81,7 @@ export async function inspect(
   });
 }
 
-/** A run of this move that was terminated may have left tables at REPLICA IDENTITY FULL. */
+/** A terminated run of this move may have left tables at REPLICA IDENTITY FULL. */
 function asBeforeEarlierRuns(tables: Table[], overridden: readonly OverriddenTable[]): Table[] {
   const former = new Map(overridden.map(({ oid, was }) => [oid, was]));
   return tables.map((table) => {
@@ -90,7 +90,7 @@ function asBeforeEarlierRuns(tables: Table[], overridden: readonly OverriddenTab
   });
 }
 
-/** These share two sessions, so they run one after the other. */
+/** These share two sessions, so they run one after another. */
 const CHECKS: Check[] = [
   activation,
   encodings,
@@ -117,8 +117,8 @@ const CHECKS: Check[] = [
 ];
 
 /**
- * Runs the checks and, in a session of its own meanwhile, the one that waits for the two servers to connect. Four lanes
- * of checks were no quicker, since each session has to learn the catalogs by itself.
+ * Runs the checks and, concurrently in a session of its own, the one that waits for the two servers to connect. Four
+ * lanes of checks were no faster, since each session has to fill its own catalog caches.
  */
 async function runAll(context: CheckContext, checked: () => void): Promise<string[]> {
   const { islands, request } = context;
@@ -173,19 +173,19 @@ const bytesOf = (tables: readonly Table[]): number =>
 const copyMethodOf = ({ request, tables }: CheckContext): Preflight["copyMethod"] =>
   chooseCopyMethod(request.copyMethod, bytesOf(tables));
 
-/** A tablesync worker is no session of ours: what its role or database has set ends it, and it begins anew. */
+/** The timeouts of our sessions do not apply to tablesync workers: that of their role ends them, and they start over. */
 async function tablesyncLasts(context: CheckContext): Promise<string[]> {
   const { name, role, settings } = context.to;
   const limit = Number(settings["transaction_timeout"] ?? 0);
   if (limit === 0 || copyMethodOf(context) === "direct") return [];
   return [
-    `${name} has transaction_timeout = ${limit} ms, which ends the copying of a table: set it to 0 for role ${role}`,
+    `${name} has transaction_timeout = ${limit} ms, which would end the copying of a table: set it to 0 for role ${role}`,
   ];
 }
 
 const needsOverride = (table: Table): boolean => !table.hasIdentity && !needsLockedCopy(table);
 
-/** A table that says FULL has an identity, so this is asked for the others only. */
+/** A table with REPLICA IDENTITY FULL has an identity, so this is called for other tables only. */
 function was(table: Table): "d" | "n" | "i" {
   if (table.replicaIdentity === "f")
     throw new ShardferryError("bug", `table "${table.name}" needs no identity`);

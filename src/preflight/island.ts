@@ -18,7 +18,7 @@ import {
 
 type Say = (severity: Finding["severity"], text: string) => void;
 
-/** Looks for everything on one island that would keep shards from being moved to it or away from it. */
+/** Finds everything on one island that would prevent moves from it or to it. */
 export async function examineIsland(island: ConnectedIsland): Promise<Finding[]> {
   const findings: Finding[] = [];
   const say: Say = (severity, text) => findings.push({ island: island.name, severity, text });
@@ -28,7 +28,7 @@ export async function examineIsland(island: ConnectedIsland): Promise<Finding[]>
   return findings;
 }
 
-/** What preflight checks of a source, and of a destination. */
+/** Runs the checks of preflight that concern only the source or only the destination. */
 async function checkServer({ client, name }: ConnectedIsland, say: Say): Promise<void> {
   const server = await readServer(client, name);
   const problems = [
@@ -46,7 +46,7 @@ async function checkServer({ client, name }: ConnectedIsland, say: Say): Promise
   if (rows[0]!.prepared === "0") {
     say(
       "warning",
-      "max_prepared_transactions is 0: `shardferry migrate` needs more, and a restart of the server",
+      "max_prepared_transactions is 0: `shardferry migrate` needs a higher value, which takes a restart of the server",
     );
   }
 }
@@ -55,11 +55,11 @@ async function checkApi({ client }: ConnectedIsland, say: Say): Promise<void> {
   const schema = await findApiSchema(client);
   if (schema === null) say("problem", "the SQL API is not installed: run `shardferry install`");
   else if (!(await isCurrent(client, schema))) {
-    say("problem", `the SQL API in schema ${schema} is of another version: run \`shardferry install\``);
+    say("problem", `the SQL API in schema ${schema} has a different version: run \`shardferry install\``);
   }
 }
 
-/** What ended moves have left, and foreign keys that were never validated. */
+/** Finds leftovers of ended moves, and foreign keys that were never validated. */
 async function checkLeftovers({ client }: ConnectedIsland, say: Say): Promise<void> {
   const slots = await client.query<{ name: string }>(
     "SELECT slot_name AS name FROM pg_replication_slots WHERE starts_with(slot_name, $1) AND NOT active AND database = current_database()",
@@ -68,13 +68,13 @@ async function checkLeftovers({ client }: ConnectedIsland, say: Say): Promise<vo
   for (const { name } of slots.rows) {
     say(
       "warning",
-      `replication slot ${name} is not in use and keeps WAL: \`shardferry cleanup\` drops it, if its move does not run any more`,
+      `replication slot ${name} is not in use and retains WAL: \`shardferry cleanup\` drops it if its move is no longer running`,
     );
   }
   for (const { name, was, publication } of await overriddenTables(client, OBJECT_PREFIX)) {
     say(
       "warning",
-      `table ${name} has REPLICA IDENTITY FULL for the move of publication ${publication}: if that move does not run any more ` +
+      `table ${name} has REPLICA IDENTITY FULL for the move of publication ${publication}: if that move is no longer running ` +
         `(shardferry status), DROP PUBLICATION ${publication}; ${restoreIdentitySql(name, was)}`,
     );
   }
@@ -85,7 +85,7 @@ async function checkLeftovers({ client }: ConnectedIsland, say: Say): Promise<vo
   for (const { name } of halves.rows) {
     say(
       "warning",
-      `schema ${name} is a half-made copy: \`shardferry cleanup\` drops it, if its move does not run any more`,
+      `schema ${name} is a half-made copy: \`shardferry cleanup\` drops it if its move is no longer running`,
     );
   }
   const api = await findSqlApi(client);
@@ -100,12 +100,12 @@ async function checkLeftovers({ client }: ConnectedIsland, say: Say): Promise<vo
   for (const { schema, keys: names } of keys.rows) {
     say(
       "warning",
-      `${schema} has foreign keys that are not validated: ${names}; ALTER TABLE … VALIDATE CONSTRAINT does it without blocking`,
+      `${schema} has foreign keys that are not validated: ${names}; ALTER TABLE … VALIDATE CONSTRAINT validates them without blocking writes`,
     );
   }
 }
 
-/** A shard that is active twice takes writes twice. */
+/** Finds shards that are active on several islands, and so take writes on each. */
 export async function doublyActive(islands: readonly ConnectedIsland[]): Promise<Finding[]> {
   const active = await Promise.all(
     islands.map(async ({ client, name }) => {
@@ -124,6 +124,6 @@ export async function doublyActive(islands: readonly ConnectedIsland[]): Promise
     .map(([schema, names]) => ({
       island: null,
       severity: "problem",
-      text: `${schema} is active on ${names.join(" and ")}: deactivate the one that the application does not use (${DEACTIVATING_FUNCTION})`,
+      text: `${schema} is active on ${names.join(" and ")}: deactivate the copy that the application does not use (${DEACTIVATING_FUNCTION})`,
     }));
 }

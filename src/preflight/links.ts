@@ -1,7 +1,7 @@
 import { CLOSURE, INBOUND } from "../postgres/schema/closure.ts";
 import type { Check } from "./check.ts";
 
-/** Links between the schema and others that a move would cut: in both directions, in whatever kind of object. */
+/** Finds links between the schema and others that a move would cut: in both directions, in any kind of object. */
 export const crossSchemaLinks: Check = async ({ source, request, from }) => {
   const { rows } = await source.query<{ link: string }>(
     `${CLOSURE}${INBOUND},
@@ -30,6 +30,7 @@ export const crossSchemaLinks: Check = async ({ source, request, from }) => {
     [request.schema],
   );
   return rows.map(
-    ({ link }) => `${link} (on ${from.name}): a schema is moved whole and by itself; drop or move that first`,
+    ({ link }) =>
+      `${link} (on ${from.name}): a schema is moved as a whole and on its own; drop or move that object first`,
   );
 };

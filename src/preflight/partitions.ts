@@ -1,8 +1,8 @@
 import type { Check } from "./check.ts";
 
 /**
- * Hash partitioning by an enum, or by a type that names an object (regclass), hashes an OID, which is another one
- * on every server: there the rows would belong into other partitions.
+ * Hash partitioning by an enum, or by a type that names an object (regclass), hashes an OID. OIDs differ between
+ * servers, so on the destination the rows would belong in other partitions.
  */
 export const hashPartitions: Check = async ({ source, request, from }) => {
   const { rows } = await source.query<{ name: string; type: string }>(
@@ -40,6 +40,6 @@ export const hashPartitions: Check = async ({ source, request, from }) => {
   return rows.map(
     ({ name, type }) =>
       `table "${name}" on ${from.name} is partitioned by the hash of ${type}, which hashes OIDs of this server: its rows would ` +
-      `belong into other partitions elsewhere; partition it by another column or by LIST`,
+      `belong in other partitions on another server; partition it by another column or by LIST`,
   );
 };

@@ -21,11 +21,11 @@ const REFUSED_OPTIONS = [
   SQLSTATE.cannotChangeParameter,
 ];
 
-/** What a check of one side alone needs, so that `doctor` can ask it of every island. */
+/** The input of a check of one side only, so that `doctor` can run it on every island. */
 type SourceContext = Pick<CheckContext, "source" | "from">;
 type DestinationContext = Pick<CheckContext, "destination" | "to">;
 
-/** Version and recovery of a server. */
+/** Checks the version of a server, and that it is not in recovery. */
 export const versionProblems = ({ name, identity, version, inRecovery }: Server): string[] => [
   ...(MAJORS.some((major) => major === identity.serverMajor)
     ? []
@@ -33,7 +33,7 @@ export const versionProblems = ({ name, identity, version, inRecovery }: Server)
   ...(inRecovery ? [`${name} is a physical replica (in recovery): give the primary`] : []),
 ];
 
-/** Version and recovery of both servers, and a pg_dump that is new enough for the source. */
+/** Checks both servers likewise, and that there is a pg_dump that is new enough for the source. */
 export const versions: Check = async ({ from, to }) => {
   const problems = [from, to].flatMap(versionProblems);
   await findPgDump(from.identity.serverMajor).catch((error: Error) => problems.push(error.message));
@@ -57,20 +57,20 @@ export const encodings: Check = ({ from, to }) =>
         ],
   );
 
-/** The server takes PGOPTIONS, which it sees only when the first index is built. */
+/** The server has to accept PGOPTIONS, which would otherwise be used only when the first index is built. */
 export const indexSessions: Check = async ({ islands, to, pgOptions }) => {
   if (!pgOptions) return [];
   try {
     await islands.withSession(to.name, { pgOptions }, (client) => client.query("SELECT"));
     return [];
   } catch (error) {
-    // Any other trouble of a connection passes.
+    // Any other error of a connection is temporary.
     if (!hasSqlstate(error, ...REFUSED_OPTIONS)) throw error;
-    return [`${to.name} does not take PGOPTIONS="${pgOptions}": ${(error as Error).message}`];
+    return [`${to.name} does not accept PGOPTIONS="${pgOptions}": ${(error as Error).message}`];
   }
 };
 
-/** Logical decoding, a free slot and a free walsender on the source; tablesync takes one more of each. */
+/** The source needs logical decoding, a free slot and a free walsender; tablesync takes one more of each. */
 export const sourceCapacity = async ({ source, from }: SourceContext): Promise<string[]> => {
   const problems: string[] = [];
   if (from.settings["wal_level"] !== "logical") {
@@ -98,7 +98,7 @@ export const sourceCapacity = async ({ source, from }: SourceContext): Promise<s
   return problems;
 };
 
-/** A free apply worker on the destination: without one a subscription just waits, and says nothing. */
+/** The destination needs a free apply worker: without one, a subscription waits silently. */
 export const destinationCapacity = async ({ destination, to }: DestinationContext): Promise<string[]> => {
   const problems: string[] = [];
   const { rows } = await destination.query<{
@@ -116,7 +116,7 @@ export const destinationCapacity = async ({ destination, to }: DestinationContex
          OR coalesce((SELECT pg_has_role(oid, 'MEMBER') FROM pg_roles WHERE rolname = 'pg_create_subscription'), false) AS allowed`,
   );
   const { workers, background, origins, allowed } = rows[0]!;
-  // Before 18 the origins of subscriptions count against max_replication_slots.
+  // Before 18, the origins of subscriptions count towards max_replication_slots.
   const originSetting =
     to.identity.serverMajor >= 18 ? "max_active_replication_origins" : "max_replication_slots";
   for (const [setting, used, what] of [
@@ -141,11 +141,11 @@ export const destinationCapacity = async ({ destination, to }: DestinationContex
   return problems;
 };
 
-/** The destination's server has to reach the source with the same DSN: tried for real, and rolled back. */
+/** The destination's server has to reach the source with the same DSN: tries it, and rolls back. */
 export const subscriberReachesPublisher = (conninfo: string): Check => {
   return async ({ destination, from, to }) => {
-    // The server would log its warning that there is no such publication together with the connection string, and
-    // only a superuser can keep it from that.
+    // The server would log its warning that there is no such publication, including the connection string, and only
+    // a superuser can prevent that.
     if (!to.identity.superuser) return [];
     const command =
       `CREATE SUBSCRIPTION shardferry_probe_${randomBytes(6).toString("hex")} CONNECTION %L PUBLICATION shardferry_probe ` +
@@ -162,7 +162,7 @@ export const subscriberReachesPublisher = (conninfo: string): Check => {
   };
 };
 
-/** PostgreSQL shows how far physical replicas are, whose lag is waited for, to some roles only: others see a process. */
+/** PostgreSQL shows the positions of physical replicas only to some roles; moves need them to wait for the lag. */
 export const replicasInSight = async (client: ClientBase, { name, role }: Server): Promise<string[]> => {
   const { rows } = await client.query<{ hidden: number }>(
     `SELECT count(*)::int AS hidden FROM pg_stat_replication r JOIN pg_stat_activity a USING (pid)
@@ -175,7 +175,7 @@ export const replicasInSight = async (client: ClientBase, { name, role }: Server
       ];
 };
 
-/** A transaction that was prepared and forgotten keeps a slot from being created: minutes old is forgotten. */
+/** A forgotten prepared transaction prevents the creation of a slot; one that is minutes old counts as forgotten. */
 export const preparedTransactions = async ({ source, from }: SourceContext): Promise<string[]> => {
   const { rows } = await source.query<{ gid: string; owner: string; database: string; age: number }>(
     `SELECT gid, owner, database, extract(epoch FROM clock_timestamp() - prepared)::int AS age
@@ -188,7 +188,7 @@ export const preparedTransactions = async ({ source, from }: SourceContext): Pro
   );
 };
 
-/** The schema is on the source, and free on the destination (but for what this very workflow left). */
+/** The schema has to exist on the source but not on the destination, except as a leftover of this very workflow. */
 export const schemas: Check = async ({ source, destination, request, from, to, workflowId }) => {
   const here = await readSchema(source, request.schema);
   const there = await readSchema(destination, request.schema);
@@ -196,13 +196,13 @@ export const schemas: Check = async ({ source, destination, request, from, to, w
     ...(here.exists ? [] : [`there is no schema "${request.schema}" on ${from.name}`]),
     ...(there.exists && runOfMark(there.comment, workflowId) === null
       ? [
-          `schema "${request.schema}" exists on ${to.name} already: rename or drop it${there.comment?.startsWith("shardferry") ? ` (it is a ${there.comment.replace("shardferry: ", "")}; "shardferry cleanup" drops it when that is over)` : ""}`,
+          `schema "${request.schema}" exists on ${to.name} already: rename or drop it${there.comment?.startsWith("shardferry") ? ` (it is a ${there.comment.replace("shardferry: ", "")}; "shardferry cleanup" drops it when its move has ended)` : ""}`,
         ]
       : []),
   ];
 };
 
-/** Somebody else's replication under our names: the same move, started in another Temporal namespace. */
+/** Refuses active replication under our names by somebody else: the same move from another Temporal namespace. */
 export const foreignReplication: Check = async ({
   source,
   destination,
@@ -213,7 +213,7 @@ export const foreignReplication: Check = async ({
   isOver,
 }) => {
   const begin = namesBegin(workflowId, request.schema);
-  // What a run of ours that was terminated has left is dropped before anything is created.
+  // Leftovers of our own terminated runs are dropped before anything is created.
   const run = runOfMark((await readSchema(destination, request.schema)).comment, workflowId);
   const over = run !== null && (await isOver(run)) ? replicationName(workflowId, run, request.schema) : "";
   const busy = async (client: ClientBase, sql: string): Promise<boolean> =>
@@ -235,7 +235,7 @@ export const foreignReplication: Check = async ({
   for (const [server, client, sql] of taken) {
     if (await busy(client, sql)) {
       problems.push(
-        `replication ${begin}… is at work on ${server.name}: this move runs already (see "shardferry status"), perhaps with ` +
+        `replication ${begin}… is active on ${server.name}: this move is already running (see "shardferry status"), perhaps with ` +
           `another Temporal server or namespace: let it end, or abort it; or it was terminated: run "shardferry cleanup"`,
       );
     }

@@ -7,10 +7,10 @@ import { ident, qualified } from "../postgres/quote.ts";
 import type { Table } from "../postgres/schema/tables.ts";
 import type { Check } from "./check.ts";
 
-/** Bytes of tables that can only be copied while writers wait: about a second's worth. */
+/** Maximum size of tables that can only be copied while writers wait: about one second. */
 const MAX_LOCKED_BYTES = 100 << 20;
 
-/** The SQL API on both islands, the shard active on the source and on the source only. */
+/** Both islands need the SQL API, and the shard has to be active on the source only. */
 export const activation: Check = async ({ kind, shard, source, destination, request, from, to }) => {
   if (kind === "copy") return [];
   const problems: string[] = [];
@@ -21,7 +21,7 @@ export const activation: Check = async ({ kind, shard, source, destination, requ
   ] as const) {
     const apiSchema = await findApiSchema(client);
     if (apiSchema === null || !(await isCurrent(client, apiSchema))) {
-      const state = apiSchema === null ? "is not installed" : "is of another version";
+      const state = apiSchema === null ? "is not installed" : "has a different version";
       problems.push(`the SQL API ${state} on ${server.name}: run "shardferry install"`);
       active.push(server === from);
       continue;
@@ -33,17 +33,17 @@ export const activation: Check = async ({ kind, shard, source, destination, requ
     );
     if (rows[0]!.name !== request.schema) {
       problems.push(
-        `shard ${shard} is named "${rows[0]!.name}" on ${server.name}, not "${request.schema}": install the SQL API with one --schema-name-fmt everywhere`,
+        `shard ${shard} is named "${rows[0]!.name}" on ${server.name}, not "${request.schema}": install the SQL API with the same --schema-name-fmt everywhere`,
       );
     }
     active.push(rows[0]!.active);
   }
   if (!active[0]) problems.push(`shard "${request.schema}" is not active on ${from.name}`);
-  if (active[1]) problems.push(`shard "${request.schema}" is active on ${to.name} already`);
+  if (active[1]) problems.push(`shard "${request.schema}" is already active on ${to.name}`);
   return problems;
 };
 
-/** Tables that replication cannot carry are copied under the lock, as a replica would: triggers off. */
+/** Tables that cannot be replicated are copied under the lock with triggers off, as a replica would apply them. */
 export const lockedCopies: Check = async ({ tables, from, to, destination }) => {
   const locked = tables.filter(needsLockedCopy);
   const { rows } = await destination.query<{ allowed: boolean }>(
@@ -57,11 +57,11 @@ export const lockedCopies: Check = async ({ tables, from, to, destination }) => 
       ? `GRANT SET ON PARAMETER session_replication_role TO ${ident(to.role)}`
       : "a superuser is needed before PostgreSQL 15";
   return [
-    `table "${locked[0]!.name}" on ${from.name} is copied with its triggers off, which role ${to.role} may not turn off on ${to.name}: ${remedy}`,
+    `table "${locked[0]!.name}" on ${from.name} is copied with its triggers off, and role ${to.role} may not turn them off on ${to.name}: ${remedy}`,
   ];
 };
 
-/** A lock that writers wait for is no place for large tables: names the largest when they are too large in all. */
+/** Refuses to copy large tables while writers wait for a lock: names the largest if they are too large in total. */
 export function tooLargeToLock(locked: readonly Table[], island: string, limit = MAX_LOCKED_BYTES): string[] {
   const all = locked.reduce((sum, table) => sum + table.bytes, 0);
   if (all <= limit) return [];
@@ -72,13 +72,13 @@ export function tooLargeToLock(locked: readonly Table[], island: string, limit =
       : `table "${name}" on ${island}, which has no key and columns that cannot be compared (such as json or point) or are generated,`;
     const remedy = unlogged ? "ALTER TABLE … SET LOGGED, or empty it" : "add a primary key";
     return (
-      `${what} can only be copied while writers wait, and is too large for that (${bytes(size)} of ${bytes(all)} ` +
-      `such tables have, ${bytes(limit)} are possible): ${remedy}`
+      `${what} can only be copied while writers wait, and is too large for that (${bytes(size)} of the ${bytes(all)} ` +
+      `of such tables; the limit is ${bytes(limit)}): ${remedy}`
     );
   });
 }
 
-/** True for unlogged tables, and for those without key for which REPLICA IDENTITY FULL does not work. */
+/** True for unlogged tables, and for tables without a key for which REPLICA IDENTITY FULL does not work. */
 export const needsLockedCopy = (table: {
   kind: string;
   unlogged: boolean;
@@ -116,8 +116,7 @@ export const largeObjects: Check = async ({ source, request, from }) => {
 };
 
 /**
- * The text of money depends on lc_monetary, and so does the number that it means; and text is how replication
- * may send it.
+ * Both the text format of money and how it is read depend on lc_monetary, and replication may send values as text.
  */
 export const moneyFormat: Check = async ({ source, destination, request, from, to }) => {
   const { rows } = await source.query<{ table: string; column: string }>(

@@ -7,17 +7,17 @@ import { readSchema } from "../postgres/schema/tables.ts";
 import { whileLooking } from "../postgres/session.ts";
 import type { Check, CheckContext } from "./check.ts";
 
-/** Classes of errors that say nothing about the statement: the server lacks memory or goes down, a lock was not granted. */
+/** Classes of errors that are not about the statement: out of memory, shutdown, a lock that was not granted. */
 const PASSING = /^(08|40|53|55|57|58)/;
 
 /**
- * An older server may not know what a newer one wrote down, from NULLS NOT DISTINCT to a function used in a
- * view. So the whole structure is created there once, without rows, in a transaction that is rolled back.
+ * An older server may not understand the DDL of a newer one, from NULLS NOT DISTINCT to a function used in a view. So
+ * the whole structure is created there once, without rows, in a transaction that is rolled back.
  */
 export const olderServerUnderstands: Check = async (context) => {
   const { destination, request, from, to } = context;
   if (to.identity.serverMajor >= from.identity.serverMajor) return [];
-  // What an earlier attempt of this workflow has left had passed.
+  // A leftover of an earlier attempt of this workflow has already passed this check.
   if ((await readSchema(destination, request.schema)).exists) return [];
   const { preData, postData } = await dumpOf(context);
   let sql = "";
@@ -48,10 +48,10 @@ export const olderServerUnderstands: Check = async (context) => {
   }
 };
 
-/** Milliseconds between two signs of life while pg_dump runs. */
+/** Milliseconds between two heartbeats while pg_dump is running. */
 const LOOK_EVERY_MS = 500;
 
-/** Dumps the source's schema, which may take long among many others. */
+/** Dumps the source's schema, which may take long if there are many others. */
 async function dumpOf({ source, islands, request, from, alive }: CheckContext): Promise<SchemaDump> {
   const look = async (): Promise<void> => {
     await source.query("SELECT");

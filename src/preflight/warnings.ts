@@ -1,7 +1,7 @@
 import { CLOSURE, INBOUND } from "../postgres/schema/closure.ts";
 import type { CheckContext } from "./check.ts";
 
-/** What does not hinder a move but is good to know before it. */
+/** Returns facts that do not prevent a move but are worth knowing before it. */
 export async function warnings({
   source,
   destination,
@@ -27,7 +27,7 @@ export async function warnings({
      -- Debug views are rebuilt after the move.
      WHERE concat(obj_description(c.oid, 'pg_class'), obj_description(c.relnamespace, 'pg_namespace')) !~ '^(pg-)?(micro)?sharding:'
      UNION ALL
-     SELECT DISTINCT format('sequence %s, which a default of this schema uses, is outside of it and stays: %s hands out values of its own', s.oid::regclass, $2::text)
+     SELECT DISTINCT format('sequence %s, which a default of this schema uses, is outside of the schema and stays: %s will hand out its own values', s.oid::regclass, $2::text)
      FROM inside i
      JOIN pg_depend d ON i.classid = 'pg_attrdef'::regclass AND d.classid = i.classid AND d.objid = i.objid
      JOIN pg_class s ON d.refclassid = 'pg_class'::regclass AND s.oid = d.refobjid AND s.relkind = 'S' AND s.relnamespace <> (SELECT oid FROM ns)`,
@@ -44,7 +44,7 @@ export async function warnings({
     ...rows.map((row) => `${row.text} (${from.name})`),
     ...(keyless.length > 0
       ? [
-          `without a key, so they get REPLICA IDENTITY FULL during the move: ${keyless.map((table) => table.name).join(", ")}`,
+          `tables without a key, which get REPLICA IDENTITY FULL during the move: ${keyless.map((table) => table.name).join(", ")}`,
         ]
       : []),
     ...slow.map(

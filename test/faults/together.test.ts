@@ -23,7 +23,7 @@ describe("moves at the same time", { concurrency: 2, timeout: 600_000 }, () => {
     const second = await elsewhere.startMove();
     await assert.rejects(
       resultOf(second),
-      /this move runs already .* perhaps with another Temporal server or namespace/,
+      /this move is already running .* perhaps with another Temporal server or namespace/,
     );
 
     await handle.signal("confirm");

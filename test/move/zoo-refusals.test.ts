@@ -24,7 +24,7 @@ const REFUSALS: Refusal[] = [
     source:
       "CREATE TABLE other.target (id int PRIMARY KEY); CREATE TABLE :s.t (o int REFERENCES other.target)",
     destination: "CREATE TABLE other.target (id int PRIMARY KEY)",
-    says: /^foreign key t_o_fkey of sh\d+\.t refers to other\.target, .*drop or move that first$/,
+    says: /^foreign key t_o_fkey of sh\d+\.t refers to other\.target, .*drop or move that object first$/,
   },
   {
     what: "a foreign key from another schema",
@@ -79,7 +79,7 @@ const REFUSALS: Refusal[] = [
   {
     what: "an extension in the schema",
     source: "CREATE EXTENSION intarray SCHEMA :s",
-    says: /^extension intarray lives in the schema .*drop or move that first$/,
+    says: /^extension intarray lives in the schema .*drop or move that object first$/,
   },
   {
     what: "an extension that the destination lacks",
