@@ -4,25 +4,25 @@ import pg from "pg";
 
 import { type Command, type Place, startWorker } from "../sandbox/commands.ts";
 
-/** How much of the shard's bytes is to be there when the worker dies. */
+/** Fraction of the shard's bytes that has to arrive before the worker is killed. */
 const SHARE = 0.3;
 const POLL_MS = 20;
-/** Time without any worker: as long as it takes somebody, or something, to start another. */
+/** Time without any worker: as long as it takes somebody or something to start another one. */
 const PAUSE_MS = 1000;
 
-/** What was done to the worker. */
+/** When and how the worker was killed. */
 export interface Crash {
   /** Pid of the worker that was killed. */
   killed: number;
-  /** Pid of the one that went on. */
+  /** Pid of the worker that took over. */
   next: number;
-  /** After how many milliseconds of the move. */
+  /** Milliseconds since the start of the move. */
   atMs: number;
   /** Bytes that had arrived on the destination. */
   bytes: number;
 }
 
-/** Works off the tasks of the demo; is killed and replaced in the middle of the move. */
+/** The worker of the demo, which is killed and replaced in the middle of the move. */
 export class Workers {
   #current: Command | undefined;
 
@@ -32,7 +32,7 @@ export class Workers {
     this.#current = await startWorker(this.place);
   }
 
-  /** Waits until a part of the rows has arrived, kills the worker with SIGKILL, and starts another. */
+  /** Waits until some of the rows have arrived, kills the worker with SIGKILL, and starts another one. */
   async crash(
     destination: string,
     schema: string,
@@ -46,10 +46,10 @@ export class Workers {
     const killed = this.#current!.pid;
     const atMs = Date.now() - started;
     await this.#current!.end("SIGKILL");
-    say(`kill -9 ${killed}: the worker is gone, the writers go on, and so does PostgreSQL with the rows`);
+    say(`kill -9 ${killed}: the worker is gone, but the writers continue, and PostgreSQL keeps copying rows`);
     await sleep(PAUSE_MS);
     await this.start();
-    say(`another worker, process ${this.#current!.pid}, is there`);
+    say(`another worker, process ${this.#current!.pid}, has taken over`);
     return { killed, next: this.#current!.pid, atMs, bytes };
   }
 
@@ -58,7 +58,7 @@ export class Workers {
   }
 }
 
-/** Waits until so many bytes of a schema are on a server; null when told to stop. */
+/** Waits until a server has the given number of bytes of a schema; returns null if told to stop. */
 async function arrived(
   dsn: string,
   schema: string,

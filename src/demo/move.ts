@@ -4,27 +4,27 @@ import type { MoveResult } from "../../contract/move.ts";
 import { AbortedError, EXIT, ShardferryError } from "../errors.ts";
 import { Command, type Place } from "../sandbox/commands.ts";
 
-/** A move as a user types it, in a process of its own. */
+/** A move as a user would start it, in a process of its own. */
 export class MoveCommand {
   readonly ended: Promise<MoveResult>;
 
   private constructor(
     private readonly command: Command,
-    /** True when it draws on the terminal, where nobody else should write meanwhile. */
+    /** True if it draws on the terminal, to which nothing else should write meanwhile. */
     readonly live: boolean,
   ) {
     this.ended = this.#result();
     this.ended.catch(() => undefined);
   }
 
-  /** Starts it. At a terminal it has the live view and the keys; elsewhere its lines go to `say`. */
+  /** Starts it. In a terminal, it has the live view and the keys; otherwise its lines go to `say`. */
   static async start(
     args: readonly string[],
     place: Place,
     say: (line: string) => void,
   ): Promise<MoveCommand> {
     const live = process.stdin.isTTY && process.stderr.isTTY;
-    // The result comes as JSON on stdout, whatever the person sees on stderr.
+    // The result is JSON on stdout, whatever the user sees on stderr.
     const command = await Command.start([...args, "--json"], place, [
       live ? "inherit" : "ignore",
       "pipe",
@@ -35,7 +35,7 @@ export class MoveCommand {
     return new MoveCommand(command, live);
   }
 
-  /** Ends the command; it gives the terminal back as it was. */
+  /** Ends the command, which restores the terminal. */
   async end(): Promise<void> {
     await this.command.end("SIGTERM");
   }
@@ -46,7 +46,7 @@ export class MoveCommand {
     const status = await this.command.ended();
     if (status === EXIT.done) return JSON.parse(output) as MoveResult;
     if (status === EXIT.aborted)
-      throw new AbortedError("The move was aborted: the source is as it was, and so ends the demo");
+      throw new AbortedError("The move was aborted: the source is unchanged, and the demo ends");
     const { error } = JSON.parse(output || "{}") as { error?: { code: string; message: string } };
     throw new ShardferryError(
       error?.code ?? "failed",

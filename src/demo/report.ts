@@ -5,14 +5,14 @@ import { bytes, count, duration } from "../format.ts";
 import type { ApplicationBalance } from "../sandbox/application.ts";
 import type { Crash } from "./crash.ts";
 
-/** What came out of the demo. */
+/** The result of the demo. */
 export interface DemoResult extends ApplicationBalance {
-  /** Writes that went into the old copy after the switch, where nobody looks for them. */
+  /** Writes that went into the old copy after the switch, where nobody would find them. */
   stray: number;
-  /** Longest time without an acknowledged write, from the begin of the move to its end. */
+  /** Longest time without an acknowledged write, from the start of the move to its end. */
   longestGapMs: number;
   move: MoveResult;
-  /** Null when the move was over before the worker could be killed. */
+  /** Null if the move ended before the worker could be killed. */
   crash: Crash | null;
   /** Islands on which the shard is active at the end. */
   activeOn: IslandName[];
@@ -21,7 +21,7 @@ export interface DemoResult extends ApplicationBalance {
 
 const NAME_WIDTH = 42;
 
-/** The balance, a line each. */
+/** Prints the result, one line per figure. */
 export function report(result: DemoResult, say: (line: string) => void): void {
   const { move, crash } = result;
   const line = (name: string, value: string): void => say(`  ${name.padEnd(NAME_WIDTH)} ${value}`);
@@ -35,13 +35,13 @@ export function report(result: DemoResult, say: (line: string) => void): void {
   line("moved", `${count(move.rows)} rows, ${bytes(move.bytes)} in ${duration(move.durationMs)}`);
   line("shard active on", result.activeOn.join(", ") || "no island");
   if (crash) {
-    const at = `${duration(crash.atMs)} after the begin, when ${bytes(crash.bytes)} had arrived`;
-    line("worker killed (SIGKILL)", `process ${crash.killed}, ${at}; process ${crash.next} went on`);
+    const at = `${duration(crash.atMs)} after the start, when ${bytes(crash.bytes)} had arrived`;
+    line("worker killed (SIGKILL)", `process ${crash.killed}, ${at}; process ${crash.next} took over`);
   }
   line("history of the move, step by step", `${result.ui}/namespaces/default/workflows/${move.workflowId}`);
 }
 
-/** Throws when anything is not as it has to be. */
+/** Throws if anything went wrong. */
 export function judge({ lost, doubled, stray, failures, activeOn, move }: DemoResult): void {
   const wrong = [
     ...(lost > 0 ? [`${lost} acknowledged writes are lost`] : []),

@@ -26,14 +26,14 @@ import { type DemoResult, judge, report } from "./report.ts";
 import { describeShop, LAST_SHARD, openShop, payments, SCHEMA, SHARD, strayPayments } from "./shop.ts";
 
 const DATABASE = "shop";
-/** At a terminal Temporal stays for a while, since the history of the move is worth a look. */
+/** In a terminal, Temporal keeps running for a while, because the history of the move is worth a look. */
 const UI_STAYS_MS = 30_000;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Moves a shard between two throw-away servers while an application writes to it, kills the worker in the
- * middle, and compares what the application was promised with what is there. Fails when anything was lost.
- * All that it starts ends with it. `SHARDFERRY_DEMO_SCALE` makes the shard smaller or larger; 1 is some 200 MB.
+ * Moves a shard between two throw-away servers while an application writes to it, kills the worker in the middle, and
+ * compares the acknowledged writes with the rows. Fails if anything was lost. Everything that it starts ends with it.
+ * `SHARDFERRY_DEMO_SCALE` makes the shard smaller or larger; 1 is about 200 MB.
  */
 export async function runDemo(say: (line: string) => void): Promise<DemoResult> {
   const stopped = new AbortController();
@@ -52,7 +52,7 @@ export async function runDemo(say: (line: string) => void): Promise<DemoResult> 
 
 async function untilStopped(signal: AbortSignal): Promise<never> {
   await once(signal, "abort");
-  throw new AbortedError("The demo was stopped, and all that it had started with it");
+  throw new AbortedError("The demo was stopped, and everything that it had started");
 }
 
 function readScale(): number {
@@ -61,7 +61,7 @@ function readScale(): number {
   throw new UsageError("SHARDFERRY_DEMO_SCALE must be a number above 0, for example 0.1");
 }
 
-/** The demo's servers and what runs on them. */
+/** The demo's servers and the processes that use them. */
 class Demo {
   #a!: PostgresServer;
   #b!: PostgresServer;
@@ -86,27 +86,27 @@ class Demo {
     await this.#startApplication();
     const { moved, crash, longestGapMs } = await this.#move(size);
     const result = await this.#balance(moved, crash, longestGapMs);
-    this.say("What the application was promised, against what is there:");
+    this.say("The acknowledged writes compared with the rows in the database:");
     report(result, this.say);
     judge(result);
-    this.say("Nothing was lost, nothing doubled; the application noticed nothing but a short wait.");
+    this.say("Nothing was lost and nothing doubled; the application noticed only a short wait.");
     await this.#keepUi();
     return result;
   }
 
-  /** Ends everything, whatever state it is in. */
+  /** Ends everything, whatever its state. */
   async close(running: Promise<unknown>): Promise<void> {
     await this.#command?.end();
     await Promise.all([this.#application?.abandon(), this.#workers?.stop()]);
     await closeSandbox();
-    // What was about to start something has seen by now that it should not.
+    // By now, whatever was about to start something has noticed the stop.
     await running.catch(() => undefined);
     await closeSandbox();
   }
 
   async #startServers(): Promise<void> {
     await ensureServers("any", this.say);
-    this.say("Two PostgreSQL servers (islands) and a Temporal server start; they end with the demo.");
+    this.say("Starting two PostgreSQL servers (islands) and a Temporal server, which end with the demo.");
     [this.#a, this.#b, this.#temporal] = await Promise.all([
       startPostgres({ name: "island-a" }),
       startPostgres({ name: "island-b" }),
@@ -119,13 +119,13 @@ class Demo {
     }
     const [a, b] = this.#islands;
     this.say(`  island A: ${a}, island B: ${b}, both PostgreSQL ${this.#a.version}`);
-    this.say(`  Temporal remembers every step of a move; to look on, open ${this.#temporal.uiAddress}`);
+    this.say(`  Temporal records every step of a move; to watch, open ${this.#temporal.uiAddress}`);
   }
 
   async #fill(): Promise<number> {
     this.#continue();
     this.say(
-      `Island A gets shards ${SHARD} to ${LAST_SHARD}, a schema each. Shard ${SHARD} is filled with a web shop.`,
+      `Island A gets shards ${SHARD} to ${LAST_SHARD}, each a schema. Shard ${SHARD} is filled with a web shop.`,
     );
     await this.#a.withClient((client) => openShop(client, this.scale), DATABASE);
     const shop = await this.#a.withClient(describeShop, DATABASE);
@@ -139,10 +139,10 @@ class Demo {
     this.#application = new Application(workload);
     await this.#application.start();
     this.say(
-      `An application begins: ${workload.writers} writers, ${workload.rate} inserts and updates a second.`,
+      `An application starts: ${workload.writers} writers, ${workload.rate} inserts and updates a second.`,
     );
     this.say(
-      `  It asks the islands where its shard is (${ACTIVE_SHARDS_FUNCTION}), and again when it is gone.`,
+      `  It asks the islands where its shard is (${ACTIVE_SHARDS_FUNCTION}), and asks again when the shard has moved.`,
     );
   }
 
@@ -159,8 +159,10 @@ class Demo {
     this.#workers = new Workers(this.#place);
     await this.#workers.start();
     this.#continue();
-    this.say("Now the move. In the middle of it the worker that does the work is killed with SIGKILL;");
-    this.say("  another one takes over within seconds, where the first was, and the writers do not notice.");
+    this.say("Now the move. In the middle of it, the worker is killed with SIGKILL;");
+    this.say(
+      "  another one takes over within seconds where the first one stopped, and the writers do not notice.",
+    );
     this.say(`  $ shardferry ${args.join(" ")}`);
     this.#application!.look();
     this.#command = await MoveCommand.start(args, this.#place, this.say);
@@ -171,7 +173,7 @@ class Demo {
     crashing.catch(() => undefined);
     try {
       const { ended } = this.#command;
-      // Without another worker the move would wait for ever.
+      // Without another worker, the move would wait forever.
       const moved = await Promise.race([ended, crashing.then(() => ended)]);
       return {
         moved,
@@ -199,7 +201,7 @@ class Demo {
 
   async #keepUi(): Promise<void> {
     if (!process.stdin.isTTY || !process.stdout.isTTY) return;
-    this.say(`Temporal's UI stays for ${UI_STAYS_MS / 1000} seconds; Enter ends the demo now.`);
+    this.say(`Temporal's UI stays up for ${UI_STAYS_MS / 1000} seconds; press Enter to end the demo now.`);
     process.stdin.resume();
     await Promise.race([once(process.stdin, "data"), sleep(UI_STAYS_MS, undefined, { ref: false })]);
     process.stdin.pause();
@@ -214,7 +216,7 @@ class Demo {
     return this.#place.dsns.map((dsn) => parseDsn(dsn).name);
   }
 
-  /** Starts nothing more once the demo was stopped. */
+  /** Throws once the demo has been stopped, so that nothing more is started. */
   #continue(): void {
     this.stopped.throwIfAborted();
   }

@@ -5,10 +5,10 @@ import { ensureRange } from "../postgres/api/shards.ts";
 import type { Workload } from "../sandbox/application.ts";
 import { countStray, type Entry } from "../sandbox/books.ts";
 
-/** The shard that moves. */
+/** The shard to move. */
 export const SHARD = 1;
 export const SCHEMA = "sh0001";
-/** Further shards, which stay: an island holds more than one. */
+/** Further shards, which stay, because an island usually has several. */
 export const LAST_SHARD = 4;
 
 /** A web shop. `%` stands for the schema. */
@@ -37,7 +37,7 @@ const INDEXES = `
   ALTER TABLE %.order_lines ADD FOREIGN KEY (product_id) REFERENCES %.products;
   ALTER TABLE %.payments ADD FOREIGN KEY (order_id) REFERENCES %.orders`;
 
-/** Rows from their numbers; some 200 MB with the indexes when the scale is 1. */
+/** Rows made from their numbers; about 200 MB including indexes if the scale is 1. */
 function rows(scale: number): string {
   const [customers, products, orders] = [40_000, 5_000, 300_000].map((n) =>
     Math.max(1, Math.round(n * scale)),
@@ -57,7 +57,7 @@ function rows(scale: number): string {
 
 const inSchema = (sql: string, schema: string): string => sql.replaceAll("%.", `${schema}.`);
 
-/** Creates the shards and fills the one that moves; the others get tables only. */
+/** Creates the shards and fills the one to move; the others get empty tables. */
 export async function openShop(client: pg.ClientBase, scale: number): Promise<void> {
   await ensureRange(client, DEFAULT_API_SCHEMA, "exist", SHARD, LAST_SHARD);
   for (let shard = SHARD; shard <= LAST_SHARD; shard++) {
@@ -70,7 +70,7 @@ export async function openShop(client: pg.ClientBase, scale: number): Promise<vo
   await ensureRange(client, DEFAULT_API_SCHEMA, "active", SHARD, LAST_SHARD);
 }
 
-/** How large the shard is, with and without its indexes, and what is in it in words. */
+/** Returns the size of the shard with and without its indexes, and its contents in words. */
 export async function describeShop(
   client: pg.ClientBase,
 ): Promise<{ bytes: number; heapBytes: number; text: string }> {
@@ -91,7 +91,7 @@ export async function describeShop(
   };
 }
 
-/** Payments come in and are settled: inserts and updates at a steady rate. */
+/** Payments arrive and are settled: inserts and updates at a steady rate. */
 export function payments(dsns: readonly string[]): Workload {
   const table = `${SCHEMA}.payments`;
   return {
@@ -105,7 +105,7 @@ export function payments(dsns: readonly string[]): Workload {
   };
 }
 
-/** Payments that went into the old copy after the switch: written where nobody will look for them. */
+/** Counts payments that went into the old copy after the switch, where nobody would find them. */
 export async function strayPayments(old: pg.ClientBase, current: pg.ClientBase): Promise<number> {
   const { rows: copies } = await old.query<{ name: string }>(
     "SELECT nspname AS name FROM pg_namespace WHERE nspname LIKE $1",

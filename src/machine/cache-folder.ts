@@ -5,7 +5,7 @@ import { dirname, join, resolve } from "node:path";
 import { packageFolder } from "./package-folder.ts";
 import { isReachable } from "./server-user.ts";
 
-/** Used by root when the usual place is closed to the user that the servers run under. */
+/** Used by root if the servers' user cannot enter the usual folder. */
 const ROOT_CACHE = "/var/cache/shardferry";
 
 /**
@@ -25,13 +25,13 @@ export function cacheDir(): string {
 
 /**
  * Lists the folders that may hold downloaded servers: the cache, and the caches of this checkout's set-ups, which may
- * have run under another HOME. Whoever sets `SHARDFERRY_CACHE` means that folder alone.
+ * have run with another HOME. `SHARDFERRY_CACHE`, if set, is the only one.
  */
 export function cacheFolders(): string[] {
   return [...new Set([cacheDir(), ...(process.env["SHARDFERRY_CACHE"] ? [] : rememberedCaches())])];
 }
 
-/** Remembers in the checkout which cache its set-up has used. */
+/** Records in the checkout which cache its set-up has used. */
 export function rememberCache(): void {
   const caches = rememberedCaches();
   if (caches.includes(cacheDir())) return;
@@ -46,7 +46,7 @@ function rememberedCaches(): string[] {
   return readFileSync(memory(), "utf8").split("\n").filter(Boolean);
 }
 
-/** Creates a folder under the cache, readable by the servers' user whatever the umask is. */
+/** Creates a folder under the cache, readable by the servers' user regardless of the umask. */
 export function makeCacheFolder(...parts: string[]): string {
   let folder = cacheDir();
   mkdirSync(folder, { recursive: true });
@@ -59,7 +59,7 @@ export function makeCacheFolder(...parts: string[]): string {
   return folder;
 }
 
-/** `SHARDFERRY_CACHE=$(mktemp -d)` gives root a folder closed to all others; this one is ours to open. */
+/** Opens a folder to other users: with `SHARDFERRY_CACHE=$(mktemp -d)`, only root could enter it. */
 function openUp(folder: string): void {
   const stat = statSync(folder, { throwIfNoEntry: false });
   if (stat && process.getuid?.() === 0 && stat.uid === 0 && (stat.mode & 0o055) !== 0o055)

@@ -19,7 +19,7 @@ export async function withLockFile<T>(path: string, use: () => Promise<T>): Prom
 }
 
 function acquire(path: string): boolean {
-  // Written aside and linked: the lock appears with its content, or not at all.
+  // Written elsewhere and then linked, so that the lock appears with its content or not at all.
   const draft = `${path}.${process.pid}`;
   writeFileSync(draft, JSON.stringify(processId(process.pid)), { mode: 0o600 });
   try {
@@ -41,7 +41,7 @@ function holder(path: string): ProcessId | null {
   }
 }
 
-/** Two may see the same dead holder; the second must not remove the lock that the first has taken meanwhile. */
+/** Two processes may see the same dead holder; the second must not remove the lock that the first has just taken. */
 function removeStale(path: string): void {
   const seen = holder(path);
   if (!seen || isAlive(seen)) return;

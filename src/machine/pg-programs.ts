@@ -8,17 +8,17 @@ import { cacheFolders } from "./cache-folder.ts";
 
 const run = promisify(execFile);
 
-/** The client programs that a move needs; both of the same major version. */
+/** The client programs that a move needs, both of the same major version. */
 export interface PgDump {
   pgDump: string;
   pgRestore: string;
   major: number;
 }
 
-/** No pg_dump that is at least as new as the source server. */
+/** There is no pg_dump that is at least as new as the source server. */
 export class NoPgDumpError extends ShardferryError {
   constructor(minMajor: number, found: readonly PgDump[]) {
-    const seen = found.map(({ pgDump, major }) => `${pgDump} is of version ${major}`).join(", ");
+    const seen = found.map(({ pgDump, major }) => `${pgDump} has version ${major}`).join(", ");
     super(
       "pg_dump_missing",
       `A source server of version ${minMajor} needs pg_dump and pg_restore ${minMajor} or newer; ` +
@@ -31,9 +31,8 @@ export class NoPgDumpError extends ShardferryError {
 let known: Promise<PgDump[]> | undefined;
 
 /**
- * Finds pg_dump and pg_restore for a source of the given major version: those of `PG_BIN` when they
- * are new enough, else the oldest that are. The oldest, because a newer dump holds settings that an
- * older destination does not know.
+ * Finds pg_dump and pg_restore for a source of the given major version: those in `PG_BIN` if they are new enough, else
+ * the oldest that are. The oldest, because a newer dump contains settings that an older destination does not know.
  */
 export async function findPgDump(minMajor: number): Promise<PgDump> {
   const found = await (known ??= listPgDumps());
@@ -48,7 +47,7 @@ export async function findPgDump(minMajor: number): Promise<PgDump> {
   return chosen;
 }
 
-/** Forgets what was found, for a process that installs programs itself. */
+/** Forgets the programs found so far, for a process that installs some itself. */
 export function forgetPgDumps(): void {
   known = undefined;
 }
@@ -60,21 +59,21 @@ async function listPgDumps(): Promise<PgDump[]> {
 
 async function readPgDump(folder: string): Promise<PgDump | null> {
   const [pgDump, pgRestore] = [join(folder, "pg_dump"), join(folder, "pg_restore")];
-  // Debian's /usr/bin/pg_dump is a wrapper that chooses a version by itself; the real ones stand in versioned folders.
+  // Debian's /usr/bin/pg_dump is a wrapper that chooses a version by itself; the real ones are in versioned folders.
   const real = await realpath(pgDump).catch(() => null);
   if (!real || real.endsWith("/pg_wrapper") || !(await isExecutable(pgRestore))) return null;
   const major = await majorOf(pgDump);
   return major === null ? null : { pgDump, pgRestore, major };
 }
 
-/** Answers every folder that may hold PostgreSQL's programs, the most explicit one first. */
+/** Returns every folder that may contain PostgreSQL's programs, the most explicit one first. */
 export async function binaryFolders(): Promise<string[]> {
   const own = process.env["PG_BIN"] ? [process.env["PG_BIN"]] : [];
   const path = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
   return [...new Set([...own, ...path, ...(await versionedFolders()), ...(await cachedFolders())])];
 }
 
-/** The folders that distributions use, each for one major version. */
+/** Returns the folders that distributions use, each for one major version. */
 async function versionedFolders(): Promise<string[]> {
   const patterns: [parent: string, name: RegExp, bin: string][] = [
     ["/usr/lib/postgresql", /^\d+$/, "bin"], // Debian, Ubuntu
@@ -92,7 +91,7 @@ async function versionedFolders(): Promise<string[]> {
   return found.flat();
 }
 
-/** The folders of the versions that the set-up has downloaded. */
+/** Returns the folders of the versions that the set-up has downloaded. */
 export async function cachedFolders(): Promise<string[]> {
   const found = await Promise.all(
     cacheFolders().map(async (cache) => {
@@ -104,14 +103,14 @@ export async function cachedFolders(): Promise<string[]> {
   return found.flat();
 }
 
-/** Answers the major version of a PostgreSQL program; null when it does not run. */
+/** Returns the major version of a PostgreSQL program; null if it cannot be run. */
 export async function majorOf(program: string): Promise<number | null> {
   const answer = await run(program, ["--version"], { timeout: 10_000 }).catch(() => null);
   const major = /\(PostgreSQL\) (\d+)/.exec(answer?.stdout ?? "")?.[1];
   return major === undefined ? null : Number(major);
 }
 
-/** Whether a program is there and may be run. */
+/** Returns whether a program exists and may be run. */
 export async function isExecutable(path: string): Promise<boolean> {
   return access(path, constants.X_OK).then(
     () => true,

@@ -2,13 +2,13 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
 /**
- * When a process started, in whatever unit the system has; null when there is no such process. Together with
- * the pid it names a process for ever, while a pid alone may have been given to another one since.
+ * Returns when a process started, in the system's unit; null if there is no such process. Together with the pid, this
+ * identifies a process for good, whereas a pid alone may have been reused.
  */
 export function startOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The second field is the name, in parentheses, and may hold anything; state and start time follow it.
+    // The second field is the name in parentheses, which may contain anything; state and start time follow it.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return fields[0] === "Z" ? null : (fields[19] ?? null);
   } catch (error) {
@@ -22,19 +22,19 @@ export function startOf(pid: number): string | null {
   }
 }
 
-/** A process that can be told from a later one with the same pid. */
+/** Identifies a process, as opposed to a later one with the same pid. */
 export interface ProcessId {
   pid: number;
   start: string;
 }
 
-/** The running process of a pid. */
+/** Returns the running process with a pid. */
 export function processId(pid: number): ProcessId | null {
   const start = startOf(pid);
   return start === null ? null : { pid, start };
 }
 
-/** True while exactly this process runs. */
+/** True while this very process is running. */
 export const isAlive = ({ pid, start }: ProcessId): boolean => startOf(pid) === start;
 
 const POLL_MS = 20;
@@ -49,7 +49,7 @@ async function waitForEnd(id: ProcessId, timeoutMs: number): Promise<boolean> {
   return true;
 }
 
-/** Ends a process: politely, and by force after `graceMs`. */
+/** Ends a process with SIGTERM, and with SIGKILL after `graceMs`. */
 export async function endProcess(id: ProcessId, graceMs: number): Promise<void> {
   if (!isAlive(id)) return;
   signal(id, "SIGTERM");

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { ShardferryError } from "../errors.ts";
 import { packageFolder } from "./package-folder.ts";
 
-/** A program ended with a status other than 0; its own words are the message. */
+/** A program ended with a status other than 0; its error output is the message. */
 export class ProgramError extends Error {}
 
-/** The process that runs the programs was ended from outside; the next program starts another one. */
+/** The process that runs the programs has ended unexpectedly; the next program starts another one. */
 class RunnerEndedError extends ShardferryError {
   override readonly retryable = true;
 
@@ -30,10 +30,10 @@ let runner: Runner | undefined;
 let lastId = 0;
 
 /**
- * Runs a program to its end, in a small process that does nothing else: to fork a worker of 300 MB stops it for 17-28 ms,
- * also where it holds a lock for another move, and takes 30 ms of processor for the pages that it then writes to.
+ * Runs a program to its end, in a small process that does nothing else: forking a worker of 300 MB stops it for 17-28 ms,
+ * even while it holds a lock for another move, and takes 30 ms of processor time for the pages that it then writes to.
  *
- * @throws ProgramError when it fails.
+ * @throws ProgramError if the program fails.
  */
 export async function runProgram(
   file: string,
@@ -61,7 +61,7 @@ export async function runProgram(
 
 function startRunner(): Runner {
   const child = fork(join(packageFolder(), "bin", "run-programs.mjs"), {
-    // A ^C in the terminal is for the command, which ends its programs itself.
+    // ^C in the terminal is meant for the command, which ends its programs itself.
     detached: true,
     stdio: ["ignore", "ignore", "inherit", "ipc"],
     execArgv: [],
@@ -79,7 +79,7 @@ function startRunner(): Runner {
   return started;
 }
 
-/** Keeps an idle runner from keeping this process from its end. */
+/** Lets this process exit while the runner is idle. */
 function leaveAlone(child: ChildProcess): void {
   child.unref();
   child.channel?.unref();

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { ShardferryError } from "../errors.ts";
 
 /**
- * `<tmp>/shardferry.<uid>`, made at need, of its owner only: logs of moves and working files. What lies in
- * it is run as SQL, so a folder that somebody else has made there first is refused.
+ * Returns `<tmp>/shardferry.<uid>`, for logs of moves and working files; creates it if necessary, for its owner only. Its
+ * files are run as SQL, so a folder that somebody else has created there is refused.
  */
 export async function runtimeFolder(): Promise<string> {
   const { uid } = userInfo();
@@ -17,7 +17,7 @@ export async function runtimeFolder(): Promise<string> {
   if (!isOurs) {
     throw new ShardferryError(
       "unsafe_folder",
-      `${folder} is not a folder of yours alone (mode 0700): remove it`,
+      `${folder} must be a folder that only you can access (mode 0700): remove it`,
     );
   }
   return folder;

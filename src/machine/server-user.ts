@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
-/** The account that the servers run under when we are root, because PostgreSQL refuses to run as root. */
+/** The account that the servers run under if we are root, because PostgreSQL refuses to run as root. */
 export interface ServerUser {
   name: string;
   uid: number;
@@ -10,7 +10,7 @@ export interface ServerUser {
 
 const CANDIDATES = ["postgres", "nobody"];
 
-/** Whom the servers run as: null means ourselves, which is right for everybody but root. */
+/** Returns the user that the servers run as; null means the current user, which is right for everybody but root. */
 export function serverUser(): ServerUser | null {
   if (process.getuid?.() !== 0) return null;
   const accounts = readFileSync("/etc/passwd", "utf8")
@@ -21,16 +21,16 @@ export function serverUser(): ServerUser | null {
     if (name && uid && gid) return { name, uid: Number(uid), gid: Number(gid) };
   }
   throw new Error(
-    `PostgreSQL does not run as root, and none of the users ${CANDIDATES.join(", ")} exists: run as an ordinary user.`,
+    `PostgreSQL does not run as root, and none of the users ${CANDIDATES.join(", ")} exists: run this as an ordinary user.`,
   );
 }
 
-/** Whether the servers' user can enter a folder: as root, /root and most folders of mktemp are closed to it. */
+/** Returns whether the servers' user can enter a folder; if we are root, it cannot enter /root or most mktemp folders. */
 export function isReachable(folder: string): boolean {
   const user = serverUser();
   if (!user) return true;
   const stat = statSync(folder, { throwIfNoEntry: false });
-  // What does not exist yet is created by us, open enough.
+  // A folder that does not exist yet will be created with sufficient permissions.
   const open = !stat || (stat.mode & 0o001) !== 0 || (stat.uid === user.uid && (stat.mode & 0o100) !== 0);
   return open && (dirname(folder) === folder || isReachable(dirname(folder)));
 }

@@ -11,41 +11,41 @@ import { Router } from "./router.ts";
 export interface Workload {
   dsns: readonly string[];
   schema: string;
-  /** Inserts a row with the reference `$1`; never twice with the same. */
+  /** Inserts a row with the reference `$1`; never called twice with the same reference. */
   insert: string;
   /** Adds one to the counter of the row with the reference `$1`. */
   update: string;
-  /** Answers `reference`, `updates` (the highest counter) and `rows` of every reference. */
+  /** Returns `reference`, `updates` (the highest counter) and `rows` for every reference. */
   read: string;
-  /** Connections that write at the same time. */
+  /** Number of concurrent connections that write. */
   writers: number;
-  /** Writes a second, of all writers together. */
+  /** Writes per second of all writers together. */
   rate: number;
 }
 
-/** Where a writer thinks that the shard is. */
+/** Where a writer believes the shard to be. */
 interface Place {
   readonly router: Router;
   client: pg.Client;
 }
 
-/** What the application has seen since a moment. */
+/** What the application has observed during a period. */
 export interface Window {
   /** Longest time without any acknowledged write. */
   longestGapMs: number;
-  /** From the moment a write was due to its acknowledgement, looking for the shard again included. */
+  /** From the moment a write was due to its acknowledgement, including any new lookup of the shard. */
   latenciesMs: number[];
 }
 
-/** The application's books against the database. */
+/** The application's books compared with the database. */
 export interface ApplicationBalance extends Balance {
-  /** Times that a writer had to look for the shard again. */
+  /** How often a writer had to look up the shard again. */
   rediscoveries: number;
 }
 
 /**
- * An application at work: writers insert and update rows of a shard at a steady rate, find the shard by asking
- * the islands, and keep books of what was acknowledged.
+ * An application: its writers insert and update rows of a shard at a steady rate, find the shard by asking the islands,
+ * and keep books of the acknowledged writes.
  */
 export class Application {
   readonly #books = new Books();
@@ -64,21 +64,21 @@ export class Application {
     return this.#books.acknowledged;
   }
 
-  /** Begins to write; resolves with the first acknowledged write. */
+  /** Starts writing; resolves with the first acknowledged write. */
   async start(): Promise<void> {
     this.#writers = Promise.all(this.#routers.map((router, i) => this.#write(router, i)));
     this.#writers.catch(() => undefined);
     while (this.acknowledged === 0) {
       const [failure] = this.#books.failures;
       if (failure) throw new Error(`The application cannot write: ${failure}`);
-      // Writers that cannot even connect say why.
+      // Writers that cannot even connect throw the reason.
       await Promise.race([sleep(5), this.#writers]);
     }
     this.#books.restartClock();
     this.#latenciesMs = [];
   }
 
-  /** Returns what was seen since the last look, and begins a new window. */
+  /** Returns what was observed since the last call, and starts a new window. */
   look(): Window {
     const window = { longestGapMs: this.#books.takeLongestGapMs(), latenciesMs: this.#latenciesMs };
     this.#latenciesMs = [];
@@ -96,7 +96,7 @@ export class Application {
     }
   }
 
-  /** Stops the writers without looking at what they have done. */
+  /** Stops the writers without checking what they have written. */
   async abandon(): Promise<void> {
     await this.#end().catch(() => undefined);
   }
@@ -111,12 +111,12 @@ export class Application {
     const { rows } = await client.query<Omit<Entry, "rows"> & { rows: string }>(this.workload.read);
     return {
       ...this.#books.balance(rows.map((row) => ({ ...row, rows: Number(row.rows) }))),
-      // The first look of each writer is not "again".
+      // The first lookup of each writer is not "again".
       rediscoveries: this.#routers.reduce((sum, router) => sum + router.lookups - 1, 0),
     };
   }
 
-  /** One writer: an insert, then an update of the row, in turn, each at its time. */
+  /** One writer: alternates between an insert and an update of that row, each at its due time. */
   async #write(router: Router, writer: number): Promise<void> {
     const { writers, rate, insert, update } = this.workload;
     const period = (1000 * writers) / rate;
@@ -125,7 +125,7 @@ export class Application {
     for (let count = 0; ; count++, due += period) {
       await sleep(Math.max(0, due - performance.now()));
       if (this.#stopping) return;
-      // After a time without writes the rate goes on as before; what was not written is not made up for.
+      // After a time without writes, the rate is the same as before; missed writes are not made up for.
       due = Math.max(due, performance.now() - period);
       const reference = `${writer}-${Math.floor(count / 2)}`;
       if (count % 2 === 0) await this.#attempt(place, insert, reference, 0, due);
@@ -133,7 +133,7 @@ export class Application {
     }
   }
 
-  /** Runs a statement where the shard is, and notes that it was acknowledged, or why not. */
+  /** Runs a statement where the shard is, and records that it was acknowledged, or why not. */
   async #attempt(place: Place, sql: string, reference: string, updates: number, due: number): Promise<void> {
     for (;;) {
       try {

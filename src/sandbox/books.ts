@@ -1,4 +1,4 @@
-/** What is in the database under the reference of a write. */
+/** What the database has under the reference of a write. */
 export interface Entry {
   reference: string;
   /** The highest counter of updates. */
@@ -6,21 +6,21 @@ export interface Entry {
   rows: number;
 }
 
-/** The books against the database. */
+/** The books compared with the database. */
 export interface Balance {
   /** Writes that were acknowledged. */
   acknowledged: number;
   /** References whose acknowledged writes are not in the database. */
   lost: number;
-  /** References that are there more often, or were updated more often, than was acknowledged. */
+  /** References with more rows or updates than were acknowledged. */
   doubled: number;
-  /** Errors that reached the application, other than "the shard is elsewhere". */
+  /** Errors that reached the application, except "the shard is elsewhere". */
   failures: string[];
 }
 
 /**
- * The oracle of every move under load: an application writes down what the database acknowledged, and compares that
- * with what is there at the end.
+ * The oracle of every move under load: an application records what the database has acknowledged, and compares that with
+ * the rows at the end.
  */
 export class Books {
   readonly failures: string[] = [];
@@ -35,12 +35,12 @@ export class Books {
     return this.#acknowledged;
   }
 
-  /** Whether the insert of a reference was acknowledged. */
+  /** Returns whether the insert of a reference was acknowledged. */
   has(reference: string): boolean {
     return this.#updates.has(reference);
   }
 
-  /** Notes that a row with so many updates was acknowledged. */
+  /** Records that a row with this number of updates was acknowledged. */
   acknowledge(reference: string, updates: number): void {
     this.#updates.set(reference, updates);
     this.#acknowledged++;
@@ -49,7 +49,7 @@ export class Books {
     this.#lastAt = now;
   }
 
-  /** Begins to measure gaps anew. */
+  /** Restarts the measurement of gaps. */
   restartClock(): void {
     this.#lastAt = performance.now();
     this.#longestGapMs = 0;
@@ -60,7 +60,7 @@ export class Books {
     return this.#longestGapMs;
   }
 
-  /** The same since the last call, the time since the last write included. */
+  /** The same since the last call, including the time since the last write. */
   takeLongestGapMs(): number {
     const gap = Math.max(this.#longestGapMs, performance.now() - this.#lastAt);
     this.#longestGapMs = 0;
@@ -71,7 +71,7 @@ export class Books {
   balance(entries: readonly Entry[]): Balance {
     const found = new Map(entries.map((entry) => [entry.reference, entry.updates]));
     const lost = [...this.#updates].filter(([reference, updates]) => (found.get(reference) ?? -1) < updates);
-    // A write that nobody has heard of again may be there, or not; more than that is one too many.
+    // A write without an acknowledgement may or may not be in the database; anything beyond that is doubled.
     const doubled = entries.filter(
       ({ reference, updates, rows }) => rows > 1 || updates > (this.#updates.get(reference) ?? 0),
     );
@@ -84,7 +84,7 @@ export class Books {
   }
 }
 
-/** How many entries of an old copy are not in the current one: written where nobody looks for them. */
+/** Counts the entries of an old copy that are missing from the current one: written where nobody would find them. */
 export function countStray(
   old: readonly Omit<Entry, "rows">[],
   current: readonly Omit<Entry, "rows">[],

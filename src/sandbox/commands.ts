@@ -6,27 +6,27 @@ import { join } from "node:path";
 import { launcher } from "../machine/package-folder.ts";
 import { makeServerFolder } from "./folders.ts";
 
-/** Where commands work: never on what the caller's own settings name. */
+/** Where commands work, regardless of the caller's own settings. */
 export interface Place {
   dsns: readonly string[];
   temporalAddress: string;
 }
 
-/** Settings of the caller that must not reach the demo's commands; where programs are found may. */
+/** Settings of the caller that must not reach the demo's commands; paths of programs may. */
 const SETTINGS =
   /^(PG(?!_BIN$)|TEMPORAL_|SHARDFERRY_(?!CACHE$)|DSNS$|MIGRATE_CMD$|WEIGHT_SQL$|DEACTIVATE_SQL$|PARALLELISM$|MAX_REPLICATION_LAG_SEC$|SCHEMA_NAME_FMT$)/;
 
-/** A `shardferry …` in a process of its own. It ends with this process, however that one ends. */
+/** A `shardferry …` in a process of its own. It ends with this process, however this one ends. */
 export class Command {
   private constructor(
     readonly child: ChildProcess,
     private readonly pidFile: string,
   ) {}
 
-  /** Starts a command as a user would, with a minimum of settings of its own. */
+  /** Starts a command as a user would, with a minimum of settings. */
   static async start(args: readonly string[], place: Place, stdio: StdioOptions): Promise<Command> {
     const folder = await makeServerFolder("command");
-    // Under a name in the sandbox's folder, by which its watcher knows the process as one of ours.
+    // The path in the sandbox's folder shows the watcher that the process is one of ours.
     const script = join(folder, "shardferry");
     symlinkSync(launcher(), script);
     const child = spawn(process.execPath, [script, ...args, "--skip-config"], {
@@ -48,7 +48,7 @@ export class Command {
     return this.child.pid !== undefined && this.child.exitCode === null && this.child.signalCode === null;
   }
 
-  /** Waits for its end; answers its exit status, null after a signal. */
+  /** Waits for its end; returns its exit status, or null after a signal. */
   async ended(): Promise<number | null> {
     if (this.running) await once(this.child, "exit");
     return this.child.exitCode;
@@ -61,7 +61,7 @@ export class Command {
   }
 }
 
-/** Starts a worker; resolves when it serves. */
+/** Starts a worker; resolves when it is ready. */
 export async function startWorker(place: Place): Promise<Command> {
   const worker = await Command.start(["worker"], place, ["ignore", "pipe", "pipe"]);
   let output = "";
@@ -83,11 +83,11 @@ function environment(place: Place, folder: string): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !SETTINGS.test(name));
   return {
     ...Object.fromEntries(kept),
-    // By the environment, which only this user can read; arguments are for everybody.
+    // In the environment, which only this user can read; everybody can read the arguments.
     DSNS: place.dsns.join(","),
     TEMPORAL_ADDRESS: place.temporalAddress,
     TEMPORAL_NAMESPACE: "default",
-    // The user's own could add another server's keys to the address; one that is not there adds nothing.
+    // The user's own file could add another server's keys to the address; a missing file adds nothing.
     TEMPORAL_CONFIG_FILE: join(folder, "none.toml"),
   };
 }

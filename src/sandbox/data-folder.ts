@@ -27,9 +27,8 @@ export async function runAsServer(
 }
 
 /**
- * Makes a data folder at the given place and answers the password of its user `postgres`. Always by initdb
- * (0.4 s), never a copy of a folder made before: a copy has the same system identifier, by which databases
- * are told apart.
+ * Creates a data folder and returns the password of its user `postgres`. Always uses initdb (0.4 s), never a copy of an
+ * earlier folder: a copy would have the same system identifier, which tells databases apart.
  */
 export async function createDataFolder(binaries: PostgresBinaries, dataDir: string): Promise<string> {
   const password = randomBytes(16).toString("hex");

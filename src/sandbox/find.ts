@@ -13,12 +13,12 @@ export interface PostgresBinaries {
 
 let known: Promise<PostgresBinaries[]> | undefined;
 
-/** Finds every PostgreSQL server of this machine, those of the cache first, newest version first. */
+/** Finds every PostgreSQL server on this machine, newest version first, and within a version those of the cache first. */
 export function listPostgres(): Promise<PostgresBinaries[]> {
   return (known ??= search());
 }
 
-/** Forgets what was found, for a process that has just downloaded servers. */
+/** Forgets the servers found so far, for a process that has just downloaded some. */
 export function forgetPostgres(): void {
   known = undefined;
 }

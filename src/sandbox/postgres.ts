@@ -21,16 +21,16 @@ export interface PostgresOptions {
   version?: Major;
   /** Added to the defaults of the sandbox. */
   settings?: Settings;
-  /** Makes commits safe against a crash of the machine (fsync, full_page_writes): for benchmarks, slower. */
+  /** Makes commits survive a crash of the machine (fsync, full_page_writes); slower, for benchmarks. */
   durable?: boolean;
-  /** Folder that is kept after the end, and used again when it holds a server already. */
+  /** A folder that is kept after the end, and reused if it already contains a server. */
   keepIn?: string;
   auth?: "scram" | "trust";
   /** Shown as cluster_name, and as application_name of a replica. */
   name?: string;
 }
 
-/** Generous limits, so that tests meet the limits they set themselves and no others. */
+/** Generous limits, so that tests hit only the limits that they set themselves. */
 const DEFAULTS: Settings = {
   wal_level: "logical",
   max_connections: "200",
@@ -53,11 +53,11 @@ const FAST: Settings = { fsync: "off", full_page_writes: "off" };
 const SIGNALS = { smart: "SIGTERM", fast: "SIGINT", immediate: "SIGQUIT" } as const;
 const CONF = "sandbox.conf";
 
-/** What a server needs besides its data folder. */
+/** The parts of a server. */
 export interface ServerParts {
   binaries: PostgresBinaries;
   name: string;
-  /** Under the sandbox of this process: pid file and log; the data too, unless they are kept. */
+  /** In the sandbox of this process: pid file, log and, unless it is kept, the data. */
   folder: string;
   dataDir: string;
   password: string;
@@ -72,7 +72,7 @@ export class PostgresServer {
   readonly version: Major;
   readonly name: string;
   readonly dataDir: string;
-  /** The folder of pg_dump, psql and the rest, of the server's own version. */
+  /** The folder of pg_dump, psql and the other programs of the server's own version. */
   readonly bin: string;
   readonly logFile: string;
   readonly password: string;
@@ -111,7 +111,7 @@ export class PostgresServer {
     return this.#process?.running() ?? false;
   }
 
-  /** Starts the server and waits until it takes connections; on the port it had before, if any. */
+  /** Starts the server on its previous port, if any, and waits until it accepts connections. */
   async start(): Promise<void> {
     if (this.running()) return;
     const givenPort = this.port;
@@ -124,7 +124,7 @@ export class PostgresServer {
       } catch (error) {
         await this.stop("immediate");
         const log = (await this.log()).slice(logged);
-        // After kill -9 the backends hold the shared memory until they notice that the postmaster is gone.
+        // After kill -9, the backends hold the shared memory until they notice that the postmaster is gone.
         const passing = /could not bind|Address already in use|still in use|pre-existing shared memory/.test(
           log,
         );
@@ -136,7 +136,7 @@ export class PostgresServer {
 
   async #startOnce(): Promise<void> {
     this.#writeSettings();
-    // The name under the sandbox's folder tells the watcher that this process is one of ours.
+    // The path in the sandbox's folder shows the watcher that this process is one of ours.
     const link = join(this.#parts.folder, "data");
     if (!existsSync(link)) symlinkSync(this.dataDir, link);
     const server = supervise(join(this.bin, "postgres"), ["-D", link], {
@@ -153,7 +153,7 @@ export class PostgresServer {
     });
   }
 
-  /** Stops the server; `fast` turns into `immediate` when something holds it up for 30 s. */
+  /** Stops the server; `fast` turns into `immediate` if something delays it for 30 s. */
   async stop(mode: StopMode = "fast"): Promise<void> {
     const server = this.#process;
     if (!server?.running()) return;
@@ -165,7 +165,7 @@ export class PostgresServer {
     await this.kill();
   }
 
-  /** Kills the postmaster with SIGKILL, as the kernel does when memory is short. */
+  /** Kills the postmaster with SIGKILL, as the kernel does when it runs out of memory. */
   async kill(): Promise<void> {
     const server = this.#process;
     server?.signal("SIGKILL");
@@ -177,7 +177,7 @@ export class PostgresServer {
     await this.start();
   }
 
-  /** Changes settings and waits until the server has read them; those that need a restart wait for one. */
+  /** Changes settings and waits until the server has read them; some take effect only after a restart. */
   async reload(settings: Settings): Promise<void> {
     this.settings = { ...this.settings, ...settings };
     this.#writeSettings();
@@ -195,21 +195,21 @@ export class PostgresServer {
     });
   }
 
-  /** What the server has logged so far. */
+  /** Returns the server's log so far. */
   async log(): Promise<string> {
     return readFile(this.logFile, "utf8").catch(() => "");
   }
 
-  /** Stops the server and removes its data, unless they are kept. */
+  /** Stops the server and removes its data, unless it is kept. */
   async remove(): Promise<void> {
     await this.stop("immediate");
     rmSync(this.#parts.folder, { recursive: true, force: true });
   }
 
-  /** Runs a function with a superuser's connection. */
+  /** Runs a function with a connection of a superuser. */
   async withClient<T>(work: (client: Client) => Promise<T>, database?: string): Promise<T> {
     const client = new Client({ connectionString: this.dsn(database) });
-    // A server that is stopped under an idle connection is no reason to end this process.
+    // The stop of the server must not end this process because of an idle connection.
     client.on("error", () => {});
     await client.connect();
     try {
@@ -232,8 +232,8 @@ export class PostgresServer {
 }
 
 /**
- * The modules of the downloaded servers do not know where their own libpq stands: without this they
- * load the system's, an older one in the worst case, and no replica or subscription can connect.
+ * The modules of the downloaded servers do not find their own libpq: without this they load that of the system, which may
+ * be older, and then no replica or subscription can connect.
  */
 function ownLibraries(bin: string): Record<string, string> {
   const apiSchema = join(bin, "..", "lib");
@@ -242,7 +242,7 @@ function ownLibraries(bin: string): Record<string, string> {
 
 let count = 0;
 
-/** Starts a PostgreSQL server of its own on a free port of 127.0.0.1, with `wal_level = logical` and a random password. */
+/** Starts a separate PostgreSQL server on a free port of 127.0.0.1, with `wal_level = logical` and a random password. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const binaries = await findPostgres(options.version);
   const name = options.name ?? `pg${binaries.major}-${++count}`;
@@ -261,7 +261,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     settings: defaultSettings(binaries.major, options),
   });
   await server.start();
-  // Written down last, as the sign of a finished set-up.
+  // Written last, as a sign that the set-up is complete.
   if (isNew) writeFileSync(passwordFile, server.password, { mode: 0o600 });
   return server;
 }
@@ -277,7 +277,7 @@ async function createData(binaries: PostgresBinaries, home: string, dataDir: str
   giveToServers(home);
   if (!isReachable(home)) {
     throw new Error(
-      `The user ${serverUser()?.name} cannot enter ${home}, so that PostgreSQL cannot keep its data there.`,
+      `The user ${serverUser()?.name} cannot enter ${home}, so PostgreSQL cannot keep its data there.`,
     );
   }
   rmSync(dataDir, { recursive: true, force: true });

@@ -7,7 +7,7 @@ import { type PostgresOptions, PostgresServer } from "./postgres.ts";
 
 let count = 0;
 
-/** Starts a physical replica of a sandbox server and waits until it streams; its application_name is its name. */
+/** Starts a physical replica of a sandbox server and waits until it is streaming; its application_name is its name. */
 export async function startReplica(
   primary: PostgresServer,
   options: Pick<PostgresOptions, "settings" | "name"> = {},
@@ -43,7 +43,7 @@ export async function startReplica(
     dataDir,
     password,
     auth: primary.auth,
-    // A replica must not allow less than its primary.
+    // The limits of a replica must not be lower than those of its primary.
     settings: { ...primary.settings, ...options.settings },
   });
   await replica.start();

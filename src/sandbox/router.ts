@@ -6,11 +6,11 @@ import { DEFAULT_API_SCHEMA } from "../postgres/api/install.ts";
 import { activeShardsSql } from "../postgres/api/shards.ts";
 
 /**
- * Finds a shard as an application does: asks the islands one after the other which shards are active there.
- * Keeps a connection to each, so that looking again takes a millisecond. One router serves one writer.
+ * Finds a shard as an application does: asks the islands one after another which shards are active there. Keeps a
+ * connection to each, so that another lookup takes a millisecond. Each writer has its own router.
  */
 export class Router {
-  /** Times that the shard was looked for. */
+  /** How often the shard was looked up. */
   lookups = 0;
   readonly #connections = new Map<string, pg.Client>();
 
@@ -19,7 +19,7 @@ export class Router {
     private readonly schema: string,
   ) {}
 
-  /** Answers a connection to the island where the shard is active; waits while it is active nowhere. */
+  /** Returns a connection to the island on which the shard is active; waits while it is active nowhere. */
   async find(): Promise<pg.Client> {
     this.lookups++;
     for (;;) {
@@ -31,7 +31,7 @@ export class Router {
     }
   }
 
-  /** Ends all connections. */
+  /** Closes all connections. */
   async close(): Promise<void> {
     await Promise.all([...this.#connections.values()].map((client) => client.end()));
   }
@@ -40,7 +40,7 @@ export class Router {
     const known = this.#connections.get(dsn);
     if (known) return known;
     const client = new pg.Client({ connectionString: dsn, application_name: "application" });
-    // A server that stops while the connection is idle is told by the next query.
+    // If the server stops while the connection is idle, the next query fails.
     client.on("error", () => undefined);
     await client.connect();
     this.#connections.set(dsn, client);
@@ -48,7 +48,7 @@ export class Router {
   }
 }
 
-/** Whether a shard is active on the island of this connection. */
+/** Returns whether a shard is active on the island of this connection. */
 export async function isActive(client: pg.ClientBase, schema: string): Promise<boolean> {
   const { rowCount } = await client.query({
     name: "is_active",

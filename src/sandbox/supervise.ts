@@ -6,12 +6,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { serverUser } from "../machine/server-user.ts";
 
-/** A server process under supervision. */
+/** A supervised server process. */
 export interface Supervised {
   readonly pid: number;
   /** False as soon as it has ended. */
   running(): boolean;
-  /** Settles when it has ended, with a few words on how. */
+  /** Resolves when it has ended, with a few words on how. */
   readonly ended: Promise<string>;
   signal(signal: NodeJS.Signals): void;
 }
@@ -20,7 +20,7 @@ export interface SuperviseOptions {
   /** Folder of makeServerFolder; the pid file goes there. */
   folder: string;
   log: string;
-  /** Run under the servers' user when we are root. */
+  /** Run as the servers' user if we are root. */
   unprivileged: boolean;
   env?: Record<string, string>;
 }
@@ -30,7 +30,7 @@ export function supervise(command: string, args: string[], options: SuperviseOpt
   const pidFile = join(options.folder, "server.pid");
   const log = openSync(options.log, "a", 0o600);
   const user = options.unprivileged ? serverUser() : null;
-  // The pid is on disk before the server runs, so that there is no moment in which nobody would stop it.
+  // The pid is on disk before the server runs, so that there is no moment in which nothing would stop it.
   const child = spawn("/bin/sh", ["-c", 'echo $$ >"$0" && exec "$@"', pidFile, command, ...args], {
     stdio: ["ignore", log, log],
     detached: true,
@@ -56,7 +56,7 @@ export function supervise(command: string, args: string[], options: SuperviseOpt
   };
 }
 
-/** Neither PG* nor TEMPORAL_* of the caller may reach a sandbox. */
+/** The caller's PG* and TEMPORAL_* variables must not reach a sandbox. */
 function serverEnvironment(extra: Record<string, string> = {}): Record<string, string> {
   const kept = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH"].flatMap((name) => {
     const value = process.env[name];
@@ -65,7 +65,7 @@ function serverEnvironment(extra: Record<string, string> = {}): Record<string, s
   return { ...Object.fromEntries(kept), LC_ALL: "C", ...extra };
 }
 
-/** Waits until a server has ended; false after the time limit. Keeps the event loop alive meanwhile. */
+/** Waits until a server has ended; returns false after the time limit. Keeps the event loop alive meanwhile. */
 export async function waitForExit(server: Supervised, milliseconds: number): Promise<boolean> {
   const limit = new AbortController();
   const late = sleep(milliseconds, false, { signal: limit.signal }).catch(() => false);
@@ -74,7 +74,7 @@ export async function waitForExit(server: Supervised, milliseconds: number): Pro
   return ended;
 }
 
-/** Waits until a condition holds while the server runs; explains with the end of its log otherwise. */
+/** Waits until a condition holds while the server is running; otherwise throws with the end of its log. */
 export async function waitUntilReady(
   server: Supervised,
   name: string,

@@ -14,13 +14,13 @@ import { supervise, type Supervised, waitForExit, waitUntilReady } from "./super
 const run = promisify(execFile);
 
 export interface TemporalOptions {
-  /** Database file, kept after the end; by default one that goes with the server. */
+  /** The database file, kept after the end; by default a temporary one. */
   dbFile?: string;
   port?: number;
   /** Port of the web UI; without it there is no UI unless `headless` is false. */
   uiPort?: number;
   headless?: boolean;
-  /** Further arguments of `temporal server start-dev`. */
+  /** Additional arguments of `temporal server start-dev`. */
   args?: string[];
 }
 
@@ -42,7 +42,7 @@ export class TemporalServer {
     this.#options = options;
     this.logFile = join(folder, "log");
     this.dbFile = options.dbFile ?? join(folder, "temporal.db");
-    // Started by a name under the sandbox's folder, which tells the watcher that this process is one of ours.
+    // The path in the sandbox's folder shows the watcher that this process is one of ours.
     this.#binary = join(folder, "temporal");
     symlinkSync(binary, this.#binary);
   }
@@ -52,7 +52,7 @@ export class TemporalServer {
     return `${this.host}:${this.port}`;
   }
 
-  /** Address of the web UI; null when there is none. */
+  /** The address of the web UI; null if there is none. */
   get uiAddress(): string | null {
     return this.#uiPort === undefined ? null : `http://${this.host}:${this.#uiPort}`;
   }
@@ -66,7 +66,7 @@ export class TemporalServer {
     return this.#process?.running() ?? false;
   }
 
-  /** Starts the server and waits until it serves; on the ports it had before, if any. */
+  /** Starts the server on its previous ports, if any, and waits until it is serving. */
   async start(): Promise<void> {
     if (this.running()) return;
     const givenPort = this.port || this.#options.port;
@@ -107,7 +107,7 @@ export class TemporalServer {
     );
   }
 
-  /** What the server has logged so far. */
+  /** Returns the server's log so far. */
   async log(): Promise<string> {
     return readFile(this.logFile, "utf8").catch(() => "");
   }
@@ -127,7 +127,7 @@ export class TemporalServer {
     if (server) await waitForExit(server, 10_000);
   }
 
-  /** Starts the server again, on the same ports and the same database file. */
+  /** Restarts the server on the same ports, with the same database file. */
   async restart(): Promise<void> {
     await this.stop();
     await this.start();

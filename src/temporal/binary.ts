@@ -29,7 +29,7 @@ export const saysPortTaken = (log: string): boolean =>
 export async function temporalBinary(folder: string, say: (line: string) => void): Promise<string> {
   const found = (await findTemporal()) ?? downloaded(folder);
   if (found) return found;
-  say("Temporal is not on this machine: downloading its CLI (once)");
+  say("The Temporal CLI is not installed on this machine: downloading it (once)");
   try {
     await download(folder);
   } catch (cause) {
@@ -49,7 +49,7 @@ function downloaded(folder: string): string | null {
   return name ? join(folder, name) : null;
 }
 
-/** The SDK downloads only in order to start a server of its own; that one is stopped again. */
+/** The SDK downloads the CLI only to start a server, which is stopped again here. */
 async function download(folder: string): Promise<void> {
   const { Runtime } = await import("@temporalio/worker");
   const runtime = Runtime.instance();

@@ -6,12 +6,12 @@ import type { ClientConnectConfig } from "@temporalio/envconfig";
 import { messageOf, ShardferryError, UsageError } from "../errors.ts";
 import { addressOf, type EmbeddedServer, ensureServer, runningServer } from "./embedded.ts";
 
-/** Which Temporal to use: what a client and a worker alike need for connecting. */
+/** Which Temporal to use: what both a client and a worker need to connect. */
 export interface TemporalTarget {
   readonly address: string;
   readonly namespace: string;
   readonly connectionOptions: ClientConnectConfig["connectionOptions"];
-  /** The server of this user that runs in the background; null when an address was given. */
+  /** This user's server in the background; null if an address was configured. */
   readonly embedded: EmbeddedServer | null;
 }
 
@@ -19,9 +19,9 @@ export interface TemporalTarget {
 export interface Temporal {
   readonly target: TemporalTarget;
   readonly client: Client;
-  /** Brings the embedded server back if it has gone; of any other server nothing is known but to wait. */
+  /** Restarts the embedded server if it has gone; any other server can only be waited for. */
   revive(): Promise<void>;
-  /** Remembers a call whose answer nobody may wait for: a retry after the end of the connection would throw. */
+  /** Makes `close` wait for a call that may have no other waiter: a retry on a closed connection would throw. */
   settleBeforeClose(call: Promise<unknown>): void;
   close(): Promise<void>;
 }
@@ -29,7 +29,7 @@ export interface Temporal {
 const CONNECT_TIMEOUT_MS = 10_000;
 const DEFAULT_PORT = 7233;
 
-/** Reads `TEMPORAL_…` and the Temporal config file as every Temporal tool does; null when no address is given. */
+/** Reads `TEMPORAL_…` and the Temporal config file, as every Temporal tool does; null if they give no address. */
 export async function configuredTarget(env: NodeJS.ProcessEnv): Promise<TemporalTarget | null> {
   const { loadClientConnectConfig } = await import("./sdk.ts");
   const variables = Object.entries(env).filter((pair): pair is [string, string] => Boolean(pair[1]));
@@ -43,11 +43,11 @@ export async function configuredTarget(env: NodeJS.ProcessEnv): Promise<Temporal
     if (metadata !== undefined) connectionOptions.metadata = metadata;
     return { address, namespace: config.namespace ?? "default", connectionOptions, embedded: null };
   } catch (cause) {
-    throw new UsageError(`Settings of Temporal: ${messageOf(cause)}`, { cause });
+    throw new UsageError(`Temporal settings: ${messageOf(cause)}`, { cause });
   }
 }
 
-/** Which Temporal serves: the configured one, else the embedded server, which is started at need. */
+/** Returns the configured Temporal, else the embedded server, which is started if necessary. */
 export async function resolveTarget(
   env: NodeJS.ProcessEnv,
   say: (line: string) => void,
@@ -55,7 +55,7 @@ export async function resolveTarget(
   return (await configuredTarget(env)) ?? embeddedTarget(await ensureServer(env, say));
 }
 
-/** As `resolveTarget`, but starts nothing: null when there is no server. For actions that only look. */
+/** Like `resolveTarget`, but starts nothing: returns null if there is no server. For actions that only read. */
 export async function existingTarget(env: NodeJS.ProcessEnv): Promise<TemporalTarget | null> {
   const configured = await configuredTarget(env);
   if (configured) return configured;
@@ -76,7 +76,7 @@ export async function connectClient(
 ): Promise<Temporal> {
   const [{ Client, Connection }] = await Promise.all([import("./sdk.ts"), ensureListening(target)]);
   const options = { ...target.connectionOptions, connectTimeout: CONNECT_TIMEOUT_MS };
-  // The types of the native and of the pure connection differ in what is not used here.
+  // The types of the native and of the pure connection differ only in properties that are not used here.
   const connection = await Connection.connect(options as Parameters<typeof Connection.connect>[0]).catch(
     (cause: unknown) => {
       throw unreachable(target, messageOf(cause), cause);
@@ -103,15 +103,15 @@ function unreachable(target: TemporalTarget, why: string, cause?: unknown): Shar
   return new ShardferryError("temporal_unreachable", text, { cause });
 }
 
-/** Throws where nothing listens at the address. */
+/** Throws if nothing listens at the address. */
 export async function ensureListening(target: TemporalTarget): Promise<void> {
   const refused = await whyUnreachable(target.address);
   if (refused) throw unreachable(target, refused);
 }
 
 /**
- * Looks whether anything listens, since a gRPC client goes on trying for seconds where nothing does. Behind a
- * proxy only gRPC itself can tell.
+ * Checks whether anything listens, because otherwise a gRPC client would keep trying for seconds. Behind a proxy, only
+ * gRPC itself can find out.
  */
 async function whyUnreachable(address: string): Promise<string | null> {
   const proxy = ["grpc_proxy", "https_proxy", "http_proxy"].some((name) => process.env[name]);

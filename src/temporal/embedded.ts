@@ -31,13 +31,13 @@ import {
 const HOST = "127.0.0.1";
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 10_000;
-/** A worker finishes or hands back its running steps before it ends. */
+/** A worker finishes or gives up its running steps before it ends. */
 const WORKER_STOP_TIMEOUT_MS = 30_000;
 const POLL_MS = 10;
-/** Ports that are tried before we say that none is free. */
+/** How many ports are tried before giving up. */
 const MOST_PORTS = 100;
 
-/** The Temporal development server of this user, which runs in the background. */
+/** This user's Temporal development server, which runs in the background. */
 export interface EmbeddedServer extends ProcessId {
   folder: string;
   port: number;
@@ -50,7 +50,7 @@ export const uiOf = ({ uiPort }: EmbeddedServer): string => `http://${HOST}:${ui
 const stateFile = (folder: string): string => join(folder, "temporal.json");
 const logFile = (folder: string): string => join(folder, "temporal.log");
 
-/** Finds the embedded server if it runs. */
+/** Returns the embedded server if it is running. */
 export function runningServer(env: NodeJS.ProcessEnv): EmbeddedServer | null {
   const folder = stateFolder(env);
   const server = readJson<EmbeddedServer>(stateFile(folder));
@@ -58,8 +58,8 @@ export function runningServer(env: NodeJS.ProcessEnv): EmbeddedServer | null {
 }
 
 /**
- * Answers the embedded server, and starts it first when it does not run: once for however many ask at the same time,
- * on the database file (and if possible the ports) that it had before.
+ * Returns the embedded server, and starts it if it is not running: only once for any number of concurrent callers, with
+ * the database file (and if possible the ports) that it had before.
  */
 export async function ensureServer(
   env: NodeJS.ProcessEnv,
@@ -72,7 +72,7 @@ export async function ensureServer(
     for (;;) {
       const other = runningServer(env);
       if (!other) break;
-      // It starts or it ends; a server that does neither is stuck.
+      // It is starting or ending; a server that does neither is stuck.
       if (await until(async () => (await accepts(other.port)) || !isAlive(other), START_TIMEOUT_MS)) {
         if (isAlive(other)) return completed(other);
       } else await endProcess(other, STOP_TIMEOUT_MS);
@@ -80,36 +80,36 @@ export async function ensureServer(
     dropHalfMade(folder, say);
     const server = completed(await start(folder, env, say));
     say(
-      `Temporal runs in the background at ${addressOf(server)}; UI ${uiOf(server)} (shardferry down stops it)`,
+      `Temporal is running in the background at ${addressOf(server)}; UI ${uiOf(server)} (shardferry down stops it)`,
     );
     return server;
   });
 }
 
-/** Stands beside a database file from before its first start until the server answers for the first time. */
+/** Exists beside a database file from before the first start of the server until it first responds. */
 const halfMadeMark = (folder: string): string => `${databaseFile(folder)}.half-made`;
 
 /**
- * A server that is killed in the first moments of its life leaves a database file with which none starts any more
- * (4 of 6 kills within 50 ms). Nothing can be in it, so it is made anew.
+ * A server that is killed right after its first start leaves a database file with which no server starts again (4 of 6
+ * kills within 50 ms). The file cannot contain anything yet, so it is created again.
  */
 function dropHalfMade(folder: string, say: (line: string) => void): void {
   const database = databaseFile(folder);
   if (existsSync(halfMadeMark(folder)) && existsSync(database)) {
     for (const file of [database, `${database}-wal`, `${database}-shm`, `${database}-journal`])
       rmSync(file, { force: true });
-    say("The database of the embedded Temporal server was never completed; it is made anew");
+    say("The database of the embedded Temporal server was never completed; creating it again");
   }
   if (!existsSync(database)) writeFileSync(halfMadeMark(folder), "", { mode: 0o600 });
 }
 
-/** A server that answers has a whole database. Whoever sees it first says so, before anything is started on it. */
+/** A server that responds has a complete database; the first to see that removes the mark, before anything is started. */
 function completed(server: EmbeddedServer): EmbeddedServer {
   rmSync(halfMadeMark(server.folder), { force: true });
   return server;
 }
 
-/** Stops the workers of the embedded server and the server itself; answers what was stopped. */
+/** Stops the workers of the embedded server and the server itself; returns what was stopped. */
 export async function stopServer(env: NodeJS.ProcessEnv): Promise<{ workers: number; server: boolean }> {
   const folder = stateFolder(env);
   const done = markStopping(folder);
@@ -167,7 +167,7 @@ function launch(
   if (existsSync(databaseFile(folder))) chmodSync(databaseFile(folder), 0o600);
   const args = ["server", "start-dev", "--ip", HOST, "--port", String(port), "--ui-port", String(uiPort)];
   args.push("--db-filename", databaseFile(folder), "--log-level", "error", "--ui-disable-news-fetch");
-  // The database has the requests of all workflows in it: nobody else's to read.
+  // The database contains the requests of all workflows, so only this user may read it.
   const umask = process.umask(0o077);
   const child = spawn(binary, args, {
     detached: true,
@@ -184,7 +184,7 @@ function launch(
   return { ...id, folder, port, uiPort };
 }
 
-/** The server outlives this command: it gets no passwords of databases, and no Temporal settings of a client. */
+/** The server outlives this command, so it gets neither database passwords nor Temporal client settings. */
 function serverEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(env).filter(([name]) => /^(PATH|HOME|TMPDIR|LANG|SHARDFERRY_\w+)$/.test(name)),
@@ -202,7 +202,7 @@ function accepts(port: number): Promise<boolean> {
   });
 }
 
-/** Two ports: the wanted ones where they are free, other free ones where not. Both are held until both are found. */
+/** Returns two free ports, preferably the wanted ones. Both are held until both are found. */
 async function freePorts(wanted: readonly number[]): Promise<[number, number]> {
   const held: Server[] = [];
   try {
@@ -212,7 +212,7 @@ async function freePorts(wanted: readonly number[]): Promise<[number, number]> {
   }
 }
 
-/** Listens on a port until the server is closed; who connects meanwhile meant somebody else. */
+/** Listens on a port until the server is closed; drops connections meanwhile, which are meant for another server. */
 async function hold(held: Server[], wanted = 0): Promise<number> {
   let cause: unknown;
   for (let tries = 0; tries < MOST_PORTS; tries++) {

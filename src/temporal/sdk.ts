@@ -1,4 +1,4 @@
-/** What is used of Temporal's client. Loaded by `import()` only where Temporal is spoken to: it costs 0.2 s. */
+/** The parts of Temporal's client in use. Loaded by `import()` only when needed, because it takes 0.2 s. */
 export { Client, Connection } from "@temporalio/client";
 export { defaultPayloadConverter } from "@temporalio/common";
 export { loadClientConnectConfig } from "@temporalio/envconfig";

@@ -13,7 +13,7 @@ import { embeddedWorkers, hasDatabase, isStopping, registerWorker } from "../tem
 /** Called with lines for the operator: what was started, what is missing. */
 export type Say = (line: string) => void;
 
-/** A session, or how to open one: what is wrong with a request is said before a server is started for it. */
+/** A session, or a function that opens one: a faulty request is refused before a server is started for it. */
 export type Opening = Session | (() => Promise<Session>);
 
 /** A worker in this process. */
@@ -22,10 +22,10 @@ interface Working {
   failed: Promise<never>;
 }
 
-/** Time for a process in the background to take over the work. */
+/** Time for a background process to take over the work. */
 const HAND_OVER_MS = 10_000;
 
-/** A connection to Temporal, and with the embedded server also the worker that does the work. */
+/** A connection to Temporal and, with the embedded server, the worker that does the work. */
 export class Session {
   readonly temporal: Temporal;
   readonly #settings: Settings;
@@ -38,36 +38,36 @@ export class Session {
     this.#settings = settings;
   }
 
-  /** Connects; starts the embedded server when no address is given. */
+  /** Connects; starts the embedded server if no address is configured. */
   static async open(settings: Settings, say: Say): Promise<Session> {
     const target = await resolveTarget(settings.env, say);
     return new Session(await connectClient(target, settings.env, say), settings);
   }
 
-  /** Connects for looking only: null where there never was anything to look at. */
+  /** Connects for reading only: returns null if there has never been a Temporal server. */
   static async openExisting(settings: Settings, say: Say): Promise<Session | null> {
     return (await Session.mayFind(settings)) ? Session.open(settings, say) : null;
   }
 
-  /** False where there never was a Temporal server, so that nothing can be running. */
+  /** False if there has never been a Temporal server, so nothing can be running. */
   static async mayFind(settings: Settings): Promise<boolean> {
     return hasDatabase(settings.env) || (await existingTarget(settings.env)) !== null;
   }
 
-  /** The databases that the work is about, as far as this command was told of them. */
+  /** The databases to work on, as far as this command knows them. */
   get dsns(): readonly Dsn[] {
     return this.#dsns;
   }
 
-  /** True when this process or another one of this user works off the tasks of the embedded server. */
+  /** True if this process or another one of this user is a worker of the embedded server. */
   get hasEmbeddedWorker(): boolean {
     const folder = this.temporal.target.embedded?.folder;
     return folder !== undefined && embeddedWorkers(folder).length > 0;
   }
 
   /**
-   * With the embedded server, begins to work off tasks in this process, unless a lasting worker that knows the
-   * islands does. With a server of its own address, workers are somebody else's.
+   * With the embedded server, starts a worker in this process, unless there is a lasting worker that knows the islands.
+   * With a configured server, the workers are run separately.
    */
   work(dsns: readonly Dsn[]): void {
     this.#dsns = dsns;
@@ -82,7 +82,7 @@ export class Session {
       this.#begin(embedded.folder);
   }
 
-  /** Begins to work after all when the worker that was relied on has gone; false when that is not the case. */
+  /** Starts a worker if the one that was relied on has gone; returns false otherwise. */
   takeOver(): boolean {
     const { embedded } = this.temporal.target;
     if (!embedded || this.#working || this.#dsns.length === 0 || this.hasEmbeddedWorker) return false;
@@ -101,12 +101,12 @@ export class Session {
     this.#working.catch(() => undefined);
   }
 
-  /** True when this process works off tasks itself. */
+  /** True if this process is a worker. */
   get works(): boolean {
     return this.#working !== undefined;
   }
 
-  /** Resolves when the worker of this process, if there is one, answers. */
+  /** Resolves when the worker of this process, if any, is ready. */
   async ready(): Promise<void> {
     await this.#working;
   }
@@ -118,8 +118,8 @@ export class Session {
   }
 
   /**
-   * Leaves a workflow to a process in the background, so that this one can end. Answers false when nobody is to go on
-   * with it for now, because the embedded server is being stopped.
+   * Leaves a workflow to a background process, so that this one can end. Returns false if the workflow does not continue
+   * for now, because the embedded server is being stopped.
    */
   async detach(workflowId: string): Promise<boolean> {
     const folder = this.temporal.target.embedded?.folder;
@@ -132,7 +132,7 @@ export class Session {
       {
         detached: true,
         stdio: ["ignore", log, log],
-        // By the environment, which only this user can read; arguments are for everybody.
+        // In the environment, which only this user can read; everybody can read the arguments.
         env: { ...this.#settings.env, DSNS: this.#dsns.map(toUrl).join(","), PGDSNS: "" },
       },
     );
@@ -147,7 +147,7 @@ export class Session {
     return true;
   }
 
-  /** Stops the worker of this process, after its running steps, and closes the connection. */
+  /** Stops the worker of this process after its running steps, and closes the connection. */
   async close(): Promise<void> {
     const working = await this.#working?.catch(() => undefined);
     await working?.stop();
@@ -156,14 +156,14 @@ export class Session {
   }
 
   async #startWorker(dsns: readonly Dsn[]): Promise<Working> {
-    // @temporalio/worker costs 0.6 s, so it is loaded only where it is used.
+    // @temporalio/worker takes 0.6 s to load, so it is loaded only when needed.
     const { startWorker } = await import("./worker.ts");
     const { connectionOptions, namespace } = this.temporal.target;
     return startWorker({ connectionOptions, namespace, settings: this.#settings, dsns });
   }
 }
 
-/** Opens a session, unless it is open. */
+/** Opens a session, unless it is already open. */
 export async function opened(opening: Opening): Promise<Session> {
   return typeof opening === "function" ? opening() : opening;
 }

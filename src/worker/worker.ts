@@ -26,23 +26,23 @@ export interface WorkerSettings {
   dsns: readonly Dsn[];
   /** Called before and after each step and each statement of the switch; only tests set it. */
   fault?: (point: FaultPoint) => Promise<void>;
-  /** The workflows, bundled before; made here if left out. */
+  /** The bundled workflows; bundled on start by default. */
   workflowBundle?: { codePath: string };
 }
 
 export interface RunningWorker {
-  /** Drains: takes no new tasks, gives running steps `GRACE` to end or to be handed on. */
+  /** Takes no new tasks, and gives running steps `GRACE` to end or to be left to another worker. */
   stop(): Promise<void>;
   /** Rejects when the worker fails; never resolves. */
   failed: Promise<never>;
 }
 
-/** Time that running activities get at a shutdown; then they are cancelled and go on elsewhere. */
+/** How long running activities may continue at a shutdown; then they are cancelled and continue elsewhere. */
 const GRACE = "5s";
 
 /**
- * Starts a worker on both task queues: short steps and the switch on the one, waits of hours on the other,
- * so that a hundred shards being copied never keep a switch from its turn.
+ * Starts a worker on both task queues: short steps and the switch on one, waits of hours on the other, so that a hundred
+ * shards being copied never delay a switch.
  */
 export async function startWorker(options: WorkerSettings): Promise<RunningWorker> {
   installRuntime();
@@ -58,9 +58,9 @@ export async function startWorker(options: WorkerSettings): Promise<RunningWorke
     namespace: options.namespace,
     activities,
     shutdownGraceTime: GRACE,
-    // A step that waits for a lock or a dead network must not keep the worker from ending.
+    // A step that waits for a lock or a dead network must not keep the worker from stopping.
     shutdownForceTime: "30s",
-    // Cancellation reaches an activity only with a heartbeat's answer.
+    // Cancellation reaches an activity only in the response to a heartbeat.
     maxHeartbeatThrottleInterval: "500ms",
     defaultHeartbeatThrottleInterval: "500ms",
   };
@@ -70,7 +70,7 @@ export async function startWorker(options: WorkerSettings): Promise<RunningWorke
       ...workflowCode(options.workflowBundle),
       taskQueue: TASK_QUEUE,
       maxConcurrentActivityTaskExecutions: 100,
-      // The next worker takes over a dead one's workflows after this time instead of 10 s.
+      // The next worker takes over the workflows of a dead one after this time instead of 10 s.
       stickyQueueScheduleToStartTimeout: "1s",
     }),
     Worker.create({ ...common, taskQueue: WAIT_QUEUE, maxConcurrentActivityTaskExecutions: 200 }),
@@ -103,7 +103,7 @@ function workflowCode(
 
 let runtimeInstalled = false;
 
-/** Before any connection; once a process. The SDK's own logs are for its developers, so only warnings pass. */
+/** Runs once per process, before any connection. The SDK's logs are for its developers, so only errors are logged. */
 function installRuntime(): void {
   if (runtimeInstalled) return;
   runtimeInstalled = true;

@@ -90,7 +90,7 @@ describe("the embedded Temporal server", () => {
   it("is started once by commands that need it at the same time", async () => {
     const copy = ["copy", "--schema=nothing", `--from=${islands.names.a}`, `--to=${islands.names.b}`];
     const outputs = await Promise.all([1, 2, 3, 4].map(() => run(copy, islands)));
-    const started = outputs.filter(({ stdout }) => /Temporal runs in the background/.test(stdout));
+    const started = outputs.filter(({ stdout }) => /Temporal is running in the background/.test(stdout));
     assert.equal(started.length, 1);
     for (const { status, stderr } of outputs)
       assert.deepEqual([status, /There is no schema "nothing"/.test(stderr)], [2, true]);

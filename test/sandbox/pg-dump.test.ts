@@ -61,7 +61,7 @@ test("where every pg_dump is too old, the error names those that were found and 
   process.env["PG_BIN"] = programs(96);
   await assert.rejects(findPgDump(97), (error: Error) => {
     assert.ok(error instanceof NoPgDumpError);
-    assert.match(error.message, /96\/pg_dump is of version 96/);
+    assert.match(error.message, /96\/pg_dump has version 96/);
     assert.match(error.message, /postgresql-client-97/);
     return true;
   });
