@@ -1,7 +1,7 @@
-// Runs programs for a worker and tells it how they ended: the other end of src/machine/run-program.ts.
+// Runs programs for a worker and reports how they ended: the other end of src/machine/run-program.ts.
 import { execFile } from "node:child_process";
 
-/** Bytes of messages that a program may write. */
+/** Maximum bytes of messages that a program may write. */
 const MAX_MESSAGES = 1 << 26;
 
 const running = new Map();
@@ -15,7 +15,7 @@ process.on("message", ({ id, abort, file, args, env }) => {
   running.set(id, child);
 });
 
-// However the worker has ended, nobody waits for these any more.
+// The worker has ended, however it did, so nobody waits for these any longer.
 process.on("disconnect", () => {
   for (const child of running.values()) child.kill();
   process.exit();

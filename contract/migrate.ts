@@ -1,11 +1,11 @@
 /**
- * The contract of `migrate`: one schema change in many shards, as one distributed transaction. Like contract.ts, to
- * which it belongs, it is free of Node, pg and zod.
+ * The contract of `migrate`: one schema change in many shards, as one distributed transaction. Like move.ts, to which it
+ * belongs, it imports neither Node, pg nor zod.
  */
 import type { IslandName } from "./names.ts";
 import type { StepReport } from "./progress.ts";
 
-/** The steps of a migration that changes all shards or none, and of one that changes each shard by itself. */
+/** The steps of a migration that changes all shards or none, and of one that changes each shard on its own. */
 export const MIGRATE_STEPS = {
   all: ["lease shards", "prepare everywhere", "commit everywhere", "release shards"],
   each: ["lease shards", "change each shard", "release shards"],
@@ -13,28 +13,28 @@ export const MIGRATE_STEPS = {
 export type MigrateMode = keyof typeof MIGRATE_STEPS;
 export type MigrateStepName = (typeof MIGRATE_STEPS)[MigrateMode][number];
 
-/** Shards by their numbers; null means all active ones. */
+/** Numbers of shards; null means all active ones. */
 export type ShardNumbers = [first: number, last: number][] | null;
 
 export interface MigrateInput {
-  /** By this name the shards remember the migration. */
+  /** The name under which the shards record the migration. */
   name: string;
   /** SHA-256 of the SQL, hexadecimal. */
   hash: string;
   sql: string;
-  /** What the SQL is called in messages: the file's name. */
+  /** The name of the SQL in messages: that of its file. */
   source: string;
   /** All islands that may have one of the shards. */
   islands: IslandName[];
   shards: ShardNumbers;
   mode: MigrateMode;
-  /** Shards of an island in one transaction; null: all of them. */
+  /** Number of shards of an island in one transaction; null means all. */
   batch: number | null;
-  /** Runs everything, and rolls it back. */
+  /** Runs everything, then rolls it back. */
   dryRun: boolean;
   /** Milliseconds that one statement may wait for a lock, while the application queues behind it. */
   lockTimeoutMs: number;
-  /** Seconds in which one transaction over all islands has to be prepared, with all its tries. */
+  /** Seconds within which a transaction across all islands has to be prepared, including all its attempts. */
   deadlineSec: number;
 }
 
@@ -44,23 +44,23 @@ export interface IslandShards {
   schemas: string[];
 }
 
-/** Shards that were found and are leased. */
+/** Shards that have been found and leased. */
 export interface LeasedShards extends StepReport {
   islands: (IslandShards & { skipped: number })[];
 }
 
 export interface ChangeInput {
   migration: MigrateInput;
-  /** Which of the transactions of a migration in batches this is, from 0. */
+  /** The number of this transaction of a migration in batches, from 0. */
   round: number;
   islands: IslandShards[];
 }
 
-/** A transaction that was prepared on an island. */
+/** A prepared transaction on an island. */
 export interface PreparedTransaction {
   island: IslandName;
   gid: string;
-  /** One of its shards, whose book tells after a crash whether it was committed. */
+  /** One of its shards, whose ledger shows after a crash whether it was committed. */
   witness: string;
 }
 
@@ -80,11 +80,11 @@ export interface CommittedReport extends StepReport {
   committedAt: number;
 }
 
-/** What a migration has done on an island: numbers of shards. */
+/** The changes of a migration on an island, as numbers of shards. */
 export interface IslandChanges {
   island: IslandName;
   applied: number;
-  /** Those that had the migration before. */
+  /** Shards that already had the migration. */
   skipped: number;
 }
 
@@ -103,12 +103,12 @@ export interface MigrateResult {
   lockedMs: number;
 }
 
-/** The activities of a migration, under the names by which they stand in the history. All are idempotent. */
+/** The activities of a migration, by their names in the history. All are idempotent. */
 export interface MigrateActivities {
   "lease shards"(input: MigrateInput): Promise<LeasedShards>;
   "prepare everywhere"(input: ChangeInput): Promise<PreparedReport>;
   "commit everywhere"(input: DecisionInput): Promise<CommittedReport>;
-  /** Rolls back whatever this run may have prepared; never what has been committed. */
+  /** Rolls back everything that this run may have prepared; never anything committed. */
   "roll back everywhere"(input: { islands: IslandName[] }): Promise<StepReport>;
   "change each shard"(input: ChangeInput): Promise<StepReport>;
   "release shards"(input: { islands: IslandName[]; refreshViews: boolean }): Promise<StepReport>;

@@ -1,7 +1,7 @@
 /**
- * The contract between the CLI, the workflows and the activities: every type, signal, query, id and
- * task queue; what only a migration or a rebalance has stands beside it, in migrate.ts and rebalance.ts.
- * It is free of Node, pg and zod, so that it can be imported from everywhere.
+ * The contract between the CLI, the workflows and the activities: every type, signal, query, id and task queue. What only
+ * migrations or rebalances have is in migrate.ts and rebalance.ts. It imports neither Node, pg nor zod, so that everything
+ * can import it.
  *
  * The glossary is in docs/architecture.md.
  */
@@ -9,7 +9,7 @@
 import type { IslandName } from "./names.ts";
 import type { StepReport } from "./progress.ts";
 
-/** The steps of a move, in order, by the names under which they stand in a workflow's history. */
+/** The steps of a move, in order, by their names in the history. */
 export const STEPS = [
   "preflight",
   "create structure",
@@ -24,23 +24,23 @@ export const STEPS = [
   "clean up",
 ] as const;
 
-/** How rows get to the destination: by PostgreSQL's tablesync workers, or by our own COPY under one snapshot. */
+/** How rows get to the destination: by PostgreSQL's tablesync workers, or by our own COPY from one snapshot. */
 export type CopyMethod = "auto" | "tablesync" | "direct";
 
-/** How a schema is replicated, by a move and a copy alike. */
+/** How moves and copies replicate a schema. */
 export interface ReplicationSwitches {
-  /** Pause before the switch (move) or before the subscription is removed (copy) until `confirm`. */
+  /** Pauses before the switch (move) or before the removal of the subscription (copy), until `confirm`. */
   wait: boolean;
-  /** Validate foreign keys on the destination; otherwise they arrive NOT VALID. */
+  /** Validates foreign keys on the destination; otherwise they arrive NOT VALID. */
   validateFks: boolean;
-  /** Seconds of replication lag that heavy steps wait to fall below. */
+  /** Heavy steps wait until the replication lag is below this many seconds. */
   maxReplicationLagSec: number;
   copyMethod: CopyMethod;
 }
 
-/** How a shard is moved; all moves of a rebalance have these in common. */
+/** How a shard is moved; the same for all moves of a rebalance. */
 export interface MoveSwitches extends ReplicationSwitches {
-  /** False: a rehearsal that leaves `<schema>new_<time>` on the destination and touches nothing else. */
+  /** False: a rehearsal that leaves `<schema>new_<time>` on the destination and changes nothing else. */
   activateOnDestination: boolean;
   /** Milliseconds that one attempt of the switch may hold the write lock. */
   maxWriteBlockMs: number;
@@ -73,15 +73,15 @@ export interface MoveResult {
   rows: number;
   bytes: number;
   durationMs: number;
-  /** Longest time that writers were blocked, over all attempts of the switch. */
+  /** The longest time that writers were blocked in any attempt of the switch. */
   writeBlockedMs: number;
 }
 
 export type CopyResult = Omit<MoveResult, "activated" | "leftover" | "writeBlockedMs">;
 
-/** Facts that preflight finds and that the later steps rely on; kept in the workflow's history. */
+/** Facts that preflight finds and later steps rely on; kept in the workflow's history. */
 export interface Preflight {
-  /** Decided method: never `auto`. */
+  /** The chosen method; never `auto`. */
   copyMethod: Exclude<CopyMethod, "auto">;
   tables: number;
   /** Heap bytes to copy, and the planner's estimate of rows. */
@@ -90,8 +90,8 @@ export interface Preflight {
   source: DatabaseIdentity;
   destination: DatabaseIdentity;
   /**
-   * Tables whose replica identity is set to FULL while they are moved, with what it was before: without
-   * an identity, publishing a table makes every UPDATE and DELETE of the application fail at once.
+   * Tables whose replica identity is FULL during the move, with their previous one: without an identity, publishing a
+   * table makes every UPDATE and DELETE of the application fail at once.
    */
   identityOverrides: { table: string; was: "d" | "n" | "i" }[];
   /** Tables that are copied under the write lock: unlogged ones and those that cannot be replicated. */
@@ -99,30 +99,30 @@ export interface Preflight {
   warnings: string[];
 }
 
-/** Tells a database from another one at the same address, such as a restored or a recreated one. */
+/** Distinguishes a database from another one at the same address, such as a restored or recreated one. */
 export interface DatabaseIdentity {
   systemIdentifier: string;
   databaseOid: string;
-  /** Of the server's WAL: another one after a replica was promoted, or a backup restored. */
+  /** Of the server's WAL; changes when a replica is promoted or a backup restored. */
   timeline: string;
   serverMajor: number;
   superuser: boolean;
 }
 
-/** A running move that a rebalance waits for without having started it in this run. */
+/** A running move that a rebalance waits for but has not started in this run. */
 export interface JoinInput {
   workflowId: string;
-  /** The run that a run before of this rebalance has started; null for somebody else's move. */
+  /** The run, if an earlier run of this rebalance has started it; null for somebody else's move. */
   runId: string | null;
   request: MoveInput;
 }
 
-/** What every step is told. The workflow's id, from which all names derive, comes from its context. */
+/** The input of every step. The workflow's id, from which all names derive, comes from the context. */
 export interface StepInput {
   kind: "move" | "copy";
   request: ReplicationInput;
   plan: Preflight;
-  /** Source schema's fingerprint at the time its structure was copied; empty before. */
+  /** The source schema's fingerprint when its structure was copied; empty before. */
   fingerprint: string;
 }
 
@@ -156,8 +156,8 @@ export interface CleanUpInput extends StepInput {
 }
 
 /**
- * The steps as activities, under the names by which they stand in the history. All are idempotent: they
- * look before they act, since any of them may run again after it has done its work.
+ * The steps as activities, by their names in the history. All are idempotent: they look before they act, because any of
+ * them may run again after it has done its work.
  */
 export interface Activities {
   preflight(input: {
@@ -170,18 +170,18 @@ export interface Activities {
   tablesync(input: StepInput): Promise<CopyReport>;
   "build indexes"(input: StepInput): Promise<StepReport>;
   analyze(input: StepInput): Promise<StepReport>;
-  /** Waits for physical replicas; with `subscription`, then for the subscription too. */
+  /** Waits for physical replicas and, with `subscription`, for the subscription, too. */
   "wait for lag"(input: StepInput & { subscription: boolean }): Promise<StepReport>;
   "lock and switch"(input: SwitchInput): Promise<SwitchReport>;
-  /** After a switch that failed or was aborted: finishes it when the source has left, else answers null. */
+  /** After a failed or aborted switch: finishes it if the source has committed, else returns null. */
   "settle switch"(input: SwitchInput): Promise<SwitchReport | null>;
-  /** The end of a copy and of a rehearsal: sequences and triggers as on the source, nothing switched. */
+  /** Ends a copy or a rehearsal: sequences and triggers as on the source, nothing switched. */
   "finish copy"(input: StepInput): Promise<SwitchReport>;
   "clean up"(input: CleanUpInput): Promise<StepReport>;
-  /** Renews the shard's lease in a long pause. */
+  /** Renews the shard's lease during a long pause. */
   "keep lease"(input: StepInput): Promise<void>;
   "drop replication"(input: StepInput): Promise<StepReport>;
   "drop structure"(input: StepInput): Promise<StepReport>;
-  /** Waits for the end of a move that is no child of the waiting run; rejects when it failed or is another one. */
+  /** Waits for the end of a move that is not a child of this run; rejects if it failed or is a different one. */
   "join move"(input: JoinInput): Promise<MoveResult>;
 }

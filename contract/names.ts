@@ -4,7 +4,7 @@ export const TASK_QUEUE = "shardferry";
 /** Steps that wait for hours (tablesync, lag), so that they never take a slot from a switch. */
 export const WAIT_QUEUE = "shardferry-wait";
 
-/** `host[:port]/db`: what names an island everywhere; never has credentials. */
+/** `host[:port]/db`: names an island everywhere; never contains credentials. */
 export type IslandName = string;
 
 export const moveWorkflowId = (schema: string): string => `move-${schema}`;
@@ -13,7 +13,7 @@ export const copyWorkflowId = (schema: string, to: IslandName): string => `copy-
 
 export const migrateWorkflowId = (name: string): string => `migrate-${name}`;
 
-/** Memo key under which a workflow keeps its input, so that a second start can tell "same" from "different". */
+/** Memo key of a workflow's input, by which a second start can tell "same" from "different". */
 export const REQUEST_MEMO = "request";
 
 export const REBALANCE_WORKFLOW_ID = "rebalance";

@@ -7,9 +7,9 @@ export interface ReplicaLag {
   seconds: number;
 }
 
-/** Live numbers of the running step, sent as heartbeat details. Always small (< 2 kB). */
+/** Live numbers of the running step, sent as heartbeat details; always small (< 2 kB). */
 export interface StepProgress {
-  /** What is going on, in one line. */
+  /** What is happening, in one line. */
   note?: string;
   /** Why it does not go on: who blocks, which replica lags, which worker is missing. */
   waitingFor?: string | undefined;
@@ -23,13 +23,13 @@ export interface StepProgress {
   bytesPerSec?: number;
   secondsLeft?: number | undefined;
   lags?: ReplicaLag[];
-  /** How often a statement of a migration has broken its session, by its place. */
+  /** How often each statement of a migration has broken its session, by its position. */
   broken?: Record<string, number>;
 }
 
 export type MovePhase = "running" | "paused" | "aborting" | "done" | "failed" | "aborted";
 
-/** What a step did, for the story of the move: its SQL, shortened, and one line of summary. */
+/** What a step did, for the story of the move: a summary in one line, and its SQL, shortened. */
 export interface StepReport {
   text: string;
   sql?: string[];

@@ -1,21 +1,21 @@
-/** The part of the contract that is about a rebalance: its input, what it hands on, and what it shows. */
+/** The contract of a rebalance: its input, the state that it passes on to its next run, and its progress. */
 
 import type { MoveSwitches } from "./move.ts";
 import type { IslandName } from "./names.ts";
 import type { MovePhase } from "./progress.ts";
 
-/** A server's room for moves, by its settings; the islands are its databases. */
+/** A server's capacity for moves, by its settings; the islands are its databases. */
 export interface Room {
   islands: readonly IslandName[];
-  /** Moves at a time that may leave: slots, walsenders and connections. */
+  /** How many concurrent moves may leave: slots, walsenders and connections. */
   leaving: number;
-  /** Moves at a time that may arrive: logical replication workers, origins and connections. */
+  /** How many concurrent moves may arrive: logical replication workers, origins and connections. */
   arriving: number;
 }
 
 /**
- * A move as a rebalance keeps it: ten thousand of them must fit into one payload (2 MB), so islands are places in
- * a list of names, and what every move shares is said once.
+ * A move, in compact form: ten thousand of them must fit into one payload (2 MB), so islands are indexes into a list of
+ * names, and what all moves have in common is stored once.
  */
 export interface RebalanceItem {
   schema: string;
@@ -25,7 +25,7 @@ export interface RebalanceItem {
   bytes: number;
 }
 
-/** A move that was made; as small as it can be, since there may be ten thousand of them in one payload. */
+/** A completed move, as small as possible, because one payload may have ten thousand of them. */
 export interface DoneItem extends Pick<RebalanceItem, "schema" | "from" | "to"> {
   runId: string;
   rows: number;
@@ -35,7 +35,7 @@ export interface DoneItem extends Pick<RebalanceItem, "schema" | "from" | "to"> 
   writeBlockedMs: number;
 }
 
-/** A move that did not come about, as it is kept: see DoneItem. */
+/** A failed move, in compact form like DoneItem. */
 export interface FailedItem extends Pick<RebalanceItem, "schema" | "from" | "to"> {
   reason: string;
 }
@@ -43,43 +43,43 @@ export interface FailedItem extends Pick<RebalanceItem, "schema" | "from" | "to"
 export interface RebalanceInput {
   islands: IslandName[];
   switches: MoveSwitches;
-  /** Moves at a time in all. */
+  /** Number of concurrent moves in total. */
   parallelism: number;
-  /** Moves at a time that one island is an end of; null leaves it to the balance. */
+  /** Number of concurrent moves from or to one island; null leaves it to the scheduler. */
   perIsland: number | null;
   rooms: Room[];
   pending: RebalanceItem[];
-  /** Moves of the plan that did not fit, for the result. */
+  /** Number of moves of the plan that did not fit, for the result. */
   remaining?: number;
-  /** Events of the history after which the workflow continues as new; null leaves it to Temporal. */
+  /** Number of history events after which the workflow continues as new; null leaves it to Temporal. */
   maxEvents: number | null;
-  /** What the run before hands on when the workflow continues as new. */
+  /** The state that the previous run passes on when the workflow continues as new. */
   before?: RebalanceState;
 }
 
-/** A move that has begun. */
+/** A move that has started. */
 export interface RunningItem extends RebalanceItem {
   runId: string;
   startedAt: number;
 }
 
-/** What a rebalance has done so far, and what runs. */
+/** What a rebalance has done so far, and what is running. */
 export interface RebalanceState {
   startedAt: number;
   running: RunningItem[];
   done: DoneItem[];
   failed: FailedItem[];
-  /** Planned bytes of the moves that are done, and what they cost. */
+  /** Planned bytes of the completed moves, and their cost. */
   bytesDone: number;
   effortDone: number;
   events: RebalanceEvent[];
-  /** Since when it is paused; null when it is not. */
+  /** When it was paused; null if it is not paused. */
   pausedSince?: number | null;
   /** Milliseconds of pauses that have ended. */
   pausedMs?: number;
 }
 
-/** The workflow's own result; `RebalanceResult` is what it is turned into for people and programs. */
+/** The workflow's own result; people and programs get it as a `RebalanceResult`. */
 export interface RebalanceOutcome {
   islands: IslandName[];
   activated: boolean;
@@ -88,7 +88,7 @@ export interface RebalanceOutcome {
   remaining?: number;
 }
 
-/** A move of a rebalance that did not come about, and why. */
+/** A failed move of a rebalance, and why it failed. */
 export interface FailedMove {
   schema: string;
   from: IslandName;
@@ -100,11 +100,11 @@ export interface FailedMove {
 export interface RebalanceEvent {
   at: number;
   text: string;
-  /** Set for the begin of a move, which is no news where all that run are shown. */
+  /** Set for the start of a move, which is no news if all running moves are shown. */
   begins?: true;
 }
 
-/** A move of a rebalance that is under way. */
+/** A running move of a rebalance. */
 export interface RunningMove {
   workflowId: string;
   schema: string;
@@ -114,16 +114,16 @@ export interface RunningMove {
   startedAt: number;
 }
 
-/** Answer of the query `progress` of a rebalance. */
+/** The answer to the query `progress` of a rebalance. */
 export interface RebalanceProgress {
   workflowId: string;
   phase: MovePhase;
   /** Always "moves": a rebalance has no other step. */
   step: string;
-  /** Share of the work that is done, 0-100, by bytes and a fixed part for each move. */
+  /** Percentage of the work that is done, 0-100, by bytes and a fixed part for each move. */
   percent: number;
   startedAt: number;
-  /** Since when no more moves are started; null when it is not paused. */
+  /** When it was paused, so that no more moves start; null if it is not paused. */
   pausedSince: number | null;
   /** Milliseconds of pauses that have ended. */
   pausedMs: number;
@@ -133,7 +133,7 @@ export interface RebalanceProgress {
   total: number;
   done: number;
   failed: number;
-  /** Bytes of all moves, and of those that are done. */
+  /** Bytes of all moves, and of the completed ones. */
   bytes: number;
   bytesDone: number;
   running: RunningMove[];

@@ -13,10 +13,10 @@ export interface ProgressEvent {
   sql?: string[];
 }
 
-/** Answer of the query `progress`. */
+/** The answer to the query `progress`. */
 export interface Progress {
   workflowId: string;
-  /** Empty, as both islands are, for a migration: it is about many. */
+  /** For a migration, this and both islands are empty, because it concerns many. */
   schema: string;
   from: IslandName;
   to: IslandName;
@@ -24,7 +24,7 @@ export interface Progress {
   /** The names of all its steps, in order. */
   steps: readonly StepName[];
   step: StepName;
-  /** Share of the steps that are done, 0-100. */
+  /** Percentage of the steps that are done, 0-100. */
   percent: number;
   startedAt: number;
   waitingFor: string | null;

@@ -1,9 +1,9 @@
-// Regenerates the parts of the documents that repeat what the program, the SQL files and the benchmark say.
+// Regenerates the parts of the documents that come from the program, the SQL files and the benchmark.
 //
 //   node scripts/docs.mjs           writes them
-//   node scripts/docs.mjs --check   only says which are out of date; status 1 when there are any
+//   node scripts/docs.mjs --check   only reports which are out of date; status 1 if there are any
 //
-// Such a part stands between <!-- name:begin --> and <!-- name:end -->. The program is taken from dist/.
+// Each part is between <!-- name:begin --> and <!-- name:end -->. The program is taken from dist/.
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -16,7 +16,7 @@ const BENCHMARKS = "docs/benchmarks.md";
 /** The sections of the benchmark that the README shows. */
 const HEADLINES = ["A whole move", "The switch under load", "Small moves", "Many small tables"];
 
-/** What fills the parts of each document, by the name in the marker. */
+/** For each document, the function that fills its parts, by the name in the marker. */
 const DOCUMENTS = {
   "README.md": (name) => (name === "figures" ? figures() : undefined),
   "docs/commands.md": (name) => (name === "usage" ? usage() : undefined),
@@ -29,14 +29,14 @@ async function regenerate(file, fill) {
   let result = text;
   for (const [part, name] of text.matchAll(/<!-- (\w+):begin -->[^]*?<!-- \1:end -->/g)) {
     const content = await fill(name, text);
-    if (content === undefined) throw new SetupError(`${file}: nothing is known about the part "${name}".`);
+    if (content === undefined) throw new SetupError(`${file}: unknown part "${name}".`);
     const filled = `<!-- ${name}:begin -->\n\n${content}\n\n<!-- ${name}:end -->`;
     result = result.replace(part, () => filled);
   }
   return { text, result };
 }
 
-/** What `--help` prints: the overview, and a section for each action. */
+/** Returns the output of `--help`: the overview, and a section for each action. */
 async function usage() {
   const { ACTIONS } = await import(pathToFileURL(join(ROOT, "dist/src/cli/actions/index.js")).href);
   const actions = Object.keys(ACTIONS).map((name) => `### shardferry ${name}\n\n${fenced(help(name))}`);
@@ -52,7 +52,7 @@ function help(...action) {
 
 const fenced = (text) => `\`\`\`text\n${text.trim()}\n\`\`\``;
 
-/** The headlines of docs/benchmarks.md; says so where nothing has been measured yet. */
+/** Returns the headlines of docs/benchmarks.md, or a note that nothing has been measured yet. */
 function figures() {
   const measured = /<!-- bench:begin -->([^]*?)<!-- bench:end -->/.exec(
     readIfThere(join(ROOT, BENCHMARKS)) ?? "",
@@ -64,7 +64,7 @@ function figures() {
   return [machine, ...shown, `More in [${BENCHMARKS}](${BENCHMARKS}).`].join("\n\n");
 }
 
-/** Title, text and table of a section, without the notes below the table. */
+/** Returns the title, text and table of a section, without the notes below the table. */
 function headline(section) {
   const [title, ...rest] = section.split("\n\n");
   const table = rest.findIndex((paragraph) => paragraph.startsWith("|"));
@@ -73,7 +73,7 @@ function headline(section) {
 
 let described;
 
-/** Every function of the SQL API by its name, as its file describes it. */
+/** Returns every function of the SQL API by name, as described in its file. */
 function functions() {
   return (described ??= new Map(
     listFiles("sql/functions")
@@ -103,7 +103,7 @@ const oneLine = (text) =>
     .replace(/([[(]) | ([\])])/g, "$1$2")
     .trim();
 
-/** The functions that have no section of their own, in a table. */
+/** Returns a table of the functions that have no section of their own. */
 function helpers(text) {
   const rest = [...functions()].filter(([name]) => !text.includes(`<!-- ${name}:begin -->`));
   const rows = rest.map(
@@ -120,7 +120,7 @@ if (isMain(import.meta.url)) {
       if (text === result) continue;
       if (values.check) process.exitCode = 1;
       else writeFileSync(join(ROOT, file), result);
-      say(values.check ? `${file} is out of date: run \`npm run docs\`` : `${file} is brought up to date`);
+      say(values.check ? `${file} is out of date: run \`npm run docs\`` : `${file} has been updated`);
     }
   });
 }

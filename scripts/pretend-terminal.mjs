@@ -1,5 +1,5 @@
-// Loaded before a program (node --import): its pipes look like a terminal of COLUMNS × LINES, so that it draws what it
-// would draw there. Works where no pseudo-terminal is to be had.
+// Loaded before a program (node --import), this makes its pipes look like a terminal of COLUMNS × LINES, so that it draws
+// as in a terminal. Works without a pseudo-terminal.
 const { COLUMNS = "80", LINES = "24" } = process.env;
 
 Object.assign(process.stdout, { isTTY: true, columns: Number(COLUMNS), rows: Number(LINES) });

@@ -1,4 +1,4 @@
-// What the scripts share. Only Node's own modules: they run before the packages are installed.
+// Shared by the scripts. Imports only Node.js's own modules, because they run before the packages are installed.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -18,10 +18,10 @@ import { fileURLToPath } from "node:url";
 /** The folder of package.json. */
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** An error whose message says all there is to say: shown without a stack. */
+/** An error whose message is sufficient, so it is shown without a stack trace. */
 export class SetupError extends Error {}
 
-/** Says what goes on; on stderr, so that the output of the command that follows stays its own. */
+/** Reports progress; on stderr, so as not to mix with the output of the next command. */
 export const say = (line) => process.stderr.write(`${line}\n`);
 
 /** Runs a program to its end, without input; its output goes to stderr. */
@@ -34,7 +34,7 @@ export async function run(command, args) {
   if (code !== 0) throw new SetupError(`${[command, ...args].join(" ")} failed (${code}).`);
 }
 
-/** Lists the files under some folders (or files), with their paths from the root. */
+/** Lists the files under some folders (or files), with paths relative to the root. */
 export function listFiles(...starts) {
   return starts.flatMap((start) => {
     const path = join(ROOT, start);
@@ -45,7 +45,7 @@ export function listFiles(...starts) {
   });
 }
 
-/** A fingerprint of files by name, size and time of change: cheap enough for every start. */
+/** Returns a fingerprint of files by name, size and modification time; cheap enough for every start. */
 export function fingerprint(files) {
   const hash = createHash("sha256");
   for (const file of [...files].sort()) {
@@ -55,14 +55,14 @@ export function fingerprint(files) {
   return hash.digest("hex");
 }
 
-/** A fingerprint of files by what is in them. */
+/** Returns a fingerprint of files by their contents. */
 export function contentFingerprint(files) {
   const hash = createHash("sha256");
   for (const file of [...files].sort()) hash.update(`${file}\0`).update(readFileSync(join(ROOT, file)));
   return hash.digest("hex");
 }
 
-/** The text of a file, or null when there is none. */
+/** Returns the text of a file, or null if it does not exist. */
 export function readIfThere(file) {
   try {
     return readFileSync(file, "utf8");
@@ -72,7 +72,7 @@ export function readIfThere(file) {
   }
 }
 
-/** Runs a function while no other process of this checkout sets it up; a lock whose owner died is taken over. */
+/** Runs a function while no other process sets up this checkout; takes over the lock of a dead process. */
 export async function withLock(work) {
   const lock = join(ROOT, ".cache", "setup.lock");
   mkdirSync(dirname(lock), { recursive: true });
@@ -91,7 +91,7 @@ export async function withLock(work) {
   }
 }
 
-/** The file appears at once with our pid in it, so that a lock never stands without an owner. */
+/** The file appears together with our pid in it, so that a lock always has an owner. */
 function takeLock(lock) {
   const own = `${lock}.${process.pid}`;
   writeFileSync(own, String(process.pid));
@@ -127,6 +127,6 @@ export async function main(work) {
   }
 }
 
-/** Whether a module is the script that node was started with. */
+/** Returns whether a module is the script that Node.js was started with. */
 export const isMain = (url) =>
   process.argv[1] !== undefined && fileURLToPath(url) === realpathSync(process.argv[1]);

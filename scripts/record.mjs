@@ -1,4 +1,4 @@
-// Records the live view of a move for the README: two servers, an application at work, `shardferry move`.
+// Records the live view of a move for the README: two servers, an application that writes, `shardferry move`.
 //
 //   npm run docs:picture            writes docs/pictures/move.svg
 //
@@ -17,9 +17,9 @@ import { drawRecording } from "./terminal-picture.mjs";
 const PICTURE = "docs/pictures/move.svg";
 const SIZE = { columns: 112, rows: 20 };
 const DATABASE = "shop";
-/** How much data: some 200 MB times this. */
+/** How much data: this times about 200 MB. */
 const SCALE = 2;
-/** How long the application has the shard to itself before the move begins. */
+/** How long the application writes before the move starts. */
 const BEFORE_MS = 1500;
 
 /** Where the log of an ordinary user would be. */
@@ -88,7 +88,7 @@ async function runInTerminal(args, settings) {
   return recording;
 }
 
-/** Ports and folders of this machine mean nothing to a reader. */
+/** Replaces ports and folders of this machine, which mean nothing to a reader. */
 const withReadersNames = (text, from, to) =>
   text
     .replaceAll(from, "db1.internal/shop")

@@ -1,9 +1,9 @@
-// Makes a checkout ready: packages, dist/, PostgreSQL and Temporal. Quick when there is nothing to do.
+// Prepares a checkout: packages, dist/, PostgreSQL and Temporal. Fast if there is nothing to do.
 //
 //   node scripts/setup.mjs [--servers=any|all|none]
 //
-// any (default)  a Temporal and one PostgreSQL, as the demo needs them
-// all            PostgreSQL 14 to 18, as the tests need them
+// any (default)  Temporal and one PostgreSQL, for the demo
+// all            PostgreSQL 14 to 18, for the tests
 // none           packages and dist/ only
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -17,7 +17,7 @@ export async function setUp(servers) {
   checkNode();
   if (needsInstall() || needsBuild()) {
     await withLock(async () => {
-      // Looked at again: another process may have done it while we waited.
+      // Checked again, because another process may have done it while we waited.
       if (needsInstall()) await install();
       if (needsBuild()) {
         say("Building dist/");
@@ -32,7 +32,7 @@ export async function setUp(servers) {
   rememberCache();
 }
 
-/** What was built can be loaded only then. */
+/** Loads a module of dist/, which may have just been built. */
 const load = (file) => import(pathToFileURL(join(ROOT, file)).href);
 
 function checkNode() {
@@ -43,8 +43,8 @@ function checkNode() {
 }
 
 /**
- * Whether node_modules lacks a package of the lock file or has another version of it. Versions are
- * compared instead of times: git gives the lock file any time, and an edit may not concern the packages.
+ * Returns whether node_modules lacks a package of the lock file or has a different version of it. Compares versions
+ * instead of times: git gives the lock file an arbitrary time, and an edit may not concern the packages.
  */
 function needsInstall() {
   const wanted = JSON.parse(readIfThere(join(ROOT, "package-lock.json")) ?? "{}").packages ?? {};
@@ -53,14 +53,14 @@ function needsInstall() {
   return Object.entries(wanted).some(([path, { version, optional, devOptional }]) => {
     if (path === "") return false;
     const there = installed[path];
-    // Packages for other platforms are left out by npm.
+    // npm leaves out packages for other platforms.
     return there ? there.version !== version : !optional && !devOptional;
   });
 }
 
 async function install() {
   say("Installing packages (npm ci)");
-  // No package here needs its install script, and npm may refuse to run them.
+  // No package needs its install script, and npm may refuse to run them.
   const args = ["ci", "--include=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
   const npm = process.env.npm_execpath;
   if (npm && basename(npm) === "npm-cli.js") await run(process.execPath, [npm, ...args]);

@@ -1,15 +1,15 @@
-// Turns what a program wrote to a terminal into an animated SVG. Renderers without animation, and readers who prefer
-// none, see the last frame.
+// Turns the terminal output of a program into an animated SVG. Renderers without animation, and readers who prefer none,
+// see the last frame.
 import headless from "@xterm/headless";
 
 const CELL = { width: 8.4, height: 18, margin: 16 };
 const FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace";
-/** Of the terminal itself, so that the picture is the same on a light page and on a dark one. */
+/** Of the terminal itself, so that the picture looks the same on light and dark pages. */
 const BACKGROUND = "#0d1117";
 const FOREGROUND = "#e6edf3";
-/** The first eight colours of a terminal; the bright ones are shown as these. */
+/** The first eight colors of a terminal; the bright ones are shown like these. */
 const COLORS = ["#484f58", "#ff7b72", "#3fb950", "#d29922", "#58a6ff", "#bc8cff", "#39c5cf", "#b1bac4"];
-/** A frame that was seen for less is left out. */
+/** A frame that was shown for less time is left out. */
 const SHORTEST_MS = 150;
 
 /**
@@ -45,7 +45,7 @@ ${film.join("\n")}
 `;
 }
 
-/** The screen after each text: its lines as SVG. */
+/** Returns the screen after each text, with its lines as SVG. */
 async function readFrames(recording, columns, rows) {
   const terminal = new headless.Terminal({ cols: columns, rows, allowProposedApi: true, convertEol: true });
   const frames = [];
@@ -59,8 +59,8 @@ async function readFrames(recording, columns, rows) {
 }
 
 /**
- * One line as runs of the same style without wide gaps, each at its own column: no font shifts what follows a wide
- * sign, and no renderer loses the spaces of a table.
+ * Draws a line as runs of the same style without wide gaps, each at its own column, so that no font shifts the text after
+ * a wide character, and no renderer loses the spaces of a table.
  */
 function drawLine(line) {
   const runs = [];
@@ -85,7 +85,7 @@ function attributes(cell) {
   return color + bold + (cell.isDim() ? ' fill-opacity=".6"' : "");
 }
 
-/** Frames that differ from the one before, with the time that each is shown. */
+/** Returns the frames that differ from the previous one, and how long each is shown. */
 function withTimes(frames, lastFrameMs) {
   const kept = [];
   for (const frame of frames) {
@@ -100,7 +100,7 @@ function withTimes(frames, lastFrameMs) {
   }));
 }
 
-/** Shows the frames one after the other by moving the film; without animation the last one stands. */
+/** Shows the frames one after another by moving the film; without animation, shows the last one. */
 function style(frames, width) {
   const total = frames.reduce((sum, { durationMs }) => sum + durationMs, 0);
   let elapsed = 0;
