@@ -6,7 +6,7 @@ import { createShards, schemaOf, type Stage } from "./stage.ts";
 /** Number of the first shard of a cluster. */
 export const FIRST = 1000;
 
-/** Four islands of nothing but shards; here they are databases of one server. */
+/** Four islands with nothing but shards; here they are databases of one server. */
 export interface Cluster {
   databases: readonly string[];
   dsns: readonly string[];
@@ -17,7 +17,7 @@ export interface Cluster {
 
 const DATABASES = Array.from({ length: 4 }, (_, i) => `cluster_${i}`);
 
-/** Creates a cluster of 10,000 shards, scaled; `fill` is SQL that makes what is in one. */
+/** Creates a cluster of 10,000 shards, times the scale; `fill` returns the SQL that creates the contents of one. */
 export async function createCluster({ a, scale }: Stage, fill: (schema: string) => string): Promise<Cluster> {
   const perIsland = Math.round((10_000 * scale) / DATABASES.length);
   const [first, ...copies] = DATABASES as [string, ...string[]];
@@ -42,7 +42,7 @@ export async function createCluster({ a, scale }: Stage, fill: (schema: string) 
   };
 }
 
-/** Gives the shards of a copy numbers of their own. */
+/** Returns the SQL that gives the shards of a copy their own numbers. */
 function renumber(count: number, by: number): string {
   const renames = Array.from({ length: count }, (_, i) => FIRST + i).map(
     (shard) => `ALTER SCHEMA ${schemaOf(shard)} RENAME TO ${schemaOf(shard + by)};`,

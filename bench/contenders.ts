@@ -9,13 +9,13 @@ import { moveShard, shell, sql, type Stage, type TimedMove, uri } from "./stage.
 /** A way to bring the large shard from the first island to the second. */
 export interface Contender {
   name: string;
-  /** Copies all rows and builds all indexes; Shardferry also says how long its steps took. */
+  /** Copies all rows and builds all indexes; Shardferry also returns how long its steps took. */
   run(stage: Stage): Promise<TimedMove | void>;
-  /** Brings the first island back to where it was. */
+  /** Restores the first island. */
   restore?(stage: Stage): Promise<void>;
 }
 
-/** What a user could do instead, and Shardferry itself. Tools that are not on PATH are left out. */
+/** Returns Shardferry and what a user could do instead. Tools that are not on PATH are left out. */
 export function contenders(): Contender[] {
   const found = [
     {
@@ -41,7 +41,7 @@ export function contenders(): Contender[] {
   ];
 }
 
-/** The one that all are compared with. */
+/** The contender that all are compared with. */
 export const COPY_PIPE = "binary COPY pipe, then indexes (the limit)";
 
 const isOnPath = (program: string): boolean =>
@@ -54,7 +54,7 @@ const isOnPath = (program: string): boolean =>
     }
   });
 
-/** The old copy becomes the shard again: renamed, its sequences without the limits of an old copy, active. */
+/** Turns the old copy into the shard again: renames it, removes the limits of its sequences, activates it. */
 async function moveBack({ a }: Stage): Promise<void> {
   const [old] = await sql(a, `SELECT nspname FROM pg_namespace WHERE nspname LIKE '${BIG.schema}old%'`);
   const sequences = await sql(
@@ -70,7 +70,7 @@ async function moveBack({ a }: Stage): Promise<void> {
   );
 }
 
-/** psql to psql, two tables at a time; then the indexes, two at a time. */
+/** Copies from psql to psql, two tables at a time; then builds the indexes, two at a time. */
 async function copyPipe(stage: Stage): Promise<void> {
   const { a, b } = stage;
   await sql(b, `CREATE SCHEMA ${BIG.schema}; ${inSchema(TABLES, BIG.schema)}`);
@@ -91,7 +91,7 @@ async function twoAtATime<T>(items: readonly T[], work: (item: T) => Promise<unk
   await Promise.all([lane(), lane()]);
 }
 
-/** In the folder format, which alone can be written and read in parallel; uncompressed, which is fastest here. */
+/** Uses the directory format, the only one that can be written and read in parallel; uncompressed, the fastest here. */
 async function dumpAndRestore(stage: Stage): Promise<void> {
   const folder = join(temporaryFolder(), `shardferry-bench-${process.pid}`);
   mkdirSync(folder, { mode: 0o700 });
@@ -104,7 +104,7 @@ async function dumpAndRestore(stage: Stage): Promise<void> {
   }
 }
 
-/** The whole schema first, then CREATE SUBSCRIPTION, as the manual has it. */
+/** Creates the whole schema first, then the subscription, as in PostgreSQL's manual. */
 async function subscription(stage: Stage): Promise<void> {
   const { a, b } = stage;
   await shell(

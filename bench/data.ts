@@ -1,7 +1,7 @@
 import { type PostgresServer } from "../src/sandbox/index.ts";
 import { createShards, DATABASE } from "./stage.ts";
 
-/** The shard that everybody copies. */
+/** The shard that all contenders copy. */
 export const BIG = { shard: 1, schema: "sh0001" };
 
 /** Its tables, as `CREATE TABLE` statements without keys; `%` stands for the schema. */
@@ -18,7 +18,7 @@ export const TABLES = [
 
 export const TABLE_NAMES = ["events", "orders", "users"];
 
-/** The keys and indexes, each with its table, the largest first. */
+/** The keys and indexes of each table, the largest table first. */
 export const INDEXES = [
   `ALTER TABLE %.events ADD CONSTRAINT events_pkey PRIMARY KEY (id)`,
   `CREATE INDEX events_tenant_at ON %.events (tenant, at)`,
@@ -40,7 +40,7 @@ const rows = (scale: number): { users: number; orders: number; events: number } 
   events: Math.round(2_000_000 * scale),
 });
 
-/** Made from the row's number, so that every run copies the same. */
+/** Generates the rows from their numbers, so that every run copies the same. */
 function fill(scale: number): string[] {
   const { users, orders, events } = rows(scale);
   const uuid = (number: string): string => `md5('user' || ${number})::uuid`;
@@ -65,11 +65,11 @@ export const ledgerTable = (schema: string): string =>
      id bigserial PRIMARY KEY, reference text NOT NULL, updates int NOT NULL DEFAULT 0, at timestamptz NOT NULL DEFAULT now());
    CREATE INDEX ON ${schema}.ledger (reference)`;
 
-/** Statements for one schema. */
+/** Returns the statements for one schema. */
 export const inSchema = (statements: readonly string[], schema: string): string =>
   statements.map((statement) => statement.replaceAll("%.", `${schema}.`)).join(";\n");
 
-/** Creates the large shard, as it looks after a while in use: analyzed, its rows' visibility known. */
+/** Creates the large shard as it would be after some time in use: analyzed, and with a visibility map. */
 export async function createBigShard(server: PostgresServer, scale: number): Promise<void> {
   await createShards(server, BIG.shard, BIG.shard, (schema) =>
     inSchema([...TABLES, ...fill(scale), ...INDEXES, ...FOREIGN_KEYS], schema),
@@ -79,7 +79,7 @@ export async function createBigShard(server: PostgresServer, scale: number): Pro
   }, DATABASE);
 }
 
-/** Bytes of a shard's tables with their indexes. */
+/** Returns the bytes of a shard's tables including their indexes. */
 export async function sizeOf(server: PostgresServer, schema: string): Promise<number> {
   return server.withClient(async (client) => {
     const { rows: answer } = await client.query<{ bytes: string }>(

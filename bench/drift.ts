@@ -15,7 +15,7 @@ const fill = (schema: string): string => `
   CREATE TABLE ${schema}.note (id bigserial PRIMARY KEY, body text, author bigint REFERENCES ${schema}.users, made date);
   CREATE INDEX note_made ON ${schema}.note (made, author)`;
 
-/** Looking at the schemas and sequences of a cluster of many shards. */
+/** Reads the schemas and sequences of a cluster of many shards. */
 export async function drifting(stage: Stage, say: (line: string) => void): Promise<Section[]> {
   say("creating four islands of shards of three tables");
   const cluster = await createCluster(stage, fill);

@@ -14,13 +14,13 @@ const fill = (schema: string): string => `
   CREATE TABLE ${schema}.note (id bigint PRIMARY KEY, body text);
   INSERT INTO ${schema}.note SELECT i, md5(i::text) FROM generate_series(1, 1 + ${Number(schema.slice(2))} % 300) i`;
 
-/** What one would ask each island without any tool. */
+/** What a user would ask each island without any tool. */
 const SIZES = `
   SELECT n.nspname, count(*), sum(pg_total_relation_size(c.oid))
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname ~ '^sh[0-9]+$' AND c.relkind = 'r' GROUP BY 1`;
 
-/** Seeing and planning a cluster of many shards. */
+/** Lists a cluster of many shards, and plans its rebalance. */
 export async function layout(stage: Stage, say: (line: string) => void): Promise<Section[]> {
   say("creating four islands of shards of three tables");
   const cluster = await createCluster(stage, fill);

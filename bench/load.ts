@@ -5,7 +5,7 @@ import { millis, quantile, type Section } from "./report.ts";
 import { settle, sql, type Stage } from "./stage.ts";
 import { startApplication, windowOf } from "./switch.ts";
 
-/** How much slower the application's own statements are while its shard is copied. */
+/** Measures how much slower the application's own statements are while its shard is being copied. */
 export async function load(stage: Stage, say: (line: string) => void): Promise<Section[]> {
   await sql(stage.a, ledgerTable(BIG.schema));
   const rows: string[][] = [];
@@ -49,7 +49,7 @@ async function observe(
   }
 }
 
-/** Brings both islands back to where they were. */
+/** Restores both islands. */
 async function tidy(stage: Stage, contender: Contender): Promise<void> {
   await contender.restore?.(stage);
   await sql(stage.b, `SELECT microsharding.microsharding_ensure_inactive(${BIG.shard})`);

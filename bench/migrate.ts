@@ -11,7 +11,7 @@ import { DATABASE, schemaOf, shell, type Stage } from "./stage.ts";
 
 const FIRST = 30_001;
 const SHARDS = 500;
-/** The third island is another database of the first server: there are two servers on the stage. */
+/** The third island is another database of the first server, because the stage has only two servers. */
 const THIRD = "third";
 const BATCH = 100;
 /** Milliseconds between two inserts of the writer on each island. */
@@ -25,11 +25,11 @@ interface Island {
 
 interface Run {
   ms: number;
-  /** Longest insert of a writer meanwhile. */
+  /** The longest insert of a writer meanwhile. */
   blockedMs: number;
 }
 
-/** Adding a column to every shard of three islands, by a migration and by what one would write instead. */
+/** Adds a column to every shard of three islands, by a migration and by what a user would write instead. */
 export async function migrating(
   stage: Stage,
   rounds: number,
@@ -49,7 +49,7 @@ export async function migrating(
     if ((await command.ended()) !== 0) throw new Error("shardferry migrate failed");
   };
   try {
-    // The shards' tables of migrations are made by the first one.
+    // The first migration creates the ledgers of the shards.
     runs.migrate.push(await measured(islands, () => migrate("first")));
     say(`migrate, the first: ${seconds(runs.migrate[0]!.ms)}, blocked ${millis(runs.migrate[0]!.blockedMs)}`);
     for (let round = 0; round < rounds; round++) {
@@ -70,7 +70,7 @@ export async function migrating(
       title: "A column more in every shard",
       text:
         `Three islands with ${SHARDS} shards of one table each, changed at the same time, while a writer inserts every ` +
-        `${WRITE_EVERY_MS} ms on each island; median of ${rounds} rounds, psql once. A worker runs already.`,
+        `${WRITE_EVERY_MS} ms on each island; median of ${rounds} rounds, psql once. A worker is already running.`,
       header: ["", "from command to exit", "longest insert", "all or none"],
       rows: [
         ["`shardferry migrate`", ...cells(rest), "yes"],
@@ -137,7 +137,7 @@ async function dropIslands(islands: readonly Island[]): Promise<void> {
   }
 }
 
-/** Runs something while a writer is at work in a shard of each island. */
+/** Runs something while there is a writer in one shard of each island. */
 async function measured(islands: readonly Island[], run: () => Promise<void>): Promise<Run> {
   const over = new AbortController();
   const writers = islands.map((island) => write(island, over.signal));

@@ -5,11 +5,11 @@ import { seconds, type Section } from "./report.ts";
 
 const CASES = 600;
 /**
- * The most that a plan may move, of the bytes of each cluster. pg-microsharding moves as much on the average, but more
- * where more pays, so that its mean spread is not to be compared with what this buys.
+ * The fraction of the bytes of each cluster that a plan may move. pg-microsharding moves as much on average, but more
+ * where that pays off, so its mean spread is not comparable with the one that this budget buys.
  */
 const BUDGET = 0.252;
-/** Islands and shards of clusters that are too large to try all placements. */
+/** Numbers of islands and shards of clusters that are too large to try all placements. */
 const LARGE = [
   [5, 30],
   [10, 60],
@@ -25,14 +25,14 @@ const mean = (values: readonly number[]): number => sum(values) / values.length;
 const totalBytes = (layout: Layout): number =>
   sum(layout.flatMap(({ shards }) => shards.map(({ bytes }) => bytes)));
 
-/** How good and how fast the planner is: small clusters against the exact optimum, large ones against the clock. */
+/** Measures how good and how fast the planner is: small clusters against the optimum, large ones against the clock. */
 export function planning(scale: number, say: (line: string) => void): Section[] {
   const cases = Math.max(1, Math.round(CASES * scale));
   say(`trying every placement of ${cases} small clusters`);
   return [compareWithOptimum(cases), timeLargeClusters(scale)];
 }
 
-/** Three islands with 6-9 shards of weights 10·e^U(0,3) at random places: every placement can be tried. */
+/** Uses three islands with 6-9 shards of weights 10·e^U(0,3) at random places, so that every placement can be tried. */
 function compareWithOptimum(cases: number): Section {
   const random = randomNumbers(1);
   const rows = Array.from({ length: cases }, () => {
@@ -85,7 +85,7 @@ function timeLargeClusters(scale: number): Section {
   const plan = (name: string, layout: Layout, options: Parameters<typeof planRebalance>[1] = {}): void => {
     const started = process.cpuUsage();
     const { spreadBefore, spreadAfter, moves, bytes } = planRebalance(layout, options);
-    // Time of the processor: what else the machine does is not the planner's.
+    // Processor time, because whatever else the machine does is not the planner's.
     const time = seconds(process.cpuUsage(started).user / 1000);
     const moved = percent(bytes / Math.max(1, totalBytes(layout)));
     rows.push([name, time, spreadBefore.toFixed(4), spreadAfter.toFixed(5), String(moves.length), moved]);

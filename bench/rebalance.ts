@@ -10,13 +10,13 @@ const FIRST = 20_000;
 const THIRD = "app3";
 const PARALLELISMS = [8, 3];
 
-/** Tables as new shards have them, without a row. */
+/** Tables of a new shard, without rows. */
 const emptyTables = (schema: string): string =>
   ["a", "b", "c"]
     .map((table) => `CREATE TABLE ${schema}.${table} (id bigserial PRIMARY KEY, name text NOT NULL UNIQUE)`)
     .join(";\n");
 
-/** New shards, all on the first of three islands, spread by one command; and back onto one island. */
+/** Spreads new shards, all on the first of three islands, by one command; and moves them back to one island. */
 export async function rebalancing(stage: Stage, say: (line: string) => void): Promise<Section[]> {
   const { a, b, place } = stage;
   await a.withClient((client) => client.query(`CREATE DATABASE ${THIRD}`));

@@ -2,13 +2,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 
-/** A table of results with a few words on what was measured. */
+/** A table of results, with a few words on what was measured. */
 export interface Section {
   title: string;
   text: string;
   header: string[];
   rows: string[][];
-  /** Said below the table. */
+  /** Shown below the table. */
   notes?: string[];
 }
 
@@ -16,7 +16,7 @@ const DOCUMENT = fileURLToPath(new URL("../docs/benchmarks.md", import.meta.url)
 const BEGIN = "<!-- bench:begin -->";
 const END = "<!-- bench:end -->";
 
-/** Renders a section in Markdown, its columns aligned so that a terminal shows it as well. */
+/** Renders a section as Markdown, with aligned columns, so that it is readable in a terminal, too. */
 export function render({ title, text, header, rows, notes = [] }: Section): string {
   const widths = header.map((name, i) => Math.max(name.length, ...rows.map((row) => (row[i] ?? "").length)));
   const line = (cells: readonly string[]): string =>
@@ -26,7 +26,7 @@ export function render({ title, text, header, rows, notes = [] }: Section): stri
   return [`### ${title}`, text, table, ...notes].filter(Boolean).join("\n\n");
 }
 
-/** What the figures were measured on. */
+/** Describes the machine that the figures were measured on. */
 export function describeMachine(postgres: string, scale: number): string {
   const memory = Math.round(totalmem() / 2 ** 30);
   const model = cpus()[0]?.model.trim() || "unknown processor";
@@ -38,7 +38,7 @@ export function describeMachine(postgres: string, scale: number): string {
   );
 }
 
-/** Replaces the figures in docs/benchmarks.md: all of them, or, with `keepOthers`, only the sections that are given. */
+/** Replaces the figures in docs/benchmarks.md: all of them or, with `keepOthers`, only the given sections. */
 export function writeDocument(machine: string, sections: readonly Section[], keepOthers: boolean): void {
   const text = readFileSync(DOCUMENT, "utf8");
   const [before, rest] = text.split(BEGIN);
@@ -53,16 +53,16 @@ export function writeDocument(machine: string, sections: readonly Section[], kee
   );
 }
 
-/** Sections as they stand in the document, by title. */
+/** Returns the sections of the document, by title. */
 function sectionsOf(figures: string): [title: string, text: string][] {
   const [, ...sections] = figures.split(/^### /m);
   return sections.map((text) => [text.split("\n")[0]!, `### ${text.trim()}`]);
 }
 
-/** The middle of some numbers. */
+/** Returns the median of some numbers. */
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
-/** The value below which a share of the numbers lies. */
+/** Returns the value below which the given share of the numbers lies. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN;

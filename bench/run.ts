@@ -1,11 +1,11 @@
 /**
- * How fast Shardferry is, against what a user would do instead: on the same servers, in the same run.
+ * Measures how fast Shardferry is, compared with what a user would do instead: on the same servers, in the same run.
  *
- *   npm run bench                              everything; some 25 minutes on two cores
- *   npm run bench -- --only=switch,tiny        some of it
- *   npm run bench -- --scale=0.1 --rounds=1    with less data, less often
- *   npm run bench -- --write                   puts the figures into docs/benchmarks.md; with --only, those of the suites named
- *   npm run bench -- --postgres=15             another version of PostgreSQL
+ *   npm run bench                              everything; about 25 minutes on two cores
+ *   npm run bench -- --only=switch,tiny        only some suites
+ *   npm run bench -- --scale=0.1 --rounds=1    with less data and fewer rounds
+ *   npm run bench -- --write                   writes the figures to docs/benchmarks.md; with --only, those of the given suites
+ *   npm run bench -- --postgres=15             a different version of PostgreSQL
  */
 import { parseArgs } from "node:util";
 
@@ -39,7 +39,7 @@ const SUITES: Record<string, Suite> = {
   migrate: migrating,
 };
 
-/** Those that need the large shard. */
+/** Suites that need the large shard. */
 const LARGE = ["whole", "load"];
 
 const { values } = parseArgs({
@@ -57,7 +57,9 @@ async function main(): Promise<void> {
   const names = values.only?.split(",") ?? Object.keys(SUITES);
   const unknown = names.filter((name) => !SUITES[name]);
   if (unknown.length > 0)
-    throw new Error(`--only: ${unknown.join(", ")}; there are ${Object.keys(SUITES).join(", ")}`);
+    throw new Error(
+      `--only: unknown suites ${unknown.join(", ")}; the suites are ${Object.keys(SUITES).join(", ")}`,
+    );
   const version = MAJORS.find((major) => major === Number(values.postgres)) as Major;
   const scale = Number(values.scale);
   const stage = await openStage(version, scale);

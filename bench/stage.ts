@@ -42,12 +42,12 @@ export interface Stage {
   place: Place;
   client: Client;
   worker: Command;
-  /** Environment of psql and its like: the passwords of both servers. */
+  /** The environment of psql and similar programs: the passwords of both servers. */
   env: NodeJS.ProcessEnv;
   scale: number;
 }
 
-/** Sets the stage. */
+/** Starts everything. */
 export async function openStage(version: Major, scale: number): Promise<Stage> {
   const start = (name: string): Promise<PostgresServer> =>
     startPostgres({ version, name, durable: true, settings: SETTINGS });
@@ -62,20 +62,20 @@ export async function openStage(version: Major, scale: number): Promise<Stage> {
   return { a, b, place, client, worker: await startWorker(place), env: await passwords(a, b), scale };
 }
 
-/** Strikes the stage. */
+/** Stops everything. */
 export async function closeStage(stage: Stage): Promise<void> {
   await stage.worker.end("SIGTERM");
   await stage.client.connection.close();
   await closeSandbox();
 }
 
-/** Replaces the worker by a fresh one, so that its memory can be told from that of earlier work. */
+/** Replaces the worker with a new one, so that its memory does not include earlier work. */
 export async function freshWorker(stage: Stage): Promise<void> {
   await stage.worker.end("SIGTERM");
   stage.worker = await startWorker(stage.place);
 }
 
-/** The most memory that a process has held, in bytes; null where the system does not tell. */
+/** Returns the peak memory of a process in bytes; null if the system does not report it. */
 export function peakMemory(pid: number): number | null {
   try {
     const kilobytes = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
@@ -95,7 +95,7 @@ async function passwords(...servers: PostgresServer[]): Promise<NodeJS.ProcessEn
 
 const run = promisify(execFile);
 
-/** Runs a line of bash, with psql and the rest of the servers' own version; a failing part of a pipe fails it. */
+/** Runs a line of bash with the servers' own version of psql and so on; fails if any part of a pipe fails. */
 export async function shell({ a, env }: Stage, line: string): Promise<void> {
   await run("bash", ["-c", `set -e -o pipefail; ${line}`], {
     env: { ...env, PATH: `${a.bin}:${env["PATH"]}`, ...libraries(a) },
@@ -108,7 +108,7 @@ const libraries = ({ bin }: PostgresServer): NodeJS.ProcessEnv => ({
   LD_LIBRARY_PATH: [join(bin, "..", "lib"), process.env["LD_LIBRARY_PATH"]].filter(Boolean).join(":"),
 });
 
-/** A connection string without a password. */
+/** Returns a connection string without a password. */
 export const uri = ({ host, port, user }: PostgresServer): string =>
   `postgresql://${user}@${host}:${port}/${DATABASE}`;
 
@@ -120,12 +120,12 @@ export async function sql(server: PostgresServer, text: string): Promise<Record<
   );
 }
 
-/** Writes out what is dirty, so that no contender pays for the one before. */
+/** Writes dirty pages to disk, so that no contender pays for the previous one. */
 export async function settle({ a, b }: Stage): Promise<void> {
   await Promise.all([a, b].map((server) => sql(server, "CHECKPOINT")));
 }
 
-/** What a move did, with the time that each step took. */
+/** The result of a move, and the time that each step took. */
 export interface TimedMove {
   result: MoveResult;
   elapsedMs: number;
@@ -158,13 +158,13 @@ export async function moveShard(
   return { result, elapsedMs, steps: stepTimes(await handle.query<Progress>("progress")) };
 }
 
-/** The same in the other direction. */
+/** Returns the options of the same move in the other direction. */
 export const back = ({ a, b }: Stage): Partial<MoveInput> => ({
   from: parseDsn(b.dsn(DATABASE)).name,
   to: parseDsn(a.dsn(DATABASE)).name,
 });
 
-/** An event stands at the end of what it tells. */
+/** An event is recorded when something has ended. */
 function stepTimes({ events, startedAt }: Progress): Map<string, number> {
   const times = new Map<string, number>();
   let before = startedAt;
@@ -177,7 +177,7 @@ function stepTimes({ events, startedAt }: Progress): Map<string, number> {
 
 export const schemaOf = (shard: number): string => `sh${String(shard).padStart(4, "0")}`;
 
-/** Creates shards on an island and activates them; `fill` is SQL that makes what is in one. */
+/** Creates shards on an island and activates them; `fill` returns the SQL that creates the contents of one. */
 export async function createShards(
   server: PostgresServer,
   first: number,
@@ -197,7 +197,7 @@ export async function createShards(
   }, database);
 }
 
-/** Drops every schema of shards in a range of numbers, old copies too, on both islands. */
+/** Drops all schemas of a range of shards on both islands, including old copies. */
 export async function dropShards({ a, b }: Stage, first: number, last: number): Promise<void> {
   for (const server of [a, b]) {
     await server.withClient(async (client) => {

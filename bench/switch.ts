@@ -8,7 +8,7 @@ const MOVES = 20;
 const WRITERS = 4;
 const RATE = 200;
 
-/** The longest time that an application goes without an acknowledged write while its shard moves. */
+/** Measures the longest time that an application goes without an acknowledged write while its shard is moving. */
 export async function switching(stage: Stage, say: (line: string) => void): Promise<Section[]> {
   const schema = schemaOf(SHARD);
   await createShards(stage.a, SHARD, SHARD, ledgerTable);
@@ -55,7 +55,7 @@ export async function switching(stage: Stage, say: (line: string) => void): Prom
   ];
 }
 
-/** An application that writes to the ledger of a shard. */
+/** Returns an application that writes to the ledger of a shard. */
 export function startApplication(stage: Stage, schema: string): Application {
   const table = `${schema}.ledger`;
   return new Application({
@@ -69,7 +69,7 @@ export function startApplication(stage: Stage, schema: string): Application {
   });
 }
 
-/** What the application sees while something runs. */
+/** Returns what the application observes while something is running. */
 export async function windowOf(application: Application, run: () => Promise<unknown>): Promise<Window> {
   application.look();
   await run();

@@ -29,7 +29,7 @@ const fill = (schema: string): string =>
        CREATE INDEX ON ${schema}.t${i} (at)`,
   ).join(";\n");
 
-/** A shard of many small tables, where what a table costs matters more than what is in it. */
+/** Moves a shard of many small tables, in which the cost per table matters more than the contents. */
 export async function tables(stage: Stage, rounds: number, say: (line: string) => void): Promise<Section[]> {
   const results = new Map<string, number[]>();
   const steps = new Map<string, number[]>();
@@ -43,7 +43,7 @@ export async function tables(stage: Stage, rounds: number, say: (line: string) =
       await settle(stage);
       const started = performance.now();
       const move = await run(stage);
-      // What the steps have taken is asked afterwards.
+      // The times of the steps are queried afterwards.
       const elapsed = move?.elapsedMs ?? performance.now() - started;
       results.set(name, [...(results.get(name) ?? []), elapsed]);
       say(`${name}: ${seconds(elapsed)}`);
@@ -66,7 +66,7 @@ export async function tables(stage: Stage, rounds: number, say: (line: string) =
   ];
 }
 
-/** Lets a new worker make its first move, in which it loads code and opens sessions. */
+/** Lets a new worker make its first move, which loads code and opens sessions. */
 async function warmUp(stage: Stage): Promise<void> {
   await createShards(
     stage.a,

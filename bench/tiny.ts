@@ -20,7 +20,7 @@ const MOVES = 10;
 const EMPTY_MOVES = 64;
 const AT_A_TIME = 8;
 
-/** Three tables, some 1.8 MB. */
+/** Three tables, about 1.8 MB. */
 const tinyTables = (schema: string): string =>
   ["a", "b", "c"]
     .map(
@@ -31,13 +31,13 @@ const tinyTables = (schema: string): string =>
     )
     .join(";\n");
 
-/** Tables as new shards have them, without a row. */
+/** Tables of a new shard, without rows. */
 const emptyTables = (schema: string): string =>
   ["a", "b", "c"]
     .map((table) => `CREATE TABLE ${schema}.${table} (id bigserial PRIMARY KEY, name text NOT NULL UNIQUE)`)
     .join(";\n");
 
-/** How long a small move takes from the command to its exit, and how many empty shards move in a second. */
+/** Measures how long a small move takes from command to exit, and how many empty shards move per second. */
 export async function tiny(stage: Stage, say: (line: string) => void): Promise<Section[]> {
   await createShards(stage.a, TINY, TINY, tinyTables);
   await createShards(stage.a, EMPTY, EMPTY + EMPTY_MOVES - 1, emptyTables);
@@ -70,7 +70,7 @@ export async function tiny(stage: Stage, say: (line: string) => void): Promise<S
       title: "Small moves",
       text:
         `A shard of three tables, ${(Number(size[0]!["bytes"]) / 1e6).toFixed(1)} MB, moved back and forth ${MOVES} times with a worker ` +
-        `that runs already; and ${EMPTY_MOVES} empty shards of three tables, ${AT_A_TIME} at a time.`,
+        `that is already running; and ${EMPTY_MOVES} empty shards of three tables, ${AT_A_TIME} at a time.`,
       header: ["", "median", "worst"],
       rows: [
         [

@@ -9,7 +9,7 @@ interface Result {
   memory: number[];
 }
 
-/** The whole way of a large shard: every contender in turn, round by round. */
+/** Copies or moves a large shard by each contender in turn, round by round. */
 export async function whole(stage: Stage, rounds: number, say: (line: string) => void): Promise<Section[]> {
   const all = contenders();
   const results = new Map<string, Result>(
@@ -17,7 +17,7 @@ export async function whole(stage: Stage, rounds: number, say: (line: string) =>
   );
   const expected = await contents(stage, "a");
   const bytes = await sizeOf(stage.a, BIG.schema);
-  // The first one on a new server pays for the files of its WAL; nobody else does.
+  // Only the first one on a new server pays for creating WAL files.
   await measure(
     stage,
     all.find(({ name }) => name === COPY_PIPE)!,
@@ -25,7 +25,7 @@ export async function whole(stage: Stage, rounds: number, say: (line: string) =>
     expected,
   );
   for (let round = 0; round < rounds; round++) {
-    // Each round begins with another one, so that none always follows the same.
+    // Each round starts with a different contender, so that none always follows the same one.
     for (const contender of [...all.slice(round % all.length), ...all.slice(0, round % all.length)]) {
       await measure(stage, contender, results.get(contender.name)!, expected);
       say(`${contender.name}: ${seconds(results.get(contender.name)!.elapsedMs.at(-1)!)}`);
@@ -51,7 +51,7 @@ async function measure(stage: Stage, contender: Contender, result: Result, expec
   await sql(stage.b, `DROP SCHEMA ${BIG.schema} CASCADE`);
 }
 
-/** Rows of each table and the number of its indexes: a contender that leaves something out would win. */
+/** Returns the numbers of rows and indexes of each table, as a contender that left something out would win. */
 async function contents(stage: Stage, side: "a" | "b"): Promise<string> {
   const counts: string[] = [];
   for (const table of TABLE_NAMES) {
