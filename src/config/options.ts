@@ -64,7 +64,7 @@ export const SETTINGS = {
 /** The schema to move or copy, and where. */
 export const PLACES = {
   shard: option("--shard <n>", "number of the shard", (v) => v.shardNumber),
-  schema: option("--schema <name>", "name of the schema; any name", (v) => v.text),
+  schema: option("--schema <name>", "name of the schema, which need not be a shard", (v) => v.text),
   to: option("--to <island>", "destination: a DSN, or a unique prefix of an island's name", (v) => v.text),
   from: option("--from <island>", "source; optional for a shard, which is then looked up", (v) => v.text),
 };
@@ -240,9 +240,14 @@ export const DRIFT = {
   shards: option("--shards <n,m-k>", "numbers of the shards to compare", (v) => v.shardList, {
     otherwise: "all active ones but shard 0",
   }),
-  reference: option("--reference <n>", "the shard that the others should be like", (v) => v.shardNumber, {
-    otherwise: "the schema that most shards have",
-  }),
+  reference: option(
+    "--reference <n>",
+    "reference shard, which the others should match",
+    (v) => v.shardNumber,
+    {
+      otherwise: "the schema that most shards have",
+    },
+  ),
   fixSql: option(
     "--fix-sql [yes|no]",
     "print the DDL that would bring each shard in line; it is not run",

@@ -132,7 +132,7 @@ describe("rebalance, with the embedded Temporal server", () => {
     const command = startInTerminal(args, cluster);
     await command.prints(/Make these moves\? \[y\/N\]/);
     command.press("y\n");
-    await waitFor(() => /Shift\+S confirms the 2 moves that pause/.test(screen(command)), {
+    await waitFor(() => /Shift\+S confirms the 2 paused moves/.test(screen(command)), {
       what: "the pauses",
     });
     assert.match(screen(command), /rebalance {2}running: 0 of 2 moves done, 0 B of/);
