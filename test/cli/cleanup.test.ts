@@ -37,7 +37,7 @@ describe("cleanup", { timeout: 180_000 }, () => {
        END $$`,
     );
 
-  it("says so when there is nothing to drop, and asks for no Temporal", async () => {
+  it("says so if there is nothing to drop, and does not ask Temporal", async () => {
     const { status, stdout } = await run(["cleanup"], islands);
     assert.deepEqual([status, stdout], [0, "There is nothing to drop.\n"]);
     await leave();
@@ -45,7 +45,7 @@ describe("cleanup", { timeout: 180_000 }, () => {
     assert.equal(existsSync(join(stateFolder, "temporal.db")), false);
   });
 
-  it("lists, and drops nothing unless told to", async () => {
+  it("lists leftovers, and drops nothing unless told to", async () => {
     const unasked = await run(["cleanup"], islands);
     assert.equal(unasked.status, 2);
     assert.match(
@@ -69,7 +69,7 @@ describe("cleanup", { timeout: 180_000 }, () => {
     assert.deepEqual([wrong.status, /--older-than: "week" is not a time/.test(wrong.stderr)], [2, true]);
   });
 
-  it("drops when the question is answered with yes, in a terminal or from a pipe", async () => {
+  it("drops leftovers if the answer is yes, in a terminal or from a pipe", async () => {
     const command = startInTerminal(["cleanup"], islands);
     await command.prints(/Drop 1 leftover\?/);
     command.press("y\r");
@@ -83,7 +83,7 @@ describe("cleanup", { timeout: 180_000 }, () => {
     assert.deepEqual(await schemas(islands.b), []);
   });
 
-  it("ends with status 1 when something could not be dropped, and names what is in the way", async () => {
+  it("ends with status 1 if something could not be dropped, and names what prevented it", async () => {
     await leave();
     await leave("sh0002new");
     await islands.b.rows(`CREATE VIEW report AS SELECT * FROM ${OLD}.t1`);
@@ -95,11 +95,11 @@ describe("cleanup", { timeout: 180_000 }, () => {
     assert.deepEqual([dropped.map(({ name }) => name), failed], [[OLD], []]);
   });
 
-  it("goes on where it was when it was killed", async () => {
+  it("continues where it was when it was killed", async () => {
     await leave(OLD, 600);
     const command = start(["cleanup", "--yes"], islands);
     await islands.b.withClient(async (reader) => {
-      // One of the last that it comes to, so that it cannot have ended before it is killed.
+      // One of the last ones, so that the command cannot have ended before it is killed.
       await reader.query(`BEGIN; SELECT FROM ${OLD}.t99`);
       await command.prints(/ left/);
       command.signal("SIGKILL");

@@ -8,7 +8,7 @@ import { clip } from "../../src/cli/view/clip.ts";
 
 const { red } = pc.createColors(true);
 
-it("a line of the live view is cut to the columns of the terminal, whatever letters and colors it has", () => {
+it("a line of the live view is cut to the width of the terminal, whatever characters and colors it has", () => {
   assert.equal(clip("abcdef", 6), "abcdef");
   assert.equal(clip("abcdefg", 6), "abcde…");
   assert.equal(clip("日本語日本語", 6), "日本…");

@@ -14,7 +14,7 @@ describe("the completion of commands", () => {
     grammar = await readGrammar(ACTIONS);
   });
 
-  /** What bash offers when the last of the words is being typed. */
+  /** Returns what bash offers while the last of the words is being typed. */
   async function offered(...words: string[]): Promise<string[]> {
     const script = `${completionScript("bash", grammar)}
       COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shardferry; printf '%s\\n' "\${COMPREPLY[@]}"`;
@@ -33,7 +33,7 @@ describe("the completion of commands", () => {
     assert.deepEqual(await offered("move", "--shard", "=", "4"), []);
   });
 
-  it("has every action and option in each shell, whatever the summaries have in them", () => {
+  it("has every action and option in each shell, whatever characters the summaries contain", () => {
     const odd: ActionWord = {
       names: ["odd"],
       summary: "it's [a: \\ `b` $c",
@@ -50,7 +50,7 @@ describe("the completion of commands", () => {
     }
   });
 
-  it("is printed for the shells that there are, and for no other", async () => {
+  it("is printed for the supported shells, and for no others", async () => {
     for (const shell of SHELLS) {
       const { status, stdout } = await run(["completion", shell]);
       assert.deepEqual([status, stdout.includes("_shardferry") || shell === "fish"], [0, true]);

@@ -13,7 +13,7 @@ describe("doctor", () => {
   before(async () => {
     islands = await createIslands([1, 2]);
     await run(["sequences", "assign", "--mode=interleave"], islands);
-    // Made before, by sequences that started alike.
+    // Created earlier, by sequences that started at the same value.
     await islands.a.rows("DELETE FROM sh0002.users");
     unfit = await startPostgres({ settings: { wal_level: "replica", max_replication_slots: "1" } });
     await unfit.withClient(async (client) => {
@@ -22,13 +22,13 @@ describe("doctor", () => {
     });
   });
 
-  it("finds nothing on islands that are fit", async () => {
+  it("finds nothing on islands that are ready for moves", async () => {
     const { stdout, status } = await run(["doctor"], islands);
     assert.equal(status, 0);
     assert.match(stdout, /nothing to change/);
   });
 
-  it("names everything that keeps an island from taking part, with what to change", async () => {
+  it("names everything that prevents moves on an island, and what to change", async () => {
     const env = { DSNS: `${islands.a.dsn},${unfit.dsn().replace(/\/\/.*@/, "//plain:plain-secret@")}` };
     const { ok, findings } = await runJson<Document>(["doctor"], { env });
     assert.equal(ok, false);
@@ -50,7 +50,7 @@ describe("doctor", () => {
     assert.ok(!`${stdout}${stderr}${text}`.includes("plain-secret"));
   });
 
-  it("tells foreign keys that are not validated, and shards that are active twice", async () => {
+  it("reports foreign keys that are not validated, and shards that are active twice", async () => {
     await islands.a.rows(
       "ALTER TABLE sh0001.users ADD CONSTRAINT parent FOREIGN KEY (id) REFERENCES sh0001.users NOT VALID",
     );
@@ -66,7 +66,7 @@ describe("doctor", () => {
     );
   });
 
-  it("runs every check of a move, and touches nothing", async () => {
+  it("runs every check of a move, and changes nothing", async () => {
     const args = ["doctor", "--shard=1", `--to=${islands.names.b}`];
     const fit = await run(args, islands);
     assert.equal(fit.status, 0, fit.stdout);
@@ -77,7 +77,7 @@ describe("doctor", () => {
     assert.deepEqual(await schemas(islands.b), []);
   });
 
-  it("refuses PGOPTIONS that the destination does not take, and names shards that there are", async () => {
+  it("refuses PGOPTIONS that the destination does not accept, and lists the existing shards", async () => {
     const env = { ...islands.env, PGOPTIONS: "-c no_such_setting=1" };
     const to = `--to=${islands.names.b}`;
     const { ok, findings } = await runJson<Document>(["doctor", "--shard=2", to], { env });
@@ -87,13 +87,13 @@ describe("doctor", () => {
     assert.deepEqual([unknown.status, /The active shards are: 1-2/.test(unknown.stderr)], [2, true]);
   });
 
-  it("wants both --shard and --to for a move, and --schema, --from and --to for a copy", async () => {
+  it("requires both --shard and --to for a move, and --schema, --from and --to for a copy", async () => {
     const to = `--to=${islands.names.b}`;
     for (const args of [["--shard=1"], [to], ["--schema=x", to], ["--shard=1", "--schema=x", to]])
       assert.equal((await run(["doctor", ...args], islands)).status, 2, args.join(" "));
   });
 
-  it("runs every check of a copy, and touches nothing", async () => {
+  it("runs every check of a copy, and changes nothing", async () => {
     const args = ["doctor", "--schema=sh0002", `--from=${islands.names.a}`, `--to=${islands.names.b}`];
     const fit = await run([...args, "--copy-method=tablesync", "--wait", "--validate-fks=no"], islands);
     assert.deepEqual([fit.status, /the copy of sh0002/.test(fit.stdout)], [0, true], fit.stdout);

@@ -9,19 +9,19 @@ describe("drift", () => {
   before(async () => {
     islands = await createIslands([1, 2]);
     await createShard(islands.b, 3);
-    // Shard 0 is unlike the others on purpose, and what migrations note is no drift.
+    // Shard 0 differs from the others on purpose, and the ledgers of migrations are not drift.
     await islands.a.rows(
       "SELECT microsharding.microsharding_ensure_exist(0), microsharding.microsharding_ensure_active(0)",
     );
     await islands.a.rows("CREATE TABLE sh0001.microsharding_migrations_ (name text PRIMARY KEY)");
   });
 
-  it("ends with 0 where all shards are alike, on all islands", async () => {
+  it("ends with 0 if all shards on all islands are alike", async () => {
     const { stdout, status } = await run(["drift"], islands);
     assert.deepEqual([stdout, status], ["✔ 3 shards: no drift\n", 0]);
   });
 
-  it("shows what differs from the majority as DDL, and ends with 1", async () => {
+  it("shows differences from the majority as DDL, and ends with 1", async () => {
     await islands.b.rows("DROP INDEX sh0003.users_name_idx");
     const { stdout, status } = await run(["drift"], islands);
     assert.equal(status, 1);
@@ -42,7 +42,7 @@ describe("drift", () => {
     );
   });
 
-  it("compares with the shard that is named, and only the shards that are named", async () => {
+  it("compares with the given shard, and only the given shards", async () => {
     const { groups } = await runJson<Drift>(["drift", "--reference=3"], islands);
     assert.deepEqual(groups[0]!.shards, ["sh0003"]);
     assert.equal(groups[1]!.differences[0]!.change, "more");
@@ -53,7 +53,7 @@ describe("drift", () => {
     assert.equal((await run(["drift", "--shards=1-x"], islands)).status, 2);
   });
 
-  it("writes the DDL that brings a shard in line, and does not run it", async () => {
+  it("prints the DDL that brings a shard in line, and does not run it", async () => {
     const { stdout, status } = await run(["drift", "--fix-sql"], islands);
     assert.equal(status, 1);
     assert.match(

@@ -12,10 +12,10 @@ import { ensureServer, runningServer, stopServer } from "../../src/temporal/embe
 import { waitFor } from "../support/index.ts";
 import { userEnvironment } from "./run-command.ts";
 
-/** Where outgoing connections begin to get their ports: on Linux by default, and on other systems above. */
+/** The lowest port of outgoing connections: the default of Linux; other systems begin higher. */
 const OUTGOING_PORTS = 32_768;
 
-it("the embedded server keeps its port, which no outgoing connection gets, and finds another when that is taken", async () => {
+it("the embedded server keeps its port, which no outgoing connection gets, and finds another one if it is taken", async () => {
   const folder = mkdtempSync(join(tmpdir(), "embedded-"));
   const env = userEnvironment({ SHARDFERRY_STATE_DIR: folder });
   const portOfServer = async (): Promise<number> => {
@@ -43,7 +43,7 @@ it("the embedded server keeps its port, which no outgoing connection gets, and f
 });
 
 it(
-  "the embedded server starts again after it was killed in the first moments of its life",
+  "the embedded server starts again after it was killed right after its first start",
   { timeout: 120_000 },
   async () => {
     for (const afterMs of [0, 10, 25, 40, 60]) {

@@ -4,7 +4,7 @@ import { it } from "node:test";
 import { list, loadSettings, move, Session, UsageError } from "../../src/index.ts";
 import { activeShards, createIslands, userEnvironment } from "./run-command.ts";
 
-it("what the command line does can be done by functions", async () => {
+it("functions can do what the command line does", async () => {
   const islands = await createIslands([1]);
   const env = userEnvironment(islands.env);
   const settings = await loadSettings({ action: "move", env, skipConfig: true });

@@ -25,14 +25,14 @@ describe("migrate", { timeout: 300_000 }, () => {
     await createShard(islands.b, 3);
   });
 
-  /** Writes a migration, and answers its path. */
+  /** Writes a migration, and returns its path. */
   function file(name: string, sql: string): string {
     const path = join(stateFolder, name);
     writeFileSync(path, sql);
     return path;
   }
 
-  /** Names of the columns that a table has in all shards, in order. */
+  /** Returns the names of the columns that a table has in all shards, in order. */
   async function columns(): Promise<string[]> {
     const sql = `SELECT DISTINCT column_name AS name FROM information_schema.columns
       WHERE table_name = 'users' AND table_schema ~ '^sh' ORDER BY 1`;
@@ -66,7 +66,7 @@ describe("migrate", { timeout: 300_000 }, () => {
     },
   ];
   for (const { what, sql, says } of BAD) {
-    it(`refuses a file with ${what}, and nothing is changed`, async () => {
+    it(`refuses a file with ${what}, and changes nothing`, async () => {
       const { status, stderr } = await run(["migrate", `--file=${file("bad.sql", sql)}`, "--yes"], islands);
       assert.equal(status, 1);
       assert.match(stderr, says);
@@ -89,7 +89,7 @@ describe("migrate", { timeout: 300_000 }, () => {
     }
   });
 
-  it("asks before it changes anything, and without anybody to ask it needs --yes", async () => {
+  it("asks before it changes anything, and needs --yes if there is no one to confirm", async () => {
     const args = ["migrate", "--sql=ALTER TABLE users ADD asked int", "--name=asked"];
     const silent = await run(args, islands);
     assert.equal(silent.status, 2);
@@ -102,7 +102,7 @@ describe("migrate", { timeout: 300_000 }, () => {
     assert.deepEqual(await columns(), ["id", "name"]);
   });
 
-  it("rehearses, changes all shards, skips them the next time, and answers one JSON document", async () => {
+  it("rehearses, changes all shards, skips them the next time, and prints one JSON document", async () => {
     const path = file(
       "0001_email.sql",
       "ALTER TABLE users ADD COLUMN email text;\nCREATE INDEX ON users (email);\n",
@@ -166,7 +166,7 @@ describe("migrate", { timeout: 300_000 }, () => {
     assert.equal(active.length, 4);
   });
 
-  it("is waited for by allocate, which activates no shard that is being changed, and says for whom it waits", async () => {
+  it("is waited for by allocate, which activates no shard that is being changed, and says what it is waiting for", async () => {
     await islands.a.rows(
       `INSERT INTO microsharding.microsharding_leases_ (schema_name, run_id, workflow_id, kind, expires_at)
        VALUES ('sh0008', gen_random_uuid()::text, 'migrate-slow', 'schema change', now() + interval '1 h')`,
@@ -182,11 +182,11 @@ describe("migrate", { timeout: 300_000 }, () => {
 
   const LATE = "ALTER TABLE IF EXISTS users ADD COLUMN IF NOT EXISTS late int";
 
-  /** Runs a migration of the active shards, as somebody else does while shards are allocated. */
+  /** Runs a migration of the active shards, as somebody else might while shards are being allocated. */
   const elsewhere = (name: string): string =>
     `env -u SHARDFERRY_SHARDS "${LAUNCHER}" migrate --sql="${LATE}" --name=${name} --yes`;
 
-  it("of the active shards while allocate is at work keeps it from activating shards that lack it; the next run brings it", async () => {
+  it("of the active shards during allocate prevents it from activating shards that lack the migration; the next run adds it", async () => {
     const base = `"${LAUNCHER}" migrate --file="${join(stateFolder, "0004_all.sql")}" --yes`;
     const args = (command: string): string[] => [
       ...["allocate", "--shards=11-12", "--activate=yes", `--migrate-cmd=${command}`],
@@ -212,7 +212,7 @@ describe("migrate", { timeout: 300_000 }, () => {
     );
   });
 
-  it("that all active shards had long before is only told by allocate, whose command may bring it in another form", async () => {
+  it("that all active shards had long before is only reported by allocate, whose command may apply it in another form", async () => {
     const command = `"${LAUNCHER}" migrate --file="${join(stateFolder, "0004_all.sql")}" --yes`;
     await run(["migrate", "--sql=SELECT 1", "--name=old", "--yes"], islands);
     const done = await run(["allocate", "--shard=13", "--activate=yes", `--migrate-cmd=${command}`], islands);
@@ -223,7 +223,7 @@ describe("migrate", { timeout: 300_000 }, () => {
     );
   });
 
-  it("that begins between allocate's last look and the activation is told afterwards", async () => {
+  it("that starts between allocate's last check and the activation is reported afterwards", async () => {
     const base = `"${LAUNCHER}" migrate --file="${join(stateFolder, "0004_all.sql")}" --yes`;
     await islands.a.withClient(async (holder) => {
       const allocating = start(
@@ -231,7 +231,7 @@ describe("migrate", { timeout: 300_000 }, () => {
         islands,
       );
       await allocating.prints(/running /);
-      // The activation waits here; whoever only reads does not.
+      // The activation waits here; readers do not.
       await holder.query("BEGIN; LOCK TABLE microsharding.microsharding_active_ IN SHARE MODE");
       await waitFor(
         async () =>

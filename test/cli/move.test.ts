@@ -53,7 +53,7 @@ describe("move, with the embedded Temporal server", () => {
     await expectNoLeftovers(islands.b);
   });
 
-  it("shows what has become of a move to whom asks again after its end, by the same command or by attach", async () => {
+  it("shows the outcome of a move after its end, by the same command or by attach", async () => {
     for (const args of [moveArgs(1), ["attach", "move-sh0001"]]) {
       const { stdout, stderr, status } = await run(args, islands);
       assert.deepEqual([status, stderr], [0, ""]);
@@ -68,7 +68,7 @@ describe("move, with the embedded Temporal server", () => {
     assert.match(other.stderr, /Shard 1 \(sh0001\) is already active on/);
   });
 
-  it("shows a move also where its log cannot be written, and says so", async () => {
+  it("shows a move even if its log cannot be written, and says so", async () => {
     const folder = mkdtempSync(join(tmpdir(), "in-the-way-"));
     writeFileSync(join(folder, `shardferry.${userInfo().uid}`), "a file");
     const { stdout, status } = await run(moveArgs(1), { env: { ...islands.env, TMPDIR: folder } });
@@ -100,7 +100,7 @@ describe("move, with the embedded Temporal server", () => {
     assert.match(readFileSync(log, "utf8"), /lock and switch: /);
   });
 
-  it("goes on with a move whose command was killed, when the same command is run again", async () => {
+  it("continues a move whose command was killed when the same command is run again", async () => {
     const killed = start(moveArgs(3, "--wait"), islands);
     await killed.prints(/waiting for confirmation/);
     killed.signal("SIGKILL");
@@ -121,7 +121,7 @@ describe("move, with the embedded Temporal server", () => {
     assert.match((await run(["status"], islands)).stdout, /Nothing is running/);
   });
 
-  it("is aborted and cleaned up by abort, also when its command was killed", async () => {
+  it("is aborted and cleaned up by abort, even if its command was killed", async () => {
     const killed = start(moveArgs(4, "--wait"), islands);
     await killed.prints(/waiting for confirmation/);
     killed.signal("SIGKILL");
@@ -134,7 +134,7 @@ describe("move, with the embedded Temporal server", () => {
     await expectNoLeftovers(islands.b);
   });
 
-  it("refuses another request for a shard that is being moved, and says what holds it", async () => {
+  it("refuses a different request for a shard that is being moved, and says what holds it", async () => {
     const holder = start(moveArgs(4, "--wait"), islands);
     await holder.prints(/waiting for confirmation/);
     const { status, stderr } = await run(moveArgs(4, "--wait", "--max-write-block-ms=10"), islands);
@@ -163,7 +163,7 @@ describe("move, with the embedded Temporal server", () => {
     assert.ok((await schemas(islands.b)).includes(result.leftover!));
   });
 
-  it("refuses what cannot be before anything is started", async () => {
+  it("refuses impossible moves before anything is started", async () => {
     await createShard(islands.b, 8);
     for (const [args, status, message] of [
       [moveArgs(8), 1, /Shard 8 \(sh0008\) is already active on/],
@@ -184,7 +184,7 @@ describe("move, with the embedded Temporal server", () => {
     assert.match((await run(["status"], islands)).stdout, /Nothing is running/);
   });
 
-  it("takes whole DSNs for --from and --to, as pg-microsharding did", async () => {
+  it("accepts full DSNs for --from and --to, as pg-microsharding did", async () => {
     const args = [
       "move",
       "--shard=5",
@@ -210,7 +210,7 @@ describe("copy", () => {
     const [row] = await islands.b.rows<{ count: string }>(`SELECT count(*) FROM "Odd name".t`);
     assert.equal(row!.count, "10");
 
-    // Who lost the terminal asks again.
+    // A user who lost the terminal runs the command again.
     assert.match((await run(args, islands)).stdout, /has ended already[^]*Copied Odd name from .*: 10 rows/);
     await islands.b.rows(`DROP SCHEMA "Odd name" CASCADE`);
     assert.match(
@@ -241,7 +241,7 @@ describe("copy", () => {
     );
   });
 
-  it("names the schemas that there are", async () => {
+  it("lists the existing schemas", async () => {
     const args = ["copy", "--schema=nix", `--from=${islands.names.a}`, `--to=${islands.names.b}`];
     const { status, stderr } = await run(args, islands);
     assert.equal(status, 2);

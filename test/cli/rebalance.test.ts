@@ -18,7 +18,7 @@ before(async () => {
 
 const CTRL_C = "\x03";
 
-/** What stands on the screen at last: after the last time that the block was drawn anew. */
+/** Returns what is on the screen at the end: after the last redraw of the block. */
 const screen = (command: Command): string => command.stdout.split(`A\x1b[J`).at(-1)!;
 
 const runningMoves = async (): Promise<string[]> =>
@@ -36,7 +36,7 @@ describe("rebalance, with the embedded Temporal server", () => {
     assert.deepEqual(await countsOf(cluster), [6, 0, 0]);
   });
 
-  it("makes islands even by one command, and tells each move", async () => {
+  it("makes islands even by one command, and reports each move", async () => {
     const { status, stdout, stderr } = await run(["rebalance", "--yes"], cluster);
     assert.deepEqual([status, stderr], [0, ""]);
     assert.deepEqual(await countsOf(cluster), [2, 2, 2]);
@@ -45,7 +45,7 @@ describe("rebalance, with the embedded Temporal server", () => {
     await expectNoLeftovers(...cluster.databases);
   });
 
-  it("finds nothing to do when it is run again", async () => {
+  it("finds nothing to do if it is run again", async () => {
     const { status, stdout } = await run(["rebalance"], cluster);
     assert.equal(status, 0);
     assert.match(stdout, /Nothing to move/);
@@ -80,7 +80,7 @@ describe("rebalance, with the embedded Temporal server", () => {
       );
   });
 
-  it("refuses what cannot be planned", async () => {
+  it("refuses impossible plans", async () => {
     for (const [args, message] of [
       [[`--decommission=${cluster.names.join(",")}`], /one island has to remain/],
       [["--decommission=nix"], /No island fits "nix"/],
@@ -96,7 +96,7 @@ describe("rebalance, with the embedded Temporal server", () => {
     assert.match((await run(["rebalance", units], cluster)).stderr, /different units.*"user", "rows"/);
   });
 
-  it("pauses each move with --wait; a killed command goes on when it is run again; one or all are confirmed", async () => {
+  it("pauses each move with --wait; a killed command continues when it is run again; one or all moves are confirmed", async () => {
     const args = ["rebalance", "--wait", "--yes"];
     const killed = start(args, cluster);
     await killed.prints(/waiting for confirmation/);
@@ -120,7 +120,7 @@ describe("rebalance, with the embedded Temporal server", () => {
     await again.prints(/moved sh000\d/);
     await waitFor(async () => (await runningMoves()).length === 3, { what: "the fourth move" });
     assert.deepEqual((await countsOf(cluster)).sort(), [0, 1, 5]);
-    // Where a rebalance runs, it stands for its moves.
+    // A running rebalance stands for its moves.
     assert.equal((await run(["confirm"], cluster)).status, 0);
     for (const command of [again, second]) assert.equal((await command.ended()).status, 0);
     assert.deepEqual(await countsOf(cluster), [2, 2, 2]);
@@ -146,7 +146,7 @@ describe("rebalance, with the embedded Temporal server", () => {
     assert.match((await run(["status"], cluster)).stdout, /Nothing is running/);
   });
 
-  it("is paused by a key or a command, says so, and goes on when it is confirmed", async () => {
+  it("is paused by a key or a command, says so, and continues when it is confirmed", async () => {
     const args = ["rebalance", `--decommission=${cluster.names[0]}`, "--wait", "--yes", "--parallelism=1"];
     const command = startInTerminal(args, cluster);
     const shows = (pattern: RegExp): Promise<unknown> =>
@@ -174,7 +174,7 @@ describe("rebalance, with the embedded Temporal server", () => {
     await expectNoLeftovers(...cluster.databases);
   });
 
-  it("starts nothing when the question is answered with no", async () => {
+  it("starts nothing if the answer is no", async () => {
     const command = startInTerminal(["rebalance", `--decommission=${cluster.names[0]}`], cluster);
     await command.prints(/Make these moves\?/);
     command.press("n\n");

@@ -10,14 +10,14 @@ import { cacheDir } from "../../src/machine/cache-folder.ts";
 import { createDatabase, type TestDatabase, testIslands, waitFor } from "../support/index.ts";
 
 export const LAUNCHER = fileURLToPath(new URL("../../bin/shardferry", import.meta.url));
-/** Shown nowhere: tests look for it in all output. */
+/** Must not be shown anywhere: tests look for it in all output. */
 const STATE = mkdtempSync(join(tmpdir(), "state-"));
 
 /** What a command printed, and how it ended. */
 export interface Finished {
   stdout: string;
   stderr: string;
-  /** Null when a signal ended it. */
+  /** Null if a signal ended it. */
   status: number | null;
   signal: NodeJS.Signals | null;
 }
@@ -33,14 +33,14 @@ export interface RunOptions {
 export function userEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const inherited: NodeJS.ProcessEnv = {};
   for (const name of ["PATH", "TMPDIR", "SHARDFERRY_TEST_RUN"]) inherited[name] = process.env[name];
-  // The servers that the set-up has fetched may lie under the home of who runs the tests.
+  // The servers that the set-up has fetched may be in the home of the user who runs the tests.
   return { ...inherited, SHARDFERRY_CACHE: cacheDir(), HOME: STATE, SHARDFERRY_STATE_DIR: STATE, ...extra };
 }
 
-/** All that this test file has started; a failed test must not leave any of them running. */
+/** All commands that this test file has started; a failed test must not leave any of them running. */
 const commands = new Set<Command>();
 
-/** A command that runs, as a user started it. */
+/** A running command, as started by a user. */
 export class Command {
   readonly child: ChildProcess;
   stdout = "";
@@ -69,7 +69,7 @@ export class Command {
   /** Waits until it has printed something. */
   async prints(pattern: RegExp): Promise<void> {
     const printed = (): boolean => pattern.test(this.stdout + this.stderr);
-    // What it wrote last arrives before the end of its output, but maybe after that of its process.
+    // Its last output arrives before the end of its output, but possibly after the end of its process.
     await waitFor(() => printed() || this.#over, { what: String(pattern) }).catch((cause: unknown) => {
       throw new Error(`It has not printed ${pattern}: ${this.stdout}${this.stderr}`, { cause });
     });
@@ -102,7 +102,7 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
   return command.ended();
 }
 
-/** Runs `shardferry … --json` and answers its document. */
+/** Runs `shardferry … --json` and returns its document. */
 export async function runJson<T>(args: readonly string[], options: RunOptions = {}): Promise<T> {
   const { stdout, stderr } = await run([...args, "--json"], options);
   try {
@@ -136,7 +136,7 @@ export interface Islands {
   env: { DSNS: string };
 }
 
-/** Creates two islands; shards with a table each are active on the first one. */
+/** Creates two islands; shards with one table each are active on the first one. */
 export async function createIslands(shards: readonly number[] = []): Promise<Islands> {
   const servers = await testIslands();
   const [a, b] = await Promise.all([createDatabase(servers.a), createDatabase(servers.b)]);
@@ -163,7 +163,7 @@ export async function createShard(database: TestDatabase, shard: number): Promis
 
 export const schemaOf = (shard: number): string => `sh${String(shard).padStart(4, "0")}`;
 
-/** Names of the shards that are active in a database. */
+/** Returns the names of the shards that are active in a database. */
 export async function activeShards(database: TestDatabase): Promise<string[]> {
   const rows = await database.rows<{ name: string }>(
     "SELECT shard::text AS name FROM unnest(microsharding.microsharding_list_active_shards()) shard ORDER BY 1",
@@ -171,7 +171,7 @@ export async function activeShards(database: TestDatabase): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** Schemas of a database that are no system schemas. */
+/** Returns the schemas of a database, except system schemas. */
 export async function schemas(database: TestDatabase): Promise<string[]> {
   const rows = await database.rows<{ name: string }>(
     "SELECT nspname AS name FROM pg_namespace WHERE nspname ~ '^sh' ORDER BY 1",

@@ -9,9 +9,9 @@ import { type PostgresServer, startPostgres } from "../../src/sandbox/index.ts";
 import { createDatabase } from "../support/index.ts";
 import { activeShards, createShard, type Finished, run, start, stateFolder } from "./run-command.ts";
 
-/** A password with everything that some syntax treats as special. */
+/** A password with every character that some syntax treats as special. */
 const PASSWORD = `it's @ "s3cret" \\% &=/:`;
-/** As it stands in URLs, in connection strings and in SQL. */
+/** The password as it appears in URLs, in connection strings and in SQL. */
 const FORMS = [PASSWORD, encodeURIComponent(PASSWORD), PASSWORD.replace(/[\\']/g, "\\$&"), literal(PASSWORD)];
 
 /** A server that logs every statement, with a superuser who has that password. */
@@ -28,7 +28,7 @@ async function talkativeServer(name: string): Promise<PostgresServer> {
   return server;
 }
 
-/** The arguments of every process of this machine, from now until the returned function is called. */
+/** Records the arguments of every process of this machine, until the returned function is called. */
 function watchArguments(): () => string {
   const seen = new Set<string>();
   const look = setInterval(() => {
@@ -36,7 +36,7 @@ function watchArguments(): () => string {
       try {
         seen.add(readFileSync(`/proc/${pid}/cmdline`, "utf8"));
       } catch {
-        // It ended while we looked.
+        // It ended while we were reading.
       }
     }
   }, 5);
@@ -54,7 +54,7 @@ const contentsOf = (folder: string, matching: RegExp): string =>
 
 const textOf = ({ stdout, stderr }: Finished): string => `${stdout}\n${stderr}`;
 
-it("the password of the databases stands nowhere: neither in a history, a log, the arguments of a process, an error nor a file", async () => {
+it("the password of the databases is nowhere: not in a history, a log, the arguments of a process, an error or a file", async () => {
   const [a, b] = await Promise.all([talkativeServer("secret-a"), talkativeServer("secret-b")]);
   const databases = [await createDatabase(a), await createDatabase(b)] as const;
   const [from, to] = databases.map(({ server, name }) => `${server.host}:${server.port}/${name}`);
@@ -73,7 +73,7 @@ it("the password of the databases stands nowhere: neither in a history, a log, t
   }
   assert.deepEqual(await activeShards(databases[1]), ["sh0061", "sh0062"]);
 
-  // Errors, of the command and of a step that waits for a server which is away.
+  // Errors of the command, and of a step that waits for a server that is down.
   const back = ["move", "--shard=61", `--to=${from}`, "--activate-on-destination=yes", "--wait"];
   const failing = start(back, { env });
   await failing.prints(/waiting for confirmation/);
@@ -89,7 +89,7 @@ it("the password of the databases stands nowhere: neither in a history, a log, t
     "the arguments of processes": stop(),
     "what the commands print": outputs.join("\n"),
     "the log files of the moves": logs,
-    // With the database of Temporal, and so with every history.
+    // Includes the database of Temporal, and so every history.
     "the state folder": contentsOf(stateFolder, /./),
     "the log of the source": await a.log(),
     "the log of the destination": await b.log(),

@@ -19,7 +19,7 @@ describe("sequences", () => {
     await islands.a.rows("SELECT nextval('sh0002.users_id_seq') FROM generate_series(1, 500)");
   });
 
-  it("of shards that hand out the same values are told by doctor, with an id that collides already", async () => {
+  it("of shards that hand out the same values are reported by doctor, with an id that already collides", async () => {
     const { findings } = await runJson<Diagnosis>(["doctor"], islands);
     const text = findings.map(({ severity, text: what }) => `${severity} ${what}`).join("\n");
     assert.match(
@@ -29,7 +29,7 @@ describe("sequences", () => {
     assert.equal((await run(["doctor"], islands)).status, 0);
   });
 
-  it("get values of their own beyond all ids, while the application goes on", async () => {
+  it("get values of their own beyond all ids, while the application keeps writing", async () => {
     let running = true;
     const failures: string[] = [];
     const ids: string[] = [];
@@ -73,7 +73,7 @@ describe("sequences", () => {
     assert.match(told, /ids collide: users.id = 1 is in sh0001 and sh0002. New ids no longer do/);
   });
 
-  it("go on from where they were set to begin, and collisions are found beyond empty shards", async () => {
+  it("continue from where they were set to start, and collisions are found beyond empty shards", async () => {
     const { a, b } = await createIslands();
     for (const [shard, island] of [
       [1, a],
@@ -100,7 +100,7 @@ describe("sequences", () => {
     assert.match(await told(), /ids collide: note.id = 8 is in sh0001 and sh0003/);
   });
 
-  it("that have values of their own are left alone by the next run", async () => {
+  it("that have values of their own are not changed by the next run", async () => {
     const { sequences } = await runJson<{ sequences: AssignedSequence[] }>(
       ["sequences", "assign", "--mode=interleave", "--shards=1-2"],
       islands,
@@ -177,7 +177,7 @@ describe("sequences", () => {
     assert.equal((await run(["drift"], { env })).status, 0);
   });
 
-  it("in ranges begin where the shard's range does; what has no room is refused before anything is changed", async () => {
+  it("in ranges start where the shard's range does; one without room is refused before anything is changed", async () => {
     const ranged = await createIslands([5]);
     await ranged.a.rows("CREATE TABLE sh0005.small (id smallserial)");
     const args = ["sequences", "assign", "--mode=range"];

@@ -20,7 +20,7 @@ import {
 type ListDocument = { islands: (IslandLayout & { share: number })[] };
 
 describe("install", () => {
-  it("installs the SQL API on every island, in the format that is asked for, and can be run again", async () => {
+  it("installs the SQL API on every island, in the given format, and can be run again", async () => {
     const { a, b } = await testIslands();
     const [one, two] = await Promise.all([createDatabase(a), createDatabase(b)]);
     const env = { DSNS: `${one.dsn},${two.dsn},${one.dsn}` };
@@ -75,7 +75,7 @@ describe("list", () => {
     assert.match(stdout, /2 islands, 3 shards/);
   });
 
-  it("weighs by a query of the user, run in each shard, and shows its other columns", async () => {
+  it("weighs by a user's query, run in each shard, and shows its other columns", async () => {
     const sql =
       "SELECT count(*) / 8.0 || ' kusers' AS users, max(id) AS last, current_schema() AS place FROM users;";
     const { islands: found } = await runJson<ListDocument>(["list", `--weight-sql=${sql}`], islands);
@@ -89,20 +89,20 @@ describe("list", () => {
     assert.match(stdout, /Shard +users +Share +Factor +last +place/);
   });
 
-  it("changes nothing, whatever the query of the user says", async () => {
+  it("changes nothing, whatever the user's query says", async () => {
     const { status, stderr } = await run(["list", "--weight-sql=DELETE FROM users RETURNING 1"], islands);
     assert.equal(status, 1);
     assert.match(stderr, /read-only transaction/);
   });
 
-  it("names the shard in which the query of the user fails", async () => {
+  it("names the shard in which the user's query fails", async () => {
     await islands.b.rows("CREATE TABLE sh0003.only_here ()");
     const { status, stderr } = await run(["list", "--weight-sql=SELECT count(*) FROM only_here"], islands);
     assert.equal(status, 1);
     assert.match(stderr, /failed in shard sh0001: relation "only_here" does not exist/);
   });
 
-  it("refuses an answer that is no weight, and takes none for 0", async () => {
+  it("refuses a result that is not a weight, and takes no result as 0", async () => {
     for (const [sql, answer] of [
       ["SELECT 'heavy'", '"heavy" in shard sh000'],
       ["SELECT -1", '"-1" in shard sh000'],
@@ -124,7 +124,7 @@ describe("list", () => {
     assert.match(stdout, /Inserts +Updates +Deletes +Index scans +Seq scans/);
   });
 
-  it("fits the terminal: shards side by side in a wide one, none cut in a narrow one, and no colors if not wanted", async () => {
+  it("fits the terminal: shards side by side in a wide one, none cut off in a narrow one, and no colors if not wanted", async () => {
     const { a } = await testIslands();
     const many = await createDatabase(a);
     const env = { DSNS: many.dsn };
@@ -146,7 +146,7 @@ describe("list", () => {
     assert.ok(stdout.includes("\x1b["));
   });
 
-  it("says so where the SQL API is not installed", async () => {
+  it("says so if the SQL API is not installed", async () => {
     const { a } = await testIslands();
     const bare = await createDatabase(a);
     const { stdout, status } = await run(["list", `--dsns=${islands.b.dsn},${bare.dsn}`]);
@@ -168,14 +168,14 @@ describe("allocate", () => {
     assert.deepEqual(first.created, ["sh0001", "sh0002", "sh0003"]);
     assert.deepEqual(await activeShards(islands.a), ["sh0001", "sh0002", "sh0003"]);
     assert.deepEqual(await schemas(islands.b), []);
-    // The command had the settings, also those that only a config file gives.
+    // The command had the settings, including those that only a config file gives.
     assert.equal(readFileSync(join(stateFolder, "seen"), "utf8").trim(), islands.env.DSNS);
     const again = await runJson<{ created: string[]; activated: string[] }>(args, islands);
     assert.deepEqual(again.created, []);
     assert.deepEqual(again.activated, ["sh0001", "sh0002", "sh0003"]);
   });
 
-  it("activates nothing when the command fails, or when it is told not to", async () => {
+  it("activates nothing if the command fails, or if told not to", async () => {
     const failed = await run(["allocate", "--shard=5", "--migrate-cmd=exit 3", "--activate=yes"], islands);
     assert.equal(failed.status, 1);
     assert.match(failed.stderr, /status 3; no shard was activated/);
@@ -241,7 +241,7 @@ describe("factor", () => {
     assert.match(row!.text, /^owned by team x/);
   });
 
-  it("takes a whole DSN, and keeps text that looks like patterns", async () => {
+  it("accepts a full DSN, and keeps text that looks like patterns", async () => {
     const before = await factors();
     const text = "50% [weight factor x] \\\\1 & 'quoted' $1";
     await islands.b.rows(`COMMENT ON SCHEMA sh0003 IS '${text.replaceAll("'", "''")}'`);
@@ -269,7 +269,7 @@ describe("factor", () => {
     );
   });
 
-  it("changes nothing when one of the new factors would be zero or less", async () => {
+  it("changes nothing if one of the new factors would be zero or less", async () => {
     const before = await factors();
     for (const zero of ["0", "*0", "0.0000001"]) {
       const { status, stderr } = await run(["factor", "--shard=1", `--factor=${zero}`], islands);
@@ -282,7 +282,7 @@ describe("factor", () => {
     assert.deepEqual(await factors(), before);
   });
 
-  it("names shards and islands that it does not know", async () => {
+  it("names unknown shards and islands", async () => {
     const shard = await run(["factor", "--shards=1,77", "--factor=2"], islands);
     assert.deepEqual([shard.status, /No active shard 77/.test(shard.stderr)], [2, true]);
     const island = await run(["factor", "--shards=nix", "--factor=2"], islands);

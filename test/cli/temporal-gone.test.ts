@@ -4,7 +4,7 @@ import { it } from "node:test";
 import { ShardferryError } from "../../src/errors.ts";
 import { explainGone } from "../../src/watch/outcome.ts";
 
-it("a Temporal that has gone in the middle of a command is told with what to do; other errors stay as they are", () => {
+it("the loss of Temporal during a command is explained, with what to do; other errors stay as they are", () => {
   const refused = Object.assign(new Error("14 UNAVAILABLE: connection refused"), { code: 14 });
   const gone = [
     new Error("Failed to describe workflow", { cause: refused }),

@@ -14,7 +14,7 @@ describe("tenant", () => {
     await createShard(islands.b, 3);
   });
 
-  it("needs the global shard, and says how to make it", async () => {
+  it("needs the global shard, and says how to create it", async () => {
     const { stderr, status } = await run(["tenant", "list"], islands);
     assert.equal(status, 1);
     assert.match(stderr, /sh0000 is active on no island: `shardferry allocate --shard=0/);
@@ -45,12 +45,12 @@ describe("tenant", () => {
     });
   });
 
-  it("assign at the same time gives one answer", async () => {
+  it("concurrent assigns give the same result", async () => {
     const answers = await Promise.all(Array.from({ length: 4 }, () => tenants("assign", "hooli")));
     assert.equal(new Set(answers.map(([one]) => one!.shard)).size, 1);
   });
 
-  it("pin takes a shard without others, and no tenant comes to it afterwards", async () => {
+  it("pin takes a shard without other tenants, and none is assigned to it afterwards", async () => {
     const shared = await run(["tenant", "pin", "acme", "globex", "hooli"], islands);
     assert.equal(shared.status, 1);
     assert.match(shared.stderr, /Tenant \w+ shares shard \d with 1 other, .*cannot be pinned/);
@@ -62,7 +62,7 @@ describe("tenant", () => {
     assert.match((await run(["tenant", "show", "late"], islands)).stderr, /No such tenant: late/);
   });
 
-  it("what can be done for some of the tenants only is refused before anything changes, and so is an empty name", async () => {
+  it("a request that works only for some of the tenants is refused before anything changes, and so is an empty name", async () => {
     const before = await tenants("list");
     for (const [args, status, says] of [
       [
@@ -83,7 +83,7 @@ describe("tenant", () => {
     assert.deepEqual(await tenants("list"), before);
   });
 
-  it("unpin opens the shard to others again, and changes nothing where one of the tenants is unknown", async () => {
+  it("unpin opens the shard to others again, and changes nothing if one of the tenants is unknown", async () => {
     const unknown = await run(["tenant", "unpin", "initech", "nobody"], islands);
     assert.deepEqual([unknown.status, unknown.stdout], [1, ""]);
     assert.match(unknown.stderr, /No such tenant: nobody/);
@@ -112,7 +112,7 @@ describe("tenant", () => {
     assert.match(wrong.stderr, /--size-sql failed in shard sh000\d: .*read-only/);
   });
 
-  it("is answered by the island to which the global shard has moved, as before", async () => {
+  it("works as before after the global shard has moved to another island", async () => {
     const lookUp = async (island: TestDatabase): Promise<unknown> =>
       (await island.rows("SELECT microsharding.microsharding_tenant_shard('acme') AS shard"))[0];
     const before = await tenants("list");

@@ -35,7 +35,7 @@ const startMove = (shard: number, ...more: string[]): Command =>
     islands,
   );
 
-/** What stands on the screen at last: after the last time that the block was drawn anew. */
+/** Returns what is on the screen at the end: after the last redraw of the block. */
 const screen = (command: Command): string => command.stdout.split(`A${ESCAPE}J`).at(-1)!;
 
 async function isPaused(command: Command): Promise<void> {
@@ -44,13 +44,13 @@ async function isPaused(command: Command): Promise<void> {
     .then(({ stdout, stderr }) => assert.fail(`it ended before: ${stdout}${stderr}`));
   ended.catch(() => undefined);
   const paused = waitFor(() => /Shift\+S confirms/.test(screen(command)), { what: "the pause" }).catch(
-    (error: unknown) => assert.fail(`${String(error)} On the screen stands: ${screen(command)}`),
+    (error: unknown) => assert.fail(`${String(error)} The screen shows: ${screen(command)}`),
   );
   await Promise.race([paused, ended]);
 }
 
 describe("move in a terminal", () => {
-  it("shows every step, and goes on at Shift+S", async () => {
+  it("shows every step, and continues at Shift+S", async () => {
     const command = startMove(1);
     await isPaused(command);
     for (const step of ["preflight", "tablesync", "build indexes", "lock and switch"]) {
@@ -69,7 +69,7 @@ describe("move in a terminal", () => {
     assert.deepEqual(await activeShards(islands.b), ["sh0001"]);
   });
 
-  it("aborts at ^C, and shows the clean-up", async () => {
+  it("aborts at ^C, and shows the cleanup", async () => {
     const command = startMove(2);
     await isPaused(command);
     command.press(CTRL_C);
@@ -82,22 +82,22 @@ describe("move in a terminal", () => {
     await expectNoLeftovers(islands.b);
   });
 
-  it("leaves at a second ^C, and the clean-up goes on in the background", async () => {
+  it("detaches at a second ^C, and the cleanup continues in the background", async () => {
     const command = startMove(3);
     await isPaused(command);
     command.press(CTRL_C + CTRL_C);
     assert.equal((await command.ended()).status, 130);
-    await waitFor(async () => !(await schemas(islands.b)).includes("sh0003"), { what: "the clean-up" });
+    await waitFor(async () => !(await schemas(islands.b)).includes("sh0003"), { what: "the cleanup" });
     await waitFor(async () => /Nothing is running/.test((await run(["status"], islands)).stdout), {
       what: "the end",
     });
     assert.ok((await activeShards(islands.a)).includes("sh0003"));
   });
 
-  it("leaves when the terminal is closed, and the move goes on in the background", async () => {
+  it("detaches when the terminal is closed, and the move continues in the background", async () => {
     const command = startMove(4);
     await isPaused(command);
-    // Ends the terminal; the kernel tells those in it by SIGHUP.
+    // Ends the terminal; the kernel sends SIGHUP to its processes.
     command.signal("SIGKILL");
     await command.ended();
     const confirmed = await waitFor(
@@ -109,7 +109,7 @@ describe("move in a terminal", () => {
     );
     assert.ok(confirmed);
     await waitFor(async () => (await activeShards(islands.b)).includes("sh0004"), { what: "the switch" });
-    // Its clean-up would otherwise meet that of this file.
+    // Otherwise its cleanup would overlap with that of this file.
     await waitFor(async () => /Nothing is running/.test((await run(["status"], islands)).stdout), {
       what: "the end",
     });

@@ -13,7 +13,7 @@ interface JsonError {
 }
 
 describe("the command line", () => {
-  it("prints its usage when it is given nothing", async () => {
+  it("prints its usage if there are no arguments", async () => {
     const { stdout, status } = await run([]);
     assert.equal(status, 0);
     for (const name of Object.keys(ACTIONS)) assert.match(stdout, new RegExp(`^ +${name}\\b`, "m"));
@@ -50,7 +50,7 @@ describe("the command line", () => {
     }
   });
 
-  it("takes and checks in doctor whatever move, copy and rebalance take", async () => {
+  it("accepts and checks in doctor every option of move, copy and rebalance", async () => {
     const grammar = await readGrammar(ACTIONS);
     const flags = (name: string): string[] =>
       grammar.find(({ names }) => names.includes(name))!.options.map(({ flag }) => flag);
@@ -67,13 +67,13 @@ describe("the command line", () => {
     }
   });
 
-  it("needs databases, and says how to name them", async () => {
+  it("needs databases, and says how to specify them", async () => {
     const { stderr, status } = await run(["list"]);
     assert.equal(status, 2);
     assert.match(stderr, /--dsns.*DSNS.*PGHOST/);
   });
 
-  it("prints errors as one JSON document when told to, and nothing else on stdout", async () => {
+  it("prints errors as one JSON document if told to, and nothing else on stdout", async () => {
     const usage = await runJson<JsonError>(["mvoe"]);
     assert.equal(usage.error.code, "usage");
     const folder = mkdtempSync(join(tmpdir(), "config-"));

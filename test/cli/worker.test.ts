@@ -34,7 +34,7 @@ describe("a Temporal server of one's own", () => {
     env = { ...islands.env, TEMPORAL_ADDRESS: temporal.address };
   });
 
-  it("says within seconds that no worker runs, goes on waiting, and a worker that is started does the move", async () => {
+  it("says within seconds that no worker is running, and keeps waiting until a worker is started and does the move", async () => {
     const move = start(moveArgs(1), { env });
     await move.prints(/started move-sh0001/);
     const began = Date.now();
@@ -87,7 +87,7 @@ describe("the embedded Temporal server", () => {
   }
   const state = (): State => JSON.parse(readFileSync(join(stateFolder, "temporal.json"), "utf8")) as State;
 
-  it("is started once by commands that need it at the same time", async () => {
+  it("is started once by concurrent commands that need it", async () => {
     const copy = ["copy", "--schema=nothing", `--from=${islands.names.a}`, `--to=${islands.names.b}`];
     const outputs = await Promise.all([1, 2, 3, 4].map(() => run(copy, islands)));
     const started = outputs.filter(({ stdout }) => /Temporal is running in the background/.test(stdout));
@@ -96,7 +96,7 @@ describe("the embedded Temporal server", () => {
       assert.deepEqual([status, /There is no schema "nothing"/.test(stderr)], [2, true]);
   });
 
-  it("says which folder it needs where that cannot be made", async () => {
+  it("says which folder it needs if that cannot be created", async () => {
     const folder = join(stateFolder, "temporal.json", "inside");
     const { error } = await runJson<{ error: { code: string; message: string } }>(["status"], {
       env: { ...islands.env, SHARDFERRY_STATE_DIR: folder },
@@ -105,12 +105,12 @@ describe("the embedded Temporal server", () => {
     assert.ok(error.message.includes(folder) && error.message.includes("SHARDFERRY_STATE_DIR"));
   });
 
-  it("is started again on its database and its port after it was killed", async () => {
+  it("is restarted with its database and on its port after it was killed", async () => {
     const first = state();
     const paused = start([...moveArgs(3), "--wait"], islands);
     await paused.prints(/waiting for confirmation/);
     process.kill(first.pid, "SIGKILL");
-    // The running command itself brings it back.
+    // The running command itself restarts it.
     await waitFor(() => state().pid !== first.pid, { what: "the server to come back" });
     assert.equal(state().port, first.port);
     await waitFor(async () => (await run(["confirm"], islands)).status === 0, { what: "confirm" });
@@ -123,7 +123,7 @@ describe("the embedded Temporal server", () => {
     assert.ok(!environment.includes(islands.a.server.password));
   });
 
-  it("lets a worker of its own do the work of all commands", async () => {
+  it("leaves the work of all commands to a separate worker", async () => {
     const worker = start(["worker"], islands);
     await worker.prints(/worker ready/);
     const { status, stderr } = await run(moveArgs(4), islands);
@@ -157,7 +157,7 @@ describe("the embedded Temporal server", () => {
     assert.match((await run(["down"], islands)).stdout, /No embedded Temporal server is running/);
   });
 
-  it("is not started again by a move that down has stopped, which goes on with the next command", async () => {
+  it("is not restarted by a move that down has stopped, which continues with the next command", async () => {
     const stopped = start([...moveArgs(6), "--wait"], islands);
     await stopped.prints(/waiting for confirmation/);
     const { pid } = state();
@@ -175,7 +175,7 @@ describe("the embedded Temporal server", () => {
     await run(["down"], islands);
   });
 
-  it("keeps its database for its user alone", async () => {
+  it("keeps its database readable by its user only", async () => {
     const files = readdirSync(stateFolder).filter((name) => name.startsWith("temporal."));
     assert.ok(files.includes("temporal.db"));
     for (const name of files) assert.equal(statSync(join(stateFolder, name)).mode & 0o077, 0, name);

@@ -25,7 +25,7 @@ const load = (options: Record<string, unknown> = {}, env: NodeJS.ProcessEnv = {}
   loadSettings({ action: "list", options, env, cwd });
 
 describe("settings", () => {
-  it("prefer the option to the environment, that to the config file, and that to the default", async () => {
+  it("prefer the option to the environment, the environment to the config file, and the config file to the default", async () => {
     assert.equal((await load()).parallelism, 3);
     write("project/shardferry.config.json", '{"PARALLELISM": 5, "MAX_REPLICATION_LAG_SEC": "7"}');
     assert.equal((await load()).parallelism, 5);
@@ -106,20 +106,20 @@ describe("config files", () => {
     });
   }
 
-  it("of parent folders give what nearer ones leave out", async () => {
+  it("of parent folders give the values that nearer ones leave out", async () => {
     write("shardferry.config.json", '{"PARALLELISM": 4, "MIGRATE_CMD": "far"}');
     write("project/sub/pg-microsharding.config.json", '{"MIGRATE_CMD": "near"}');
     const settings = await load();
     assert.deepEqual([settings.migrateCmd, settings.parallelism], ["near", 4]);
   });
 
-  it("are left out with --skip-config", async () => {
+  it("are ignored with --skip-config", async () => {
     write("project/shardferry.config.ts", "throw new Error('loaded');");
     await loadSettings({ action: "list", env: {}, cwd, skipConfig: true });
     await assert.rejects(load(), /shardferry\.config\.ts: loaded/);
   });
 
-  it("that are wrong are named with the cause", async () => {
+  it("that are faulty are named with the cause", async () => {
     let number = 0;
     for (const [text, cause] of [
       [
@@ -130,7 +130,7 @@ describe("config files", () => {
       ["export default { PGPORT: { a: 1 } };", /the value of PGPORT/],
       ["export default {{;", /./],
     ] as const) {
-      // Each in a folder of its own, since a module is loaded once.
+      // Each in its own folder, because a module is loaded only once.
       cwd = join(root, `wrong-${number++}`);
       mkdirSync(cwd);
       const file = join(cwd, "shardferry.config.ts");

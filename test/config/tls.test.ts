@@ -10,7 +10,7 @@ import { toClientConfig } from "../../src/postgres/islands/client-config.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { type PostgresServer, startPostgres } from "../../src/sandbox/index.ts";
 
-/** A certificate for `localhost` and the one that signed it; made for these tests, good for nothing else. */
+/** A certificate for `localhost` and the one that signed it, made only for these tests. */
 const TLS = fileURLToPath(new URL("tls", import.meta.url));
 const CA = join(TLS, "ca.crt");
 
@@ -30,7 +30,7 @@ before(async () => {
   await secure.restart();
 });
 
-/** Connects, and answers whether the connection is encrypted. */
+/** Connects, and returns whether the connection is encrypted. */
 async function isEncrypted(server: PostgresServer, query: string, host = "localhost"): Promise<boolean> {
   const dsn = parseDsn(`${server.dsn().replace("127.0.0.1", host)}?${query}`, { HOME: "/nowhere" });
   const client = new pg.Client(toClientConfig(dsn));
@@ -45,15 +45,15 @@ async function isEncrypted(server: PostgresServer, query: string, host = "localh
   }
 }
 
-describe("sslmode means what it means to psql", () => {
-  it("prefers TLS where nothing is said, and goes without where the server has none", async () => {
+describe("sslmode means the same as in psql", () => {
+  it("prefers TLS by default, and does without if the server has none", async () => {
     for (const query of ["", "sslmode=prefer", "sslmode=allow"]) {
       assert.equal(await isEncrypted(secure, query), true, query);
       assert.equal(await isEncrypted(plain, query), false, query);
     }
   });
 
-  it("works in a pool, which makes many connections of one configuration", async () => {
+  it("works in a pool, which makes many connections from one configuration", async () => {
     for (const server of [plain, secure]) {
       const pool = new pg.Pool({ ...toClientConfig(parseDsn(server.dsn(), {})), max: 3 });
       const clients = await Promise.all([pool.connect(), pool.connect(), pool.connect()]);
@@ -62,16 +62,16 @@ describe("sslmode means what it means to psql", () => {
     }
   });
 
-  it("goes without TLS when it is disabled", async () => {
+  it("does not use TLS if it is disabled", async () => {
     assert.equal(await isEncrypted(secure, "sslmode=disable"), false);
   });
 
-  it("requires TLS without asking who signed the certificate", async () => {
+  it("requires TLS without checking who signed the certificate", async () => {
     assert.equal(await isEncrypted(secure, "sslmode=require"), true);
     await assert.rejects(isEncrypted(plain, "sslmode=require"), /does not support SSL/);
   });
 
-  it("verifies who signed the certificate, and with verify-full also the name in it", async () => {
+  it("verifies who signed the certificate and, with verify-full, also the name in it", async () => {
     for (const mode of ["require", "verify-ca", "verify-full"]) {
       assert.equal(await isEncrypted(secure, `sslmode=${mode}&sslrootcert=${CA}`), true, mode);
     }

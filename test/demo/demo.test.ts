@@ -12,7 +12,7 @@ import { waitFor } from "../support/index.ts";
 
 const BIN = fileURLToPath(new URL("../../bin/shardferry", import.meta.url));
 
-/** A demo with a folder of its own for all that it leaves, by which its processes are known as well. */
+/** A demo with its own folder for everything that it leaves, which also identifies its processes. */
 class DemoRun {
   readonly folder = mkdtempSync(join(temporaryFolder(), "demo-test-"));
   readonly child: ChildProcess;
@@ -32,7 +32,7 @@ class DemoRun {
     this.ended = once(this.child, "close").then(([status]) => status as number | null);
   }
 
-  /** What is still there: processes that name the folder, and files of servers. */
+  /** Returns what is left: processes that name the folder, and files of servers. */
   leftovers(): string[] {
     const processes = readdirSync("/proc")
       .filter((name) => /^\d+$/.test(name))
@@ -50,7 +50,7 @@ function commandOf(pid: string): string {
   }
 }
 
-test("the demo moves a shard under load past the death of its worker, loses nothing, and leaves nothing", async () => {
+test("the demo moves a shard under load despite the death of its worker, loses nothing, and leaves nothing", async () => {
   const run = new DemoRun();
   const status = await run.ended;
   assert.deepEqual(run.leftovers(), []);

@@ -15,7 +15,7 @@ import { activePlaces, openStage } from "./examples.ts";
 const EXAMPLES = codeBlocks(readDocument("docs/api.md").text, "ts");
 const LIBRARY = join(ROOT, "src/index.ts");
 
-/** Type-checks sources that stand in no file, as if they were beside the library. */
+/** Type-checks sources that are not in files, as if they were beside the library. */
 function typeErrors(sources: readonly string[]): string[] {
   const { config } = ts.readConfigFile(join(ROOT, "tsconfig.json"), (path) => ts.sys.readFile(path)) as {
     config: object;
@@ -48,14 +48,14 @@ test("the examples of the TypeScript API have no type errors", () => {
   assert.ok(EXAMPLES.length > 8);
   const wrong = 'import { move } from "shardferry";\nawait move(1);';
   const errors = typeErrors([...EXAMPLES, wrong]);
-  // One error, and the one that is there: the check works.
+  // Exactly the one expected error: the check works.
   assert.deepEqual(
     errors.map((error) => error.split("\nExpected")[0]),
     [wrong.replace("shardferry", "./index.ts")],
   );
 });
 
-test("the examples of the TypeScript API run one after the other", async () => {
+test("the examples of the TypeScript API run one after another", async () => {
   const stage = await openStage();
   const { source, destination, folder } = stage;
   const env = { ...stage.env, DSNS: `${source.dsn},${destination.dsn}` };
@@ -66,7 +66,7 @@ test("the examples of the TypeScript API run one after the other", async () => {
   });
   const all = join(folder, "all.mts");
   writeFileSync(all, files.map((file) => `await import(${JSON.stringify(file)});\n`).join(""));
-  // From the project's folder, where tsx is found.
+  // From the project's folder, where tsx can be found.
   await promisify(execFile)(process.execPath, ["--import", "tsx", all], { cwd: ROOT, env });
   assert.deepEqual(await activePlaces(stage, "sh0011"), [destination.name]);
   assert.deepEqual(await activePlaces(stage, "sh0012"), [source.name]);

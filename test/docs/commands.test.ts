@@ -5,7 +5,7 @@ import { findAction } from "../../src/cli/actions/index.ts";
 import { commandOf } from "../../src/cli/command.ts";
 import { documents, shardferryCalls } from "./documents.ts";
 
-/** Why the command line does not understand these arguments; null when it does. Nothing is run. */
+/** Returns why the command line does not understand these arguments, or null if it does. Runs nothing. */
 async function misunderstanding(args: readonly string[]): Promise<string | null> {
   const [name, ...rest] = args;
   if (name === undefined || name === "--help" || name === "--version") return null;

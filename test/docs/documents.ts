@@ -6,7 +6,7 @@ export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** A Markdown file. */
 export interface Document {
-  /** From the root of the project. */
+  /** Relative to the root of the project. */
   path: string;
   text: string;
 }
@@ -19,7 +19,7 @@ export const readDocument = (path: string): Document => ({
 
 const isOurs = (name: string): boolean => !name.startsWith(".") && name !== "node_modules" && name !== "dist";
 
-/** The files under some folders (or files) whose names have one of the endings, with their paths from the root. */
+/** Lists the files under some folders (or files) with one of the extensions, with paths relative to the root. */
 export function listFiles(endings: readonly string[], ...starts: string[]): string[] {
   return starts.flatMap((start) => {
     const entries = readdirSync(join(ROOT, start), { withFileTypes: true }).filter(({ name }) =>
@@ -33,26 +33,26 @@ export function listFiles(endings: readonly string[], ...starts: string[]): stri
   });
 }
 
-/** Every Markdown file of the project. */
+/** Returns every Markdown file of the project. */
 export const documents = (): Document[] => listFiles([".md"], ".").sort().map(readDocument);
 
-/** The code blocks of some languages, in order, without their fences. */
+/** Returns the code blocks of some languages, in order, without their fences. */
 export function codeBlocks(text: string, ...languages: string[]): string[] {
   return [...text.matchAll(/^```(\w*)\n([^]*?)^```$/gm)]
     .filter(([, language]) => languages.includes(language!))
     .map(([, , code]) => code!);
 }
 
-/** What stands between backticks in the text outside of code blocks. */
+/** Returns the code spans in the text outside of code blocks. */
 export const inlineCode = (text: string): string[] =>
   [...text.replace(/^```[^]*?^```$/gm, "").matchAll(/`([^`]+)`/g)].map(([, code]) => code!);
 
-/** The part of a document from a heading to the next one of the same or a higher level. */
+/** Returns the part of a document from a heading to the next one of the same or a higher level. */
 export function section({ text, path }: Document, heading: string): string {
   const [, marks] = new RegExp(`^(#+) ${heading}$`, "m").exec(text) ?? [];
   if (marks === undefined) throw new Error(`${path} has no heading "${heading}"`);
   const rest = text.slice(text.indexOf(`${marks} ${heading}\n`) + marks.length);
-  // A comment in a shell script is no heading.
+  // A comment in a shell script is not a heading.
   const prose = rest.replace(/^```[^]*?^```$/gm, (block) => " ".repeat(block.length));
   const end = prose.search(new RegExp(`^#{1,${marks.length}} `, "m"));
   return end < 0 ? rest : rest.slice(0, end);
@@ -70,7 +70,7 @@ function words(line: string): string[] {
   return found;
 }
 
-/** The command lines that call `shardferry`, in code blocks and between backticks: its arguments. */
+/** Returns the arguments of every `shardferry` command line in code blocks and code spans. */
 export function shardferryCalls({ text }: Document): string[][] {
   const scripts = codeBlocks(text, "sh", "bash", "console", "text").map((code) =>
     code.replace(/\\\n\s*/g, " "),

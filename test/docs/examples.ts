@@ -6,17 +6,17 @@ import { after } from "node:test";
 import { stopServer } from "../../src/temporal/embedded.ts";
 import { createDatabase, type TestDatabase, testIslands } from "../support/index.ts";
 
-/** Where the examples of the documents are run: two islands, and an embedded Temporal server of their own. */
+/** Where the examples of the documents run: two islands, and their own embedded Temporal server. */
 export interface Stage {
   source: TestDatabase;
   destination: TestDatabase;
-  /** Holds nothing; examples may write here. */
+  /** An empty folder; examples may write to it. */
   folder: string;
-  /** The environment of somebody who has set up nothing but passwords; psql is on PATH. */
+  /** The environment of a user who has set up nothing but passwords; psql is on PATH. */
   env: NodeJS.ProcessEnv;
 }
 
-/** Sets the stage; it is gone when the test file ends. */
+/** Starts the servers; they are removed when the test file ends. */
 export async function openStage(): Promise<Stage> {
   const { a, b } = await testIslands();
   const [source, destination] = await Promise.all([createDatabase(a), createDatabase(b)]);
@@ -39,7 +39,7 @@ export async function openStage(): Promise<Stage> {
   return { source, destination, folder, env };
 }
 
-/** Where a shard is active: names of databases. */
+/** Returns the names of the databases in which a shard is active. */
 export async function activePlaces({ source, destination }: Stage, schema: string): Promise<string[]> {
   const places = await Promise.all(
     [source, destination].map(async (database) => {

@@ -10,7 +10,7 @@ function run(...args: string[]): { status: number | null; stderr: string } {
   return { status, stderr };
 }
 
-test("usage, figures and SQL functions in the documents are what program, benchmark and SQL files say", () => {
+test("usage, figures and SQL functions in the documents match the program, the benchmark and the SQL files", () => {
   // The usage comes from the built program.
   assert.equal(run(join(ROOT, "scripts/setup.mjs"), "--servers=none").status, 0);
   assert.deepEqual(run(join(ROOT, "scripts/docs.mjs"), "--check"), { status: 0, stderr: "" });

@@ -8,7 +8,7 @@ import { documents, ROOT } from "./documents.ts";
 const withoutCode = (text: string): string =>
   text.replace(/^```[^]*?^```$/gm, "").replace(/`[^`\n]*`/g, "``");
 
-/** The anchors of a page, as GitHub derives them from the headings. */
+/** Returns the anchors of a page, as GitHub derives them from the headings. */
 function anchors(markdown: string): Set<string> {
   const headings = markdown.replace(/^```[^]*?^```$/gm, "").matchAll(/^#+ (.*)$/gm);
   return new Set(
@@ -21,7 +21,7 @@ function anchors(markdown: string): Set<string> {
   );
 }
 
-test("no relative link in a document is dead, and no anchor", () => {
+test("no relative link or anchor in a document is broken", () => {
   const dead: string[] = [];
   let checked = 0;
   for (const { path, text } of documents()) {

@@ -19,7 +19,7 @@ const MOVES = readDocument("docs/moves.md");
 const SETTINGS = readDocument("docs/settings.md");
 const OPERATIONS = readDocument("docs/operations.md");
 
-/** The code spans in the first cells of a table's rows. */
+/** Returns the code spans in the first cells of a table's rows. */
 const firstCells = (text: string): string[] =>
   [...text.matchAll(/^\| ([^|]*`[^|]*) \|/gm)].flatMap(([, cell]) => inlineCode(cell!));
 
@@ -62,7 +62,7 @@ test("the settings page has every environment variable that the program reads", 
   const ofOptions = Object.values<Option>({ ...ISLANDS, ...OPTIONS }).flatMap(
     ({ variables = [] }) => variables,
   );
-  // Those of the operating system mean what they always mean.
+  // Variables of the operating system have their usual meaning.
   const usual = new Set(["HOME", "PATH", "TMPDIR", "LANG"]);
   const wanted = new Set([...inCode, ...ofOptions, ...LIBPQ_VARIABLES]);
   const missing = [...wanted].filter((name) => !usual.has(name) && !SETTINGS.text.includes(name));
@@ -70,7 +70,7 @@ test("the settings page has every environment variable that the program reads", 
   assert.ok(wanted.has("PARALLELISM") && wanted.has("SHARDFERRY_STATE_DIR"));
 });
 
-test("every option in the documents is one that an action has", async () => {
+test("every option in the documents is one of an action", async () => {
   const known = new Set(["--help", "--version"]);
   for (const { options } of await readGrammar(ACTIONS)) for (const { flag } of options) known.add(flag);
   const unknown = documents().flatMap(({ path, text }) =>
@@ -93,7 +93,7 @@ test("every npm script in the documents exists", () => {
   assert.deepEqual(unknown, []);
 });
 
-test("the table of actions has every action, in the order of the help, and none that is missing", () => {
+test("the table of actions has every action in the order of the help, and no other", () => {
   const named = firstCells(section(COMMANDS, "Actions"));
   assert.deepEqual(
     named,
@@ -101,7 +101,7 @@ test("the table of actions has every action, in the order of the help, and none 
   );
 });
 
-test("nothing that is there is called missing", () => {
+test("no existing feature is called missing", () => {
   const missing = [...section(MOVES, "Not there yet").matchAll(/^- `([\w-]+)`/gm)].map(([, name]) => name!);
   assert.deepEqual(
     missing.filter((name) => findAction(name) !== null),
@@ -109,7 +109,7 @@ test("nothing that is there is called missing", () => {
   );
 });
 
-test("the documented steps of a move are those of the contract, but for verify, which is not there yet", () => {
+test("the documented steps of a move are those of the contract except verify, which does not exist yet", () => {
   const rows = [...section(MOVES, "The steps").matchAll(/^\| ([a-z][a-z ]+) \| /gm)].map(([, step]) => step!);
   assert.deepEqual(
     rows.filter((step) => step !== "step"),
@@ -118,7 +118,7 @@ test("the documented steps of a move are those of the contract, but for verify, 
   const workflows = listFiles([".ts"], "workflows").map(read).join("\n");
   assert.ok(
     !/\.verify\(|\["verify"\]|\bverify\(/.test(workflows),
-    "verify is there: the documents say it is not",
+    "verify exists, but the documents say that it does not",
   );
 });
 
@@ -129,7 +129,7 @@ test("the exit codes are those of the program", () => {
   assert.deepEqual(rows, Object.values(EXIT));
 });
 
-test("every code of an error in the documents is one that the program has", () => {
+test("every error code in the documents is one of the program", () => {
   const source = listFiles([".ts"], "src", "activities", "workflows").map(read).join("\n");
   const codes = firstCells(section(OPERATIONS, "Codes of errors"));
   assert.deepEqual(
@@ -139,17 +139,17 @@ test("every code of an error in the documents is one that the program has", () =
   assert.ok(codes.length > 20);
 });
 
-test("files and folders that the documents show in the code exist", () => {
+test("files and folders of the code that the documents mention exist", () => {
   const tree = codeBlocks(readDocument("docs/architecture.md").text, "text")[0]!;
   const folders = tree.split("\n").map((line) => line.split(/\s{2,}/)[0]!);
   for (const folder of folders.filter(Boolean)) {
     if (folder.endsWith("/"))
-      assert.ok(listFiles([""], folder).length > 0, `${folder} is empty or not there`);
+      assert.ok(listFiles([""], folder).length > 0, `${folder} is empty or does not exist`);
     else assert.ok(read(folder).length > 0);
   }
 });
 
-test("the tree of folders stands in the order of the floors that the linter keeps", async () => {
+test("the tree of folders is in the order of the floors that the linter keeps", async () => {
   const path = pathToFileURL(join(ROOT, ".dependency-cruiser.mjs")).href;
   const { default: config } = (await import(path)) as {
     default: { forbidden: { name: string; from: { path?: string[] } }[] };
@@ -157,7 +157,7 @@ test("the tree of folders stands in the order of the floors that the linter keep
   const floors = config.forbidden
     .filter(({ name }) => name.startsWith("floor-of-"))
     .map(({ from }) => from.path!);
-  // A folder stands for the files in it. The roof has no rule.
+  // A folder stands for its files. The roof has no rule.
   const floorOf = (place: string): number =>
     floors.findIndex((rooms) =>
       rooms.some((room) => new RegExp(room).test(place.replace(/\/$/, "/file.ts"))),

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { ROOT } from "./documents.ts";
 
-test("the picture of the README is small, needs nothing else, and shows the end of a move without loss", () => {
+test("the picture in the README is small and self-contained, and shows the end of a move without loss", () => {
   const svg = readFileSync(join(ROOT, "docs/pictures/move.svg"), "utf8");
   assert.ok(svg.length < 200_000);
   assert.deepEqual(svg.match(/https?:[^"]*/g), ["http://www.w3.org/2000/svg"]);

@@ -10,16 +10,16 @@ import { expectNoLeftovers } from "../support/index.ts";
 import { codeBlocks, readDocument, ROOT, section } from "./documents.ts";
 import { activePlaces, openStage } from "./examples.ts";
 
-/** What the commands need of a checkout; they write their own files beside it. */
+/** The parts of a checkout that the commands need; they write their own files beside these. */
 const CHECKOUT = ["bin", "scripts", "package.json"];
 
-test("the commands of the README's quickstart do what it says, as they stand there", async () => {
+test("the commands of the README's quickstart do what it says, exactly as written", async () => {
   const stage = await openStage();
   const { source, destination, env, folder } = stage;
   for (const name of CHECKOUT) symlinkSync(join(ROOT, name), join(folder, name));
   const script = codeBlocks(section(readDocument("README.md"), "Quickstart"), "sh").join("");
   const [from, to] = [source, destination].map(({ dsn }) => parseDsn(dsn).name);
-  // Other hosts, and their passwords from a file; nothing else.
+  // Replaces only the hosts; their passwords come from a file.
   const here = script
     .replace("A=host1/app B=host2/app", `A=${from} B=${to}`)
     .replace(" PGPASSWORD=secret", "");

@@ -5,7 +5,7 @@ import { install } from "../../src/postgres/api/install.ts";
 import { createDatabase, testIslands } from "../support/index.ts";
 import { codeBlocks, readDocument } from "./documents.ts";
 
-test("the examples of the SQL functions run one after the other", async () => {
+test("the examples of the SQL functions run one after another", async () => {
   const { a } = await testIslands();
   const database = await createDatabase(a);
   const examples = codeBlocks(readDocument("docs/sql-api.md").text, "sql");
