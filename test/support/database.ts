@@ -12,16 +12,16 @@ export interface TestDatabase {
   server: TestServer;
   name: string;
   dsn: string;
-  /** Runs a query in any session, which it must leave as it was, and answers its rows. */
+  /** Runs a query in any session, which it must leave unchanged, and returns its rows. */
   rows<Row extends object = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]>;
   withClient<T>(work: (client: Client) => Promise<T>): Promise<T>;
   drop(): Promise<void>;
 }
 
-/** Runs a function with a connection and ends it, whatever happens. */
+/** Runs a function with a connection, and always closes it. */
 export async function withClient<T>(dsn: string, work: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({ connectionString: dsn });
-  // The end of a server under an idle connection is what some tests are about.
+  // Some tests stop the server during an idle connection.
   client.on("error", () => {});
   await client.connect();
   try {
@@ -32,8 +32,8 @@ export async function withClient<T>(dsn: string, work: (client: Client) => Promi
 }
 
 /**
- * A session of `rows` is kept for so long, for the next look of who waits for something: one for each look took 5 % of
- * all processor time of the tests.
+ * How long a session of `rows` is kept for the next poll of a test that waits: opening one for each poll took 5 % of all
+ * processor time of the tests.
  */
 const KEPT_MS = 100;
 
@@ -43,8 +43,8 @@ after(async () => {
 });
 
 /**
- * Creates a database that is dropped at the end of the test file, with whatever replication still
- * hangs on it. With `template` it is a copy of that database, which nobody may be connected to.
+ * Creates a database that is dropped at the end of the test file, together with any remaining replication. With
+ * `template`, it is a copy of that database, to which nobody may be connected.
  */
 export async function createDatabase(
   server: TestServer,
@@ -56,7 +56,7 @@ export async function createDatabase(
     client.query(`CREATE DATABASE ${ident(name)} TEMPLATE ${ident(options.template ?? "template0")}`),
   );
   const pool = new pg.Pool({ connectionString: dsn, idleTimeoutMillis: KEPT_MS, max: Infinity });
-  // The end of a server under an idle session is what some tests are about.
+  // Some tests stop the server during an idle session.
   pool.on("error", () => undefined);
   const database: TestDatabase = {
     server,
@@ -67,7 +67,7 @@ export async function createDatabase(
       (await pool.query<Row>(sql, values)).rows,
     drop: async () => {
       created.delete(database);
-      // Which waits for what still runs; the end of the database ends that.
+      // This waits for anything still running, which the drop of the database ends.
       const ended = pool.end();
       await dropDatabase(database);
       await ended;
@@ -77,7 +77,7 @@ export async function createDatabase(
   return database;
 }
 
-/** Drops what keeps a database from being dropped, then the database. */
+/** Drops everything that prevents the drop of a database, then the database. */
 async function dropDatabase({ server, name, dsn }: TestDatabase): Promise<void> {
   const exists = await withClient(server.dsn(), (client) =>
     client.query("SELECT FROM pg_database WHERE datname = $1", [name]),

@@ -15,33 +15,33 @@ export interface LedgerOptions {
   islands: readonly string[];
   shard: number;
   schema: string;
-  /** Writers at the same time, 4 by default. */
+  /** Number of concurrent writers, 4 by default. */
   writers?: number;
-  /** Writes a second, of all writers together; 200 by default. */
+  /** Writes per second of all writers together, 200 by default. */
   rate?: number;
   /** Schema of the SQL API. */
   apiSchema?: string;
   table?: string;
-  /** Sessions that it shares with other ledgers; by default it has its own. */
+  /** Sessions shared with other ledgers; by default, it has its own. */
   sessions?: Sessions | null;
 }
 
 export interface LedgerResult extends Balance {
   /** Longest time without any acknowledged write, in milliseconds. */
   longestGapMs: number;
-  /** Times that the shard was looked for again. */
+  /** How often the shard was looked up again. */
   rediscoveries: number;
 }
 
 const running = new Set<Ledger>();
-// A test that failed has not stopped its writers; they would keep the process of the test file at work.
+// A failed test has not stopped its writers, which would keep the process of the test file running.
 after(() => {
   for (const ledger of running) ledger.halt();
 });
 
 /**
- * Writers that find the shard as an application does, insert and update rows at a steady rate, and note what was
- * acknowledged. Unlike the application of the demo they live with servers that go away.
+ * Writers that find the shard as an application does, insert and update rows at a steady rate, and record acknowledged
+ * writes. Unlike the application of the demo, they tolerate servers that go down.
  */
 export class Ledger {
   readonly #options: Required<LedgerOptions>;
@@ -51,7 +51,7 @@ export class Ledger {
   #running = true;
   #work: Promise<unknown> = Promise.resolve();
   #next = 0;
-  /** Numbers of the inserts that were acknowledged. */
+  /** The numbers of the acknowledged inserts. */
   readonly #finished = new Set<number>();
 
   constructor(options: LedgerOptions) {
@@ -77,24 +77,24 @@ export class Ledger {
     return this.#books.acknowledged;
   }
 
-  /** Milliseconds of the longest time without an acknowledged write since the last call, the present one included. */
+  /** Returns the longest time in ms without an acknowledged write since the last call, including the current one. */
   takeLongestGap(): number {
     return this.#books.takeLongestGapMs();
   }
 
-  /** Resolves when a write that began later than now is acknowledged; answers the milliseconds until then. */
+  /** Resolves when a write that starts after this call is acknowledged; returns the milliseconds until then. */
   async nextWrite(): Promise<number> {
     const begin = Date.now();
     const known = this.#next;
     const written = (async () => {
       while (!this.#finished.has(known) && this.#running) await sleep(2);
     })();
-    // A writer that failed would leave us waiting.
+    // After the failure of a writer, we would wait in vain.
     await Promise.race([written, this.#work]);
     return Date.now() - begin;
   }
 
-  /** Begins to write; resolves when the first write was acknowledged. */
+  /** Starts writing; resolves when the first write has been acknowledged. */
   async start(): Promise<void> {
     const { writers } = this.#options;
     running.add(this);
@@ -105,13 +105,13 @@ export class Ledger {
     this.#books.restartClock();
   }
 
-  /** Lets the writers end after what they are at. */
+  /** Lets the writers finish their current operations. */
   halt(): void {
     running.delete(this);
     this.#running = false;
   }
 
-  /** Stops the writers and compares what was acknowledged with what is there. */
+  /** Stops the writers, and compares the acknowledged writes with the rows. */
   async stop(): Promise<LedgerResult> {
     this.halt();
     await this.#work;
@@ -155,16 +155,16 @@ export class Ledger {
   }
 
   async #insert(place: pg.Pool, op: string): Promise<void> {
-    // A retry after a lost answer must not count as a second write: that is the application's part.
+    // A retry after a lost response must not write twice: that is the application's responsibility.
     await place.query(`INSERT INTO ${this.#table()} (op) VALUES ($1) ON CONFLICT (op) DO NOTHING`, [op]);
   }
 
   async #touch(place: pg.Pool, op: string): Promise<void> {
     const { rowCount } = await place.query(`UPDATE ${this.#table()} SET touched = 1 WHERE op = $1`, [op]);
-    if (rowCount !== 1) this.#books.failures.push(`acknowledged write ${op} is not to be found`);
+    if (rowCount !== 1) this.#books.failures.push(`acknowledged write ${op} cannot be found`);
   }
 
-  /** Runs one operation, looking for the shard again as long as it is not where it was thought to be. */
+  /** Runs one operation, and looks up the shard again while it is not at the expected place. */
   async #until(place: pg.Pool | undefined, operation: (place: pg.Pool) => Promise<void>): Promise<pg.Pool> {
     for (;;) {
       place ??= await this.#discover();
@@ -184,7 +184,7 @@ export class Ledger {
     }
   }
 
-  /** Asks every island which shards are active there, until one answers that ours is. */
+  /** Asks every island which shards are active there, until one of them has ours. */
   async #discover(): Promise<pg.Pool> {
     const { islands, apiSchema, schema } = this.#options;
     for (let pause = 1; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
@@ -206,7 +206,7 @@ export class Ledger {
   }
 }
 
-/** The server went away or comes back: not an error of the operation. */
+/** True if the server is going down or coming back, so that the operation itself has not failed. */
 function isConnectionError(error: unknown): boolean {
   const { code = "", message } = error as { code?: string; message: string };
   return /^(08|57P0|ECONN|EPIPE)/.test(code) || /terminated|not queryable|closed/i.test(message);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 import type { TestDatabase } from "./database.ts";
 
-/** What a finished or aborted operation must not leave behind in a database, by kind. */
+/** The kinds of objects that a finished or aborted operation must not leave behind in a database. */
 const LEFTOVERS = `
   WITH here AS (SELECT oid, datname FROM pg_database WHERE datname = current_database())
   SELECT 'slot ' || slot_name AS leftover FROM pg_replication_slots, here WHERE database = datname
@@ -23,7 +23,7 @@ export async function listLeftovers(database: TestDatabase): Promise<string[]> {
   return rows.map(({ leftover }) => leftover);
 }
 
-/** Asserts that the databases hold no slot, publication, subscription, prepared transaction or advisory lock. */
+/** Asserts that the databases have no slot, publication, subscription, prepared transaction or advisory lock. */
 export async function expectNoLeftovers(...databases: TestDatabase[]): Promise<void> {
   for (const database of databases) {
     assert.deepEqual(

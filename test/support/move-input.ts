@@ -3,13 +3,13 @@ import { moveSwitches, replicationSwitches } from "../../src/config/switches.ts"
 
 type Where = "schema" | "from" | "to";
 
-/** The input of a move; what is left out is as on a command line without it. */
+/** Returns the input of a move; missing options have the defaults of the command line. */
 export const moveInput = (input: Pick<MoveInput, Where | "shard"> & Partial<MoveInput>): MoveInput => ({
   ...moveSwitches({}, {}),
   ...input,
 });
 
-/** The input of a copy, likewise. */
+/** Returns the input of a copy, likewise. */
 export const copyInput = (input: Pick<CopyInput, Where> & Partial<CopyInput>): CopyInput => ({
   ...replicationSwitches({}, {}),
   ...input,

@@ -4,7 +4,7 @@ import { after } from "node:test";
 
 import type { TestServer } from "./servers.ts";
 
-/** A network between somebody and a server, which tests break and mend. */
+/** A network between a client and a server, which tests break and repair. */
 export class Proxy {
   readonly #sockets = new Set<Socket>();
   #swallows = false;
@@ -16,7 +16,7 @@ export class Proxy {
     server.on("connection", (socket) => this.#accept(socket));
   }
 
-  /** Starts one that ends with the test file. */
+  /** Starts a proxy that ends with the test file. */
   static async start(target: { host: string; port: number }): Promise<Proxy> {
     const server = createServer();
     const proxy = new Proxy(server, target);
@@ -30,19 +30,19 @@ export class Proxy {
     return (this.server.address() as AddressInfo).port;
   }
 
-  /** From now on no packet arrives, neither of old connections nor of new ones; nobody is told. */
+  /** From now on, no packets of old or new connections arrive, silently. */
   swallow(): void {
     this.#swallows = true;
     for (const socket of this.#sockets) socket.pause();
   }
 
-  /** Packets arrive again; what was sent meanwhile, too, as after a repetition by TCP. */
+  /** Packets arrive again, including those sent meanwhile, as after a retransmission by TCP. */
   mend(): void {
     this.#swallows = false;
     for (const socket of this.#sockets) socket.resume();
   }
 
-  /** Breaks all connections; new ones are made. */
+  /** Breaks all connections; new ones can be opened. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -77,7 +77,7 @@ after(async () => {
   for (const proxy of proxies) await proxy.end();
 });
 
-/** A server as those see it who reach it through a proxy. */
+/** Returns a server as it appears through a proxy. */
 export function behind({ port }: Proxy, server: TestServer): TestServer {
   const { user, password } = server;
   const dsn = (database = "postgres"): string =>

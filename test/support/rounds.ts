@@ -2,14 +2,14 @@ import type { Socket } from "node:net";
 
 import type { Proxy } from "./proxy.ts";
 
-/** What a message of a client has to be to be answered as one: a simple query, or the Sync that ends an extended one. */
+/** The client messages that get a response: a simple query, or the Sync that ends an extended one. */
 const ASKING = new Set(["Q", "S"]);
-/** The version in a connection's first message, unless that asks for TLS first. */
+/** The version in a connection's first message, unless that message requests TLS. */
 const PROTOCOL_3 = 3 << 16;
 
 /**
- * Counts the round trips that each connection through a proxy makes while `work` runs, the fewest first. Several
- * statements that are sent at once are one.
+ * Counts the round trips of each connection through a proxy while `work` is running, the fewest first. Several statements
+ * that are sent at once count as one.
  */
 export async function countRounds(proxy: Proxy, work: () => Promise<unknown>): Promise<number[]> {
   const connections: Rounds[] = [];
@@ -27,7 +27,7 @@ export async function countRounds(proxy: Proxy, work: () => Promise<unknown>): P
   return connections.map(({ count: made }) => made).sort((a, b) => a - b);
 }
 
-/** Reads what one client sends, which comes cut anywhere. */
+/** Reads the messages of one client, which may arrive in arbitrary pieces. */
 class Rounds {
   count = 0;
   #rest = Buffer.alloc(0);
@@ -36,7 +36,7 @@ class Rounds {
   read(data: Buffer): void {
     this.#rest = Buffer.concat([this.#rest, data]);
     for (;;) {
-      // A byte for the type, which the first messages do not have, then the length of what follows, itself included.
+      // A byte for the type, except in the first messages; then the length of the rest, including itself.
       const type = this.#started ? 1 : 0;
       if (this.#rest.length < type + 4) return;
       const end = type + this.#rest.readInt32BE(type);

@@ -1,13 +1,13 @@
 import { startPostgres, startTemporal } from "../../src/sandbox/index.ts";
 
-/** A PostgreSQL server as tests see it; a PostgresServer of the sandbox is one as well. */
+/** A PostgreSQL server as tests use it; a PostgresServer of the sandbox is one, too. */
 export interface TestServer {
   version: number;
   host: string;
   port: number;
   user: string;
   password: string;
-  /** The folder of psql, pg_dump and the rest. */
+  /** The folder of psql, pg_dump and so on. */
   bin: string;
   dsn(database?: string): string;
 }
@@ -23,22 +23,22 @@ export interface SharedServers {
   temporal: { address: string };
 }
 
-/** Its database need not outlive a crash of the machine: 30 % less processor time of the server for the same moves. */
+/** The database need not survive a crash of the machine: the server takes 30 % less processor time for the same moves. */
 const QUICK_DATABASE = ["--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=OFF"];
 
 let shared: Promise<SharedServers> | undefined;
 
-/** Answers two islands of the same version, shared by all test files: use databases of your own, and never stop them. */
+/** Returns two islands of the same version, shared by all test files: use your own databases, and never stop them. */
 export async function testIslands(): Promise<{ a: TestServer; b: TestServer }> {
   return (shared ??= connectOrStart());
 }
 
-/** Answers the address of a Temporal server shared by all test files: use a namespace of your own, and never stop it. */
+/** Returns the address of a Temporal server shared by all test files: use your own namespace, and never stop it. */
 export async function testTemporal(): Promise<{ address: string }> {
   return (await (shared ??= connectOrStart())).temporal;
 }
 
-/** Starts what test files share; the servers end with this process. */
+/** Starts the shared servers, which end with this process. */
 export async function startShared(): Promise<SharedServers> {
   const [a, b, temporal] = await Promise.all([
     startPostgres({ version: SHARED_VERSION, name: "island-a" }),
@@ -48,7 +48,7 @@ export async function startShared(): Promise<SharedServers> {
   return { a, b, temporal };
 }
 
-/** For the environment of the test files. */
+/** The variables for the environment of the test files. */
 export function describeShared({ a, b, temporal }: SharedServers): string {
   const data = ({ version, host, port, user, password, bin }: TestServer): Omit<TestServer, "dsn"> => ({
     version,
@@ -61,7 +61,7 @@ export function describeShared({ a, b, temporal }: SharedServers): string {
   return JSON.stringify({ a: data(a), b: data(b), temporal: { address: temporal.address } });
 }
 
-/** A file that is run by itself, without the runner, starts its own. */
+/** A test file that is run without the runner starts its own servers. */
 async function connectOrStart(): Promise<SharedServers> {
   const described = process.env[SERVERS_VARIABLE];
   if (!described) return startShared();

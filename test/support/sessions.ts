@@ -1,12 +1,12 @@
 import pg from "pg";
 
-/** Sessions to some databases, opened as they are wanted; several writers may share them. */
+/** Sessions to some databases, opened as needed; several writers may share them. */
 export class Sessions {
   readonly #pools = new Map<string, pg.Pool>();
   readonly #name: string;
   readonly #most: number;
 
-  /** @param most sessions at a time to each database. */
+  /** @param most maximum number of concurrent sessions to each database. */
   constructor(applicationName: string, most: number) {
     this.#name = applicationName;
     this.#most = most;
@@ -24,7 +24,7 @@ export class Sessions {
       // of what its own writers are to each other as serializable.
       options: "-c lock_timeout=0 -c statement_timeout=0 -c default_transaction_isolation=read\\ committed",
     });
-    // A session whose server goes down is replaced at its next use.
+    // A session whose server has gone down is replaced at its next use.
     pool.on("error", () => undefined);
     this.#pools.set(dsn, pool);
     return pool;

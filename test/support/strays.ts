@@ -2,13 +2,13 @@ import { readdirSync, readFileSync } from "node:fs";
 
 import { waitFor } from "./wait.ts";
 
-/** Every process that tests start inherits this variable from the runner. */
+/** An environment variable that every process started by tests inherits from the runner. */
 export const RUN_VARIABLE = "SHARDFERRY_TEST_RUN";
 
-/** Ends the processes that tests have left running and answers their command lines; looks only where there is /proc. */
+/** Ends the processes that tests have left running, and returns their command lines; works only with /proc. */
 export async function endStrays(): Promise<string[]> {
   const left = listStrays();
-  // One that is about to end may start another.
+  // A process that is about to end may start another one.
   const allEnded = (): boolean => {
     const now = listStrays();
     for (const { pid } of now) end(pid);
@@ -36,7 +36,7 @@ const commandOf = (pid: string): string =>
     .replaceAll("\0", " ")
     .trim();
 
-/** Processes end while we look at them, and those of others are closed to us. */
+/** Processes may end while we read them, and we may not read those of other users. */
 function readIfThere<T>(read: () => T, otherwise: T): T {
   try {
     return read();

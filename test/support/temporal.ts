@@ -2,16 +2,16 @@ import { randomBytes } from "node:crypto";
 
 import { testTemporal } from "./servers.ts";
 
-/** A namespace of the shared Temporal server, so that the workflow ids of two test files do not meet. */
+/** A namespace of the shared Temporal server, so that the workflow ids of test files do not collide. */
 export interface TestNamespace {
   address: string;
   namespace: string;
 }
 
-/** Creates a namespace of the shared Temporal server; it can be used at once. */
+/** Creates a namespace of the shared Temporal server, ready for use. */
 export async function createNamespace(): Promise<TestNamespace> {
   const { address } = await testTemporal();
-  // Only files that use Temporal pay for loading its client.
+  // Only test files that use Temporal load its client.
   const { Connection } = await import("@temporalio/client");
   const connection = await Connection.connect({ address });
   const namespace = `test-${randomBytes(6).toString("hex")}`;

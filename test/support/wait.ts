@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface WaitOptions {
-  /** For the message when it takes too long: "the row to arrive". */
+  /** For the message if it takes too long: "the row to arrive". */
   what: string;
-  /** Milliseconds, 120,000 by default: it ends what would hang, and measures nothing. */
+  /** Milliseconds, 120,000 by default: only ends what would hang, and measures nothing. */
   timeout?: number;
-  /** Milliseconds between two looks, 20 by default. */
+  /** Milliseconds between two polls, 20 by default. */
   every?: number;
 }
 
-/** Waits until a condition answers something truthy, and answers that; fails with what it waited for and the last error. */
+/** Waits until a condition returns something truthy, and returns that; fails with `what` and the last error. */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
   { what, timeout = 120_000, every = 20 }: WaitOptions,

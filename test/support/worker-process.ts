@@ -1,7 +1,7 @@
 /**
- * A worker in a process of its own, which tests kill. At the fault point that it is told it does, once, what it
- * is told: dies of SIGKILL, freezes with SIGSTOP, or holds until it may go on. One that was stopped can be
- * started as another one.
+ * A worker in a process of its own, which tests kill. At a given fault point it does once what it was told to: dies of
+ * SIGKILL, freezes with SIGSTOP, or holds until it may continue. After it was stopped, the process can become another
+ * worker.
  */
 import { EventEmitter, once } from "node:events";
 
@@ -9,7 +9,7 @@ import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { type RunningWorker, startWorker } from "../../src/worker/worker.ts";
 import type { Order } from "./worker.ts";
 
-/** What the worker tells its parent: that it is ready or stopped, or at which fault point it is. */
+/** Messages to the parent: the worker is ready or stopped, or has reached a fault point. */
 const tell = (message: string): Promise<void> =>
   new Promise((resolve) => process.send!(message, () => resolve()));
 
@@ -25,9 +25,9 @@ async function start({ address, namespace, dsns, fault, mode, workflows }: Order
     dsns: dsns.map((dsn) => parseDsn(dsn)),
     workflowBundle: { codePath: workflows },
     fault: async (point) => {
-      // Temporal forgets the failure of an attempt that was replaced, so it is told here.
+      // Temporal forgets the failure of a superseded attempt, so it is reported here.
       if (point.startsWith("failed ")) await tell(point);
-      // Where one ends that was frozen, its switch may find that another has done it, and not fail.
+      // The switch of a frozen worker may find that another one has done it, and not fail.
       if (happened && mode === "stop") await tell(point.replace(/^(failed|after) /, "ended "));
       if (point !== fault || happened) return;
       happened = true;
@@ -51,5 +51,5 @@ process.on("message", (message: Order | "go on" | "stop") => {
   if (message === "go on") resumed.emit("go on");
   else void (message === "stop" ? stop() : start(message));
 });
-// Without its parent it has nobody to end it.
+// Without its parent, nothing would end it.
 process.once("disconnect", () => process.exit(1));

@@ -8,10 +8,10 @@ import { waitFor } from "./wait.ts";
 import { bundleWorker } from "./worker-bundle.ts";
 import { bundleWorkflows } from "./workflow-bundle.ts";
 
-/** Milliseconds that a worker gets to stop at the end of a test. */
+/** Milliseconds within which a worker has to stop at the end of a test. */
 const STOP_MS = 3000;
 
-/** What a worker does at its fault point: dies of SIGKILL, freezes (SIGSTOP), waits for `goOn`, or only tells. */
+/** What a worker does at its fault point: dies of SIGKILL, freezes (SIGSTOP), waits for `goOn`, or only reports it. */
 export type FaultMode = "kill" | "stop" | "hold" | "tell";
 
 export interface WorkerOptions {
@@ -26,13 +26,13 @@ export interface WorkerOptions {
   workflows?: string;
 }
 
-/** What a process is told to be: a worker, and what it does at its fault point. */
+/** The configuration of a process: a worker, and what it does at its fault point. */
 export interface Order extends Omit<WorkerOptions, "env"> {
   workflows: string;
 }
 
 const processes = new Set<ChildProcess>();
-/** Processes that wait to be another worker: to load the code is most of the work of a worker's start. */
+/** Processes that wait to become another worker: loading the code is most of the work of starting a worker. */
 const idle: ChildProcess[] = [];
 after(async () => {
   for (const child of processes) child.kill("SIGKILL");
@@ -66,7 +66,7 @@ export class WorkerProcess {
 
   private constructor(
     child: ChildProcess,
-    /** Not one with an environment of its own. */
+    /** Not for a worker with an environment of its own. */
     readonly reusable: boolean,
   ) {
     this.#child = child;
@@ -74,7 +74,7 @@ export class WorkerProcess {
     for (const stream of [child.stdout!, child.stderr!]) stream.on("data", this.#collect);
   }
 
-  /** Starts a worker and waits until it takes tasks. */
+  /** Starts a worker, and waits until it takes tasks. */
   static async start({ env, ...options }: WorkerOptions): Promise<WorkerProcess> {
     const order: Order = { workflows: await bundleWorkflows(), ...options };
     const child = (env ? undefined : idle.pop()) ?? (await newProcess(env));
@@ -92,12 +92,12 @@ export class WorkerProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Resolves when the worker has come to a fault point; in mode `kill`, when it is dead. */
+  /** Resolves when the worker has reached a fault point; in mode `kill`, when it is dead. */
   async reached(point: string): Promise<void> {
     await this.#hear(point);
   }
 
-  /** Lets a worker that holds at its fault point go on. */
+  /** Lets a worker that holds at its fault point continue. */
   goOn(): void {
     this.#child.send("go on");
   }
@@ -106,18 +106,18 @@ export class WorkerProcess {
     this.#child.kill(name);
   }
 
-  /** Lets a frozen worker go on: it tells where it is before it freezes, and a SIGCONT of before then is lost. */
+  /** Lets a frozen worker continue: it reports its fault point before it freezes, and an earlier SIGCONT would be lost. */
   async wake(): Promise<void> {
     await waitFor(() => this.signal("SIGCONT") ?? this.#told.has("awake"), { what: "the worker to wake up" });
   }
 
-  /** SIGKILL, and waits until it is gone. */
+  /** Sends SIGKILL, and waits until the worker is gone. */
   async kill(): Promise<void> {
     this.signal("SIGKILL");
     await this.gone();
   }
 
-  /** Stops the worker, so that its process can be another one; one that does not stop is killed. */
+  /** Stops the worker, so that its process can become another one; kills it if it does not stop. */
   async release(): Promise<void> {
     if (!this.running) return;
     if (!this.reusable) return this.kill();
@@ -129,14 +129,14 @@ export class WorkerProcess {
     idle.push(this.#child);
   }
 
-  /** Resolves when the process is gone, by whatever means. */
+  /** Resolves when the process is gone, for whatever reason. */
   async gone(): Promise<void> {
     if (this.running) await once(this.#child, "exit");
   }
 
   async #hear(message: string): Promise<void> {
     const heard = (): boolean => this.#told.has(message);
-    // What a worker told just before it died arrives before the end of the channel, but maybe after that of its process.
+    // The last messages of a dead worker arrive before the end of the channel, but possibly after that of its process.
     await waitFor(() => heard() || !this.#child.connected, { what: `a worker to be ${message}` });
     if (!heard()) throw new Error(`The worker ended before it was ${message}:\n${this.output}`);
   }

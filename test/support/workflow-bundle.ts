@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const WORKFLOWS = fileURLToPath(new URL("../../workflows", import.meta.url));
 
-/** Bundles the workflows with a constant of theirs changed, and answers the file. */
+/** Bundles the workflows with one of their constants changed, and returns the file. */
 export async function bundleWith(constant: string, value: string): Promise<string> {
   const parts = readFileSync(await bundleWorkflows(), "utf8").split(constant);
   if (parts.length !== 2) throw new Error(`The workflows have ${constant} ${parts.length - 1} times.`);
@@ -16,13 +16,13 @@ export async function bundleWith(constant: string, value: string): Promise<strin
   return path;
 }
 
-/** Bundles the workflows once for all workers of a run (it takes seconds), and answers the file. */
+/** Bundles the workflows once for all workers of a run (it takes seconds), and returns the file. */
 export async function bundleWorkflows(): Promise<string> {
   const sources = readdirSync(WORKFLOWS).map((name) => readFileSync(join(WORKFLOWS, name), "utf8"));
   const hash = createHash("sha256").update(sources.join("\0")).digest("hex").slice(0, 16);
   const path = join(tmpdir(), `shardferry-workflows-${hash}.js`);
   if (existsSync(path)) return path;
-  // Takes half a second to load, and most have the bundle by now.
+  // Takes half a second to load, and most callers already have the bundle.
   const { bundleWorkflowCode, DefaultLogger } = await import("@temporalio/worker");
   const workflowsPath = join(WORKFLOWS, "index.ts");
   const { code } = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger("ERROR") });

@@ -29,15 +29,15 @@ const PENDING_CANCEL = 3;
 export interface WorldOptions {
   /** The islands' servers; the shared ones by default. */
   servers?: { a: TestServer; b: TestServer };
-  /** The islands of another world, to look at them from another Temporal namespace. */
+  /** The islands of another world, for use from another Temporal namespace. */
   islands?: { a: TestDatabase; b: TestDatabase };
-  /** Where the workflows run; a namespace of the shared server by default. */
+  /** Where the workflows run; by default, a namespace of the shared server. */
   temporal?: TestNamespace;
-  /** For all tests of the file, not only for the one that makes it: for worlds that are made in `before`. */
+  /** For all tests of the file, not only the current one: for worlds that are created in `before`. */
   forFile?: boolean;
 }
 
-/** Two databases with the SQL API on two servers, a Temporal namespace, and workers as wanted. */
+/** Two databases with the SQL API on two servers, a Temporal namespace, and workers as needed. */
 export class World {
   readonly #workers: WorkerProcess[] = [];
 
@@ -73,7 +73,7 @@ export class World {
     return { schema: "sh0042", from: parseDsn(this.a.dsn).name, to: parseDsn(this.b.dsn).name };
   }
 
-  /** The input of a move of shard 42 from a to b. */
+  /** Returns the input of a move of shard 42 from a to b. */
   input(overrides: Partial<MoveInput> = {}): MoveInput {
     return moveInput({ shard: 42, ...this.#where(), ...overrides });
   }
@@ -104,7 +104,7 @@ after(async () => {
   for (const world of worlds) await world.end();
 });
 
-/** Makes a world, which ends with the test that makes it; its databases are dropped at the end of the file. */
+/** Creates a world, which ends with the current test; its databases are dropped at the end of the file. */
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const { servers, islands, temporal, forFile } = options;
   const { a, b } = islands ?? (await createIslands(servers ?? (await testIslands())));
@@ -112,7 +112,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const connection = await Connection.connect({ address: place.address });
   const world = new World(a, b, place, new Client({ connection, namespace: place.namespace }), connection);
   worlds.add(world);
-  // A hook of the test that runs.
+  // A hook of the current test.
   if (!forFile) after(() => world.end());
   return world;
 }
@@ -127,7 +127,7 @@ async function createIslands(servers: {
   return { a, b };
 }
 
-/** Creates a shard with some tables on a database and activates it there. */
+/** Creates a shard with some tables in a database, and activates it there. */
 export async function createShard(database: TestDatabase, shard: number, sql: string): Promise<void> {
   await database.withClient(async (client) => {
     await client.query("SELECT microsharding.microsharding_ensure_exist($1)", [shard]);
@@ -136,7 +136,7 @@ export async function createShard(database: TestDatabase, shard: number, sql: st
   });
 }
 
-/** Where a shard is active: names of databases. */
+/** Returns the names of the databases in which a shard is active. */
 export async function activePlaces(schema: string, ...databases: TestDatabase[]): Promise<string[]> {
   const places: string[] = [];
   for (const database of databases) {
@@ -148,7 +148,7 @@ export async function activePlaces(schema: string, ...databases: TestDatabase[])
   return places;
 }
 
-/** Waits until a move or copy pauses for its confirmation, and answers its progress then. */
+/** Waits until a move or copy pauses for its confirmation, and returns its progress. */
 export async function untilPaused(handle: Pick<WorkflowHandle, "query">): Promise<Progress> {
   const paused = async (): Promise<Progress | null> => {
     const progress = await handle.query<Progress>(progressQuery);
@@ -157,7 +157,7 @@ export async function untilPaused(handle: Pick<WorkflowHandle, "query">): Promis
   return waitFor(paused, { what: "the pause before the switch" });
 }
 
-/** The result of a workflow; its failure has the root cause as message. */
+/** Returns the result of a workflow; throws an error with the message of the root cause if it failed. */
 export async function resultOf<T>(handle: { result(): Promise<T> }): Promise<T> {
   try {
     return await handle.result();
@@ -173,7 +173,7 @@ function rootMessage(error: unknown): string {
   return inner.message;
 }
 
-/** What a step that is under way waits for, as its heartbeats tell. */
+/** Returns what the running step is waiting for, according to its heartbeats. */
 export async function waitingFor(handle: WorkflowHandle): Promise<string | undefined> {
   const { raw } = await handle.describe();
   for (const { heartbeatDetails } of raw.pendingActivities ?? []) {
@@ -184,7 +184,7 @@ export async function waitingFor(handle: WorkflowHandle): Promise<string | undef
   return undefined;
 }
 
-/** True once Temporal has asked the step that is under way to end. */
+/** Returns true once Temporal has requested the cancellation of the running step. */
 export async function cancelRequested(handle: WorkflowHandle): Promise<boolean> {
   const { raw } = await handle.describe();
   return (raw.pendingActivities ?? []).some(({ state }) => Number(state) === PENDING_CANCEL);

@@ -9,15 +9,15 @@ import type { TestDatabase } from "./database.ts";
 
 const run = promisify(execFile);
 
-/** A schema in a database; after a move it may have another name than before. */
+/** A schema in a database; a move may have changed its name. */
 export interface Place {
   database: TestDatabase;
   schema: string;
 }
 
 /**
- * The DDL of a schema, statement by statement, under the name `as`, without what may differ by contract:
- * foreign keys arrive NOT VALID. Made by the given pg_dump, since two versions write differently.
+ * Returns the DDL of a schema, statement by statement, under the name `as`, without permitted differences: foreign keys
+ * arrive NOT VALID. Uses the given pg_dump, because the output of versions differs.
  */
 export async function ddlOf({ database, schema }: Place, bin: string, as = schema): Promise<string[]> {
   const { stdout } = await run(
@@ -37,18 +37,18 @@ export async function ddlOf({ database, schema }: Place, bin: string, as = schem
 const renamed = (text: string, schema: string, as: string): string =>
   schema === as ? text : text.replaceAll(schema, () => as);
 
-/** Creates the structure of a schema in another database, with the pg_dump and the psql of its own version. */
+/** Creates the structure of a schema in another database, with the pg_dump and psql of its own version. */
 export async function restore({ database, schema }: Place, into: TestDatabase): Promise<void> {
   const { bin } = database.server;
   const flags = ["--schema-only", `--schema=${ident(schema)}`, database.dsn];
   const { stdout } = await run(join(bin, "pg_dump"), flags, { maxBuffer: 1 << 28 });
   const psql = run(join(bin, "psql"), ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", into.dsn]);
-  // A setting that an older server does not know.
+  // A setting that is unknown to an older server.
   psql.child.stdin!.end(stdout.replace(/^SET transaction_timeout = .*$/m, ""));
   await psql;
 }
 
-/** Settings on which the text of a value depends, and those that keep it from being read. */
+/** Settings that affect the text of values, and settings that would prevent reading them. */
 const PINNED = Object.entries({
   search_path: "''",
   timezone: "UTC",
@@ -62,7 +62,7 @@ const PINNED = Object.entries({
   .map(([name, value]) => `SET ${name} = ${value}`)
   .join("; ");
 
-/** Every row of every table and filled materialized view, as text, by the name of the relation. */
+/** Returns every row of every table and populated materialized view as text, by the name of the relation. */
 export async function rowsOf({ database, schema }: Place, as = schema): Promise<Map<string, string[]>> {
   return database.withClient(async (client) => {
     await client.query(PINNED);
@@ -80,7 +80,7 @@ export async function rowsOf({ database, schema }: Place, as = schema): Promise<
   });
 }
 
-/** The state of every sequence, by its name. */
+/** Returns the state of every sequence, by name. */
 export async function sequencesOf({ database, schema }: Place): Promise<Map<string, string[]>> {
   return database.withClient(async (client) => {
     const contents = new Map<string, string[]>();
@@ -104,7 +104,7 @@ async function namesOf(client: Client, schema: string, kinds: string[]): Promise
   return rows.map(({ name }) => name);
 }
 
-/** What two lists of statements do not have in common, short enough to be read. */
+/** Returns the differences between two lists of statements, shortened to be readable. */
 export function ddlDifferences(expected: readonly string[], actual: readonly string[]): string[] {
   const [left, right] = [new Set(expected), new Set(actual)];
   return [
@@ -113,7 +113,7 @@ export function ddlDifferences(expected: readonly string[], actual: readonly str
   ];
 }
 
-/** Relations whose rows differ, each with the first row that does. */
+/** Returns the relations whose rows differ, each with the first differing row. */
 export function contentDifferences(
   expected: ReadonlyMap<string, string[]>,
   actual: ReadonlyMap<string, string[]>,

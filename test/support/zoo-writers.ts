@@ -6,14 +6,14 @@ import { Client } from "pg";
 import { ident } from "../../src/postgres/quote.ts";
 import { hasSqlstate, SQLSTATE } from "../../src/postgres/sqlstate.ts";
 
-/** What an application does to the zoo, statement by statement; `:n` is a number that grows, `:r` a random one of 1 to 20. */
+/** The statements of an application of the zoo; `:n` is a growing number, `:r` a random one from 1 to 20. */
 const STATEMENTS = [
-  // Rows with TOAST, arrays of enums, composites; the second one leaves the large column as it is.
+  // Rows with TOAST, arrays of enums, composites; the second statement does not change the large column.
   `INSERT INTO person (name, essay, home) SELECT 'w:n', string_agg(md5(i::text || ':n'), ''), ROW('s', :n, '{}')::address FROM generate_series(1, 200) i`,
   `UPDATE person SET feels = 'happy', nick = 'w:n' WHERE id = :r`,
   `UPDATE person SET essay = repeat(md5(':n'), 300) WHERE id = :r + 20`,
   `DELETE FROM person WHERE name LIKE 'w%' AND id % 3 = 0`,
-  // Published without an identity, these would fail at once.
+  // If published without an identity, these would fail at once.
   `INSERT INTO keyless (a, b) VALUES (:r, 'w:n'), (:r, 'w:n'), (NULL, NULL)`,
   `UPDATE keyless SET b = 'u:n' WHERE a = :r % 10`,
   `DELETE FROM keyless WHERE ctid IN (SELECT ctid FROM keyless LIMIT 1)`,
@@ -29,13 +29,13 @@ const STATEMENTS = [
   `DELETE FROM no_columns`,
   `UPDATE all_kinds SET j = '{"n" :  :n}', cash = '-:n.25', num = :n / 7.0, span = '-:n days 3 hours', t = E'\\\\N\\t:n' WHERE id = 4`,
   `UPDATE coded SET id = -id WHERE id = 1`,
-  // Rows that go to a partition, move to another one, and leave.
+  // Rows that go to a partition, move to another one, and are deleted.
   `INSERT INTO event (at, kind, body) SELECT date '2020-01-01' + (:n % 1400), chr(97 + :r % 4), 'w:n'`,
   `UPDATE event SET at = at + 200 WHERE body = 'w' || (:n - 30)`,
   `DELETE FROM event WHERE body LIKE 'w%' AND id % 2 = 0`,
   `UPDATE keyless_parts SET a = a + 1 WHERE a = :r`,
   `INSERT INTO keyless_parts VALUES (:n % 50, 'happy')`,
-  // Truncations, which are replicated.
+  // Truncations are replicated.
   `TRUNCATE keyless_parts`,
   `TRUNCATE keyless, no_columns`,
   `TRUNCATE note; INSERT INTO note VALUES (1, NULL, NULL, NULL, 'w:n')`,
@@ -43,7 +43,7 @@ const STATEMENTS = [
   // Tables without WAL.
   `INSERT INTO unlogged_parent VALUES (:n + 100, 'w:n'); INSERT INTO unlogged_child (parent) VALUES (:n + 100)`,
   `UPDATE unlogged_parent SET t = 'w:n' WHERE id = :r`,
-  // Each firing leaves a row in a table that is replicated by itself.
+  // Each firing leaves a row in a table that is itself replicated.
   `INSERT INTO triggered VALUES (:n + 100, 'w'); UPDATE triggered SET t = 'w:n' WHERE id = :r`,
   `INSERT INTO ruled VALUES (:n + 100, 'w'); UPDATE ruled SET t = 'w:n' WHERE id = :r`,
   // Row security and foreign keys.
@@ -56,7 +56,7 @@ const STATEMENTS = [
   `UPDATE "Upper Case.dots" SET "c""d" = 'w:n', "%I%s%%" = '%' WHERE "a b" = :r`,
   `INSERT INTO "quotes""in""it" ("a'b\\c") VALUES ('w:n')`,
   `UPDATE of_type SET zip = :n`,
-  // One transaction, half of it taken back.
+  // One transaction, half of it rolled back.
   `BEGIN; INSERT INTO person (name) VALUES ('kept:n'); SAVEPOINT s; DELETE FROM person WHERE id = 1; ROLLBACK TO s; DELETE FROM keyless WHERE a = 3; COMMIT`,
   `BEGIN; DELETE FROM guarded; ROLLBACK`,
 ];
@@ -64,7 +64,7 @@ const STATEMENTS = [
 /** What tells a writer that the shard is gone. */
 const GONE = [SQLSTATE.undefinedTable, SQLSTATE.invalidSchemaName, SQLSTATE.undefinedFunction];
 
-/** Runs something while the zoo is written to, and asserts that no write failed. */
+/** Runs something while there are writes to the zoo, and asserts that none of them failed. */
 export async function whileWriting<T>(
   dsn: string,
   schema: string,
@@ -82,7 +82,7 @@ export async function whileWriting<T>(
   return result;
 }
 
-/** Writers that go on until they are stopped, or until the shard is not there any more. */
+/** Writers that run until they are stopped, or until the shard has moved away. */
 export class ZooWriters {
   readonly failures: string[] = [];
   writes = 0;
@@ -94,7 +94,7 @@ export class ZooWriters {
     this.#work = Promise.all(Array.from({ length: writers }, () => this.#write(dsn, schema)));
   }
 
-  /** Stops the writers, unless they have ended by themselves, and waits for them. */
+  /** Stops the writers if they have not ended on their own, and waits for them. */
   async stop(): Promise<void> {
     this.#running = false;
     await this.#work;

@@ -5,7 +5,7 @@ import type { Client } from "pg";
 import { ident, literal } from "../../src/postgres/quote.ts";
 import type { TestDatabase } from "./database.ts";
 
-/** One file for each kind of object; a later one may build on those before it. */
+/** One file for each kind of object; a file may build on those before it. */
 const FILES = [
   "types",
   "sequences",
@@ -20,7 +20,7 @@ const FILES = [
   "security",
 ];
 
-/** Files with what PostgreSQL has only since a version. */
+/** Files with objects that PostgreSQL has only since a certain version. */
 const SINCE = [15, 17, 18];
 
 const sqlOf = (name: string): Promise<string> =>
@@ -28,13 +28,13 @@ const sqlOf = (name: string): Promise<string> =>
 
 export interface ZooOptions {
   schema?: string;
-  /** Number of the shard that the schema is; null for a schema that is none. */
+  /** The number of the shard; null if the schema is not a shard. */
   shard?: number | null;
-  /** Oldest version that the schema has to fit; that of the older of the two servers by default. */
+  /** The oldest version that has to support the schema; by default, that of the older of the two servers. */
   major?: number;
 }
 
-/** What an operator may have set for a whole database, and what must not reach the rows or the move. */
+/** Settings that an operator may have made for a whole database, and which must not affect the rows or the move. */
 const SETTINGS = [
   {
     datestyle: "SQL, DMY",
@@ -61,7 +61,7 @@ const SETTINGS = [
   },
 ];
 
-/** What the destination gives to and takes from all that is created there, and must not from what arrives. */
+/** Default privileges of the destination, which must not affect the objects of the move. */
 const DEFAULT_PRIVILEGES = `
   ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO zoo_reader, PUBLIC;
   ALTER DEFAULT PRIVILEGES REVOKE INSERT ON TABLES FROM CURRENT_USER;
@@ -70,7 +70,7 @@ const DEFAULT_PRIVILEGES = `
   ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM PUBLIC;
   ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO PUBLIC`;
 
-/** Creates a shard that has every kind of object, active on the first database, and what it needs outside on both. */
+/** Creates a shard with every kind of object, active in the first database, and the outside objects it needs in both. */
 export async function createZoo(
   from: TestDatabase,
   to: TestDatabase,
@@ -100,7 +100,7 @@ export async function prepareForZoo(
   });
 }
 
-/** Creates the schema with everything that PostgreSQL has since a version. */
+/** Creates the schema with everything that a version of PostgreSQL supports. */
 export async function makeZoo(database: TestDatabase, schema: string, major: number): Promise<void> {
   await database.withClient(async (client) => {
     await client.query(`CREATE SCHEMA ${ident(schema)}`);

@@ -19,13 +19,13 @@ CREATE TABLE member (
   low integer, high integer,
   CONSTRAINT composite_key FOREIGN KEY (low, high) REFERENCES team (low, high) MATCH FULL DEFERRABLE INITIALLY DEFERRED
 );
--- A circle: each refers to the other.
+-- A cycle: each refers to the other.
 ALTER TABLE team ADD CONSTRAINT circular FOREIGN KEY (captain) REFERENCES member ON DELETE SET NULL DEFERRABLE;
 INSERT INTO team (id, name, boss, low, high, during, place)
 SELECT i, 'team ' || i, nullif(i - 1, 0), i, i + 1, tsrange(now()::timestamp + i * interval '1 day', NULL), i FROM generate_series(1, 20) i;
 INSERT INTO member (team, low, high) SELECT i, i, i + 1 FROM generate_series(1, 20) i;
 UPDATE team SET captain = id;
--- Not valid, and with good reason: what is there breaks them.
+-- Not valid, and with good reason: existing rows violate them.
 INSERT INTO team (id, name, low, high) VALUES (100, 'odd', 5, 9), (101, 'long name indeed', 6, 9);
 ALTER TABLE team ADD CONSTRAINT short_name CHECK (length(name) < 10) NOT VALID;
 ALTER TABLE person ADD COLUMN lost integer DEFAULT 12345;

@@ -1,4 +1,4 @@
--- What the zoo uses from outside of its schema; it is on both islands before the move.
+-- Objects outside of its schema that the zoo uses; they are on both islands before the move.
 CREATE EXTENSION IF NOT EXISTS btree_gist SCHEMA public;
 CREATE EXTENSION IF NOT EXISTS btree_gin SCHEMA public;
 CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public;

@@ -8,7 +8,7 @@ CREATE TABLE event (
   PRIMARY KEY (id, at, kind)
 ) PARTITION BY RANGE (at);
 CREATE TABLE event_2020 PARTITION OF event FOR VALUES FROM ('2020-01-01') TO ('2021-01-01') WITH (fillfactor = 80);
--- Attached, with its columns in another order and one dropped.
+-- Attached, with its columns in a different order and one dropped.
 CREATE TABLE event_2021 (body text, gone integer, kind text NOT NULL DEFAULT 'b', at date NOT NULL, id bigint NOT NULL,
   CONSTRAINT event_id_check CHECK (id > 0));
 ALTER TABLE event_2021 DROP COLUMN gone;

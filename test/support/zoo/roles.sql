@@ -1,4 +1,4 @@
--- Roles of the zoo, on every server; several test files may create them at the same time.
+-- Roles of the zoo, on every server; several test files may create them concurrently.
 DO $$
 DECLARE
   role text;

@@ -37,5 +37,5 @@ GRANT INSERT ON event_2020 TO zoo_reader;
 ALTER DEFAULT PRIVILEGES IN SCHEMA :schema GRANT SELECT ON TABLES TO zoo_reader;
 ALTER DEFAULT PRIVILEGES FOR ROLE zoo_owner IN SCHEMA :schema GRANT EXECUTE ON FUNCTIONS TO "zoo ""Writer""" WITH GRANT OPTION;
 ALTER DEFAULT PRIVILEGES IN SCHEMA :schema GRANT USAGE ON SEQUENCES TO "zoo.auditor";
--- A later one, which the default privileges apply to.
+-- A later table, to which the default privileges apply.
 CREATE TABLE granted_by_default (id serial PRIMARY KEY);

@@ -71,7 +71,7 @@ INSERT INTO all_kinds (id, num, r, d, t, at, day) VALUES
 INSERT INTO all_kinds (id, l, s, bx, path, poly, circ, mac8, rn, rd, snap, ct, vc) VALUES
   (4, '{1,2,3}', '((1,2),(3,4))', '((1,2),(3,4))', '[(1,2),(3,4)]', '((1,2),(3,4))', '<(1,2),3>', '08:00:2b:01:02:03:04:05',
    '(,1.5]', '[2020-01-01,)', '10:20:10,14', '(1,2)', 'x');
--- Names of the schema's own objects, kept as data.
+-- Names of the schema's own objects, stored as data.
 UPDATE all_kinds SET cls = 'person', typ = 'mood', nsp = :schema_literal, prc = 'abs_cmp(integer, integer)', cfg = 'own_config'
 WHERE id = 3;
 

@@ -32,7 +32,7 @@ ALTER TABLE event_2021 ENABLE ALWAYS TRIGGER e_mixed;
 ALTER TABLE event_2020 ENABLE REPLICA TRIGGER e_always;
 ALTER TABLE event_2021 DISABLE TRIGGER e_always;
 ALTER TABLE event_2021 ENABLE ALWAYS TRIGGER e_leaf;
--- Would fire for the copy under the lock, if that let it.
+-- Would fire for the copy under the lock if triggers were on.
 CREATE TRIGGER u_origin AFTER INSERT OR DELETE ON unlogged_parent FOR EACH ROW EXECUTE FUNCTION note_firing();
 CREATE TRIGGER u_always AFTER INSERT OR DELETE ON unlogged_parent FOR EACH ROW EXECUTE FUNCTION note_firing();
 ALTER TABLE unlogged_parent ENABLE ALWAYS TRIGGER u_always;

@@ -6,7 +6,7 @@ CREATE DOMAIN small_positive AS positive NOT NULL CHECK (VALUE < 1000);
 CREATE DOMAIN code AS text COLLATE "C";
 CREATE TABLE coded (id integer PRIMARY KEY, c code);
 INSERT INTO coded VALUES (1, 'xy'), (2, 'long');
--- Not true of all rows, so that it has to come after them.
+-- Not true for all rows, so it has to be added after them.
 ALTER DOMAIN code ADD CONSTRAINT two_letters CHECK (length(VALUE) = 2) NOT VALID;
 COMMENT ON CONSTRAINT two_letters ON DOMAIN code IS 'for new ones';
 CREATE TYPE address AS (street text, zip positive, tags text[]);

@@ -1,6 +1,6 @@
 CREATE VIEW sad_people AS SELECT id, name, feels FROM person WHERE feels = 'sad' WITH LOCAL CHECK OPTION;
 CREATE VIEW sad_names WITH (security_barrier) AS SELECT name || '!' AS name, id FROM sad_people;
--- Relies on the primary key: exists only when that does.
+-- Depends on the primary key: can only exist with it.
 CREATE VIEW grouped AS SELECT p.*, count(*) FROM person p JOIN team t ON t.id = p.id GROUP BY p.id;
 CREATE VIEW on_grouped AS SELECT id, count FROM grouped;
 CREATE RECURSIVE VIEW bosses (id, depth) AS
@@ -12,7 +12,7 @@ COMMENT ON COLUMN sad_people.name IS 'sad name';
 
 CREATE MATERIALIZED VIEW mat_plain WITH (fillfactor = 75) AS SELECT wheels, count(*) AS n FROM vehicle GROUP BY wheels;
 CREATE UNIQUE INDEX mat_plain_key ON mat_plain (wheels);
--- Its name sorts before that of the one it reads from.
+-- Its name sorts before that of the view from which it reads.
 CREATE MATERIALIZED VIEW a_mat_chained AS SELECT sum(n) AS total FROM mat_plain;
 CREATE VIEW between_mats AS SELECT total + 1 AS total FROM a_mat_chained;
 CREATE MATERIALIZED VIEW "a mat.on ""view""" AS SELECT total FROM between_mats;
