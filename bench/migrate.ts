@@ -67,7 +67,7 @@ export async function migrating(
   const [first, ...rest] = runs.migrate;
   return [
     {
-      title: "A column more in every shard",
+      title: "One more column in every shard",
       text:
         `Three islands with ${SHARDS} shards of one table each, changed at the same time, while a writer inserts every ` +
         `${WRITE_EVERY_MS} ms on each island; median of ${rounds} rounds, psql once. A worker is already running.`,
