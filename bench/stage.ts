@@ -24,7 +24,7 @@ import type { move } from "../workflows/index.ts";
 
 export const DATABASE = "app";
 
-/** What an operator would set on a server of this size. Durable: fsync and full page writes are on. */
+/** Settings that an operator would use on a server of this size. It is durable: fsync and full page writes are on. */
 const SETTINGS = {
   shared_buffers: "512MB",
   maintenance_work_mem: "256MB",

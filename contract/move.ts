@@ -126,9 +126,9 @@ export interface StepInput {
   fingerprint: string;
 }
 
-/** A report of a step that a heavy one follows. */
+/** The report of a step that precedes a heavy one. */
 interface LagReport extends StepReport {
-  /** A physical replica is behind at the moment: then, and only then, "wait for lag" comes next. */
+  /** True if a physical replica is currently behind; only then is "wait for lag" the next step. */
   replicasBehind: boolean;
 }
 

@@ -11,9 +11,9 @@ export interface ReplicaLag {
 export interface StepProgress {
   /** What is happening, in one line. */
   note?: string;
-  /** Why it does not go on: who blocks, which replica lags, which worker is missing. */
+  /** Why it is waiting: who blocks it, which replica lags, which worker is missing. */
   waitingFor?: string | undefined;
-  /** The SQL under way, shortened. */
+  /** The running SQL, shortened. */
   sql?: string | undefined;
   tuples?: number;
   tuplesTotal?: number;

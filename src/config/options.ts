@@ -48,7 +48,7 @@ export const SETTINGS = {
     (v) => v.text,
     { variables: ["DEACTIVATE_SQL"], setting: true },
   ),
-  parallelism: option("--parallelism <n>", "moves at a time", (v) => v.wholeNumber(1, 1000), {
+  parallelism: option("--parallelism <n>", "number of concurrent moves", (v) => v.wholeNumber(1, 1000), {
     variables: ["PARALLELISM"],
     fallback: 3,
     setting: true,

@@ -39,7 +39,7 @@ export const isAlive = ({ pid, start }: ProcessId): boolean => startOf(pid) === 
 
 const POLL_MS = 20;
 
-/** Waits until a process has ended; false when it has not after `timeoutMs`. */
+/** Waits until a process has ended; returns false if it has not after `timeoutMs`. */
 async function waitForEnd(id: ProcessId, timeoutMs: number): Promise<boolean> {
   const deadline = Date.now() + timeoutMs;
   while (isAlive(id)) {

@@ -30,7 +30,7 @@ export interface CheckContext {
 /** One of the two servers, with the facts that several checks need. */
 export interface Server {
   name: IslandName;
-  /** The same for two names of one database. */
+  /** Equal for two names of one database. */
   database: string;
   identity: DatabaseIdentity;
   version: string;

@@ -83,7 +83,7 @@ async function exists(client: ClientBase, object: OutsideObject): Promise<boolea
     await client.query("SELECT pg_get_object_address($1, $2, $3)", [object.type, object.names, object.args]);
     return true;
   } catch (error) {
-    // Undefined object, function, table, schema, or a name that cannot be resolved.
+    // Undefined object, function, table or schema, or a name that cannot be resolved.
     if (classOf(sqlstateOf(error)) === SQLSTATE_CLASS.syntaxErrorOrAccessRuleViolation) return false;
     if (hasSqlstate(error, SQLSTATE.invalidSchemaName, SQLSTATE.invalidParameterValue)) return false;
     throw error;
@@ -101,7 +101,7 @@ export const roles: Check = async (context) => {
   );
 };
 
-/** Tablespaces that the schema's tables and indexes lie in. */
+/** The tablespaces of the schema's tables and indexes have to exist on the destination. */
 export const tablespaces: Check = async (context) => {
   const there = "SELECT spcname AS name FROM pg_tablespace WHERE spcname = ANY ($1)";
   const missing = await missingNames(context, NEEDED_TABLESPACES, there);
@@ -111,7 +111,7 @@ export const tablespaces: Check = async (context) => {
   );
 };
 
-/** The names that a schema needs on the source, without those that are there on the destination. */
+/** Returns the names that a schema needs on the source and that are missing on the destination. */
 async function missingNames(
   { source, destination, request }: CheckContext,
   needed: string,
@@ -127,7 +127,7 @@ async function missingNames(
 const NEEDED_ROLES = `
   ${CLOSURE},
   rel AS (SELECT c.* FROM pg_class c JOIN ns ON ns.oid = c.relnamespace),
-  -- pg_shdepend knows the roles of every kind of object, but not those that initdb makes.
+  -- pg_shdepend has the roles of every kind of object, but not those that initdb creates.
   owner(oid) AS (
     SELECT d.refobjid
     FROM inside i JOIN pg_shdepend d ON d.classid = i.classid AND d.objid = i.objid

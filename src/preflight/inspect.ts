@@ -125,7 +125,7 @@ async function runAll(context: CheckContext, checked: () => void): Promise<strin
   const connects = subscriberReachesPublisher(
     toConninfo(islands.dsn(request.from), { connect_timeout: "10" }),
   );
-  // Neither may be at work when this ends.
+  // Neither may still be running when this returns.
   const problems = await allEnd([
     runChecks(CHECKS, context, checked),
     islands.withSession(request.to, { reuse: true }, (destination) =>

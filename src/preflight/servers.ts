@@ -12,7 +12,7 @@ import { MAJORS } from "../postgres/server.ts";
 import { hasSqlstate, SQLSTATE } from "../postgres/sqlstate.ts";
 import type { Check, CheckContext, Server } from "./check.ts";
 
-/** No such setting, not such a value, not for this role, no list of settings, and only at a restart. */
+/** Unknown setting, invalid value, not allowed for this role, bad syntax, settable only at server start. */
 const REFUSED_OPTIONS = [
   SQLSTATE.undefinedObject,
   SQLSTATE.invalidParameterValue,
@@ -40,11 +40,11 @@ export const versions: Check = async ({ from, to }) => {
   return problems;
 };
 
-/** The two names must not lead to one and the same database. */
+/** The two names must not lead to the same database. */
 export const different: Check = ({ from, to }) =>
   Promise.resolve(
     from.database === to.database
-      ? [`${from.name} and ${to.name} are the same database: the destination has to be another one`]
+      ? [`${from.name} and ${to.name} are the same database: choose another destination`]
       : [],
   );
 

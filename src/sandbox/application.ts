@@ -7,7 +7,7 @@ import { hasSqlstate, SQLSTATE } from "../postgres/sqlstate.ts";
 import { type Balance, Books, type Entry } from "./books.ts";
 import { Router } from "./router.ts";
 
-/** What the writers do. Each write has a reference, by which it is found again at the end. */
+/** What the writers do. Each write has a reference, by which it is found at the end. */
 export interface Workload {
   dsns: readonly string[];
   schema: string;
@@ -142,7 +142,7 @@ export class Application {
         else this.#books.failures.push(`an acknowledged row is missing: ${reference}`);
         return;
       } catch (error) {
-        // The shard has moved: an application looks again where it is, and repeats the statement.
+        // The shard has moved: an application looks it up again, and repeats the statement.
         if (!hasSqlstate(error, SQLSTATE.undefinedTable)) {
           this.#books.failures.push(messageOf(error));
           return;

@@ -266,7 +266,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   return server;
 }
 
-/** The settings of the sandbox for a version, with those of the caller. */
+/** Returns the sandbox's settings for a version, with those of the caller. */
 function defaultSettings(major: Major, { settings, durable }: PostgresOptions): Settings {
   const origins: Settings = major >= 18 ? { max_active_replication_origins: "40" } : {};
   return { ...DEFAULTS, ...origins, ...(durable ? {} : FAST), ...settings };

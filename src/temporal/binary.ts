@@ -5,7 +5,7 @@ import { messageOf, ShardferryError } from "../errors.ts";
 import { cacheFolders } from "../machine/cache-folder.ts";
 import { isExecutable } from "../machine/pg-programs.ts";
 
-/** Finds the Temporal CLI: `SHARDFERRY_TEMPORAL`, `PATH`, or the cache; null when there is none. */
+/** Finds the Temporal CLI in `SHARDFERRY_TEMPORAL`, `PATH` or the cache; returns null if there is none. */
 export async function findTemporal(): Promise<string | null> {
   const own = process.env["SHARDFERRY_TEMPORAL"];
   const path = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
@@ -15,13 +15,13 @@ export async function findTemporal(): Promise<string | null> {
   return null;
 }
 
-/** Where the set-up puts the Temporal CLI in a cache. */
+/** Returns where the set-up puts the Temporal CLI in a cache. */
 export const temporalIn = (cache: string): string => join(cache, "temporal", TEMPORAL_VERSION, "temporal");
 
 /** The version of the Temporal CLI that the set-up downloads. */
 export const TEMPORAL_VERSION = "1.9.1";
 
-/** Whether the log of a development server says that somebody else took a port between our look and the server's. */
+/** Returns whether the log of a development server says that another process took a port that we had found free. */
 export const saysPortTaken = (log: string): boolean =>
   /address already in use|can't listen|cannot listen|can't set .*port/i.test(log);
 

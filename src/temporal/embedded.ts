@@ -193,7 +193,7 @@ function serverEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 
 const logSize = (folder: string): number => statSync(logFile(folder), { throwIfNoEntry: false })?.size ?? 0;
 
-/** True when something listens on a port of this machine. */
+/** True if something listens on a port of this machine. */
 function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, HOST);

@@ -25,7 +25,7 @@ export interface Snapshot {
   readonly idleQueue: string | null;
 }
 
-/** A step that is under way. */
+/** A running step. */
 interface ActivitySnapshot {
   readonly step: StepName;
   readonly attempt: number;

@@ -90,7 +90,7 @@ export async function startWorker(options: WorkerSettings): Promise<RunningWorke
   };
 }
 
-/** The bundle given, or that made at build time where there is one (bundling takes 1-6 s), else the sources. */
+/** Returns the given bundle, or that made at build time if there is one (bundling takes 1-6 s), else the sources. */
 function workflowCode(
   given: { codePath: string } | undefined,
 ): Pick<WorkerOptions, "workflowBundle" | "workflowsPath"> {

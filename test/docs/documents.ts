@@ -58,7 +58,7 @@ export function section({ text, path }: Document, heading: string): string {
   return end < 0 ? rest : rest.slice(0, end);
 }
 
-/** Splits a command line of a shell into its words; what comes after a comment sign, a pipe or a redirection is left out. */
+/** Splits a shell command line into words, up to a comment, a pipe or a redirection. */
 function words(line: string): string[] {
   const found: string[] = [];
   for (const [, single, double, plain] of line.matchAll(

@@ -8,7 +8,7 @@ import { hasSqlstate, SQLSTATE } from "../../src/postgres/sqlstate.ts";
 import { type Balance, Books, type Entry } from "../../src/sandbox/books.ts";
 import { Sessions } from "./sessions.ts";
 
-/** Sixty ledgers must not take all the CPU to look for shards whose island is away. */
+/** Sixty ledgers must not take all processor time to look for shards whose island is down. */
 const LONGEST_PAUSE_MS = 32;
 
 export interface LedgerOptions {
@@ -174,7 +174,7 @@ export class Ledger {
       } catch (error) {
         place = undefined;
         const { code, message } = error as { code?: string; message: string };
-        // After this one, Ent Framework looks again where the shard is, and retries.
+        // After this one, Ent Framework looks up the shard again, and retries.
         if (code === SQLSTATE.undefinedTable) this.#rediscoveries++;
         else if (!isConnectionError(error)) {
           this.#books.failures.push(`${code ?? ""} ${message}`);

@@ -12,9 +12,9 @@ export interface TestServer {
   dsn(database?: string): string;
 }
 
-/** The version of the shared islands; tests of other versions start servers of their own. */
+/** The version of the shared islands; tests of other versions start their own servers. */
 const SHARED_VERSION = 17;
-/** How the runner hands the shared servers to the test files. */
+/** The environment variable that passes the shared servers from the runner to the test files. */
 export const SERVERS_VARIABLE = "SHARDFERRY_TEST_SERVERS";
 
 export interface SharedServers {

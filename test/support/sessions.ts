@@ -20,8 +20,8 @@ export class Sessions {
       application_name: this.#name,
       max: this.#most,
       idleTimeoutMillis: 0,
-      // What a test makes the default of a database is for others: an application that waits is not to fail of it, nor
-      // of what its own writers are to each other as serializable.
+      // Database defaults that a test sets are meant for others: they must not make an application fail that waits, and
+      // its writers must not fail each other by serializable isolation.
       options: "-c lock_timeout=0 -c statement_timeout=0 -c default_transaction_isolation=read\\ committed",
     });
     // A session whose server has gone down is replaced at its next use.

@@ -18,7 +18,7 @@ export interface WorkerOptions {
   address: string;
   namespace: string;
   dsns: readonly string[];
-  /** Name of a fault point, such as `before tablesync` or `after commit source`. */
+  /** The name of a fault point, such as `before tablesync` or `after commit source`. */
   fault?: FaultPoint | undefined;
   mode?: FaultMode | undefined;
   env?: Record<string, string>;

@@ -166,7 +166,7 @@ export async function resultOf<T>(handle: { result(): Promise<T> }): Promise<T> 
   }
 }
 
-/** The message of the innermost cause. */
+/** Returns the message of the innermost cause. */
 function rootMessage(error: unknown): string {
   let inner = error as Error;
   while (inner.cause instanceof Error) inner = inner.cause;

@@ -61,7 +61,7 @@ const STATEMENTS = [
   `BEGIN; DELETE FROM guarded; ROLLBACK`,
 ];
 
-/** What tells a writer that the shard is gone. */
+/** SQLSTATEs that mean that the shard has moved away. */
 const GONE = [SQLSTATE.undefinedTable, SQLSTATE.invalidSchemaName, SQLSTATE.undefinedFunction];
 
 /** Runs something while there are writes to the zoo, and asserts that none of them failed. */
