@@ -23,10 +23,10 @@ import { subscribe, undoSubscribe } from "./move/subscribe.ts";
 import { tablesync } from "./move/tablesync.ts";
 import { waitForLag } from "./move/wait-for-lag.ts";
 
-/** The steps under the names by which the history knows them. */
+/** The steps, under the names that they have in the history. */
 export function createActivities(deps: Deps): Activities & MigrateActivities {
   const step = (input: StepInput): MoveStep => new MoveStep(new ActivityAttempt(deps), input);
-  /** A step that may take hours, and keeps the shard's lease meanwhile. */
+  /** A step that may take hours, and renews the shard's lease in the meantime. */
   const long = <T>(input: StepInput, run: (step: MoveStep) => Promise<T>): Promise<T> => {
     const own = step(input);
     return keepingLeases(own.attempt, [own.from], () => run(own));
@@ -45,7 +45,7 @@ export function createActivities(deps: Deps): Activities & MigrateActivities {
     "finish copy": (input) => long(input, finishCopy),
     "clean up": untilDone((input) => cleanUp(step(input), input)),
     "keep lease": (input) => renewLeasesOn(new ActivityAttempt(deps), input.request.from),
-    // There is nothing to undo in another database than that of the move.
+    // In a database other than that of the move there is nothing to undo.
     "drop replication": untilDone(
       (input) => undoSubscribe(step(input)),
       AlreadySwitchedError,
@@ -61,7 +61,7 @@ export function createActivities(deps: Deps): Activities & MigrateActivities {
 }
 
 function migrateActivities(deps: Deps): MigrateActivities {
-  /** A step that keeps the leases of its islands meanwhile. */
+  /** A step that renews the leases on its islands while it runs. */
   const keeping = <T>(
     { islands }: ChangeInput,
     run: (attempt: ActivityAttempt) => Promise<T>,
@@ -86,7 +86,7 @@ function migrateActivities(deps: Deps): MigrateActivities {
   };
 }
 
-/** Puts its fault points around each step, and turns what it throws into a failure that the history may keep. */
+/** Puts fault points around each step, and turns what it throws into a failure that may go into the history. */
 function guarded<T extends object>(deps: Deps, activities: T): T {
   const wrapped = Object.entries(activities).map(
     ([name, run]: [string, Retried<(input: never) => Promise<unknown>>]) => [

@@ -10,7 +10,7 @@ import { pause } from "./attempt/poll.ts";
 /** Milliseconds between two looks at the move. */
 const LOOK_EVERY_MS = 1000;
 
-/** Waits for the end of a move that is no child of the waiting run, and answers what it answers. */
+/** Waits for the end of a move that is not a child of the waiting run, and returns its result. */
 export async function joinMove({ workflowId, runId, request }: JoinInput): Promise<MoveResult> {
   const context = Context.current();
   const handle = handleOf(context.client, workflowId, runId);
@@ -38,12 +38,12 @@ async function look(handle: WorkflowHandle): Promise<WorkflowExecutionDescriptio
   }
 }
 
-/** A move of the same shard to another place, or only a rehearsal, is not what was planned. */
+/** Refuses a move of the same shard to another island, or a mere rehearsal: it is not the move that was planned. */
 function refuseOther({ workflowId, startTime, memo }: WorkflowExecutionDescription, asked: MoveInput): void {
   const { from, to, activateOnDestination } = (memo?.[REQUEST_MEMO] ?? {}) as Partial<MoveInput>;
   if (from === asked.from && to === asked.to && activateOnDestination === asked.activateOnDestination) return;
-  const what = activateOnDestination === false ? "rehearses a move" : "moves the shard";
-  const text = `${workflowId}, which runs since ${startTime.toISOString()}, ${what} from ${from} to ${to}: let it end, then rebalance again`;
+  const what = activateOnDestination === false ? "is rehearsing a move" : "is moving the shard";
+  const text = `${workflowId}, which has been running since ${startTime.toISOString()}, ${what} from ${from} to ${to}: let it finish, then rebalance again`;
   throw new ShardferryError("busy", text);
 }
 

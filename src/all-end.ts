@@ -2,8 +2,8 @@
 type Results<Work extends readonly Promise<unknown>[]> = { -readonly [K in keyof Work]: Awaited<Work[K]> };
 
 /**
- * Waits until all have ended, also when one fails: what is left of a failed attempt must not run into the next one,
- * which uses the same sessions. Then throws the most telling failure: the one with the lowest rank, of equal ones the first.
+ * Waits until all have ended, even if one fails: what is left of a failed attempt must not interfere with the next one,
+ * which uses the same sessions. Then throws the most informative failure: the first of those with the lowest rank.
  */
 export async function allEnd<const Work extends readonly Promise<unknown>[]>(
   work: Work,

@@ -6,11 +6,11 @@ import { quick, switching } from "./proxies.ts";
 import { replicate } from "./replicate.ts";
 import { Steering } from "./steering.ts";
 
-/** What a copy that is in step waits for. */
+/** What a copy waits for once it is in step. */
 const CONFIRMATION =
-  "confirmation to end the replication (confirm): you may now stop the writes on the source and reroute them";
+  "confirmation to end the replication (confirm): you can now stop the writes on the source and reroute them";
 
-/** Copies a schema to another island and keeps it in step until confirmed; switches nothing. */
+/** Copies a schema to another island and keeps it in step until it is confirmed; switches nothing. */
 export async function copy(input: CopyInput): Promise<CopyResult> {
   const protocol = new Protocol(new Steering(input));
 

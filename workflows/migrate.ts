@@ -21,8 +21,8 @@ import { COMMON } from "./proxies.ts";
 import { Steering } from "./steering.ts";
 
 /**
- * From the first PREPARE to the last COMMIT PREPARED the application waits, so whatever comes after the death of a
- * worker has to come within seconds.
+ * From the first PREPARE to the last COMMIT PREPARED the application waits, so if a worker dies, the next attempt has to
+ * come within seconds.
  */
 const urgent = proxyActivities<MigrateActivities>({
   ...COMMON,
@@ -55,7 +55,7 @@ export async function migrate(input: MigrateInput): Promise<MigrateResult> {
     }
     return resultOf(input, leased, lockedMs);
   } catch (error) {
-    // An activity that fails by itself after the request is not "a cancellation" to isCancellation.
+    // If an activity fails for a reason of its own after the request, isCancellation does not count that as a cancellation.
     const aborted = steering.aborted || isCancellation(error);
     steering.phase(aborted ? "aborted" : "failed");
     if (aborted) throw new CancelledFailure(abortText(input));
@@ -65,7 +65,7 @@ export async function migrate(input: MigrateInput): Promise<MigrateResult> {
   }
 }
 
-/** One transaction on each island; the commits are decided on when all are prepared. Returns the time of the locks. */
+/** One transaction on each island; the decision to commit falls when all are prepared. Returns how long locks were held. */
 async function changeAll(change: ChangeInput, protocol: Protocol): Promise<number> {
   const { name, dryRun } = change.migration;
   const { prepared, lockedAt } = await prepare(change, protocol);
@@ -86,13 +86,13 @@ async function prepare(
   const { steering } = protocol;
   try {
     const prepared = await protocol.step("prepare everywhere", () => urgent["prepare everywhere"](change));
-    // It may have been done before the request to abort reached it.
+    // It may have finished before the request to abort reached it.
     if (steering.aborted) throw new CancelledFailure("aborted");
     return prepared;
   } catch (error) {
     steering.phase("aborting");
     const islands = change.islands.map(({ island }) => island);
-    // Also where nothing seems to be prepared: an answer may have been lost.
+    // Even if nothing seems to be prepared: the result may have been lost.
     const report = await CancellationScope.nonCancellable(() => urgent["roll back everywhere"]({ islands }));
     steering.tell(report);
     throw error;
@@ -104,7 +104,7 @@ async function changeEach(change: ChangeInput, protocol: Protocol): Promise<numb
   return 0;
 }
 
-/** Without debug views the leases are all there is to give back. */
+/** Releases the shards; without debug views to refresh, only the leases have to be returned. */
 async function release(input: MigrateInput, refreshViews: boolean, { steering }: Protocol): Promise<void> {
   const succeeded = steering.running;
   if (succeeded) steering.enter("release shards");
@@ -122,7 +122,7 @@ function resultOf(input: MigrateInput, leased: LeasedShards, lockedMs: number): 
   return { workflowId, runId, name, hash, mode, dryRun, islands, applied, skipped, durationMs, lockedMs };
 }
 
-/** What each transaction over all islands changes: everything, or with batches the n-th slice of every island. */
+/** What each transaction across all islands changes: everything, or with batches the n-th slice of every island. */
 function roundsOf(islands: LeasedShards["islands"], batch: number | null): IslandShards[][] {
   const rounds: IslandShards[][] = [];
   for (const { island, schemas } of islands) {
@@ -142,6 +142,6 @@ const countsOf = ({ island, schemas, skipped }: LeasedShards["islands"][number])
 const abortText = ({ mode, batch, dryRun }: MigrateInput): string =>
   dryRun || (mode === "all" && batch === null)
     ? "aborted; no shard was changed"
-    : "aborted; shards that were changed stay so, and the same command goes on with the others";
+    : "aborted; shards that were changed stay changed, and the same command continues with the others";
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);

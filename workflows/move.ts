@@ -25,7 +25,7 @@ export async function move(input: MoveInput): Promise<MoveResult> {
     return { replica, switched };
   });
 
-  // The point of no return is behind: forward only, whatever is cancelled.
+  // Past the point of no return: only forward, whatever is cancelled.
   return CancellationScope.nonCancellable(async () => {
     const leftover = activate ? switched.leftover : null;
     const deactivateSql = leftover ? input.deactivateSql : null;
@@ -35,16 +35,16 @@ export async function move(input: MoveInput): Promise<MoveResult> {
   });
 }
 
-/** The part of a move's input that its replication needs. */
+/** Picks the part of a move's input that its replication needs. */
 function replicationOf(input: MoveInput): ReplicationInput {
   const { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod } = input;
   return { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod };
 }
 
 /**
- * The switch may be aborted until its point of no return. Temporal does not repeat a step whose
- * cancellation was asked for, nor one that failed for good, so whether that point was passed is looked up
- * where no cancellation reaches: only a move whose source has not left may be undone.
+ * The switch may be aborted until its point of no return. Temporal does not retry a step whose
+ * cancellation was requested, nor one that failed for good, so whether that point has been passed is looked up
+ * where no cancellation reaches: only a move whose shard has not left the source may be undone.
  */
 async function lockAndSwitch(input: SwitchInput): Promise<SwitchReport> {
   try {

@@ -11,13 +11,13 @@ import type { StepName } from "../contract/story.ts";
 import type { Steering } from "./steering.ts";
 
 interface StepOptions<R> {
-  /** Takes back what the step has done, or what it may have done before it failed. */
+  /** Undoes what the step has done, or what it may have done before it failed. */
   undo?: () => Promise<StepReport>;
-  /** What is told of the result, where that is no report itself. */
+  /** What is reported about the result, if that is not a report itself. */
   describe?: (result: R) => readonly StepReport[];
 }
 
-/** The steps of one run of a workflow, each said once with its undo beside it. */
+/** The steps of one run of a workflow, each stated once with its undo beside it. */
 export class Protocol {
   readonly steering: Steering;
   readonly #undo: (() => Promise<StepReport>)[] = [];
@@ -27,8 +27,8 @@ export class Protocol {
   }
 
   /**
-   * Enters a step, does it and tells what it did. Its undo is registered before it begins, since a step may have done
-   * its work although its result is lost.
+   * Enters a step, runs it and reports what it did. Its undo is registered before it begins, since a step may have done
+   * its work even if its result is lost.
    */
   async step<R extends StepReport>(
     name: StepName,
@@ -49,8 +49,8 @@ export class Protocol {
   }
 
   /**
-   * Runs the steps up to the point of no return. When one fails or the run is aborted, undoes what was done, in
-   * reverse, where no cancellation reaches. Undoing retries until the islands answer.
+   * Runs the steps up to the point of no return. If one fails or the run is aborted, undoes what was done, in reverse
+   * order, where no cancellation reaches. Undoing is retried until the islands answer.
    */
   async orUndo<T>(forward: () => Promise<T>): Promise<T> {
     try {
@@ -58,11 +58,11 @@ export class Protocol {
     } catch (error) {
       this.steering.phase("aborting");
       const leftovers = await CancellationScope.nonCancellable(() => this.#undoAll());
-      // An activity that fails by itself after the request is not "a cancellation" to isCancellation.
+      // If an activity fails for a reason of its own after the request, isCancellation does not count that as a cancellation.
       const aborted = this.steering.aborted || isCancellation(error);
       this.steering.phase(aborted ? "aborted" : "failed");
       if (leftovers.length > 0) {
-        const reason = `${rootMessage(error)}; and not everything could be undone: ${leftovers.join("; ")}`;
+        const reason = `${rootMessage(error)}; in addition, not everything could be undone: ${leftovers.join("; ")}`;
         throw ApplicationFailure.create({ message: reason, type: "undo_failed", nonRetryable: true });
       }
       if (aborted) throw new CancelledFailure("aborted; the source is as it was, nothing is left behind");
@@ -70,7 +70,7 @@ export class Protocol {
     }
   }
 
-  /** Runs every undo even when one fails, and returns the reasons of those that failed. */
+  /** Runs every undo even if one fails, and returns the reasons of those that failed. */
   async #undoAll(): Promise<string[]> {
     const failures: string[] = [];
     for (const undo of this.#undo.reverse()) {

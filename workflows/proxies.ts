@@ -4,8 +4,8 @@ import { type Activities } from "../contract/move.ts";
 import { WAIT_QUEUE } from "../contract/names.ts";
 
 /**
- * Unlimited attempts: a restart of a server or a worker is no reason to give up a move, and errors that
- * will not heal are marked as such where they arise. WAIT_CANCELLATION_COMPLETED: with the SDK's default
+ * Unlimited attempts: the restart of a server or a worker is no reason to give up a move, and permanent
+ * errors are marked as such where they arise. WAIT_CANCELLATION_COMPLETED: with the SDK's default,
  * a compensation would race with the activity that it undoes.
  */
 export const COMMON: ActivityOptions = {
@@ -17,7 +17,7 @@ export const COMMON: ActivityOptions = {
 /** Steps that take seconds. A worker that dies is noticed after the heartbeat timeout. */
 export const quick = proxyActivities<Activities>({ ...COMMON, heartbeatTimeout: "10s" });
 
-/** Steps that may take hours; on their own queue, so that they never take the place of a switch. */
+/** Steps that may take hours; on a queue of their own, so that they never take the place of a switch. */
 export const waiting = proxyActivities<Activities>({
   ...COMMON,
   heartbeatTimeout: "10s",
@@ -25,8 +25,8 @@ export const waiting = proxyActivities<Activities>({
 });
 
 /**
- * The switch: after the death of a worker between the two commits the shard is active nowhere until the
- * next attempt, so that attempt has to come within seconds.
+ * The switch: if a worker dies between the two commits, the shard is active nowhere until the next attempt,
+ * so that attempt has to come within seconds.
  */
 export const switching = proxyActivities<Activities>({
   ...COMMON,

@@ -17,9 +17,9 @@ import {
 import { duration } from "../src/format.ts";
 import { effortOf } from "./rebalance-schedule.ts";
 
-/** Events and failures that the query answers; all failures are in the result. */
+/** The largest number of events that the query returns. */
 const MAX_EVENTS = 600;
-/** Events that the next run is given: the payload has room for what it needs more. */
+/** Events that are handed on to the next run: the room in the payload is for what it needs more. */
 const EVENTS_HANDED_ON = 100;
 /**
  * Characters (of up to three bytes) of one reason, of all reasons together, and of an event: ten thousand failures
@@ -30,7 +30,7 @@ const MAX_REASONS = 80_000;
 const MAX_EVENT = 300;
 const MAX_FAILURES = 100;
 
-/** Keeps the books of a rebalance: which moves run, are done or have failed, and what is told of them. */
+/** Keeps track of a rebalance: which moves are running, done or failed, and what is reported about them. */
 export class RebalanceRecord {
   readonly #islands: readonly string[];
   readonly #startedAt: number;
@@ -82,7 +82,7 @@ export class RebalanceRecord {
     if (this.paused) return;
     this.#pausedSince = Date.now();
     this.#phase = "paused";
-    this.tell(`paused: no more moves are started, ${this.#running.size} run on`);
+    this.tell(`paused: no more moves are started, ${this.#running.size} keep running`);
   }
 
   resume(): void {
@@ -93,7 +93,7 @@ export class RebalanceRecord {
     this.tell("confirmed: moves are started again");
   }
 
-  /** A move that begins, or that the run before has begun. */
+  /** Notes a move that begins, or one that the previous run has begun. */
   begin(item: RebalanceItem, startedAt: number | null): void {
     this.#running.set(item.schema, { ...item, startedAt: startedAt ?? Date.now() });
     if (startedAt !== null) return;
@@ -118,7 +118,7 @@ export class RebalanceRecord {
 
   failed(item: RebalanceItem, reason: string): void {
     this.#running.delete(item.schema);
-    // It is no work left, and none done either.
+    // Its work is neither left nor done.
     this.#total.effort -= effortOf(item);
     const { schema, from, to } = item;
     const kept = this.#reasons < MAX_REASONS ? reason.slice(0, MAX_REASON) : elsewhere(schema);
@@ -127,7 +127,7 @@ export class RebalanceRecord {
     this.tell(`FAILED ${this.#route(item)}: ${reason}`);
   }
 
-  /** A move that was aborted together with the rebalance. */
+  /** Notes a move that was aborted together with the rebalance. */
   aborted(item: RebalanceItem): void {
     this.#running.delete(item.schema);
     this.tell(`aborted ${this.#route(item)}`);
@@ -138,7 +138,7 @@ export class RebalanceRecord {
     return this.#done.length + this.#failed.length === this.#total.moves;
   }
 
-  /** Numbers of moves in a few words. */
+  /** The numbers of moves in a few words. */
   get summary(): string {
     const failed = this.#failed.length > 0 ? `, ${this.#failed.length} failed` : "";
     return `${this.#done.length} of ${this.#total.moves} moves done${failed}`;
@@ -207,7 +207,7 @@ export class RebalanceRecord {
     return `${item.schema} from ${from} to ${to}`;
   }
 
-  /** Shows the same in the Temporal UI. */
+  /** Shows the same information in the Temporal UI. */
   #describe(): void {
     const running = [...this.#running.values()].map((item) => `- ${this.#route(item)}`);
     const told = this.#events.filter(({ begins }) => !begins);
@@ -218,7 +218,7 @@ export class RebalanceRecord {
   }
 }
 
-const elsewhere = (schema: string): string => `\`shardferry attach ${moveWorkflowId(schema)}\` tells why`;
+const elsewhere = (schema: string): string => `\`shardferry attach ${moveWorkflowId(schema)}\` shows why`;
 
 const sum = <T>(items: readonly T[], of: (item: T) => number): number =>
   items.reduce((total, item) => total + of(item), 0);

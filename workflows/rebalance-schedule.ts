@@ -1,10 +1,10 @@
 /**
- * The order in which the moves of a rebalance run. It stands here, and not beside the planner, because the workflow
+ * The order in which the moves of a rebalance run. It is here, and not beside the planner, because the workflow
  * decides it as moves end, and workflows load nothing from src/.
  *
- * A move loads both of its islands. Whenever a lane is free, the move starts whose islands are least busy
- * and, of those, the one on the island with most work left: list scheduling by the critical resource, which
- * keeps the busiest island from being left for last.
+ * A move puts load on both of its islands. Whenever a lane is free, the next move is one whose islands are least busy
+ * and, among those, the one on the island with the most work left: list scheduling by the critical resource, which
+ * prevents the busiest island from being left for last.
  */
 import type { IslandName } from "../contract/names.ts";
 import type { Room } from "../contract/rebalance.ts";
@@ -17,21 +17,21 @@ export interface Movable {
 }
 
 export interface MoveLimits {
-  /** Moves at a time in all. */
+  /** Moves at a time in total. */
   parallelism: number;
   /**
-   * Moves at a time that one island is an end of; left out, islands are kept as evenly busy as the moves
+   * Moves at a time that leave or reach one island; if omitted, islands are kept as evenly busy as the moves
    * allow.
    */
   perIsland?: number | undefined;
-  /** What servers have room for. */
+  /** How many moves the servers have room for. */
   rooms?: readonly Room[];
 }
 
 /** Bytes copied in the time that a move of an empty shard takes: slot, subscription, switch. */
 const BYTES_OF_AN_EMPTY_MOVE = 32 * 1024 * 1024;
 
-/** What a move costs, in bytes: those of the shard, and as many as could be copied in the time of all the rest. */
+/** What a move costs, in bytes: those of the shard, plus as many as could be copied in the time that everything else takes. */
 export const effortOf = ({ bytes }: Pick<Movable, "bytes">): number => bytes + BYTES_OF_AN_EMPTY_MOVE;
 
 /** Moves between the same two islands, the largest first. */
@@ -44,13 +44,13 @@ interface Usage {
   arriving: number;
 }
 
-/** The moves that are still to start, those that run, and which comes next. */
+/** The moves that have yet to start, those that are running, and which comes next. */
 export class Schedule<Move extends Movable> {
   readonly #limits: MoveLimits;
   readonly #routes: Route<Move>[];
   /** Work left on each island. */
   readonly #work = new Map<IslandName, number>();
-  /** Running moves that an island is an end of. */
+  /** Running moves that leave or reach an island. */
   readonly #busy = new Map<IslandName, number>();
   readonly #usage = new Map<IslandName, Usage>();
   #running = 0;
@@ -74,7 +74,7 @@ export class Schedule<Move extends Movable> {
     return this.#routes.flat();
   }
 
-  /** Takes the move to start next; null if the limits allow none now, or none is left. */
+  /** Takes the move to start next; null if the limits allow none at the moment, or none is left. */
   take(): Move | null {
     const move = this.#pickRoute()?.shift();
     if (!move) return null;
@@ -109,7 +109,7 @@ export class Schedule<Move extends Movable> {
 
   #hasRoom({ from, to }: Movable): boolean {
     const [source, destination] = [this.#usage.get(from), this.#usage.get(to)];
-    // Where a server has room for none, one move is let through all the same: its preflight says what to change.
+    // If a server has no room at all, one move is let through all the same: its preflight says what to change.
     const free = (used: number, most: number): boolean => used < Math.max(1, most);
     return (
       (!source || free(source.leaving, source.room.leaving)) &&
@@ -138,17 +138,17 @@ function groupByRoute<Move extends Movable>(moves: readonly Move[]): Route<Move>
     if (route) route.push(move);
     else routes.set(key, [move]);
   }
-  // The sort is stable: of equals the first one in the plan goes first.
+  // The sort is stable: among equals, the first one in the plan goes first.
   return [...routes.values()].map((route) => route.sort((a, b) => b.bytes - a.bytes));
 }
 
-/** What a move is chosen by, the first first. */
+/** The criteria for choosing a move, the most important first. */
 interface Rank {
-  /** Running moves of the busier of its islands. */
+  /** Running moves of the busier one of its islands. */
   busiest: number;
   /** Running moves of both its islands. */
   busy: number;
-  /** Work left for that of its islands which has more. */
+  /** Work left for the one of its islands that has more. */
   mostWork: number;
   leastWork: number;
   bytes: number;

@@ -28,15 +28,15 @@ import { abortSignal, confirmSignal, pauseSignal, rebalanceProgressQuery, skipLa
 /** A move on its way through the schedule, with the names of its islands. */
 interface Lane extends Movable {
   readonly item: RebalanceItem;
-  /** When it has begun. */
+  /** When it began. */
   startedAt: number;
-  /** The run that was started; empty until it has, and for a move of somebody else. */
+  /** The run that was started; empty until then, and for a move that somebody else has started. */
   runId: string;
 }
 
 /**
- * Makes the moves of a plan, some at a time. A move that fails does not stop the others. Aborting starts no more
- * moves, aborts those that run, and waits for their clean-up.
+ * Makes the moves of a plan, several at a time. A move that fails does not stop the others. An abort starts no more
+ * moves, aborts those that are running, and waits for their clean-up.
  */
 export async function rebalance(input: RebalanceInput): Promise<RebalanceOutcome> {
   return new Rebalance(input).run();
@@ -48,7 +48,7 @@ class Rebalance {
   readonly #schedule: Schedule<Lane>;
   readonly #lanes = new Set<Lane>();
   readonly #root = CancellationScope.current();
-  /** Children that the server has not said to have started. */
+  /** Children whose start the server has not confirmed yet. */
   #starting = 0;
   /** Set when a move has started or ended. */
   #news = false;
@@ -91,7 +91,7 @@ class Rebalance {
     return { islands, activated: switches.activateOnDestination, remaining, ...this.#record.outcome };
   }
 
-  /** Starts what may start, and waits for news; false when nothing is left, or the history is long enough. */
+  /** Starts what may start, and waits for news; false if nothing is left, or the history is long enough. */
   async #advance(): Promise<boolean> {
     if (this.#isFull()) return false;
     for (let lane; (lane = this.#record.paused ? null : this.#schedule.take());) {
@@ -104,7 +104,7 @@ class Rebalance {
     return true;
   }
 
-  /** True when the history has grown so long that the rest belongs into a new one. */
+  /** True if the history has grown so long that the rest belongs in a new one. */
   #isFull(): boolean {
     const { historyLength, continueAsNewSuggested } = workflowInfo();
     return continueAsNewSuggested || historyLength > (this.#input.maxEvents ?? Infinity);
@@ -116,8 +116,8 @@ class Rebalance {
   }
 
   /**
-   * Hands over to a new run. The running moves go on meanwhile: they are abandoned children, which the new run
-   * waits for. A child that has not started yet would be lost.
+   * Hands over to a new run. The running moves continue in the meantime: they are abandoned children, for which the new
+   * run waits. A child that has not started yet would be lost.
    */
   #continue(): Promise<RebalanceOutcome> {
     const running = [...this.#lanes].map(({ item, runId, startedAt }): RunningItem => ({
@@ -155,7 +155,7 @@ class Rebalance {
     this.#record.failed(item, "it was aborted; the source is as it was");
   }
 
-  /** Starts a move as a child, as if it had been started by itself; one that runs already is waited for. */
+  /** Starts a move as a child, with the workflow ID of an individual move; if that is already running, waits for it. */
   async #start(lane: Lane): Promise<MoveResult> {
     const request = this.#requestOf(lane);
     const workflowId = moveWorkflowId(request.schema);
@@ -168,7 +168,7 @@ class Rebalance {
         memo: { [REQUEST_MEMO]: request },
         workflowIdReusePolicy: "ALLOW_DUPLICATE",
         cancellationType: "WAIT_CANCELLATION_COMPLETED",
-        // Whatever ends this workflow but an abort (a termination, a new run), a move is brought to its end.
+        // However this workflow ends, except by an abort (a termination, a new run), a move is completed.
         parentClosePolicy: "ABANDON",
       });
       lane.runId = child.firstExecutionRunId;
@@ -177,7 +177,7 @@ class Rebalance {
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       this.#settle();
-      this.#record.tell(`${workflowId} runs already: waiting for its end`);
+      this.#record.tell(`${workflowId} is already running: waiting for its end`);
       return waiting["join move"]({ workflowId, runId: null, request });
     }
   }
@@ -187,7 +187,7 @@ class Rebalance {
     this.#news = true;
   }
 
-  /** Waits for a move that the run before has started, and aborts it if this one is aborted. */
+  /** Waits for a move that the previous run has started, and aborts it if this run is aborted. */
   async #rejoin(lane: Lane): Promise<MoveResult> {
     const request = this.#requestOf(lane);
     const workflowId = moveWorkflowId(request.schema);
@@ -195,29 +195,29 @@ class Rebalance {
     if (runId === "") return waiting["join move"]({ workflowId, runId: null, request });
     return CancellationScope.nonCancellable(() => {
       const abort = (): Promise<void> => getExternalWorkflowHandle(workflowId, runId).cancel();
-      // One that has ended in between cannot be cancelled; how it ended is told by the wait for it.
+      // A move that has just ended cannot be cancelled; the wait for it shows how it ended.
       this.#root.cancelRequested.catch(abort).catch(() => undefined);
       return waiting["join move"]({ workflowId, runId, request });
     });
   }
 
-  /** Without a move that is still to start there is nothing to wait for, and nobody would end the pause. */
+  /** Pauses, if any move has yet to start: otherwise there would be nothing to pause, and nobody would end the pause. */
   #pause(): void {
     if (this.#schedule.pending.length > 0) this.#record.pause();
     else this.#record.tell("not paused: every move has begun");
   }
 
-  /** Ends a pause; without one, those of the moves. */
+  /** Ends the pause of the rebalance; if there is none, those of the moves. */
   async #confirm(): Promise<void> {
     if (!this.#record.paused) return this.#forward(confirmSignal, "confirmed");
     this.#record.resume();
     this.#news = true;
   }
 
-  /** Passes a signal on to the moves that were started and still run. */
+  /** Passes a signal on to the moves that this rebalance has started and that are still running. */
   async #forward(signal: SignalDefinition, done: string): Promise<void> {
     const own = [...this.#lanes].filter(({ runId }) => runId !== "");
-    if (own.length === 0) this.#record.tell(`no move runs that could be ${done}`);
+    if (own.length === 0) this.#record.tell(`no move is running that could be ${done}`);
     await Promise.all(
       own.map(async ({ item: { schema }, runId }) => {
         try {
@@ -248,7 +248,7 @@ class Rebalance {
   }
 }
 
-/** True for the end of a child that was aborted, and for that of a move that was waited for by an activity. */
+/** True for the end of a child that was aborted, and of an aborted move for which an activity has waited. */
 const wasAborted = (error: unknown): boolean =>
   isCancellation(error) ||
   (error instanceof ActivityFailure &&

@@ -5,15 +5,15 @@ import type { Protocol } from "./protocol.ts";
 import { quick, waiting } from "./proxies.ts";
 
 export interface Replica {
-  /** What every further step is told. */
+  /** The input of every further step. */
   input: StepInput;
   rows: number;
   bytes: number;
 }
 
 /**
- * Brings the schema up to "in step" on the destination: structure, rows, indexes, statistics, and a subscription that
- * keeps it so.
+ * Brings the schema in step on the destination: structure, rows, indexes, statistics, and a subscription that keeps it
+ * in step.
  */
 export async function replicate(
   protocol: Protocol,
@@ -45,7 +45,7 @@ export async function replicate(
   return { input, rows: copied.rows, bytes: copied.bytes };
 }
 
-/** Waits for the physical replicas, and before the switch for the subscription too, unless `skipLag` comes. */
+/** Waits for the physical replicas, and before the switch also for the subscription, unless `skipLag` arrives. */
 export async function waitForLag(
   { steering }: Protocol,
   input: StepInput,

@@ -1,17 +1,17 @@
-/** What workflows can be told and asked. Apart from the contract: the command line needs that one without the SDK. */
+/** The signals and queries of the workflows. Not part of the contract, because the command line needs that without the SDK. */
 import { defineQuery, defineSignal } from "@temporalio/workflow";
 
 import type { RebalanceProgress } from "../contract/rebalance.ts";
 import type { Progress } from "../contract/story.ts";
 
-/** Ends a pause asked for with `wait`. */
+/** Ends a pause requested with `wait`. */
 export const confirmSignal = defineSignal("confirm");
-/** Stops waiting for replication lag and goes on at once. */
+/** Stops waiting for replication lag and continues at once. */
 export const skipLagSignal = defineSignal("skipLag");
-/** Aborts; the same as a cancellation request. */
+/** Aborts, like a cancellation request. */
 export const abortSignal = defineSignal("abort");
 export const progressQuery = defineQuery<Progress>("progress");
 
-/** Starts no more moves until `confirm`; those that run go on. */
+/** Starts no more moves until `confirm`; the running ones continue. */
 export const pauseSignal = defineSignal("pause");
 export const rebalanceProgressQuery = defineQuery<RebalanceProgress>("progress");

@@ -13,19 +13,19 @@ import { type MovePhase, type StepReport } from "../contract/progress.ts";
 import { type Progress, type ProgressEvent, type StepName } from "../contract/story.ts";
 import { abortSignal, confirmSignal, progressQuery, skipLagSignal } from "./signals.ts";
 
-/** True for what an activity threw as not to be tried again. */
+/** True for an error that an activity threw as non-retryable. */
 const isFatal = (error: unknown): boolean =>
   error instanceof ActivityFailure &&
   error.cause instanceof ApplicationFailure &&
   error.cause.nonRetryable === true;
 
-/** A third of a lease's time; some eight hundred events a day. */
+/** A third of a lease's term; some eight hundred events a day. */
 const KEEP_LEASE_EVERY = "20 minutes";
 
-/** Events that the query keeps; a move has about thirty, one that retries for a day must not grow for ever. */
+/** Events that the query keeps: a move has about thirty, but one that retries for a day must not grow forever. */
 const MAX_EVENTS = 300;
 
-/** Holds what the outside may see and steer of one move, copy or migration: its progress and its three signals. */
+/** What can be seen and steered from outside in one move, copy or migration: its progress and its three signals. */
 export class Steering {
   #confirmed = false;
   #skipLag: CancellationScope | undefined;
@@ -52,21 +52,21 @@ export class Steering {
     setHandler(progressQuery, () => this.#progress);
     setHandler(confirmSignal, () => void (this.#confirmed = true));
     setHandler(skipLagSignal, () => this.#skip());
-    // An abort signal and a cancellation request are one and the same from here on.
+    // From here on, an abort signal and a cancellation request are the same.
     setHandler(abortSignal, () => this.#root.cancel());
   }
 
-  /** True once somebody asked to abort. */
+  /** True once an abort has been requested. */
   get aborted(): boolean {
     return this.#root.consideredCancelled;
   }
 
-  /** True until it has failed or is being aborted. */
+  /** True until the run has failed or is being aborted. */
   get running(): boolean {
     return this.#progress.phase === "running";
   }
 
-  /** Marks the begin of a step, before anything of it is done. */
+  /** Marks the beginning of a step, before any of its work is done. */
   enter(step: StepName): void {
     this.#progress.step = step;
     const { steps } = this.#progress;
@@ -95,7 +95,7 @@ export class Steering {
   /**
    * Pauses until `confirm`. A confirmation that came earlier counts: a script may send it at once.
    *
-   * @param keepLease called at times, while no step is at work that would renew the shard's lease.
+   * @param keepLease called from time to time, since no step is running that would renew the shard's lease.
    */
   async confirmation(waitingFor: string, keepLease: () => Promise<void>): Promise<void> {
     this.enter("wait for confirmation");
@@ -105,18 +105,18 @@ export class Steering {
     this.tell({ text: "confirmed" });
   }
 
-  /** Runs a wait for lag, which `skipLag` ends at once; after it, no lag is waited for any more. */
+  /** Runs a wait for lag, which `skipLag` ends at once; after that signal, there are no more waits for lag. */
   async unlessSkipped(wait: () => Promise<StepReport>): Promise<void> {
-    if (this.#lagSkipped) return this.tell({ text: "does not wait for the lag: told to go on" });
+    if (this.#lagSkipped) return this.tell({ text: "not waiting for the lag: told to continue" });
     const scope = new CancellationScope();
     this.#skipLag = scope;
     try {
       this.tell(await scope.run(wait));
     } catch (error) {
       const skipped = this.#lagSkipped && !this.aborted;
-      // A look that fails just then, because a server restarts, is no reason to fail either.
+      // A look that fails just then because a server is restarting is no reason to fail either.
       if (!skipped || isFatal(error)) throw error;
-      this.tell({ text: "did not wait for the lag: told to go on" });
+      this.tell({ text: "did not wait for the lag: told to continue" });
     } finally {
       this.#skipLag = undefined;
     }

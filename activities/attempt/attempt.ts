@@ -19,12 +19,12 @@ import { backendPid, whileLooking } from "../../src/postgres/session.ts";
 import type { FaultPoint } from "./fault-points.ts";
 import { pause, POLL_MS } from "./poll.ts";
 
-/** What the activities are given by the worker. */
+/** What the worker gives to the activities. */
 export interface Deps {
   islands: Islands;
   /** PGOPTIONS for the sessions that build indexes. */
   pgOptions: string | undefined;
-  /** Called before and after each step, also after one that failed, and each statement of the switch; tests kill the process there. */
+  /** Called around each step, even one that fails, and each statement of the switch; tests kill the process there. */
   fault: (point: FaultPoint) => Promise<void>;
 }
 
@@ -37,39 +37,39 @@ class StaleAttemptError extends ShardferryError {
   }
 }
 
-/** Without an answer from Temporal nobody knows whether another worker has taken over. */
+/** Without an answer from Temporal there is no way to know whether another worker has taken over. */
 class TemporalUnreachableError extends ShardferryError {
   override readonly retryable = true;
 
   constructor(cause: unknown) {
-    super("temporal_unreachable", `Temporal does not answer: ${messageOf(cause)}`, { cause });
+    super("temporal_unreachable", `Temporal is not responding: ${messageOf(cause)}`, { cause });
   }
 }
 
-/** Milliseconds in which an island has to answer; a second less than a heartbeat may take. */
+/** Milliseconds within which an island has to answer: one second less than a heartbeat may take. */
 const ANSWER_MS = 3000;
 
-/** Nothing comes back from the host of an island, not even that it refuses. */
+/** Nothing comes back from the host of an island, not even a refusal. */
 class SilentIslandError extends ShardferryError {
   override readonly retryable = true;
 
   constructor(island: IslandName) {
-    super("island_silent", `${island} does not answer: see whether its host and the network to it work`);
+    super("island_silent", `${island} is not responding: check its host and the network in between`);
   }
 }
 
-/** One attempt of an activity: whose it is, its heartbeat, its cancellation, and the sessions it may have left. */
+/** One attempt of an activity: its workflow, its heartbeat, its cancellation, and the sessions it may have left behind. */
 export class ActivityAttempt {
   readonly workflowId: string;
   readonly runId: string;
-  /** When the activity was asked for; the same for all its attempts. */
+  /** When the activity was first scheduled; the same for all its attempts. */
   readonly scheduledAt: Date;
   /** 1 for the first attempt. */
   readonly number: number;
-  /** Milliseconds from the first attempt to this one, both by Temporal's clock. */
+  /** Milliseconds from the first attempt to this one, by Temporal's clock. */
   readonly triedMs: number;
   readonly #context = Context.current();
-  /** What the last heartbeat told, or that of the attempt before. */
+  /** The details of the last heartbeat, of this attempt or the one before. */
   #lastBeat = this.#context.info.heartbeatDetails as StepProgress | undefined;
 
   constructor(readonly deps: Deps) {
@@ -93,30 +93,30 @@ export class ActivityAttempt {
     if (this.signal.aborted) throw this.signal.reason;
   }
 
-  /** Tells that the step is alive and how far it is. Called only after something was really seen to work. */
+  /** Reports that the step is alive and how far it has come. Called only after real progress was seen. */
   beat(progress: StepProgress): void {
     this.#lastBeat = progress;
     this.#context.heartbeat(progress);
   }
 
-  /** What was told last, by this attempt or by the one before. */
+  /** What was last reported, by this attempt or by the one before. */
   get lastBeat(): StepProgress {
     return this.#lastBeat ?? {};
   }
 
-  /** Reads from an island something that takes seconds where a shard has thousands of tables. */
+  /** Runs a read on an island that takes seconds for a shard with thousands of tables. */
   async reading<T>(island: IslandName, read: () => Promise<T>): Promise<T> {
     return this.watched(
       island,
-      alive(() => `reads the catalogs of ${island}`),
+      alive(() => `reading the catalogs of ${island}`),
       read,
     );
   }
 
   /**
-   * Runs something long, looking at its progress twice a second from another session; each look that
-   * works is a heartbeat. A cancellation ends the backends that `work` told about, as long as their sessions have the
-   * given name.
+   * Runs something long and looks at its progress twice a second from another session; each look that
+   * succeeds is a heartbeat. A cancellation cancels the queries of the backends that `work` has announced, as long as
+   * their sessions have the given name.
    */
   async watched<T>(
     island: IslandName,
@@ -127,7 +127,7 @@ export class ActivityAttempt {
     const backends = new Set<number>();
     const lookOnce = async (client: ClientBase): Promise<void> => {
       if (this.signal.aborted)
-        // Those that still are this step's: one given back may be at work for another move.
+        // Only those that still belong to this step: a returned session may be working for another move.
         await client.query(
           "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = ANY ($1) AND application_name = $2",
           [[...backends], sessionName],
@@ -149,10 +149,10 @@ export class ActivityAttempt {
   }
 
   /**
-   * Asks Temporal whether this attempt still is the one that counts: a worker that was frozen or cut off
-   * does not know that another one has taken over, and would repeat what must not be repeated. To be asked
-   * between the opening of a session and its first change: whoever takes over later ends that session
-   * (endOrphans), and whoever was replaced before changes nothing. Answers whether it is to be aborted.
+   * Asks Temporal whether this attempt is still the current one: a worker that was frozen or cut off
+   * does not know that another one has taken over, and would repeat work that must not be repeated. Call it
+   * between opening a session and its first change: a later attempt ends that session (endOrphans), and
+   * an attempt that was superseded before changes nothing. Returns whether the step has been cancelled.
    */
   async ensureCurrent(): Promise<{ cancelled: boolean }> {
     const { client, info } = this.#context;
@@ -173,7 +173,7 @@ export class ActivityAttempt {
     return (await this.stateOf(this.workflowId, runId)) === "over";
   }
 
-  /** What Temporal knows of a run; one of another server or namespace, or of long ago, is unknown. */
+  /** What Temporal knows about a run; one from another server or namespace, or from long ago, is unknown. */
   async stateOf(workflowId: string, runId: string): Promise<"running" | "over" | "unknown"> {
     try {
       const { status } = await this.#context.client.workflow.getHandle(workflowId, runId).describe();
@@ -185,8 +185,8 @@ export class ActivityAttempt {
   }
 
   /**
-   * Runs something short on an island, and fails after 3 s without an answer: a host that swallows packets would keep
-   * the step for longer than a heartbeat may take, on a new connection 10 s and on an old one for a quarter of an hour.
+   * Runs something short on an island, and fails after 3 s without an answer: a host that swallows packets would hold
+   * up the step for longer than a heartbeat may take: 10 s on a new connection, a quarter of an hour on an old one.
    */
   async answering<T>(island: IslandName, run: () => Promise<T>): Promise<T> {
     const over = new AbortController();
@@ -200,7 +200,7 @@ export class ActivityAttempt {
     }
   }
 
-  /** Throws the cancellation that ensureCurrent saw: the worker learns of it by a heartbeat of its own. */
+  /** Throws the cancellation that ensureCurrent saw: the worker learns about it through a heartbeat of its own. */
   async awaitCancellation(): Promise<never> {
     for (;;) {
       this.beat({ note: "aborting" });
@@ -208,14 +208,14 @@ export class ActivityAttempt {
     }
   }
 
-  /** Lends sessions on an island for looks, also while this attempt holds another one there. */
+  /** Lends sessions for looking at an island, even while this attempt holds another one there. */
   lend(island: IslandName): Lend {
     return (use) => this.deps.islands.withLook(island, use);
   }
 
   /**
-   * Ends the sessions of a name on an island: a backend does not notice the death of its client before its statement
-   * ends, and would finish its COPY, CREATE INDEX or PREPARE TRANSACTION against us.
+   * Ends the sessions with a given name on an island: a backend does not notice the death of its client before its
+   * statement ends, and would finish its COPY, CREATE INDEX or PREPARE TRANSACTION in competition with us.
    */
   async endSessions(island: IslandName, applicationName: string): Promise<void> {
     for (;;) {
@@ -232,7 +232,7 @@ export class ActivityAttempt {
   }
 }
 
-/** A look for `watched` at something of which no more can be seen than that its server answers. */
+/** A look for `watched` at work whose progress cannot be seen: it only checks that the server answers. */
 export const alive =
   (note: () => string) =>
   async (client: ClientBase): Promise<StepProgress> => {

@@ -5,7 +5,7 @@ import { islandOf } from "../../src/postgres/error-origin.ts";
 import { UnknownIslandError } from "../../src/postgres/islands/connections.ts";
 import { classOf, SQLSTATE, SQLSTATE_CLASS } from "../../src/postgres/sqlstate.ts";
 
-/** Classes of SQLSTATEs that heal by themselves. */
+/** Classes of SQLSTATEs whose causes usually go away on their own. */
 const TRANSIENT_CLASSES: readonly string[] = [
   SQLSTATE_CLASS.connectionException,
   SQLSTATE_CLASS.transactionRollback,
@@ -13,12 +13,12 @@ const TRANSIENT_CLASSES: readonly string[] = [
   SQLSTATE_CLASS.systemError,
 ];
 
-/** SQLSTATEs of other classes that do. All the rest means that the statement itself is wrong. */
+/** Such SQLSTATEs of other classes. All others mean that the statement itself is wrong. */
 const TRANSIENT_STATES: readonly string[] = [
   SQLSTATE.objectInUse,
   SQLSTATE.lockNotAvailable,
   SQLSTATE.queryCanceled,
-  // A server that restarts, or a session that was ended.
+  // The server is restarting, or the session was ended.
   SQLSTATE.adminShutdown,
   SQLSTATE.crashShutdown,
   SQLSTATE.cannotConnectNow,
@@ -38,31 +38,31 @@ const CONNECTION_MESSAGES =
 
 type ErrorClass = abstract new (...args: never[]) => Error;
 
-/** After which errors a step is tried again. */
+/** The errors after which a step is tried again. */
 export interface RetryRule {
-  /** `transient`: those that heal by themselves. `any`: all, since somebody who mends the cause lets the step go on. */
+  /** `transient`: those that go away on their own. `any`: all, since the step continues once somebody has fixed the cause. */
   readonly on: "transient" | "any";
-  /** What no patience changes in this step. */
+  /** Errors after which retrying this step is pointless. */
   readonly except: readonly ErrorClass[];
 }
 
-/** The rule of a step that says nothing else. */
+/** The rule for a step that does not state its own. */
 const TRANSIENT: RetryRule = { on: "transient", except: [] };
 
-/** A function with the rule by which it is tried again. */
+/** A function with the rule for retrying it. */
 export type Retried<F> = F & { readonly retryRule?: RetryRule };
 
-/** Marks a step whose work has to be done in any case. */
+/** Marks a step whose work has to be done no matter what. */
 export const untilDone = <F extends object>(run: F, ...except: ErrorClass[]): Retried<F> =>
   Object.assign(run, { retryRule: { on: "any", except } as const });
 
-/** Marks a step that some errors end that others are patient with. */
+/** Marks a step that ends with some errors after which other steps are retried. */
 export const endedBy = <F extends object>(run: F, ...except: ErrorClass[]): Retried<F> =>
   Object.assign(run, { retryRule: { on: "transient", except } as const });
 
 const UNKNOWN_ISLAND_RETRY = "500ms";
 
-/** Turns whatever an activity threw into the failure that the history keeps: typed, redacted, with its island. */
+/** Turns whatever an activity threw into the failure that the history keeps: typed, redacted, and with its island. */
 export function toFailure(
   error: unknown,
   redact: (text: string) => string,
@@ -76,7 +76,7 @@ export function toFailure(
     type: typeOf(error),
     nonRetryable: !retryable,
   };
-  // Another worker may take the very next attempt, and will sooner or later.
+  // Another worker may well get the next attempt, and will sooner or later.
   if (error instanceof UnknownIslandError) failure.nextRetryDelay = UNKNOWN_ISLAND_RETRY;
   return ApplicationFailure.create(failure);
 }
@@ -99,7 +99,7 @@ function typeOf(error: unknown): string {
   return typeof code === "string" ? code : error instanceof Error ? error.name : "unknown";
 }
 
-/** One text of all that a database error tells: island, message, detail, hint, SQLSTATE. */
+/** Everything that a database error says, in one text: island, message, detail, hint, SQLSTATE. */
 function describe(error: unknown): string {
   const { code, detail, hint, where } = error as {
     code?: string;

@@ -16,10 +16,10 @@ export const SWITCH_STATEMENTS = [
 
 export type SwitchStatement = (typeof SWITCH_STATEMENTS)[number];
 
-/** Where tests kill a worker that has tables of a tablesync copied anew. */
+/** Where tests kill a worker that is having tables of a tablesync copied again. */
 export const COPY_ANEW_POINTS = ["after unpublish", "before truncate", "after publish again"] as const;
 
-/** What a migration does on each island in its turn. */
+/** What a migration does on one island after the other. */
 export const MIGRATION_STATEMENTS = ["prepare", "commit"] as const;
 
 export type StepName = keyof Activities | keyof MigrateActivities;

@@ -4,12 +4,12 @@ import type { IslandName } from "../../contract/names.ts";
 import { findLeasingSchema, type Lease, releaseLeases, renewLeases } from "../../src/postgres/api/leases.ts";
 import type { ActivityAttempt } from "./attempt.ts";
 
-/** A lease is renewed several times within its time. */
+/** Milliseconds between two renewals: several within the term of a lease. */
 const RENEW_MS = 600_000;
 
 /**
- * Takes those leases away whose owner is gone: a workflow that has ended without giving them up, or one that nobody
- * knows here and that has not renewed them. Answers those that still count.
+ * Takes away the leases whose owner is gone: a workflow that has ended without returning them, or one that is not known
+ * here and has not renewed them. Returns the leases that are still valid.
  */
 export async function evictDead(
   attempt: ActivityAttempt,
@@ -28,7 +28,7 @@ export async function evictDead(
   return alive;
 }
 
-/** For whom is waited, in words. */
+/** Says in words which workflows are being waited for. */
 export function describeLeases(leases: readonly Lease[], island: IslandName): string {
   const shards = new Map<string, string[]>();
   for (const { workflowId, schema } of leases)
@@ -51,8 +51,8 @@ export async function renewLeasesOn(attempt: ActivityAttempt, island: IslandName
 }
 
 /**
- * Runs a step and renews the run's leases on some islands meanwhile. An island that does not answer is asked again the
- * next time; should a lease be lost for all that, the comparison of the catalogs under the lock is what remains.
+ * Runs a step and renews the run's leases on some islands in the meantime. An island that does not answer is asked again
+ * the next time; should a lease be lost all the same, the comparison of the catalogs under the lock is the last guard.
  */
 export async function keepingLeases<T>(
   attempt: ActivityAttempt,

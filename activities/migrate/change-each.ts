@@ -20,20 +20,20 @@ import { isRetryable } from "../attempt/failures.ts";
 /** Milliseconds between two looks at a session. */
 const LOOK_MS = 100;
 
-/** What all islands have in common while their shards are changed one by one. */
+/** What all islands share while their shards are changed one by one. */
 interface Work {
   attempt: ActivityAttempt;
   input: ChangeInput;
   statements: readonly MigrationStatement[];
   total: number;
   done: number;
-  /** Set when an island has failed: the others end after the shard that they are at, and count, too. */
+  /** Set when an island has failed: the others finish the shard that they are working on, which counts as done. */
   failure: (() => unknown) | null;
-  /** How often each statement has failed in a way that heals by itself; kept from attempt to attempt. */
+  /** How often each statement has failed with a transient error; kept from attempt to attempt. */
   broken: Record<string, number>;
 }
 
-/** One island at work: its session, its place in the migration, and who blocks it. */
+/** One island during the migration: its session, how far it is, and which sessions block it. */
 interface Place {
   island: IslandName;
   apiSchema: string;
@@ -44,8 +44,8 @@ interface Place {
 }
 
 /**
- * Changes one shard of each island after the other, statement by statement without a transaction. Each shard notes how
- * many statements it has had, so that the next attempt, or the next run, goes on from there.
+ * Changes the shards of each island one after the other, one statement at a time and not all in one transaction. Each
+ * shard records how many statements it has had, so that the next attempt or the next run continues from there.
  */
 export async function changeEachShard(attempt: ActivityAttempt, input: ChangeInput): Promise<StepReport> {
   const { migration, islands } = input;
@@ -64,7 +64,7 @@ export async function changeEachShard(attempt: ActivityAttempt, input: ChangeInp
   attempt.throwIfCancelled();
   if (work.failure) {
     attempt.beat({ note: "a statement failed", broken: work.broken });
-    // At once: the next attempt has to know.
+    // Sent immediately, because the next attempt needs it.
     await attempt.ensureCurrent();
     throw work.failure();
   }
@@ -74,8 +74,8 @@ export async function changeEachShard(attempt: ActivityAttempt, input: ChangeInp
 }
 
 /**
- * A session may break because the server restarts or somebody ends it: the statement runs again when the server is
- * there. One that breaks as often as this at the same statement is broken by it.
+ * A session may break because the server restarts or somebody ends it: then the statement runs again when the server is
+ * back. When sessions break this often at the same statement, the statement is what breaks them.
  */
 const MOST_BREAKS = 3;
 
@@ -142,8 +142,8 @@ async function changeShard({ attempt, input, statements }: Work, place: Place): 
 }
 
 /**
- * Runs a statement and notes it: in one transaction, unless it cannot be in any. One that may block the application
- * gives up its wait for a lock soon, and tries again.
+ * Runs a statement and records it, in one transaction unless the statement cannot run in one. A statement that may block
+ * the application soon gives up waiting for a lock, and is tried again.
  */
 async function runStatement(
   attempt: ActivityAttempt,
@@ -164,7 +164,7 @@ async function runStatement(
       place.blockers = "";
       return;
     } catch (error) {
-      // On a connection that is gone there is nothing to roll back, and the error to tell is the first.
+      // On a lost connection there is nothing to roll back, and the first error is the one to report.
       if (!statement.concurrent) await client.query("ROLLBACK").catch(() => undefined);
       if (!lockNotGranted(error)) throw error;
       const blockers = place.blockers || `locks on tables of ${schema}`;
@@ -174,7 +174,7 @@ async function runStatement(
   }
 }
 
-/** What an interrupted CREATE INDEX CONCURRENTLY leaves is invalid, and would keep the next one from being built. */
+/** Drops the invalid index that an interrupted CREATE INDEX CONCURRENTLY leaves, which would prevent the next attempt. */
 async function dropInvalid(client: ClientBase, schema: string, index: string): Promise<void> {
   const { rowCount } = await client.query(
     "SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid",
@@ -183,7 +183,7 @@ async function dropInvalid(client: ClientBase, schema: string, index: string): P
   if (rowCount !== 0) await client.query(`DROP INDEX CONCURRENTLY ${qualified(schema, index)}`);
 }
 
-/** Looks at a session from another one, which is the heartbeat, and ends its statement when the migration is aborted. */
+/** Watches a session from another one, which gives the heartbeat, and cancels its statement when the migration is aborted. */
 async function lookAt(work: Work, place: Place, observer: ClientBase): Promise<void> {
   const { attempt, total } = work;
   const pid = backendPid(place.client);
@@ -204,6 +204,6 @@ function failureOf(error: unknown, again: boolean, { input, done, total }: Work,
   if (error instanceof MigrationLockedError || again) return error;
   const { island, schema, statement } = place;
   const offset = Math.max(0, Number((error as { position?: string }).position ?? 1) - 1);
-  const outcome = `${done} of ${total} shards are done, the others are not. Mend it and run the same command again, which goes on with them.`;
+  const outcome = `${done} of ${total} shards are done, the others are not. Fix the cause and run the same command again, which continues with the others.`;
   return new MigrationFailedError(input.migration, { island, schema, statement, offset }, error, outcome);
 }

@@ -6,9 +6,9 @@ import { type ActivityAttempt, alive } from "../attempt/attempt.ts";
 import { isRetryable } from "../attempt/failures.ts";
 
 /**
- * Brings debug views over several islands up to date after the commit; answers what failed for good.
+ * Brings debug views over several islands up to date after the commit; returns what has failed for good.
  *
- * @param mayTryAgain throws what may pass, so that there is another attempt.
+ * @param mayTryAgain throws transient errors, so that there is another attempt.
  */
 export async function refreshViews(
   attempt: ActivityAttempt,
@@ -33,7 +33,7 @@ export async function refreshViews(
 async function refreshOn(attempt: ActivityAttempt, island: IslandName): Promise<string[]> {
   const lend = attempt.lend(island);
   if (!(await attempt.answering(island, () => lend(readsOtherIslands)))) return [];
-  // Reading the tables of other islands takes longer than a heartbeat may where they are many, or away.
+  // Reading the tables of other islands takes longer than a heartbeat may if there are many, or some do not answer.
   const look = alive(() => `bringing the debug views of ${island} up to date`);
   return attempt.watched(island, look, () =>
     attempt.deps.islands.withClient(island, async (client) => {

@@ -19,8 +19,8 @@ import { refreshViews } from "./debug-views.ts";
 import { settleEarlierRuns } from "./settle.ts";
 
 /**
- * Finds the shards, and waits until no move is at work on one of them; from then on none begins. Refuses what cannot
- * be done, and answers the shards that lack the migration.
+ * Finds the shards, and waits until no move is working on any of them; from then on none begins. Refuses what cannot
+ * be done, and returns the shards that have not had the migration yet.
  */
 export async function leaseShards(attempt: ActivityAttempt, input: MigrateInput): Promise<LeasedShards> {
   const { facts, islands } = await leaseAll(attempt, input);
@@ -32,7 +32,7 @@ export async function leaseShards(attempt: ActivityAttempt, input: MigrateInput)
       readApplied(client, apiSchema, input.name, schemas),
     );
     applied.set(island, rows);
-    attempt.beat({ note: `read what the shards of ${island} have had` });
+    attempt.beat({ note: `read which migrations the shards of ${island} have had` });
   }
   const left = islands.map(({ island, schemas }) => {
     const done = new Set(applied.get(island)!.flatMap(({ schema, complete }) => (complete ? [schema] : [])));
@@ -45,7 +45,7 @@ export async function leaseShards(attempt: ActivityAttempt, input: MigrateInput)
   const todo = left.reduce((sum, { schemas }) => sum + schemas.length, 0);
   const skipped = left.reduce((sum, one) => sum + one.skipped, 0);
   return {
-    text: `${plural(todo, "shard")} on ${plural(left.length, "island")} to change${skipped > 0 ? `, ${skipped} have had it` : ""}; no move of them begins`,
+    text: `${plural(todo, "shard")} on ${plural(left.length, "island")} to change${skipped > 0 ? `, ${skipped} already have it` : ""}; no move of these shards can begin`,
     islands: left,
   };
 }
@@ -58,7 +58,7 @@ interface Leased {
 /** Takes all leases. The shards are looked for again afterwards: one may have moved before its lease was taken. */
 async function leaseAll(attempt: ActivityAttempt, input: MigrateInput): Promise<Leased> {
   for (;;) {
-    // The leases are the run's: an attempt that was frozen must not give away those of the one that replaced it.
+    // The leases belong to the run: an attempt that was frozen must not release those of the one that replaced it.
     if ((await attempt.ensureCurrent()).cancelled) await attempt.awaitCancellation();
     const choice = chooseShards(await lookEverywhere(attempt, input.islands), input.shards);
     const waitingFor = await leaseChosen(attempt, choice);
@@ -69,7 +69,7 @@ async function leaseAll(attempt: ActivityAttempt, input: MigrateInput): Promise<
       await releaseEverywhere(attempt, input.islands);
     } else {
       attempt.beat({ waitingFor });
-      // With jitter: two migrations that have given way to each other do not meet again for ever.
+      // With jitter, so that two migrations that have given way to each other do not keep meeting forever.
       await attempt.pause(POLL_MS * (0.5 + Math.random()));
     }
   }
@@ -84,14 +84,14 @@ async function lookEverywhere(
       attempt.deps.islands.withClient(island, (client) => lookAtIsland(client, island, attempt.workflowId)),
     ),
   );
-  attempt.beat({ note: "looked where the shards are" });
+  attempt.beat({ note: "found where the shards are" });
   return facts;
 }
 
 /**
- * Takes what is free and keeps it while the moves of other shards end, so that new ones do not begin without end. A
- * move waits for one lease only and holds none meanwhile; but two migrations could wait for each other, so one that
- * meets another gives everything back. Answers for whom to wait.
+ * Takes the free leases and keeps them while the moves of other shards finish, so that new moves do not delay it forever.
+ * A move waits for one lease only and holds none meanwhile; but two migrations could wait for each other, so one that
+ * meets another returns all its leases. Returns in words what it has to wait for.
  */
 async function leaseChosen(attempt: ActivityAttempt, choice: Choice): Promise<string> {
   const { islands } = attempt.deps;
@@ -102,7 +102,7 @@ async function leaseChosen(attempt: ActivityAttempt, choice: Choice): Promise<st
       const { schema: apiSchema } = await requireSqlApi(client, island);
       const blocked = await takeLeases(client, apiSchema, attempt, schemas, "schema change");
       const alive = await evictDead(attempt, client, apiSchema, blocked);
-      // What the dead have held is taken in the next round.
+      // Leases of workflows that have ended are taken in the next round.
       return alive.length === 0 && blocked.length > 0 ? blocked : alive;
     });
     anotherMigration ||= blocking.some(({ kind }) => kind === "schema change");
@@ -117,7 +117,7 @@ async function leaseChosen(attempt: ActivityAttempt, choice: Choice): Promise<st
   return reasons.join("; ");
 }
 
-/** The moves in the middle of their switch, whose shards are active nowhere. */
+/** Describes the moves that are in the middle of their switch, whose shards are active nowhere. */
 async function switching(attempt: ActivityAttempt, { moving }: Choice): Promise<string[]> {
   const reasons: string[] = [];
   for (const { island, ...lease } of moving) {
@@ -137,17 +137,17 @@ async function releaseEverywhere(attempt: ActivityAttempt, islands: readonly Isl
       const apiSchema = await findLeasingSchema(client);
       if (apiSchema !== null) await releaseLeases(client, apiSchema, attempt.runId);
     });
-    attempt.beat({ note: `gave the shards of ${island} back` });
+    attempt.beat({ note: `released the shards on ${island}` });
   }
 }
 
-/** Milliseconds for which an island that is away just now is tried again. */
+/** Milliseconds for which an island that is currently unreachable is tried again. */
 const RELEASE_PATIENCE_MS = 5000;
 
 /**
- * Gives the leases back, and brings debug views over several islands up to date, which could not be done inside the
- * prepared transactions. What fails there is told, and does not hold up the end; neither does an island that stays
- * away: a lease whose workflow has ended is taken over by whoever comes.
+ * Returns the leases, and brings debug views over several islands up to date, which could not be done inside the
+ * prepared transactions. A failure there is reported, but does not hold up the end; nor does an island that stays
+ * unreachable: the next workflow that finds a lease takes it over if the workflow that holds it has ended.
  */
 export async function releaseShards(
   attempt: ActivityAttempt,
@@ -165,5 +165,5 @@ export async function releaseShards(
   const failures = failed.map(({ island, error }) => `leases on ${island}: ${messageOf(error)}`);
   const there = islands.filter((_island, i) => outcomes[i]!.status === "fulfilled");
   if (refresh) failures.push(...(await refreshViews(attempt, there, patient)));
-  return { text: ["moves may begin again", ...failures.map((failure) => `FAILED: ${failure}`)].join("; ") };
+  return { text: ["moves can begin again", ...failures.map((failure) => `FAILED: ${failure}`)].join("; ") };
 }

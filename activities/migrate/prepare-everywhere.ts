@@ -12,8 +12,8 @@ import { rollBackEverywhere } from "./settle.ts";
 import { type OpenTransactions, tryEverywhere } from "./try-everywhere.ts";
 
 /**
- * Locks not granted, deadlocks, serialization failures, "tuple concurrently updated", and statements that were
- * cancelled, by us or by their timeout: the transactions are rolled back and tried again.
+ * Locks that were not granted, deadlocks, serialization failures, "tuple concurrently updated", and statements that were
+ * cancelled, by us or by a timeout: the transactions are rolled back and tried again.
  */
 const TRY_AGAIN = [
   SQLSTATE.lockNotAvailable,
@@ -26,9 +26,9 @@ const TRY_AGAIN = [
 ];
 
 /**
- * Runs the migration on all islands at once, in one transaction each, and prepares them when all have come to their
- * end. No island waits prepared for a statement of another, so that the application is blocked no longer than
- * needed. What an earlier attempt may have left is rolled back first: only the attempt whose answer Temporal gets counts.
+ * Runs the migration on all islands at once, in one transaction each, and prepares these when all have finished. No
+ * island waits in the prepared state for a statement on another, so the application is blocked no longer than necessary.
+ * Whatever an earlier attempt may have left is rolled back first: only the attempt whose result reaches Temporal counts.
  */
 export async function prepareEverywhere(
   attempt: ActivityAttempt,
@@ -37,7 +37,7 @@ export async function prepareEverywhere(
   const { migration } = input;
   const statements = await parseMigration(migration.sql, migration.source, migration.mode);
   const names = input.islands.map(({ island }) => island);
-  // Counted from this attempt on: after the death of a worker the next one has the whole time.
+  // Counted from the start of this attempt: after the death of a worker, the next one has the full time again.
   const deadline = Date.now() + 1000 * migration.deadlineSec;
   let lastSeen = "locks on tables of the shards";
   for (let tries = 0; ; tries++) {
@@ -76,18 +76,18 @@ const describe = (blockers: ReadonlyMap<string, string>): string =>
   [...blockers].map(([island, text]) => `${text} on ${island}`).join("; ");
 
 /**
- * Connections that break heal by themselves, unless it is a statement that breaks them again and again; what else
- * fails in a statement would fail again.
+ * A lost connection is retried, unless it is a statement that breaks it again and again; a statement that fails for any
+ * other reason would fail again.
  */
 function failureOf(error: unknown, { migration, round }: ChangeInput, attempt: ActivityAttempt): unknown {
   if (!(error instanceof StatementError)) return error;
-  // Retried elsewhere; here it is too many locks or prepared transactions.
+  // A transient error elsewhere; here it means too many locks or prepared transactions.
   const lacksResources = classOf(sqlstateOf(error.cause)) === SQLSTATE_CLASS.insufficientResources;
   const inTime = attempt.triedMs < 1000 * migration.deadlineSec;
   if (isRetryable(error.cause) && !lacksResources && inTime) return error.cause;
   const outcome =
     round === 0
       ? "Everything was rolled back, on all islands."
-      : "This batch was rolled back on all islands; those before it are committed. Run the same command again to go on.";
+      : "This batch was rolled back on all islands; those before it are committed. Run the same command again to continue.";
   return new MigrationFailedError(migration, error.place, error.cause, outcome);
 }

@@ -7,7 +7,7 @@ import type { MigrationStatement } from "../../src/migrations/parse.ts";
 import { LEDGER_TABLE } from "../../src/postgres/api/ledger.ts";
 import { ident, literal, qualified } from "../../src/postgres/quote.ts";
 
-/** An error of the server, with its place in the migration. */
+/** An error that the server reported, with its place in the migration. */
 export class StatementError extends Error {
   constructor(
     readonly place: FailurePlace,
@@ -17,7 +17,7 @@ export class StatementError extends Error {
   }
 }
 
-/** A part of a query: where it begins in it, and what it is. */
+/** A part of a query: where in the query it begins, and what it is. */
 interface Part {
   start: number;
   sql: string;
@@ -25,11 +25,11 @@ interface Part {
   statement: MigrationStatement | null;
 }
 
-/** Characters of one round trip: at 0.2 ms a shard, the trips would cost more than the work. */
+/** Characters per round trip. With one round trip per shard, at 0.2 ms each, the trips would cost more than the work. */
 const QUERY_CHARACTERS = 64 * 1024;
 
 /**
- * Runs the migration in some shards in the open transaction, many statements in one round trip.
+ * Runs the migration in some shards within the open transaction, many statements per round trip.
  *
  * @param between called between two round trips; throws to stop.
  */
@@ -46,7 +46,7 @@ export async function runInShards(
   let length = 0;
   for (const schema of schemas) {
     for (const [sql, statement] of sqlOf(schema, migration, statements, key)) {
-      // The end of the line ends a comment, too.
+      // The line break also ends a trailing comment.
       const text = `${sql}\n;\n`;
       parts.push({ start: length, sql: text, schema, statement });
       length += text.length;
@@ -78,7 +78,7 @@ function sqlOf(
   ];
 }
 
-/** What node-postgres' Client has beyond its published types: one event for each statement that is done. */
+/** A part of node-postgres' Client that its types do not declare: an event for each completed statement. */
 interface Counting {
   connection: {
     on(event: "commandComplete", listener: () => void): void;
@@ -86,7 +86,7 @@ interface Counting {
   };
 }
 
-/** Runs statements in one round trip. Those that are done are counted, since an error need not tell its place. */
+/** Runs statements in one round trip. Counts completed statements, since an error does not always contain its position. */
 async function runParts(client: ClientBase, island: IslandName, parts: readonly Part[]): Promise<void> {
   const { connection } = client as unknown as Counting;
   let done = 0;

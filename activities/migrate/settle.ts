@@ -26,18 +26,18 @@ import { literal } from "../../src/postgres/quote.ts";
 import { hasSqlstate, SQLSTATE } from "../../src/postgres/sqlstate.ts";
 import type { ActivityAttempt } from "../attempt/attempt.ts";
 
-/** Somebody else has ended a transaction that was to be committed. */
+/** Somebody else has ended a transaction that should have been committed. */
 export class PreparedLostError extends ShardferryError {
   constructor({ island, gid }: PreparedTransaction) {
     super(
       "prepared_lost",
       `the prepared transaction '${gid}' on ${island} is gone and was not committed: somebody has rolled it back, or ` +
-        `the server was restored. Other islands have the change; run the same command again, which changes the shards that lack it`,
+        `the server was restored. Other islands have the change; run the same command again, which changes the remaining shards`,
     );
   }
 }
 
-/** The prepared transactions of this database whose names begin so. */
+/** The prepared transactions of this database whose names begin with a given text. */
 async function preparedBeginning(client: ClientBase, begin: string): Promise<string[]> {
   const { rows } = await client.query<{ gid: string }>(
     "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() AND starts_with(gid, $1)",
@@ -46,14 +46,14 @@ async function preparedBeginning(client: ClientBase, begin: string): Promise<str
   return rows.map(({ gid }) => gid);
 }
 
-/** Ends a prepared transaction, unless somebody has ended it just now. */
+/** Ends a prepared transaction, unless it has been ended in the meantime. */
 async function end(client: ClientBase, how: "COMMIT" | "ROLLBACK", gid: string): Promise<void> {
   await client.query(`${how} PREPARED ${literal(gid)}`).catch((error: unknown) => {
     if (!hasSqlstate(error, SQLSTATE.undefinedObject)) throw error;
   });
 }
 
-/** Commits on every island, each as soon as it answers, and looks instead of assuming: an answer may have been lost. */
+/** Commits on every island, each as soon as it answers, and checks the result, since an answer may have been lost. */
 export async function commitEverywhere(
   attempt: ActivityAttempt,
   input: DecisionInput,
@@ -83,10 +83,10 @@ async function commit(
 }
 
 /**
- * Rolls back whatever this run has prepared, after its sessions are ended: one may be about to prepare.
+ * Rolls back whatever this run has prepared. Ends its sessions first, because one of them may be about to prepare.
  *
- * @param newest the last attempt whose work is rolled back. An attempt that was frozen must not touch that of the one
- * which has replaced it: the decision to commit may stand already.
+ * @param newest the last attempt whose work is rolled back. An attempt that was frozen must not touch the work of the
+ * one that has replaced it: the decision to commit may have been made already.
  */
 export async function rollBackEverywhere(
   attempt: ActivityAttempt,
@@ -105,17 +105,17 @@ export async function rollBackEverywhere(
 }
 
 /**
- * Does something on all islands at once, to its end on those that answer, and throws an error afterwards. A lost
- * transaction is told last: it ends the step for good, and no other may stay prepared for that.
+ * Does something on all islands at once, lets it finish on those that answer, and only then throws an error. A lost
+ * transaction comes last: that error ends the step for good, and must not leave other transactions prepared.
  */
 async function everywhere<T>(items: readonly T[], run: (item: T, i: number) => Promise<void>): Promise<void> {
   await allEnd(items.map(run), (error) => (error instanceof PreparedLostError ? 1 : 0));
 }
 
 /**
- * Ends what terminated runs of this very migration have left prepared. Where a shard of any island has the change by
- * the same transaction, committing had begun, and is finished; else nobody has it, and it is rolled back. Runs that
- * are not known to be over are left alone.
+ * Ends what terminated runs of this same migration have left prepared. If a shard of any island has the change from
+ * the same transaction, the run had begun to commit, and the commit is completed; otherwise no shard has the change, and
+ * it is rolled back. Runs that are not known to have ended are left alone.
  */
 export async function settleEarlierRuns(
   attempt: ActivityAttempt,

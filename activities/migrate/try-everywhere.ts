@@ -34,16 +34,16 @@ export interface OpenTransactions {
   clients: readonly pg.Client[];
   /** Milliseconds since the epoch. */
   deadline: number;
-  /** Filled with those who are seen to block, by island. */
+  /** Filled with the sessions that are seen to block this one, by island. */
   blockers: Map<IslandName, string>;
 }
 
-/** Milliseconds between two looks at a session: shorter than a lock timeout, so that who blocks is seen. */
+/** Milliseconds between two looks at a session: shorter than a lock timeout, so that blockers are seen. */
 const LOOK_MS = 40;
-/** A session that waits for the others shows that its client lives; PostgreSQL ends it after 2 s without. */
+/** Milliseconds between signs of life of a session that waits for the others; PostgreSQL ends it after 2 s without one. */
 const ALIVE_MS = 500;
 
-/** Thrown in the islands that stop because another one has failed. */
+/** Thrown for the islands that stop because another one has failed. */
 class StoppedError extends Error {}
 
 /** Runs everything everywhere, then prepares everywhere; a rehearsal rolls that back. */
@@ -65,14 +65,14 @@ async function runEverywhere(open: OpenTransactions, stop: AbortController): Pro
   try {
     await attempt.deps.fault("before execute");
     attempt.signal.addEventListener("abort", () => stop.abort(), { signal: over.signal });
-    // On all islands before any takes a lock: one that makes 500 ledgers kept the tables of the others locked for 0.3 s.
+    // On all islands before any takes a lock: one that created 500 ledgers kept the tables of the others locked for 0.3 s.
     const libs = await onAllIslands(open, stop, (shards, client) => begin(open, shards, client));
     const lockedAt = await onAllIslands(open, stop, (shards, client, i) =>
       change(open, shards, client, libs[i]!, stopped),
     );
     await attempt.deps.fault("after execute");
     attempt.throwIfCancelled();
-    // Whoever has been replaced meanwhile must not prepare what nobody will end.
+    // A superseded attempt must not prepare a transaction that nobody will finish.
     await attempt.ensureCurrent();
     const report = await prepare(open, Math.min(...lockedAt));
     return input.migration.dryRun ? await rollBack(open, report) : report;
@@ -82,8 +82,8 @@ async function runEverywhere(open: OpenTransactions, stop: AbortController): Pro
 }
 
 /**
- * Runs something on all islands and waits for all, showing sessions that are done that their client lives. One that
- * fails stops the others, and the first real error is thrown.
+ * Runs something on all islands and waits for all of them. Sessions that are done get a sign of life of their client
+ * meanwhile. One failure stops the others, and the first real error is thrown.
  */
 async function onAllIslands<T>(
   { input, clients }: OpenTransactions,
@@ -106,7 +106,7 @@ async function onAllIslands<T>(
   return Promise.all(running);
 }
 
-/** An error of the server that does not tell its place in the migration is the island's. */
+/** Attributes an error of the server to the island if it does not carry its place in the migration. */
 async function located<T>(island: IslandName, running: Promise<T>): Promise<T> {
   return running.catch((error: unknown) => {
     const placed = [StatementError, StoppedError, ShardferryError].some((type) => error instanceof type);
@@ -115,7 +115,7 @@ async function located<T>(island: IslandName, running: Promise<T>): Promise<T> {
   });
 }
 
-/** One that fails for good says more than those that were stopped or cancelled because of it. */
+/** The original failure says more than those that were stopped or cancelled because of it. */
 function rank(error: unknown): number {
   if (error instanceof StoppedError) return 2;
   const cause = error instanceof StatementError ? error.cause : error;
@@ -123,8 +123,8 @@ function rank(error: unknown): number {
 }
 
 /**
- * Begins the transaction of an island with what nobody waits for, since the application does not know the ledgers.
- * Answers the schema of the SQL API.
+ * Begins the transaction of an island by creating the ledgers, which blocks nobody, since the application does not use
+ * them. Returns the schema of the SQL API.
  */
 async function begin(
   { input: { migration }, deadline }: OpenTransactions,
@@ -146,7 +146,7 @@ async function begin(
 const timeLeft = (deadline: number): string =>
   `SET LOCAL statement_timeout = ${Math.max(1, deadline - Date.now())}`;
 
-/** Changes the shards of an island in its transaction, which stays open. Answers when the first lock was taken. */
+/** Changes the shards of an island in its transaction, which stays open. Returns when the first lock was taken. */
 async function change(
   { attempt, input, statements, deadline }: OpenTransactions,
   { island, schemas }: IslandShards,
@@ -184,7 +184,7 @@ function lookAt(
       if (found.length > 0) blockers.set(island, describeBlockers(found));
     }
     const waitingFor = [...blockers].map(([where, text]) => `${text} on ${where}`).join("; ");
-    attempt.beat({ note: "changes the shards", waitingFor: waitingFor || undefined });
+    attempt.beat({ note: "changing the shards", waitingFor: waitingFor || undefined });
   };
 }
 
@@ -209,7 +209,7 @@ async function prepare(open: OpenTransactions, lockedAt: number): Promise<Prepar
   };
 }
 
-/** Only PREPARE itself refuses some of what a function may have done: a rehearsal has to come as far. */
+/** Some things that a function may have done are refused only by PREPARE itself, so a dry run has to get that far. */
 async function rollBack(
   { input, clients }: OpenTransactions,
   report: PreparedReport,
@@ -230,5 +230,5 @@ const countOf = ({ islands }: ChangeInput): string =>
     "shard",
   )} on ${plural(islands.length, "island")}`;
 
-/** For the story: the whole text stands in the input already. */
+/** For the story: the full text is already in the input. */
 const shortened = (sql: string): string => (sql.length > 200 ? `${sql.slice(0, 200)}…` : sql);

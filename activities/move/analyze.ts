@@ -13,8 +13,8 @@ const BATCH = 50;
 const MAX_LANES = 2;
 
 /**
- * Fills the materialized views and gathers statistics, so that the first queries after the switch plan
- * well. Rows that tablesync wrote are vacuumed too, for the visibility map; a direct copy froze its rows.
+ * Fills the materialized views and gathers statistics, so that the first queries after the switch get good
+ * plans. After a tablesync it also vacuums, for the visibility map; a direct copy has frozen its rows.
  */
 export async function analyze(step: MoveStep): Promise<StepReport> {
   await step.endOrphans(step.to);
@@ -25,7 +25,7 @@ export async function analyze(step: MoveStep): Promise<StepReport> {
   const lanes = Math.max(1, Math.min(MAX_LANES, Math.ceil(names.length / BATCH)));
 
   await step.watched(step.to, progress, async (onBackend) => {
-    // In a session of its own: functions of the operator's run in it.
+    // In a session of its own, because the operator's functions run in it.
     const refreshing = { pgOptions: step.attempt.deps.pgOptions, reuse: false };
     const refresh = async (client: pg.Client): Promise<void> => {
       onBackend(client);
@@ -58,7 +58,7 @@ function* batches(names: readonly string[]): Generator<string[]> {
   for (let at = 0; at < names.length; at += BATCH) yield names.slice(at, at + BATCH);
 }
 
-/** Materialized views that have data on the source, each after those that it reads from. */
+/** The materialized views that have data on the source, each after those that it reads from. */
 async function filledViews(client: ClientBase, schema: string): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `WITH RECURSIVE

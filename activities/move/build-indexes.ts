@@ -54,7 +54,7 @@ const isIndex = (statement: Statement): boolean =>
   statement.constraint === "unique" ||
   statement.constraint === "exclusion";
 
-/** An index left invalid by a build that failed would count as existing; it is of no use to anybody. */
+/** Drops the invalid indexes that failed builds leave: they would count as existing, and are of no use. */
 async function dropInvalidIndexes(client: ClientBase, schema: string): Promise<void> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT c.relname AS name
@@ -65,7 +65,7 @@ async function dropInvalidIndexes(client: ClientBase, schema: string): Promise<v
   for (const { name } of rows) await client.query(`DROP INDEX IF EXISTS ${qualified(schema, name)}`);
 }
 
-/** Builds the given indexes, each in its own transaction, so that a crash loses only those under way. */
+/** Builds the given indexes, each in its own transaction, so that a crash loses only those in progress. */
 async function buildInLanes(
   step: MoveStep,
   indexes: readonly Statement[],
@@ -91,13 +91,13 @@ async function buildInLanes(
 }
 
 /**
- * Many statements for one round trip, each in a transaction of its own: one that held the locks of all would
+ * Many statements for one round trip, each in a transaction of its own: a single one that holds all the locks would
  * stop the apply worker, or end in a deadlock with it.
  */
 const oneByOne = (statements: readonly Statement[]): string =>
   statements.map((statement) => `BEGIN;\n${placed(statement)};\nCOMMIT`).join(";\n");
 
-/** Takes statements off the queue: one at a time for large tables, many per round trip for tiny ones. */
+/** Takes statements from the queue: one at a time for large tables, many per round trip for tiny ones. */
 function* batches(queue: Statement[], size: ReadonlyMap<string, number>): Generator<Statement[]> {
   const isTiny = (statement: Statement): boolean => (size.get(statement.relation ?? "") ?? 0) < 1 << 20;
   for (let first = queue.shift(); first; first = queue.shift()) {
@@ -142,8 +142,8 @@ async function indexProgress(
 }
 
 /**
- * Runs everything after the indexes in the order of the dump. Foreign keys arrive NOT VALID, and are
- * validated afterwards if asked for: that lock lets changes be applied meanwhile.
+ * Runs everything that follows the indexes, in the order of the dump. Foreign keys are created NOT VALID, and
+ * validated afterwards if requested: the lock of VALIDATE allows changes to be applied meanwhile.
  */
 async function runRest(
   step: MoveStep,
@@ -177,7 +177,7 @@ async function runRest(
           }
         };
         await run(statements.filter((statement) => !grants(statement)));
-        // Views and functions that rely on a key are created here; what is granted, is granted anew then.
+        // Views and functions that rely on a key are created here; then all grants have to be made again.
         if (statements.some(({ creates, node }) => creates === "relation" || node === "CreateFunctionStmt")) {
           await undoDefaultPrivileges(client, step.schema);
           await run((await inWordsOf(serverMajor, preData)).filter(grants));
@@ -190,7 +190,7 @@ async function runRest(
 
 const notValid = (statement: Statement): Statement => ({ ...statement, sql: `${statement.sql} NOT VALID` });
 
-/** Those that refer to a table that is copied under the lock stay NOT VALID: it is empty until then. */
+/** Validates foreign keys, except those that refer to a table that is copied under the lock: it is empty until then. */
 async function validate(
   client: ClientBase,
   step: MoveStep,
@@ -207,8 +207,8 @@ async function validate(
 }
 
 /**
- * Triggers that fire always or on replicas would run for every replicated change: they arrive disabled,
- * in the same statement that creates them, and the switch enables them.
+ * Triggers that fire always or on replicas would run for every replicated change. They are disabled
+ * together with their creation, and the switch enables them.
  */
 function withTriggersDisabled(schema: string, statements: readonly Statement[]): Statement[] {
   const key = (table: string | null, trigger: string | null): string => JSON.stringify([table, trigger]);

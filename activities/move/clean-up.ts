@@ -16,8 +16,8 @@ import { releaseShard } from "./parts/shard-lease.ts";
 import { type MoveStep } from "./parts/step.ts";
 
 /**
- * What remains after the switch: the replication goes, debug views are made true, the operator's SQL runs.
- * The move is done by then, so what fails for good in the last two is told, and does not hold up its end.
+ * Does what remains after the switch: drops the replication, brings debug views up to date, runs the operator's SQL.
+ * The move is done by then, so a lasting failure in the last two is reported but does not hold up its end.
  */
 export async function cleanUp(step: MoveStep, input: CleanUpInput): Promise<StepReport> {
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
@@ -42,7 +42,7 @@ async function deactivate(step: MoveStep, input: CleanUpInput): Promise<string[]
   const { deactivateSql, leftover } = input;
   if (!deactivateSql || !leftover) return [];
   let done = "";
-  // In a session of its own: it may take hours, and who takes over has to find and end it.
+  // In a session of its own: it may take hours, and a later attempt has to find and end it.
   const run = async (client: ClientBase): Promise<void> => {
     for (const table of await readTables(client, leftover)) {
       const name = literal(qualified(leftover, table.name));
@@ -59,12 +59,12 @@ async function deactivate(step: MoveStep, input: CleanUpInput): Promise<string[]
 }
 
 /**
- * Islands without debug views stay without. Until this is done, the views of the source lack the shard's rows, and
- * those of the destination, too; rows of the old copy they never show.
+ * Brings the debug views of an island up to date, if it has any. Until then the views of both islands lack the shard's
+ * rows; they never show rows of the old copy.
  */
 async function refreshViews(step: MoveStep, island: IslandName): Promise<string[]> {
   const look = alive(() => `bringing the debug views of ${island} up to date`);
-  // An island that its foreign servers cannot reach keeps it waiting for longer than a heartbeat may take.
+  // A foreign server that cannot be reached keeps this waiting for longer than a heartbeat may take.
   return step.watched(island, look, () =>
     step.session(island, {}, async (client) => {
       const apiSchema = await apiSchemaOf(client, island);

@@ -20,11 +20,11 @@ import { replicasBehind } from "./parts/standings.ts";
 import type { MoveStep } from "./parts/step.ts";
 import { ensureUnchanged, structureOf } from "./parts/structure.ts";
 
-/** Statements per transaction: a schema of 10,000 tables in one would run out of lock table memory. */
+/** Statements per transaction: a schema of 10,000 tables in one transaction would exhaust the lock table. */
 const BATCH = 200;
 
 /**
- * Creates the schema on the destination as it is before its rows: everything of the dump's pre-data
+ * Creates the schema on the destination as it has to be before the rows come: everything in the dump's pre-data
  * section, and for PostgreSQL's own tablesync the keys, without which no UPDATE could be applied.
  */
 export async function createStructure(step: MoveStep): Promise<StructureReport> {
@@ -51,7 +51,7 @@ export async function createStructure(step: MoveStep): Promise<StructureReport> 
     );
     await undoDefaultPrivileges(client, schema);
     await runInBatches(client, statements.filter(grants), step);
-    // The source's own, also where a move that was terminated has left another there.
+    // Those that the source really has, even if a terminated move has left others there.
     if (identities.length > 0) await client.query(identities.join(";\n"));
   });
   await flushDestination(step);
@@ -63,7 +63,7 @@ export async function createStructure(step: MoveStep): Promise<StructureReport> 
   };
 }
 
-/** The undo of `createStructure`. */
+/** Undoes `createStructure`. */
 export async function dropStructure(step: MoveStep): Promise<StepReport> {
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
   await ensureNotLeft(step);
@@ -73,7 +73,7 @@ export async function dropStructure(step: MoveStep): Promise<StepReport> {
   return { text: dropped ? `dropped the half-made copy on ${step.to}` : `no half-made copy on ${step.to}` };
 }
 
-/** The statements that make the structure, and of them those of the section before the rows. */
+/** Reads the statements that create the structure, and among them those of the pre-data section. */
 async function read(
   step: MoveStep,
   fingerprint: string,
@@ -90,7 +90,7 @@ const isSchemaItself = (statement: Statement): boolean =>
   statement.node === "CreateSchemaStmt" ||
   (statement.node === "CommentStmt" && /^COMMENT ON SCHEMA /.test(statement.sql));
 
-/** Creates the schema with its mark in one transaction, so that a half-made copy is always known as one. */
+/** Creates the schema and its mark in one transaction, so that a half-made copy can always be recognized. */
 async function createSchema(
   client: ClientBase,
   step: MoveStep,
@@ -105,13 +105,13 @@ async function createSchema(
   await client.query("COMMIT");
 }
 
-/** Runs statements in transactions of a few hundred, one round trip each. */
+/** Runs statements in transactions of a few hundred each, with one round trip per transaction. */
 async function runInBatches(
   client: ClientBase,
   statements: readonly Statement[],
   step: MoveStep,
 ): Promise<void> {
-  // pg_dump writes every name with its schema; types and functions in the path could only mislead.
+  // pg_dump qualifies every name with its schema; a search path could only lead to the wrong type or function.
   await client.query(
     "SELECT set_config('search_path', '', false), set_config('check_function_bodies', 'off', false)",
   );

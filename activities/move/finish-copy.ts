@@ -20,21 +20,21 @@ import type { MoveStep } from "./parts/step.ts";
 import { ensureUnchanged } from "./parts/structure.ts";
 import { isSubscribed } from "./parts/subscription.ts";
 
-/** Added to the mark of a copy that needs its subscription no more: a later attempt goes on from there. */
+/** Added to the mark of a copy that no longer needs its subscription: a later attempt continues from there. */
 const IN_STEP = "; in step";
 
 /** Milliseconds between two heartbeats while the destination catches up. */
 const CATCH_UP_MS = 1000;
 
 /**
- * Ends a copy, or a rehearsal of a move: brings the destination in step a last time, ends the replication,
- * and completes the schema with sequences, triggers and comment. A rehearsal's copy is renamed.
+ * Ends a copy, or a rehearsal of a move: brings the destination in step one last time, ends the replication,
+ * and completes the schema with sequences, triggers and comment. The copy of a rehearsal is renamed.
  */
 export async function finishCopy(step: MoveStep): Promise<SwitchReport> {
   const rehearsal = step.input.kind === "move";
   let leftover: string | null = null;
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
-  // In a session of its own: the values of the sequences are read by a prepared statement with another text a schema.
+  // In a session of its own: the prepared statement that reads the sequences has a different text for each schema.
   const reading = { settings: { ...COPY_SETTINGS, synchronous_commit: "local" }, reuse: false };
   await step.bothSides(reading, { settings: COPY_SETTINGS }, async (source, destination) => {
     await Promise.all([step.attempt.ensureCurrent(), ensureDurable(destination)]);
@@ -44,7 +44,7 @@ export async function finishCopy(step: MoveStep): Promise<SwitchReport> {
       ? await findCopyName(destination, step.schema, "new", step.attempt.scheduledAt)
       : null;
     if (runOfMark(comment, step.attempt.workflowId) !== step.attempt.runId) {
-      // An earlier attempt, which ends the replication first, has come to the end, and only its answer was lost.
+      // Without a subscription, an earlier attempt, which ends the replication first, has finished; its result was lost.
       const ended = step.attempt.number > 1 && !(await isSubscribed(step));
       if (!ended) throw new CopyGoneError(step);
       leftover = name && (name.taken ?? copyName(step.schema, "new", step.attempt.scheduledAt));
@@ -71,7 +71,7 @@ export async function finishCopy(step: MoveStep): Promise<SwitchReport> {
   return { text: `"${leftover ?? step.schema}" on ${step.to} is complete`, writeBlockedMs: 0, leftover };
 }
 
-/** Waits until the destination has what the source had when this began. */
+/** Waits until the destination has everything that the source had when the wait began. */
 async function catchUp(step: MoveStep, source: pg.Client, destination: pg.Client): Promise<void> {
   const position = await flushedPosition(source);
   const trouble = new ReplicationTrouble(step);

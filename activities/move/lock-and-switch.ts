@@ -9,9 +9,9 @@ import type { SwitchSessions } from "./switch/sessions.ts";
 import { switchOnce } from "./switch/switch-once.ts";
 
 /**
- * Locks the source, waits until the destination is in step, and switches; tries again until it works, is
- * aborted, or cannot work any more. What an earlier attempt has done is looked up first, after its
- * sessions are ended: a switch that passed its point of no return is finished, never undone.
+ * Locks the source, waits until the destination is in step, and switches; tries again until this succeeds, is
+ * aborted, or can no longer succeed. First it ends the sessions of an earlier attempt and looks up what that has
+ * done: a switch that has passed its point of no return is finished, never undone.
  */
 export async function lockAndSwitch(step: MoveStep, input: SwitchInput): Promise<SwitchReport> {
   const finished = await settleSwitch(step, input);
@@ -19,7 +19,7 @@ export async function lockAndSwitch(step: MoveStep, input: SwitchInput): Promise
   try {
     return await switchWhenFree(step, input);
   } catch (error) {
-    // Whatever went wrong, and wherever: only the book of switches knows whether the source has left.
+    // Wherever the error came from, only the book of switches knows whether the shard has left the source.
     const rolledForward = await settleSwitch(step, input);
     if (rolledForward) return rolledForward;
     throw error;
@@ -27,8 +27,8 @@ export async function lockAndSwitch(step: MoveStep, input: SwitchInput): Promise
 }
 
 /**
- * Finishes a switch whose source has left; null when it has not, and then it never will: all sessions of
- * earlier attempts are ended before the look, since one of them may have been about to commit.
+ * Finishes a switch if the shard has left the source. Null if it has not; then it never will, because all sessions of
+ * earlier attempts are ended before looking: one of them may have been about to commit.
  */
 export async function settleSwitch(step: MoveStep, input: SwitchInput): Promise<SwitchReport | null> {
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
@@ -46,13 +46,13 @@ async function switchWhenFree(step: MoveStep, input: SwitchInput): Promise<Switc
   }
 }
 
-/** What earlier attempts have come to. */
+/** What earlier tries amount to. */
 interface Tried {
   attempts: number;
   writeBlockedMs: number;
 }
 
-/** Tries until it works; null when that takes new sessions. */
+/** Tries until it succeeds; null when new sessions are needed. */
 async function trySwitching(sessions: SwitchSessions, tried: Tried): Promise<SwitchReport | null> {
   const { step } = sessions;
   for (;;) {

@@ -14,7 +14,7 @@ import { createSubscription, oldestTransaction, publishedTables } from "./parts/
 
 /**
  * Creates the publication, and for PostgreSQL's own tablesync the slot and the subscription, which starts
- * copying. For a direct copy the slot is made by the copy itself, from whose snapshot it reads.
+ * copying. A direct copy creates its slot itself, since it reads from the slot's snapshot.
  */
 export async function subscribe(step: MoveStep): Promise<StepReport> {
   const { input } = step;
@@ -34,7 +34,7 @@ export async function subscribe(step: MoveStep): Promise<StepReport> {
   return { text: `published ${tables.length} tables on ${step.from}`, sql };
 }
 
-/** The undo of `subscribe`. */
+/** Undoes `subscribe`. */
 export async function undoSubscribe(step: MoveStep): Promise<StepReport> {
   await step.endOrphans(step.from);
   await ensureNotLeft(step);
@@ -42,8 +42,8 @@ export async function undoSubscribe(step: MoveStep): Promise<StepReport> {
 }
 
 /**
- * Must come before the tables are published, since publishing one without identity fails the application's updates;
- * and after it is recorded what the identities were.
+ * Must come before the tables are published, since publishing one without identity makes the application's updates fail;
+ * and after the identities that the tables had are recorded.
  */
 async function setIdentities(step: MoveStep, client: ClientBase, tables: readonly Table[]): Promise<void> {
   const overrides = step.input.plan.identityOverrides;
@@ -65,14 +65,14 @@ async function setIdentities(step: MoveStep, client: ClientBase, tables: readonl
   }
 }
 
-/** Needs a lock on each table that lets writers through, but no vacuum and no DDL. */
+/** Creates the publication. Needs a lock on each table that lets writers through, but no vacuum and no DDL. */
 async function publish(step: MoveStep, client: ClientBase, tables: readonly Table[]): Promise<string | null> {
   const sql = await publicationSql(client, step.replicationName, step.schema, tables);
   if (sql) await withLockRetry(client, sql, step.attempt, step.attempt.lend(step.from));
   return sql;
 }
 
-/** Slot creation waits for every transaction that is open on the source's server: says for which. */
+/** Creates the slot, which waits for every transaction that is open on the source's server; shows which. */
 async function createSlot(step: MoveStep): Promise<string | null> {
   return step.session(step.from, {}, (session) =>
     step.watched(step.from, oldestTransaction, async (onBackend) => {

@@ -12,7 +12,7 @@ import { ReplicationTrouble } from "./parts/replication-health.ts";
 import { replicasBehind } from "./parts/standings.ts";
 import { type MoveStep } from "./parts/step.ts";
 
-/** Copies the rows: by PostgreSQL's tablesync workers, or directly when the shard is small. */
+/** Copies the rows: by PostgreSQL's tablesync workers, or directly if the shard is small. */
 export async function tablesync(step: MoveStep): Promise<CopyReport> {
   const copied = await (step.input.plan.copyMethod === "direct"
     ? copyDirectly(step)
@@ -20,16 +20,16 @@ export async function tablesync(step: MoveStep): Promise<CopyReport> {
   return { ...copied, replicasBehind: await replicasBehind(step) };
 }
 
-/** Times that a tablesync worker may fail without any table getting ready before the copy is given up. */
+/** How often tablesync workers may fail, without any table becoming ready, before the copy is given up. */
 const MAX_FAILURES = 30;
 
-/** Seconds without a byte after which the operator is told. */
+/** Seconds without a byte copied after which the operator is told. */
 const STANDSTILL_SECONDS = 30;
 
 interface SyncState {
   tables: number;
   ready: number;
-  /** Tables that no worker has taken up yet. */
+  /** Tables that no worker has started yet. */
   waiting: number;
   workers: number;
   applyPid: number | null;
@@ -38,12 +38,12 @@ interface SyncState {
   tuples: number;
 }
 
-/** One long wait: the copy keeps its finished tables in pg_subscription_rel while workers come and go. */
+/** One long wait: pg_subscription_rel records the finished tables while workers come and go. */
 async function waitForTablesync(step: MoveStep): Promise<Copied> {
   const rate = new Rate();
   const trouble = new ReplicationTrouble(step);
   const lost = new LostTables(step);
-  // An attempt that sleeps must not go on to empty what this one has copied.
+  // A frozen attempt must not wake up and empty what this one has copied.
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
   await trouble.look();
   const wanted = await resumeCopyAnew(step);
@@ -73,7 +73,7 @@ async function waitForTablesync(step: MoveStep): Promise<Copied> {
   }
 }
 
-/** The tables cannot be copied; only the destination's log knows why. */
+/** The tables cannot be copied; only the destination's log says why. */
 class TablesyncError extends ShardferryError {
   constructor(step: MoveStep, failures: number) {
     super(
@@ -117,7 +117,7 @@ const SYNC_STATE_SQL = `
       + coalesce((SELECT sum(p.tuples_processed) FROM pg_stat_progress_copy p WHERE p.relid IN (SELECT srrelid FROM state)), 0) AS tuples
   FROM state`;
 
-/** Failed tablesyncs since the subscription was made; PostgreSQL counts them from 15 on. */
+/** Failures of tablesync since the subscription was created; PostgreSQL counts them since version 15. */
 async function countFailures(client: ClientBase, subscription: string): Promise<number> {
   const { rows } = await client.query<{ known: boolean }>(
     "SELECT to_regclass('pg_catalog.pg_stat_subscription_stats') IS NOT NULL AS known",
@@ -130,7 +130,7 @@ async function countFailures(client: ClientBase, subscription: string): Promise<
   return Number(stats.rows[0]?.failures ?? 0);
 }
 
-/** Worker exhaustion is silent: subscriptions beyond the limit just stay in state 'i'. */
+/** Detects exhausted workers, which nothing reports: tables beyond the limit just stay in state 'i'. */
 function workerTrouble(step: MoveStep, state: SyncState, lastMove: number): string | null {
   if (Date.now() - lastMove < 5000) return null;
   if (state.applyPid === null) {
@@ -146,10 +146,10 @@ function workerTrouble(step: MoveStep, state: SyncState, lastMove: number): stri
     : null;
 }
 
-/** Not every failure of a tablesync worker is counted by PostgreSQL: says when nothing comes of them. */
+/** PostgreSQL does not count every failure of a tablesync worker, so this tells when nothing is being copied. */
 function standstill(step: MoveStep, since: number): string | null {
   const seconds = Math.round((Date.now() - since) / 1000);
   return seconds < STANDSTILL_SECONDS
     ? null
-    : `tablesync, which has copied nothing for ${seconds} s; the server logs of ${step.to} and ${step.from} may have the reason`;
+    : `tablesync, which has copied nothing for ${seconds} s; the server logs of ${step.to} and ${step.from} may say why`;
 }

@@ -16,8 +16,8 @@ import { type MoveStep } from "./parts/step.ts";
 type Follower = ReplicaLag & Lag;
 
 /**
- * Waits until every physical replica of both islands, and if asked for the subscription, is at most the
- * given seconds behind.
+ * Waits until every physical replica of both islands, and if requested the subscription, is behind by no more
+ * than the given number of seconds.
  */
 export async function waitForLag(step: MoveStep, subscription: boolean): Promise<StepReport> {
   const limit = step.input.request.maxReplicationLagSec;

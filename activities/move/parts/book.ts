@@ -3,7 +3,7 @@ import { apiSchemaOf } from "../../../src/postgres/api/sql-api.ts";
 import { hasArrived, type LeftEntry, readLeft, type SwitchKey } from "../../../src/postgres/api/switches.ts";
 import type { MoveStep } from "./step.ts";
 
-/** Undoing a move whose source has left would destroy the only copy that is up to date. */
+/** Undoing a move whose shard has left the source would destroy the only copy that is up to date. */
 export class AlreadySwitchedError extends ShardferryError {
   constructor(step: MoveStep) {
     super(
@@ -13,7 +13,7 @@ export class AlreadySwitchedError extends ShardferryError {
   }
 }
 
-/** How far an earlier attempt of this very run has come: read from the book of switches on both islands. */
+/** How far an earlier attempt of this run has come, as read from the book of switches on both islands. */
 export interface Outcome {
   left: LeftEntry | null;
   arrived: boolean;
@@ -25,10 +25,10 @@ const keyOf = ({ schema, attempt: { workflowId, runId } }: MoveStep): SwitchKey 
   runId,
 });
 
-/** Looks on both islands what has happened: never assumed, always looked up. */
+/** Looks up on both islands what has happened, which is never assumed. */
 export async function lookAtOutcome(step: MoveStep): Promise<Outcome> {
   const left = await lookAtSource(step);
-  // What has not left has not arrived either; and no destination is asked in vain that is another database by now.
+  // A shard that has not left has not arrived either. So the destination, perhaps another database by now, is not asked.
   if (!left) return { left, arrived: false };
   const arrived = await step.onDestination(async (client) =>
     hasArrived(client, await apiSchemaOf(client, step.to), keyOf(step)),
@@ -39,7 +39,7 @@ export async function lookAtOutcome(step: MoveStep): Promise<Outcome> {
 const lookAtSource = (step: MoveStep): Promise<LeftEntry | null> =>
   step.onSource(async (client) => readLeft(client, await apiSchemaOf(client, step.from), keyOf(step)));
 
-/** To be asked after the sessions of a switch are ended: until then one of them may be about to commit. */
+/** Throws if the shard has left. Call it after the sessions of the switch are ended: until then one may be about to commit. */
 export async function ensureNotLeft(step: MoveStep): Promise<void> {
   if (step.input.kind === "move" && (await lookAtSource(step)) !== null) throw new AlreadySwitchedError(step);
 }

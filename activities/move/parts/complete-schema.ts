@@ -1,7 +1,7 @@
 import { ident, literal, qualified } from "../../../src/postgres/quote.ts";
 import type { SwitchFacts } from "./source-facts.ts";
 
-/** Takes the mark off, and enables the triggers that were not to fire for replicated changes; each by itself. */
+/** Removes the mark, and enables, one by one, the triggers that must not fire for replicated changes. */
 export const completeSchema = (schema: string, facts: SwitchFacts): string[] => [
   `COMMENT ON SCHEMA ${ident(schema)} IS ${facts.comment === null ? "NULL" : literal(facts.comment)}`,
   ...facts.triggers.map(

@@ -7,9 +7,9 @@ import type { SwitchFacts } from "./source-facts.ts";
 import { type MoveStep } from "./step.ts";
 
 /**
- * Copies the tables that replication cannot carry (unlogged, or without any comparable identity), which are
- * empty on the destination so far. In the role of a replica, as all other rows arrive: triggers do not fire,
- * and foreign keys are not looked at again.
+ * Copies the tables that cannot be replicated (unlogged, or without any comparable identity), which are
+ * empty on the destination until now. Runs in the replication role of a replica, in which all other rows arrive too:
+ * triggers do not fire, and foreign keys are not checked again.
  */
 export async function copyLocked(
   step: MoveStep,
@@ -24,7 +24,7 @@ export async function copyLocked(
   for (const table of facts.tables.filter(({ name, kind }) => kind === "r" && wanted.has(name))) {
     const names = { from: qualified(sourceSchema, table.name), to: qualified(step.schema, table.name) };
     const counters = { bytes: 0, tuples: 0 };
-    const look = alive(() => `copies table "${table.name}" under the lock: ${counters.tuples} rows`);
+    const look = alive(() => `copying table "${table.name}" under the lock: ${counters.tuples} rows`);
     await step.watched(step.to, look, () => copyRows(source, destination, names, table, false, counters));
   }
   await destination.query("SET LOCAL session_replication_role = origin");

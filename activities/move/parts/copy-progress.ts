@@ -3,17 +3,17 @@ import type { StepProgress } from "../../../contract/progress.ts";
 import { bytes } from "../../../src/format.ts";
 import type { MoveStep } from "./step.ts";
 
-/** What a copy has done, by whichever method. */
+/** What a copy has done, by either method. */
 export type Copied = Omit<CopyReport, "replicasBehind">;
 
 export const copied = (rows: number, size: number): string => `copied ${rows} rows, ${bytes(size)}`;
 
-/** Turns counters into percent, speed and time left. */
+/** Turns counters into percentage, speed and time left. */
 export class Rate {
   readonly #startedAt = Date.now();
   #first: number | undefined;
 
-  /** Numbers for the live view; the total is the source's size, known before. */
+  /** Numbers for the live view; the total is the size of the source, which is known beforehand. */
   progress(done: { bytes: number; tuples: number }, step: MoveStep): StepProgress {
     const { bytes: bytesTotal, rows: tuplesTotal } = step.input.plan;
     this.#first ??= done.bytes;

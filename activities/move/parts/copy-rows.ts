@@ -14,7 +14,7 @@ const bare = (copy: string): string => copy;
 /**
  * Copies the rows of one table. Also used under the write lock.
  *
- * @param within puts further statements around either COPY; without, the transactions are open already.
+ * @param within puts further statements around each COPY; by default the transactions are already open.
  */
 export async function copyRows(
   source: pg.Client,

@@ -14,13 +14,13 @@ import type { MoveStep } from "./step.ts";
 import { structureOf } from "./structure.ts";
 import { createSubscription, isSubscribed, oldestTransaction, publishedTables } from "./subscription.ts";
 
-/** From this size on a table is emptied first so that COPY may freeze its rows: no second write for hint bits. */
+/** From this size on, tables are truncated first so that COPY may freeze the rows: saves a second write for hint bits. */
 const FREEZE_BYTES = 4 << 20;
 
 /**
  * Copies the rows through this process under the snapshot that the slot exports, and subscribes without
- * copying. For shards that are copied again in seconds: after a crash the copy starts over. PostgreSQL's
- * tablesync costs about 26 ms a table, whatever is in it (300 tables: 7.9 s against 0.36 s).
+ * copying. For shards that can be copied again within seconds: after a crash the copy starts over. PostgreSQL's
+ * tablesync costs about 26 ms per table, whatever is in it (300 tables: 7.9 s instead of 0.36 s).
  */
 export async function copyDirectly(step: MoveStep): Promise<Copied> {
   const tables = await publishedTables(step);
@@ -42,7 +42,7 @@ export async function copyDirectly(step: MoveStep): Promise<Copied> {
       (onBackend) => copyInLanes(step, tables, keys, snapshot, counters, onBackend),
     );
   });
-  // Its commit waits for the disk, and with it everything that the lanes have committed without waiting.
+  // Its commit waits for the disk, and so makes durable everything that the lanes have committed without waiting.
   const sql = await createSubscription(step, tables, false);
   return {
     text: copied(counters.tuples, counters.bytes),
@@ -65,7 +65,7 @@ async function measured(step: MoveStep, tables: readonly Table[]): Promise<{ row
   return { rows: Number(rows[0]?.rows), bytes: Number(rows[0]?.bytes) };
 }
 
-/** Creates the slot; its snapshot lives as long as this session does nothing else. */
+/** Creates the slot; its snapshot remains valid as long as this session does nothing else. */
 async function exportSnapshot(step: MoveStep, walsender: pg.Client): Promise<string> {
   const { rows } = await step.watched(step.from, oldestTransaction, (onBackend) => {
     onBackend(walsender);
@@ -95,7 +95,7 @@ async function copyInLanes(
       { settings: { ...COPY_SETTINGS, synchronous_commit: "off" }, pgOptions: step.attempt.deps.pgOptions },
       async (source, destination) => {
         onBackend(destination);
-        // By now another worker may have this step, and have copied the tables.
+        // By now another worker may have taken over this step and copied the tables.
         await step.attempt.ensureCurrent();
         for (const table of queue) {
           step.attempt.throwIfCancelled();
@@ -110,9 +110,9 @@ async function copyInLanes(
 }
 
 /**
- * Copies one table and builds its keys, in one transaction and one round trip a side: 300 tables took 0.9 s with seven.
- * One transaction a table on the source, too: a TRUNCATE of the application waits for one table at most, and not in
- * a circle.
+ * Copies one table and builds its keys, in one transaction and one round trip per side: with seven round trips, 300 tables
+ * took 0.9 s. On the source, too, each table has its own transaction: a TRUNCATE by the application waits for one table
+ * at most, and never in a deadlock.
  */
 async function copyTable(
   step: MoveStep,
@@ -131,7 +131,7 @@ async function copyTable(
   });
 }
 
-/** What an earlier attempt has made on the destination: tables that have been written to, and valid indexes. */
+/** What an earlier attempt has left on the destination: tables that have been written to, and valid indexes. */
 async function readMade(
   client: ClientBase,
   schema: string,

@@ -13,10 +13,10 @@ import {
 import type { MoveStep } from "./step.ts";
 
 /**
- * Drops subscription, slot and publication, and with it restores the replica identities of the source's tables,
- * which may stand in a renamed schema by now. The source is freed first and also when the destination is
- * away, since a slot left behind fills its disk; the subscription goes last, because from it the slots
- * that its tablesync workers may have left are known.
+ * Drops subscription, slot and publication, and restores the replica identities of the source's tables, which
+ * may be in a renamed schema by now. The source is freed first, even when the destination cannot be reached, since
+ * a slot left behind fills its disk; the subscription is dropped last, because it is needed to find the slots
+ * that its tablesync workers may have left.
  */
 export async function dropReplication(step: MoveStep): Promise<StepReport> {
   const { replicationName } = step;

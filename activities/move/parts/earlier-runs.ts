@@ -14,8 +14,8 @@ import { lockedRunner } from "./drop-replication.ts";
 import type { MoveStep } from "./step.ts";
 
 /**
- * Drops what runs of this workflow that were terminated have left under names of their own: a slot that
- * nobody reads fills the source's disk. What is at work is left alone, unless Temporal knows its run to be over.
+ * Drops what terminated runs of this workflow have left under their own names: a slot that nobody reads fills the
+ * source's disk. Anything in use is left alone, unless Temporal knows that its run has ended.
  */
 export async function dropEarlierRuns(step: MoveStep): Promise<void> {
   const begin = namesBegin(step.attempt.workflowId, step.schema);
@@ -34,13 +34,13 @@ export async function dropEarlierRuns(step: MoveStep): Promise<void> {
     for (const publication of publications)
       await dropPublication(client, publication, lockedRunner(step, client));
   });
-  // Last: from them the slots of their tablesync workers are known.
+  // Last, because they are needed to find the slots of their tablesync workers.
   await step.onDestination(async (client) => {
     for (const name of dead.keys()) await dropSubscription(client, name);
   });
 }
 
-/** What the run that made the half-made copy on the destination calls its objects, if Temporal knows it to be over. */
+/** The object name of the run that made the half-made copy on the destination, if Temporal knows that it has ended. */
 async function runThatIsOver(client: ClientBase, step: MoveStep): Promise<string | null> {
   const { comment } = await readSchema(client, step.schema);
   const run = runOfMark(comment, step.attempt.workflowId);

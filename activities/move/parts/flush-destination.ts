@@ -1,8 +1,8 @@
 import type { MoveStep } from "./step.ts";
 
 /**
- * Makes everything that a step has committed on the destination survive a crash of its server: Temporal would
- * not do again what it knows as done. Seen without: foreign keys and triggers gone before "analyze".
+ * Makes sure that everything that a step has committed on the destination survives a crash of its server: Temporal
+ * would not repeat a completed step. Without this, foreign keys and triggers were seen to be gone before "analyze".
  */
 export async function flushDestination(step: MoveStep): Promise<void> {
   await step.onDestination((client) =>

@@ -7,31 +7,31 @@ import { ensureOwnCopy } from "./half-made-copy.ts";
 import type { SwitchFacts } from "./source-facts.ts";
 import type { MoveStep } from "./step.ts";
 
-/** The destination lacks what the source has; to switch would lose it. */
+/** The destination lacks changes of the source; switching would lose them. */
 class NotReplicatedError extends ShardferryError {
   constructor({ schema }: MoveStep, island: IslandName, what: string, tables: readonly string[]) {
     super(
       "not_replicated",
       `on ${island} the ${what} of "${schema}" does not keep these tables in step: ${tables.join(", ")}; ` +
-        `somebody has dropped or changed it or them there. Nothing was switched; run the move again`,
+        `somebody has dropped or changed the ${what} or the tables there. Nothing was switched; run the move again`,
     );
   }
 }
 
-/** The destination is not the server any more that has confirmed to the source what it had applied. */
+/** The destination is no longer the server that confirmed to the source which changes it had applied. */
 class FailedOverError extends ShardferryError {
   constructor({ schema, to }: MoveStep) {
     super(
       "failed_over",
-      `${to} was failed over or restored since the move of "${schema}" began, and may lack changes that the source does not ` +
-        `send again; put the former server back, or run the move again`,
+      `${to} has been failed over or restored since the move of "${schema}" began, and may lack changes that the source does ` +
+        `not send again; bring the former server back, or run the move again`,
     );
   }
 }
 
 /**
- * Makes sure that the destination has kept all changes that it has confirmed: a replica of it may lack some, and the
- * slot on the source has gone on. To be asked in the session of the switch, which would not survive a failover.
+ * Makes sure that the destination still has all changes that it has confirmed: a replica of it may lack some, and the
+ * slot on the source has advanced past them. Call it in the session of the switch, which would not survive a failover.
  */
 export async function ensureNotFailedOver(step: MoveStep, destination: ClientBase): Promise<void> {
   const { rowCount } = await destination.query(`SELECT WHERE ${TIMELINE} = $1`, [
@@ -40,7 +40,7 @@ export async function ensureNotFailedOver(step: MoveStep, destination: ClientBas
   if (!rowCount) throw new FailedOverError(step);
 }
 
-/** Makes sure, in the transaction of the switch, that every table is the one that was copied and kept in step. */
+/** Makes sure, in the transaction of the switch, that every table is the one that was copied and is in step. */
 export async function ensureReplicated(
   step: MoveStep,
   facts: SwitchFacts,
@@ -59,15 +59,15 @@ const SUBSCRIBED = `
   WHERE s.subname = $2 AND n.nspname = $3 AND c.relname = name`;
 
 /**
- * Makes sure that the source sends all changes of every table. The destination would not notice: a table that was taken
- * out of the publication still counts as in step there, and lacks writes. Nobody can take one out under the write lock.
+ * Makes sure that the source sends all changes of every table. The destination would not notice: a table that was removed
+ * from the publication still counts as in step there, but lacks writes. No table can be removed under the write lock.
  */
 export async function ensurePublished(step: MoveStep, facts: SwitchFacts, source: ClientBase): Promise<void> {
   const missing = await replicatedWithout(step, facts, source, PUBLISHED, step.replicationName);
   if (missing.length > 0) throw new NotReplicatedError(step, step.from, "publication", missing);
 }
 
-// Row filters and lists of columns exist since PostgreSQL 15.
+// Row filters and column lists exist since PostgreSQL 15.
 const PUBLISHED = `
   SELECT FROM pg_publication p
   JOIN pg_publication_rel r ON r.prpubid = p.oid

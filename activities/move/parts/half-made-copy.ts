@@ -6,18 +6,20 @@ import { dropSchema } from "../../../src/postgres/schema/drop-schema.ts";
 import { readSchema } from "../../../src/postgres/schema/tables.ts";
 import type { MoveStep } from "./step.ts";
 
-/** Somebody else's schema stands on the destination; preflight had found the place free. */
+/** There is somebody else's schema on the destination; at preflight there was none. */
 class SchemaExistsError extends ShardferryError {
   constructor({ schema, to }: MoveStep, comment: string | null) {
     super(
       "schema_exists",
       `schema "${schema}" appeared on ${to} and was not made by this move; it is left alone` +
-        (comment ? ` (its comment: ${comment}; if that move is over, "shardferry cleanup" removes it)` : ""),
+        (comment
+          ? ` (its comment: ${comment}; if that move has ended, "shardferry cleanup" removes it)`
+          : ""),
     );
   }
 }
 
-/** What this run has made on the destination is there no more. */
+/** What this run has created on the destination is gone. */
 export class CopyGoneError extends ShardferryError {
   constructor({ schema, to }: MoveStep) {
     super(
@@ -28,8 +30,8 @@ export class CopyGoneError extends ShardferryError {
 }
 
 /**
- * Makes room for the structure: drops what an attempt of this run has made, or an earlier run of the same
- * workflow. A run that Temporal does not know to be over may be at work, in another namespace.
+ * Makes room for the structure: drops what an attempt of this run, or an earlier run of the same workflow, has
+ * created. A run that is not known to have ended may still be running, in another namespace.
  */
 export async function makeRoom(step: MoveStep, client: ClientBase): Promise<void> {
   const { exists, comment } = await readSchema(client, step.schema);
@@ -40,14 +42,14 @@ export async function makeRoom(step: MoveStep, client: ClientBase): Promise<void
   await drop(step, client);
 }
 
-/** Drops what this very run has made on the destination; answers whether there was anything. */
+/** Drops what this run has created on the destination; returns whether there was anything. */
 export async function dropOwnCopy(step: MoveStep, client: ClientBase): Promise<boolean> {
   const own = await isOwnCopy(step, client);
   if (own) await drop(step, client);
   return own;
 }
 
-/** Throws unless the schema on the destination is the copy that this run is making: nobody else may fill it. */
+/** Throws unless the schema on the destination is the copy that this run is making: no other run may fill it. */
 export async function ensureOwnCopy(step: MoveStep, client: ClientBase): Promise<void> {
   if (!(await isOwnCopy(step, client))) throw new CopyGoneError(step);
 }

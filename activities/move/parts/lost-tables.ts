@@ -7,15 +7,15 @@ import { DATABASE_OID, SYSTEM_IDENTIFIER } from "../../../src/postgres/server.ts
 import type { MoveStep } from "./step.ts";
 import { publishedTables } from "./subscription.ts";
 
-/** Milliseconds for which a table has to be without its slot: one that is about to be noted as done is, too. */
+/** Milliseconds for which a table has to be without its slot: one that is about to be recorded as done has none either. */
 const SURELY_LOST_MS = 10_000;
 /** Milliseconds between two looks. */
 const EVERY_MS = 2000;
 
 /**
- * Finds tables that tablesync has lost, and has them copied anew. A tablesync worker drops its slot on the source before it
- * commits that its table is done: when the source crashes in between, or the network does, the table stays "copied" and
- * its next workers fail for ever, uncounted, since the slot that they would go on from is gone (seen on 17).
+ * Finds tables that tablesync has lost, and has them copied again. A tablesync worker drops its slot on the source before it
+ * commits that its table is done: if the source crashes or the network fails in between, the table stays "copied" and
+ * its next workers fail forever, uncounted, since the slot from which they would continue is gone (seen on 17).
  */
 export class LostTables {
   #lookedAt = -Infinity;
@@ -23,7 +23,7 @@ export class LostTables {
 
   constructor(readonly step: MoveStep) {}
 
-  /** To be called again and again while tablesync is waited for; answers what is lost. */
+  /** To be called repeatedly while waiting for tablesync; returns in words what is lost. */
   async look(): Promise<string | null> {
     const now = performance.now();
     if (now - this.#lookedAt >= EVERY_MS) {
@@ -36,11 +36,11 @@ export class LostTables {
     const tables = [...this.#since.keys()];
     return tables.length === 0
       ? null
-      : `tablesync, which has lost its slot for ${tables.join(", ")} on ${this.step.from}; copies anew what stays without`;
+      : `tablesync, which has lost its slots on ${this.step.from} for ${tables.join(", ")}; tables that stay without one are copied again`;
   }
 }
 
-/** The tables that are copied and to be brought in step, from a slot that the source does not have. */
+/** The tables that are copied but not yet in step, and whose slot the source no longer has. */
 async function withoutSlot(step: MoveStep): Promise<string[]> {
   const { rows } = await step.onDestination((client) =>
     client.query<{ table: string; slot: string }>(
@@ -63,8 +63,8 @@ async function withoutSlot(step: MoveStep): Promise<string[]> {
 }
 
 /**
- * Ends what an attempt has left that died while it had tables copied anew: some are not published, or not subscribed to.
- * Its sessions have to be ended before. Answers how many tables are to be in step.
+ * Completes the work of an attempt that died while it had tables copied again: some are not published, or not subscribed
+ * to. Its sessions have to be ended first. Returns how many tables have to get in step.
  */
 export async function resumeCopyAnew(step: MoveStep): Promise<number> {
   const wanted = await readWanted(step);
@@ -76,12 +76,12 @@ export async function resumeCopyAnew(step: MoveStep): Promise<number> {
 }
 
 /**
- * Takes tables out of the publication and so out of the subscription, empties them, and puts them back in, which has them
- * copied. Whatever of it an earlier attempt has done is looked up: a table that is subscribed to but not published would
- * count as done, and lack writes.
+ * Removes tables from the publication and so from the subscription, empties them, and adds them again, which has them
+ * copied. It looks up how much of this an earlier attempt has done: a table that is subscribed to but not published would
+ * count as done, but lack writes.
  */
 async function copyAnew(step: MoveStep, wanted: readonly string[], lost: readonly string[]): Promise<void> {
-  // A sign of life meanwhile: REFRESH waits for workers and for the source.
+  // With a sign of life meanwhile: REFRESH waits for workers and for the source.
   await step.attempt.reading(step.from, () =>
     step.bothSides({}, {}, async (source, destination) => {
       await Promise.all([step.attempt.ensureCurrent(), ensureDurable(source), ensureDurable(destination)]);
@@ -103,7 +103,7 @@ async function takeOut(step: MoveStep, source: ClientBase, lost: readonly string
   await withLockRetry(source, sql, step.attempt, step.attempt.lend(step.from));
 }
 
-/** Empties what is not subscribed to, and publishes what is not published. */
+/** Empties the tables that are not subscribed to, and publishes those that are not published. */
 async function putBack(
   step: MoveStep,
   source: ClientBase,
@@ -124,8 +124,8 @@ async function putBack(
   const coming = wanted.filter((table) => !published.has(table));
   if (coming.length === 0) return;
   const tables = listOf(step, coming);
-  // No transaction that has written to them may go on across this: before the minor releases of May 2025 the walsender
-  // would take their tables for not published from then on.
+  // No transaction that has written to them may span this: before the minor releases of May 2025, the walsender would
+  // from then on treat the tables as not published.
   const sql = `LOCK TABLE ${tables} IN SHARE ROW EXCLUSIVE MODE; ALTER PUBLICATION ${ident(step.replicationName)} ADD TABLE ${tables}`;
   await withLockRetry(source, sql, step.attempt, step.attempt.lend(step.from));
 }

@@ -7,7 +7,7 @@ import { ensureUnchanged } from "./structure.ts";
 /** Milliseconds between two looks at the catalogs and at the counters. */
 const EVERY_MS = 2000;
 
-/** Times that the apply worker may fail at the same place; PostgreSQL starts it anew every 5 s. */
+/** How often the apply worker may fail at the same place; PostgreSQL restarts it every 5 s. */
 const MAX_FAILURES = 10;
 
 /** The destination cannot apply a change; only its log knows why. */
@@ -22,8 +22,8 @@ class ApplyFailedError extends ShardferryError {
 }
 
 /**
- * Looks for what keeps a subscription from ever catching up while it is waited for: a lost slot, DDL on the
- * source, a change that cannot be applied. Throws when it never will, and answers what it hangs on.
+ * Looks, while a subscription is being waited for, for what keeps it from catching up: a lost slot, DDL on the
+ * source, a change that cannot be applied. Throws if it never will, and otherwise returns what holds it up.
  */
 export class ReplicationTrouble {
   #lookedAt = -Infinity;
@@ -42,7 +42,7 @@ export class ReplicationTrouble {
     return this.#reason;
   }
 
-  /** Failures count from the last time that the destination has come further. */
+  /** Failures are counted from the last time that the destination made progress. */
   async #applyTrouble(): Promise<string | undefined> {
     const { step } = this;
     const [{ count, running }, position] = await Promise.all([
@@ -60,7 +60,7 @@ export class ReplicationTrouble {
   }
 }
 
-/** How far the destination has come. Its own pg_replication_origin_status tells superusers only. */
+/** How far the destination has come. Its own pg_replication_origin_status is visible to superusers only. */
 async function confirmedPosition(client: ClientBase, slot: string): Promise<string> {
   const { rows } = await client.query<{ position: string | null }>(
     "SELECT confirmed_flush_lsn AS position FROM pg_replication_slots WHERE slot_name = $1",
@@ -80,7 +80,7 @@ async function readApplyState(
     [subscription],
   );
   const { running, counts } = rows[0]!;
-  // PostgreSQL counts failures from 15 on.
+  // PostgreSQL counts failures since version 15.
   const failures = counts
     ? await client.query<{ count: string }>(
         "SELECT apply_error_count AS count FROM pg_stat_subscription_stats WHERE subname = $1",
@@ -90,18 +90,18 @@ async function readApplyState(
   return { running, count: Number(failures.rows[0]?.count ?? 0) };
 }
 
-/** The source threw away WAL that the move still needs. */
+/** The source has removed WAL that the move still needs. */
 class SlotLostError extends ShardferryError {
   constructor(step: MoveStep, status: string) {
     super(
       "slot_lost",
-      `the replication slot ${step.replicationName} on ${step.from} is ${status}: the source removed WAL that the move still ` +
+      `the replication slot ${step.replicationName} on ${step.from} is ${status}: the source has removed WAL that the move still ` +
         `needs; raise max_slot_wal_keep_size there (or idle_replication_slot_timeout) and run the move again`,
     );
   }
 }
 
-/** Looks at the slot on the source; throws when it is lost for good. */
+/** Looks at the slot on the source; throws if it is lost for good. */
 async function ensureSlotLives(step: MoveStep): Promise<void> {
   const { rows } = await step.onSource((client) =>
     client.query<{ status: string | null }>(

@@ -4,8 +4,8 @@ import { POLL_MS } from "../../attempt/poll.ts";
 import type { MoveStep } from "./step.ts";
 
 /**
- * Takes the source's lease for a move or copy, waiting for a migration of the shard to end. Databases without the SQL
- * API, from which any schema can be copied, have no leases.
+ * Takes the shard's lease on the source for a move or copy, after waiting for a migration of the shard to end. Databases
+ * without the SQL API, from which any schema can be copied, have no leases.
  */
 export async function leaseShard(step: MoveStep): Promise<void> {
   for (;;) {
@@ -24,7 +24,7 @@ export async function leaseShard(step: MoveStep): Promise<void> {
   }
 }
 
-/** Gives the source's lease up at the end of a move or copy. */
+/** Returns the lease on the source at the end of a move or copy. */
 export async function releaseShard(step: MoveStep): Promise<void> {
   await step.onSource(async (client) => {
     const apiSchema = await findLeasingSchema(client);

@@ -4,22 +4,22 @@ import { readSchema, readTables, type Table } from "../../../src/postgres/schema
 import { readSequenceDefinitions } from "../../../src/sequences/hand-over.ts";
 import type { Sequence } from "../../../src/sequences/share-out.ts";
 
-/** All that the switch has to know of the source's schema, read before the lock. */
+/** Everything that the switch has to know about the source's schema, read before the lock. */
 export interface SwitchFacts {
   tables: Table[];
   sequences: Sequence[];
   /** The comment of the source's schema, which the destination gets instead of the mark. */
   comment: string | null;
   /**
-   * Triggers that fire always or on replicas, with the words that enable them so; and all others of the same
-   * family, where a partition has another state than its parent.
+   * Triggers that fire always or on replicas, with the words that enable them that way; and all others of the same
+   * family, if a partition has a different state from its parent.
    */
   triggers: { table: string; trigger: string; enable: string }[];
-  /** Tables that objects of other schemas are built on: the rename does not keep those from writing. */
+  /** Tables on which objects of other schemas are built: the rename does not prevent these from writing. */
   reachable: string[];
 }
 
-/** Reads the facts; `schema` is the shard's name, or that of the old copy when a crash came in between. */
+/** Reads the facts; `schema` is the shard's name, or that of the old copy if a crash came in between. */
 export async function readFacts(client: ClientBase, schema: string): Promise<SwitchFacts> {
   const { comment } = await readSchema(client, schema);
   return {
@@ -55,8 +55,8 @@ async function readTriggers(client: ClientBase, schema: string): Promise<SwitchF
 }
 
 /**
- * Goes from everything outside that is built on a relation of the schema down to the tables: a view
- * outside may write through a view inside. What cannot be written to (a UNION of many shards) is left out.
+ * Follows everything outside that is built on a relation of the schema down to the tables: a view
+ * outside may write through a view inside. Views that cannot be written to (a UNION of many shards) are left out.
  */
 async function readReachable(client: ClientBase, schema: string): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(

@@ -10,22 +10,22 @@ import { replicationName } from "../../../src/postgres/replication/names.ts";
 import { isOnDatabase } from "../../../src/postgres/server.ts";
 import type { ActivityAttempt } from "../../attempt/attempt.ts";
 
-/** Somebody else's database stands where the move's source or destination was. */
+/** A different database is now where the move's source or destination was. */
 export class WrongDatabaseError extends ShardferryError {
   constructor(island: IslandName) {
     super(
       "wrong_database",
-      `${island} is another database than the one with which this move began (restored, recreated or failed over); abort the move and start it again`,
+      `${island} is not the database with which this move began (it was restored, recreated or failed over); abort the move and start it again`,
     );
   }
 }
 
-/** One step of a move or copy at work: its names and its two islands. */
+/** One step of a move or copy while it runs: its names and its two islands. */
 export class MoveStep {
   readonly schema: string;
   readonly from: IslandName;
   readonly to: IslandName;
-  /** What the slot, the publication, the subscription and the sessions of this run are called. */
+  /** The name of the slot, the publication, the subscription and the sessions of this run. */
   readonly replicationName: string;
 
   constructor(
@@ -38,12 +38,12 @@ export class MoveStep {
     this.replicationName = replicationName(attempt.workflowId, attempt.runId, this.schema);
   }
 
-  /** Lends a session on the source, after a look whether it still is the source. */
+  /** Lends a session on the source, after checking that it is still the same database. */
   async onSource<T>(use: (client: ClientBase) => Promise<T>): Promise<T> {
     return this.#on(this.from, this.input.plan.source, use);
   }
 
-  /** Lends a session on the destination, after a look whether it still is the destination. */
+  /** Lends a session on the destination, after checking that it is still the same database. */
   async onDestination<T>(use: (client: ClientBase) => Promise<T>): Promise<T> {
     return this.#on(this.to, this.input.plan.destination, use);
   }
@@ -59,7 +59,7 @@ export class MoveStep {
     });
   }
 
-  /** Opens a session of its own under the name by which a later attempt finds and ends it. */
+  /** Opens a separate session, under the name by which a later attempt finds and ends it. */
   async session<T>(
     island: IslandName,
     options: SessionOptions,
@@ -95,7 +95,7 @@ export class MoveStep {
     return { reuse: true, ...options, applicationName: this.replicationName };
   }
 
-  /** Like ActivityAttempt.watched; a cancellation ends the backends among this run's sessions that `work` told about. */
+  /** Like ActivityAttempt.watched; a cancellation reaches those backends announced by `work` that are sessions of this run. */
   async watched<T>(
     island: IslandName,
     look: (client: ClientBase) => Promise<StepProgress>,
@@ -104,7 +104,7 @@ export class MoveStep {
     return this.attempt.watched(island, look, work, this.replicationName);
   }
 
-  /** Ends what an earlier attempt of this workflow, or the run of the given name, left running on an island. */
+  /** Ends the sessions that an earlier attempt of this run, or the run with the given name, has left on an island. */
   async endOrphans(island: IslandName, name = this.replicationName): Promise<void> {
     await this.attempt.endSessions(island, name);
   }

@@ -14,7 +14,7 @@ class SchemaChangedError extends ShardferryError {
   ) {
     super(
       "schema_changed",
-      `the structure of schema "${schema}" on ${island} was changed during the move (DDL); run the move again when the change is through`,
+      `the structure of schema "${schema}" on ${island} was changed during the move (DDL); run the move again when the change is finished`,
     );
   }
 }
@@ -33,7 +33,7 @@ export async function ensureUnchanged(
   throw new SchemaChangedError(step.schema, step.from, !copied);
 }
 
-/** The dump of the source's schema: made once a run, kept on the worker's disk. */
+/** Returns the dump of the source's schema, which is made once per run and kept on the worker's disk. */
 export function structureOf(step: MoveStep, fingerprint = step.input.fingerprint): Promise<SchemaDump> {
   const { islands } = step.attempt.deps;
   const { serverMajor } = step.input.plan.source;

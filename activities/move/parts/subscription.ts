@@ -10,10 +10,10 @@ import { DATABASE_OID } from "../../../src/postgres/server.ts";
 import { ensureOwnCopy } from "./half-made-copy.ts";
 import type { MoveStep } from "./step.ts";
 
-/** Milliseconds without a word after which the source takes a destination for dead. */
+/** How long the source waits without a word from the destination before it considers it dead. */
 const WAL_SENDER_TIMEOUT = "300s";
 
-/** The tables that are replicated: those with rows of their own, without those copied under the lock. */
+/** The tables that are replicated: those with rows of their own, except those copied under the lock. */
 export async function publishedTables(step: MoveStep): Promise<Table[]> {
   const locked = new Set(step.input.plan.lockedCopies);
   const tables = await step.onSource((client) => readTables(client, step.schema));
@@ -43,7 +43,7 @@ export async function createSubscription(
   copyData: boolean,
 ): Promise<string | null> {
   const { replicationName, input } = step;
-  // The source's sessions of the subscription; options that it does not know would refuse them.
+  // For the subscription's sessions on the source, which refuses sessions with options that it does not know.
   const settings: Record<string, string> = { ...NO_TIMEOUTS, wal_sender_timeout: WAL_SENDER_TIMEOUT };
   if (input.plan.source.serverMajor >= 17) settings["transaction_timeout"] = "0";
   const conninfo = toConninfo(step.attempt.deps.islands.dsn(step.from), {
@@ -70,7 +70,7 @@ export async function createSubscription(
   });
 }
 
-/** The subscription is made when all rows are there: its presence tells that a direct copy is complete. */
+/** The subscription is created when all rows are there: its presence means that a direct copy is complete. */
 export async function isSubscribed(step: MoveStep): Promise<boolean> {
   const { rowCount } = await step.onDestination((client) =>
     client.query(

@@ -7,7 +7,7 @@ import type { SwitchSessions } from "./sessions.ts";
 /** Milliseconds between two heartbeats while the destination catches up before the lock. */
 const CATCH_UP_MS = 1000;
 
-/** Brings the destination close before the lock: what is left under it is a matter of milliseconds. */
+/** Brings the destination close before the lock, so that the rest under the lock takes only milliseconds. */
 export async function catchUp(sessions: SwitchSessions): Promise<void> {
   const { step } = sessions;
   await step.attempt.reading(step.from, () => ensureUnchanged(step, sessions.sourceObserver));

@@ -12,11 +12,11 @@ import { lockSequence } from "../../../src/sequences/hand-over.ts";
 import type { SwitchSessions } from "./sessions.ts";
 
 /**
- * Takes all locks in one round trip, in a fixed order, or none: answers who blocks. EXCLUSIVE lets readers
- * through. ALTER SEQUENCE to the owner that it has changes nothing, but is the one way to lock a sequence,
- * whose nextval() no table lock stops. The statement timeout bounds the sum of the waits, during which the
- * application's writers queue behind us. What somebody is creating in the schema no lock of ours waits for, and the
- * fingerprint does not see it before its commit: it would end up in the old copy.
+ * Takes all locks in one round trip, in a fixed order, or none: then returns in words which sessions block. EXCLUSIVE
+ * lets readers through. ALTER SEQUENCE to its present owner changes nothing, but is the only way to lock a sequence:
+ * no table lock stops nextval(). The statement timeout bounds the sum of the waits, during which the application's
+ * writers queue behind us. A table that somebody is creating in the schema is not covered by our locks, and invisible to
+ * the fingerprint before its commit: it would end up in the old copy. So whoever creates one counts as a blocker.
  */
 export async function lockEverything(plan: SwitchSessions): Promise<string | null> {
   const { step, facts, source } = plan;

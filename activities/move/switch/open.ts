@@ -56,8 +56,8 @@ export async function withSwitchSessions<T>(
 }
 
 /**
- * Reads in the observing session, which may know the catalogs already; in the one that will hold the lock, runs the
- * statements of the locked part once, so that the lock does not wait for a planner.
+ * Reads in the observing session, whose catalog caches may already be filled. In the session that will hold the lock, runs
+ * the statements of the locked part once, so that nothing waits for the planner under the lock.
  */
 async function readSource(step: MoveStep, source: pg.Client, observer: pg.Client) {
   const { schema, from } = step;

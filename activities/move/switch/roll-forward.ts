@@ -17,7 +17,7 @@ import { beginArrival } from "./statements.ts";
 
 type Left = NonNullable<Outcome["left"]>;
 
-/** The switch is past its point of no return; whatever hinders its end has to be mended, and then it ends. */
+/** The switch has passed its point of no return; once whatever prevents its completion is fixed, it completes. */
 class RollForwardError extends ShardferryError {
   override readonly retryable = true;
 
@@ -31,10 +31,10 @@ class RollForwardError extends ShardferryError {
 }
 
 /**
- * Finishes a switch whose source has left and whose destination has not arrived: the shard is active
- * nowhere, so this runs before anything else. The sequences are in place since before the source left;
- * what else is needed stands in the renamed old copy. The destination may have restarted and lost changes
- * that were applied but not yet durable; they are sent again, so the position is waited for once more.
+ * Finishes a switch whose shard has left the source and not arrived on the destination: it is active
+ * nowhere, so this runs before anything else. The sequences were set before the shard left; everything else that
+ * is needed is in the renamed old copy. The destination may have restarted and lost changes that were applied
+ * but not yet durable; they are sent again, so it waits for the position once more.
  */
 export async function rollForward(step: MoveStep, shard: number, left: Left): Promise<void> {
   try {

@@ -9,17 +9,17 @@ import type { MoveStep } from "../parts/step.ts";
 export const LOCKING = {
   ...COPY_SETTINGS,
   ...VANISHING_HOLDER,
-  // Plans the fingerprint once, before the lock, instead of at each of its first executions: 5 ms under the lock.
+  // Plans the fingerprint once, before the lock, instead of at each of its first executions: saves 5 ms under the lock.
   plan_cache_mode: "force_generic_plan",
 };
 
-/** Everything an attempt needs, opened and read before the lock: nothing is resolved or planned under it. */
+/** Everything that an attempt needs, opened and read before the lock: nothing is resolved or planned under it. */
 export interface SwitchSessions {
   step: MoveStep;
   facts: SwitchFacts;
-  /** Holds the lock. Its idle timeout is short: a vanished worker frees writers within seconds. */
+  /** Holds the lock. Its idle timeout is short, so that writers are freed within seconds when the worker vanishes. */
   source: pg.Client;
-  /** Second session on the source: flushes WAL, and sees who blocks the first. */
+  /** Second session on the source: flushes WAL, and sees what blocks the first. */
   sourceObserver: pg.Client;
   destination: pg.Client;
   /** Second session on the destination, which watches the apply worker. */

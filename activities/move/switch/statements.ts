@@ -5,7 +5,7 @@ import type { SwitchSessions } from "./sessions.ts";
 
 /**
  * Destination: opens the transaction and records that the shard has arrived from `peer`. Comes before
- * everything else: its row keeps a second attempt waiting, and then out.
+ * everything else: its row makes a second attempt wait, and then fail.
  */
 export const beginArrival = (apiSchema: string, entry: BookEntry, peer: string): string[] => [
   "BEGIN",
@@ -15,17 +15,17 @@ export const beginArrival = (apiSchema: string, entry: BookEntry, peer: string):
          WHERE m.epoch < excluded.epoch;
        IF NOT FOUND THEN
          RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-           MESSAGE = ${literal(`schema "${entry.schema}" has arrived already, by this switch or a later one`)};
+           MESSAGE = ${literal(`schema "${entry.schema}" has already arrived, by this switch or a later one`)};
        END IF;
      END`,
   )}`,
 ];
 
-/** Milliseconds that a statement of the rehearsal may take: the first call of a function takes longer than later ones. */
+/** Milliseconds that a statement of the rehearsal may take: the first call of a function takes longer than later calls. */
 const REHEARSAL_MS = 3000;
 
 /**
- * Does on both sides what the switch will do with the book and the list of active shards, and takes it back: the
+ * Does on both sides what the switch will do with the book and the list of active shards, and rolls it back: the
  * first call of a function in a session loads and plans it, which took 6-8 ms under the lock.
  */
 export async function rehearse({
@@ -57,12 +57,12 @@ export async function rehearse({
   await Promise.all([destination.query(arrive.join(";\n")), source.query(depart.join(";\n"))]);
 }
 
-/** What the source leaves behind, and where to. */
+/** Where the shard goes, and what it leaves behind on the source. */
 export interface Departure {
   peer: string;
   leftover: string;
   switchLsn: string;
-  /** Tables that can be written to from outside of the schema. */
+  /** Tables that can be written to from outside the schema. */
   reachable: readonly string[];
   /** ALTER SEQUENCE statements that limit the old copy's sequences. */
   sequenceFences: readonly string[];
@@ -78,8 +78,8 @@ export const leave = (apiSchema: string, entry: BookEntry, departure: Departure)
 ];
 
 /**
- * A view or function of another schema reaches a table by its OID and would go on writing into the renamed
- * old copy: such a write was lost. A trigger turns it into the error that everybody else gets.
+ * A view or function of another schema reaches a table by its OID and would continue to write into the renamed
+ * old copy: such a write would be lost. A trigger turns it into the error that everybody else gets.
  */
 function fence(schema: string, peer: string, reachable: readonly string[]): string[] {
   if (reachable.length === 0) return [];

@@ -17,7 +17,7 @@ import {
 
 export type AttemptResult =
   | { done: true; blockedMs: number }
-  /** `spent` when its sessions may be of no more use: a timeout in the middle of a COPY ends them. */
+  /** `spent` if its sessions may no longer be usable: a timeout in the middle of a COPY ends them. */
   | { done: false; blockedMs: number; reason: string; spent: boolean };
 
 /**
@@ -33,7 +33,7 @@ export type AttemptResult =
  *   7. commit                         source        the point of no return
  *   8. commit                         destination   active again
  *
- * Until 7 any failure means that nothing has happened; after it the next attempt rolls forward.
+ * Until 7, any failure means that nothing has happened; after it, the next attempt rolls forward.
  */
 export async function switchOnce(sessions: SwitchSessions): Promise<AttemptResult> {
   const { source, destination } = sessions;
@@ -68,7 +68,7 @@ export async function switchOnce(sessions: SwitchSessions): Promise<AttemptResul
       at("leave source", () => leaveSource(sessions, position, handOvers)),
     ]);
     if (Date.now() > deadline) return await notYet(tooSlow(sessions));
-    // A destination that died meanwhile is noticed while there is still a way back.
+    // Notices a destination that has died in the meantime while there is still a way back.
     await bothEnd([destination.query("SELECT"), reserveForLate(sessions, values, handOvers)]);
     leaving = true;
     // 7.
@@ -87,7 +87,7 @@ export async function switchOnce(sessions: SwitchSessions): Promise<AttemptResul
 const tooSlow = (sessions: SwitchSessions): string =>
   `a moment in which the switch takes less than ${sessions.maxWriteBlockMs} ms (it copies ${sessions.step.input.plan.lockedCopies.length} tables under the lock)`;
 
-/** Ends both transactions if they are still open; when the commit went through, this changes nothing. */
+/** Ends both transactions if they are still open; if the commit has succeeded, this changes nothing. */
 async function rollback({ source, destination }: SwitchSessions): Promise<void> {
   await Promise.allSettled([source.query("ROLLBACK"), destination.query("ROLLBACK")]);
 }

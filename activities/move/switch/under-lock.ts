@@ -18,7 +18,7 @@ import { ensureUnchanged } from "../parts/structure.ts";
 import type { SwitchSessions } from "./sessions.ts";
 import { beginArrival, leave } from "./statements.ts";
 
-/** Waits for both. A timeout says less than any other error, and the refusals that follow one in its transaction nothing. */
+/** Waits for both. A timeout says less than any other error, and the refusals that follow an error say nothing. */
 export const bothEnd = <A, B>(work: [Promise<A>, Promise<B>]): Promise<[A, B]> =>
   allEnd(work, insignificance);
 
@@ -37,12 +37,12 @@ async function readPosition({ step, facts, sourceObserver }: SwitchSessions): Pr
 
 async function readSource({ step, facts, source }: SwitchSessions): Promise<SequenceValue[]> {
   await ensureUnchanged(step, source);
-  // The weight factor stands there, and may have been changed while the lock was waited for.
+  // It contains the weight factor, which may have been changed while the lock was being waited for.
   facts.comment = (await readSchema(source, step.schema)).comment;
   return readSequenceValues(source, step.schema, facts.sequences);
 }
 
-/** Waits with a sign of life to both open transactions, whose idle timeouts are short, and to Temporal. */
+/** Waits, with signs of life to Temporal and to both open transactions, whose idle timeouts are short. */
 export async function waitUnderLock(
   sessions: SwitchSessions,
   position: string,
@@ -51,11 +51,11 @@ export async function waitUnderLock(
   const { step, source, destination, destinationObserver } = sessions;
   return waitUntilApplied(destinationObserver, step.replicationName, position, deadline, async () => {
     await Promise.all([source.query("SELECT"), destination.query("SELECT")]);
-    step.attempt.beat({ note: "writers are blocked: the destination applies their last changes" });
+    step.attempt.beat({ note: "writers are blocked while the destination applies their last changes" });
   });
 }
 
-/** Opens the destination's transaction; what does not depend on the source is done while that is being read. */
+/** Opens the destination's transaction; whatever does not depend on the source is done while the source is being read. */
 export async function beginDestination({ step, destination, ...sessions }: SwitchSessions): Promise<void> {
   const { destinationApiSchema: apiSchema, entry, maxWriteBlockMs } = sessions;
   const [begin, ...arrival] = beginArrival(apiSchema, entry, step.from);
@@ -63,7 +63,7 @@ export async function beginDestination({ step, destination, ...sessions }: Switc
   await destination.query([begin, limit, ...arrival].join(";\n"));
 }
 
-/** Does everything in the destination's transaction but the commit. */
+/** Does everything in the destination's transaction except the commit. */
 export async function completeDestination(sessions: SwitchSessions): Promise<void> {
   const { step, facts, destination, destinationApiSchema: apiSchema, entry } = sessions;
   await ensureReplicated(step, facts, destination);
@@ -86,8 +86,8 @@ export async function handOverSequences(
 }
 
 /**
- * Leaves values to those, too, who have begun to wait for a sequence since it was handed over: they would find the old
- * copy exhausted. Asked as late as possible, since who comes after this and before the commit still does.
+ * Also leaves values to sessions that have begun to wait for a sequence since it was handed over: they would find the old
+ * copy exhausted. Done as late as possible, since a session that comes after this and before the commit still does.
  */
 export async function reserveForLate(
   sessions: SwitchSessions,
@@ -108,7 +108,7 @@ export async function reserveForLate(
 
 const fencesOf = (handOvers: readonly HandOver[]): string[] => handOvers.map(({ fence }) => fence);
 
-/** In a transaction of its own, which is over and on disk before the source leaves. */
+/** In a transaction of its own, which is finished and on disk before the shard leaves the source. */
 export async function setDestinationSequences(
   sessions: SwitchSessions,
   handOvers: readonly HandOver[],
