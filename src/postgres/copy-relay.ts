@@ -5,9 +5,9 @@ import type pg from "pg";
 import { inSession } from "./error-origin.ts";
 
 /**
- * COPY from one session to another. The rows never become anything but bytes: a CopyData message that a
- * server sends looks exactly like one that a client sends, so whole chunks are handed on as they came, and
- * only the messages' headers are looked at, to find the end. Moving 2.7 million rows, the worker took 1.8 s of
+ * COPY from one session to another. The rows are never more than bytes: a CopyData message that a
+ * server sends looks exactly like one that a client sends, so whole chunks are handed on as they come, and
+ * only the messages' headers are examined, to find the end. Moving 2.7 million rows, the worker took 1.8 s of
  * processor time this way instead of 2.4 s with pg-copy-streams, and 25 MB less memory.
  */
 
@@ -15,27 +15,27 @@ import { inSession } from "./error-origin.ts";
 const COPY_DATA = "d".charCodeAt(0);
 const COPY_DONE = "c".charCodeAt(0);
 const ERROR_RESPONSE = "E".charCodeAt(0);
-/** A type and a length; the length counts itself, too. */
+/** A type and a length; the length includes itself. */
 const HEADER = 5;
 const LENGTH = 4;
-/** Bytes that may wait for the destination before the source has to. */
+/** Bytes that may wait for the destination before the source has to wait. */
 const BACKLOG = 1 << 20;
 
-/** What node-postgres' connection has beyond its published types. */
+/** Parts of node-postgres' connection that its types do not declare. */
 interface Wire {
   stream: Duplex;
   query(text: string): void;
   sendCopyFail(reason: string): void;
 }
 
-/** Called while rows pass through: bytes, and rows that begin in them (in the binary format one more or two in all). */
+/** Called while rows pass through: bytes, and rows that begin in them (one or two too many in the binary format). */
 export type OnRows = (bytes: number, rows: number) => void;
 
 /**
  * Runs `COPY … TO STDOUT` in one session and `COPY … FROM STDIN` in another and carries the rows across;
- * answers how many. Statements without results may stand before and after either, for one round trip; those after
- * it run only when all rows have arrived. Unless it is an error of the source's, a failure ends both sessions: the
- * source would go on sending to the last row, and the destination would take the next statement for the rest of a row.
+ * returns how many. Statements without results may precede and follow each, to save round trips; those that follow
+ * run only when all rows have arrived. Unless it is an error of the source, a failure ends both sessions: the source
+ * would continue sending to the last row, and the destination would take the next statement for the rest of a row.
  */
 export async function relayCopy(
   source: pg.Client,
@@ -46,8 +46,8 @@ export async function relayCopy(
 ): Promise<number> {
   const into = new CopyIn(copyFrom);
   const out = new CopyOut(copyTo, into, onRows);
-  // Both at once. Rows that reach the destination before it knows of the COPY wait in its socket; if the
-  // COPY fails they are ignored, as the protocol demands.
+  // Both at once. Rows that reach the destination before it knows about the COPY wait in its socket; if the
+  // COPY fails, they are ignored, as the protocol demands.
   destination.query(into);
   source.query(out);
   let failure: Error | undefined;
@@ -61,7 +61,7 @@ export async function relayCopy(
     },
   );
   const received = into.ended.catch((error: Error) => {
-    // Otherwise it has failed because we told it so.
+    // Otherwise it has failed because we told it to.
     if (failure === undefined) {
       failure = inSession(destination, error);
       into.abandon();
@@ -75,8 +75,8 @@ export async function relayCopy(
 }
 
 /**
- * `COPY … FROM STDIN`, in the shape in which node-postgres runs queries. On a connection that is dead already it is
- * never submitted, and only told of the error.
+ * `COPY … FROM STDIN`, in the form in which node-postgres runs queries. On a connection that is already dead it is
+ * never submitted, and only receives the error.
  */
 class CopyIn {
   readonly ended: Promise<number>;
@@ -97,7 +97,7 @@ class CopyIn {
     this.#wire.query(this.text);
   }
 
-  /** Hands bytes on; false when the caller should wait for `drained`. */
+  /** Hands bytes on; false if the caller should wait for `drained`. */
   write(chunk: Buffer): boolean {
     const { stream } = this.#wire!;
     return stream.write(chunk) || stream.writableLength < BACKLOG;
@@ -139,13 +139,13 @@ class CopyIn {
 class CopyOut {
   readonly ended: Promise<void>;
   #stream: Duplex | undefined;
-  /** node-postgres' own reader, which is put aside while rows come. */
+  /** node-postgres' own reader, which is set aside while rows arrive. */
   #reader: ((chunk: Buffer) => void) | undefined;
-  /** Bytes that are still to come of the message under way. */
+  /** Bytes of the current message that have yet to arrive. */
   #left = 0;
-  /** Whether the message under way is one with rows. */
+  /** Whether the current message contains rows. */
   #isData = false;
-  /** A header of which a part is still to come. */
+  /** An incomplete header. */
   #cut: Buffer | undefined;
   #resolve!: () => void;
   #reject!: (error: Error) => void;
@@ -187,7 +187,7 @@ class CopyOut {
     this.#cut = undefined;
     let at = Math.min(this.#left, chunk.length);
     this.#left -= at;
-    // The run of rows that is to be handed on.
+    // The run of rows to hand on.
     let [begin, end, rows] = [this.#isData ? 0 : at, at, 0];
     while (this.#left === 0 && at < chunk.length) {
       if (chunk.length - at < HEADER) {
@@ -197,7 +197,7 @@ class CopyOut {
       const type = chunk[at]!;
       if (type === COPY_DONE || type === ERROR_RESPONSE) {
         this.#forward(chunk.subarray(begin, end), rows);
-        // Left out, like everything else that node-postgres need not know of.
+        // Not passed on, like everything else that node-postgres need not know about.
         this.#giveBack(chunk.subarray(type === COPY_DONE ? at + HEADER : at));
         return;
       }
@@ -225,7 +225,7 @@ class CopyOut {
     this.into.drained(() => this.#stream!.resume());
   }
 
-  /** Lets node-postgres read again, beginning with what is left of a chunk. */
+  /** Lets node-postgres read again, beginning with the rest of a chunk. */
   #giveBack(rest: Buffer): void {
     this.#stream!.off("data", this.#onData);
     this.#stream!.on("data", this.#reader!);

@@ -5,22 +5,22 @@ import type { IslandName } from "../../contract/names.ts";
 const failedOn = new WeakMap<Error, IslandName>();
 const islandOfSession = new WeakMap<ClientBase, IslandName>();
 
-/** Remembers on which island an error arose: node-postgres does not say. */
+/** Remembers on which island an error occurred, since node-postgres does not say. */
 export function onIsland<E extends Error>(name: IslandName, error: E): E {
   if (!failedOn.has(error)) failedOn.set(error, name);
   return error;
 }
 
-/** Remembers to which island a session belongs, for those who work with several. */
+/** Remembers to which island a session belongs, for code that works with several. */
 export const noteIsland = (client: ClientBase, name: IslandName): unknown =>
   islandOfSession.set(client, name);
 
-/** Remembers in which session an error arose. */
+/** Remembers in which session an error occurred. */
 export function inSession<E extends Error>(client: ClientBase, error: E): E {
   const name = islandOfSession.get(client);
   return name === undefined ? error : onIsland(name, error);
 }
 
-/** The island on which an error arose, if it arose in a session of Islands. */
+/** The island on which an error occurred, if it occurred in a session of Islands. */
 export const islandOf = (error: unknown): IslandName | undefined =>
   error instanceof Error ? failedOn.get(error) : undefined;

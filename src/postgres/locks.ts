@@ -7,7 +7,7 @@ import { DATABASE_OID } from "./server.ts";
 import { backendPid } from "./session.ts";
 import { hasSqlstate, lockNotGranted, SQLSTATE } from "./sqlstate.ts";
 
-/** Who holds a lock that we want. */
+/** A session or prepared transaction that holds a lock that we want. */
 export interface Blocker {
   pid: number;
   text: string;
@@ -21,7 +21,7 @@ const SESSION = `concat_ws(' ', 'pid', a.pid, nullif(a.usename, ''), '(' || null
 
 const PREPARED = literal("a prepared transaction (see pg_prepared_xacts)");
 
-/** Those for whom the backend `pid` is waiting right now; looked at from another session. */
+/** The sessions for which the backend `pid` is waiting at the moment, as seen from another session. */
 export async function blockersOf(client: ClientBase, pid: number): Promise<Blocker[]> {
   const { rows } = await client.query<Blocker>(
     `SELECT
@@ -47,8 +47,8 @@ export async function disturbBlockersOf(client: ClientBase, pid: number): Promis
 }
 
 /**
- * A query for those, other than the session that runs it, who have created something in a schema, or commented it, and not
- * committed: a lock on a table does not wait for them.
+ * A query for the other sessions that have created something in a schema, or commented on it, and have not committed yet:
+ * a lock on a table does not wait for them.
  */
 export const creatorsSql = (schema: string): string =>
   `SELECT coalesce(l.pid, 0) AS pid, CASE WHEN l.pid IS NULL THEN ${PREPARED} ELSE ${SESSION} END AS text, false AS cancellable
@@ -58,13 +58,13 @@ export const creatorsSql = (schema: string): string =>
      AND l.database = ${DATABASE_OID}
      AND l.pid IS DISTINCT FROM pg_backend_pid()`;
 
-/** Milliseconds that a statement of ours may make others queue behind it. */
+/** Milliseconds for which a statement of ours may make others queue behind it. */
 export const LOCK_TIMEOUT_MS = 100;
 
-/** Lends another session on the server where a lock is waited for. */
+/** Lends another session on the server on which something waits for a lock. */
 export type Lend = <T>(use: (client: ClientBase) => Promise<T>) => Promise<T>;
 
-/** Looks, halfway through the wait of a session for a lock, who blocks it, and disturbs them. */
+/** Finds out, halfway through a session's wait for a lock, what blocks it, and makes an autovacuum give way. */
 export async function blockersDuring(
   waiter: ClientBase,
   wait: Promise<unknown>,
@@ -78,22 +78,22 @@ export async function blockersDuring(
   return lend((client) => disturbBlockersOf(client, backendPid(waiter)));
 }
 
-/** What is said of those who block. */
+/** Describes the blockers in words. */
 export const describeBlockers = (blockers: readonly Blocker[]): string =>
   blockers.length > 0 ? blockers.map(({ text }) => text).join("; ") : "a lock on the shard's tables";
 
-/** On a busy machine a look may find the wait over already: who was seen in the attempt before still is the best to tell. */
+/** On a busy machine the wait may be over before the look: then the blockers of the previous attempt are the best answer. */
 const latest = (before: readonly Blocker[], seen: readonly Blocker[]): readonly Blocker[] =>
   seen.length > 0 ? seen : before;
 
-/** What a retry loop needs of the step that runs it. */
+/** What a retry loop needs from the step that runs it. */
 export interface Patience {
   pause(ms: number): Promise<void>;
   beat(progress: { waitingFor: string }): void;
 }
 
 /**
- * A patience that ends: when it has waited for `ms` milliseconds in all without `renew`, throws what `giveUp` makes
+ * A patience that ends: after waiting for `ms` milliseconds in total without `renew`, it throws what `giveUp` makes
  * of the last wait.
  */
 export function limited(
@@ -117,14 +117,14 @@ export function limited(
   };
 }
 
-/** Milliseconds until the next try: grows to a second, with jitter, so that two of us don't keep in step. */
+/** Milliseconds until the next try: grows to a second, with jitter, so that two of us do not stay in step. */
 export const backoffMs = (attempt: number): number =>
   Math.min(1000, 50 * 2 ** attempt) * (0.5 + Math.random() / 2);
 
 /**
  * Runs a statement that needs a lock on live tables: with a short lock timeout and retries, since everybody
- * else queues behind a lock that is waited for (an insert waited 3.2 s behind one). Without `lend` nobody looks who
- * blocks.
+ * else queues behind a lock request that waits (an insert waited 3.2 s behind one). Without `lend`, blockers are not
+ * looked up.
  */
 export async function withLockRetry(
   client: ClientBase,
@@ -151,7 +151,7 @@ export async function withLockRetry(
 }
 
 /**
- * Runs a transaction none of whose locks makes others queue behind it for longer than LOCK_TIMEOUT_MS; it is
+ * Runs a transaction that makes others queue behind none of its locks for longer than LOCK_TIMEOUT_MS; it is
  * rolled back and run again until it gets them all, or the patience ends.
  */
 export async function withLocks<T>(
@@ -172,7 +172,7 @@ export async function withLocks<T>(
     try {
       return await done;
     } catch (error) {
-      // A lost connection has rolled back; its own error tells more.
+      // A lost connection has rolled back; the first error says more.
       await client.query("ROLLBACK").catch(() => undefined);
       if (!lockNotGranted(error)) throw error;
     }

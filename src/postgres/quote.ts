@@ -1,9 +1,9 @@
 import { escapeIdentifier, escapeLiteral } from "pg";
 
-/** Quotes an identifier: always, so that `Foo` and `user` stay what they are. */
+/** Quotes an identifier, always, so that `Foo` and `user` keep their meaning. */
 export const ident = (name: string): string => escapeIdentifier(name);
 
-/** Quotes a literal, for the statements that take no parameters (CREATE SUBSCRIPTION, COMMENT, DO). */
+/** Quotes a literal, for statements that take no parameters (CREATE SUBSCRIPTION, COMMENT, DO). */
 export const literal = (value: string): string => escapeLiteral(value);
 
 /** `"schema"."name"`. */

@@ -6,22 +6,22 @@ import type { DatabaseIdentity } from "../../contract/move.ts";
 export const MAJORS = [14, 15, 16, 17, 18] as const;
 export type Major = (typeof MAJORS)[number];
 
-/** The identifier that initdb gives, as SQL: a physical replica and a server cloned from a template have it, too. */
+/** The identifier that initdb gives, as SQL; a physical replica and a server cloned from a template share it. */
 export const SYSTEM_IDENTIFIER = "(SELECT system_identifier FROM pg_control_system())";
 
 /** The current database among those of its server, as SQL. */
 export const DATABASE_OID = "(SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /**
- * Tells this server from all others, as SQL. The system identifier alone does not, also of a promoted replica; the
- * start of the postmaster, in microseconds, does.
+ * Distinguishes this server from all others, as SQL. The system identifier alone is not enough, for example for a
+ * promoted replica, so the start of the postmaster, in microseconds, is included.
  */
 export const SERVER = `concat_ws('/', ${SYSTEM_IDENTIFIER}, extract(epoch FROM pg_postmaster_start_time()))`;
 
-/** Tells this database from all others, by whatever host name it is reached, as SQL. */
+/** Distinguishes this database from all others, whatever host name is used to reach it, as SQL. */
 export const DATABASE = `concat_ws('/', ${SERVER}, ${DATABASE_OID})`;
 
-/** The timeline that a primary writes, as SQL: pg_control would tell of a promotion only after its checkpoint. */
+/** The timeline that a primary writes, as SQL: pg_control would show a promotion only after its checkpoint. */
 export const TIMELINE = "left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)";
 
 /** The version of this server as a number, as SQL: 150004 for 15.4. */
@@ -30,7 +30,7 @@ export const VERSION_NUMBER = "current_setting('server_version_num')::int";
 /** Returns the major version of a server from its version number. */
 export const majorVersion = (versionNumber: number): number => Math.floor(versionNumber / 10_000);
 
-/** Whether a session is on this database still, and not on one that was restored or recreated at the same address. */
+/** True if a session is still on this database, and not on one that was restored or recreated at the same address. */
 export async function isOnDatabase(client: ClientBase, database: DatabaseIdentity): Promise<boolean> {
   const { rowCount } = await client.query(`SELECT WHERE ${SYSTEM_IDENTIFIER} = $1 AND ${DATABASE_OID} = $2`, [
     database.systemIdentifier,

@@ -2,19 +2,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { ClientBase, QueryResult } from "pg";
 
-/** Runs several statements in one round trip, and returns the rows of the last. */
+/** Runs several statements in one round trip, and returns the rows of the last one. */
 export async function lastRows<Row extends object>(client: ClientBase, sql: string): Promise<Row[]> {
   const results = (await client.query(sql)) as unknown as QueryResult<Row>[];
   return results.at(-1)!.rows;
 }
 
-/** Returns the process of the server that works for a session; the published types of node-postgres lack it. */
+/** Returns the pid of the backend of a session, which the types of node-postgres do not declare. */
 export const backendPid = (client: ClientBase): number =>
   (client as unknown as { processID: number }).processID;
 
 /**
- * Runs something long, and looks at it from other sessions at an interval until it is over; no look waits for another.
- * A look that fails (the server restarts) shows nothing, and the next one may work again.
+ * Runs something long, and looks at it from other sessions at an interval until it ends; no look waits for another.
+ * A look that fails (the server is restarting) shows nothing, and the next one may succeed.
  */
 export async function whileLooking<T>(
   everyMs: number,

@@ -1,4 +1,4 @@
-/** The SQLSTATEs that are told apart, under the names of PostgreSQL's manual. */
+/** The SQLSTATEs that the code distinguishes, under their names in PostgreSQL's manual. */
 export const SQLSTATE = {
   invalidParameterValue: "22023",
   inFailedTransaction: "25P02",
@@ -24,7 +24,7 @@ export const SQLSTATE = {
   internalError: "XX000",
 } as const;
 
-/** The first two characters of SQLSTATEs that are told apart by their class. */
+/** The first two characters of SQLSTATEs that are distinguished by class. */
 export const SQLSTATE_CLASS = {
   connectionException: "08",
   transactionRollback: "40",
@@ -33,7 +33,7 @@ export const SQLSTATE_CLASS = {
   systemError: "58",
 } as const;
 
-/** The SQLSTATE of an error of the server; empty when it has none. */
+/** The SQLSTATE of a server error; empty if it has none. */
 export function sqlstateOf(error: unknown): string {
   const code = (error as { code?: unknown } | null | undefined)?.code;
   return typeof code === "string" ? code : "";
@@ -46,6 +46,6 @@ export const classOf = (sqlstate: string): string => sqlstate.slice(0, 2);
 export const hasSqlstate = (error: unknown, ...states: readonly string[]): boolean =>
   states.includes(sqlstateOf(error));
 
-/** Whether a statement did not get its locks: its transaction may be run again. */
+/** True if a statement did not get its locks: its transaction may be run again. */
 export const lockNotGranted = (error: unknown): boolean =>
   hasSqlstate(error, SQLSTATE.lockNotAvailable, SQLSTATE.deadlockDetected);

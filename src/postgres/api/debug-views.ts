@@ -5,36 +5,36 @@ import { ShardferryError } from "../../errors.ts";
 import { type Lend, limited, type Patience, withLocks } from "../locks.ts";
 import { qualified } from "../quote.ts";
 
-/** Milliseconds for which those who read a debug view are waited for: what was to be done is done without them. */
+/** Milliseconds for which readers of a debug view are waited for; after that the caller continues without the views. */
 const PATIENCE_MS = 10_000;
 
-/** Somebody reads a debug view for long. */
+/** Somebody has been reading a debug view for a long time. */
 class DebugViewsBusyError extends ShardferryError {
   constructor(island: IslandName, waitingFor: string) {
     super(
       "debug_views_busy",
-      `the debug views of ${island} are not up to date, since they are in use (${waitingFor}): microsharding_migration_after() or "shardferry cleanup" brings them up to date`,
+      `the debug views of ${island} are not up to date because they are in use (${waitingFor}); microsharding_migration_after() or "shardferry cleanup" brings them up to date`,
     );
   }
 }
 
-/** Whose debug views, and who waits for those who read them. */
+/** The island whose debug views are refreshed, and how to wait for their readers. */
 export interface ViewsOf {
   island: IslandName;
   patience: Patience;
   lend: Lend;
 }
 
-/** The parts of node-postgres' notices that are looked at. */
+/** The parts of node-postgres' notices that are used here. */
 interface Notice {
   severity?: string | undefined;
   message?: string | undefined;
 }
 
 /**
- * Brings the debug views of an island up to date with its active shards, and answers what PostgreSQL warns of. An
- * island without debug views stays without. Readers of a view are waited for in short bursts, for ten seconds in all;
- * then it throws DebugViewsBusyError.
+ * Brings the debug views of an island up to date with its active shards, and returns PostgreSQL's warnings. An island
+ * without debug views gets none. It waits for readers of a view in short bursts, for ten seconds in total; then it
+ * throws DebugViewsBusyError.
  *
  * @param apiSchema the schema of the SQL API.
  */
@@ -66,8 +66,8 @@ export async function refreshDebugViews(
 }
 
 /**
- * Drops the debug views in the open transaction, since PostgreSQL lets nobody change a column that a view reads.
- * Answers whether there were any.
+ * Drops the debug views in the open transaction, since PostgreSQL does not allow changing a column that a view reads.
+ * Returns whether there were any.
  */
 export async function dropDebugViews(client: ClientBase, apiSchema: string): Promise<boolean> {
   const { rowCount } = await client.query(
@@ -77,7 +77,7 @@ export async function dropDebugViews(client: ClientBase, apiSchema: string): Pro
 }
 
 /**
- * Builds the debug views again in the same transaction. It reads no other island: a transaction that has used
+ * Builds the debug views again in the same transaction. Does not read other islands, because a transaction that has used
  * postgres_fdw cannot be prepared.
  */
 export async function createDebugViews(client: ClientBase, apiSchema: string): Promise<void> {
@@ -86,7 +86,7 @@ export async function createDebugViews(client: ClientBase, apiSchema: string): P
   );
 }
 
-/** True where the debug views of an island read other islands, too. */
+/** True if the debug views of an island also read other islands. */
 export async function readsOtherIslands(client: ClientBase): Promise<boolean> {
   const { rowCount } = await client.query(
     "SELECT FROM pg_foreign_server WHERE starts_with(srvname::text, 'microsharding_debug_') LIMIT 1",
@@ -94,7 +94,7 @@ export async function readsOtherIslands(client: ClientBase): Promise<boolean> {
   return rowCount !== 0;
 }
 
-/** True where the SQL API is of a version that can bring the debug views up to date. */
+/** True if the installed version of the SQL API can bring the debug views up to date. */
 export async function canRefreshDebugViews(client: ClientBase, apiSchema: string): Promise<boolean> {
   const { rowCount } = await client.query("SELECT WHERE to_regprocedure($1) IS NOT NULL", [
     `${qualified(apiSchema, "microsharding_debug_views_refresh_")}()`,

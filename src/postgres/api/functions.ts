@@ -6,7 +6,7 @@ import { readSqlFiles } from "./sql-files.ts";
 
 interface OwnFunction {
   name: string;
-  /** MD5 of the body, as PostgreSQL computes it of pg_proc.prosrc; null for a function whose body depends on settings. */
+  /** MD5 of the body, as PostgreSQL computes it from pg_proc.prosrc; null for a function whose body depends on settings. */
   bodyHash: string | null;
 }
 

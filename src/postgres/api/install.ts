@@ -5,21 +5,21 @@ import { ident } from "../quote.ts";
 import { installedFunctions, ownFunctions } from "./functions.ts";
 import { readSqlFiles, type SqlFile } from "./sql-files.ts";
 
-/** Where the SQL API goes on an island that does not have it yet. */
+/** The schema for the SQL API on an island that does not have it yet. */
 export const DEFAULT_API_SCHEMA = "microsharding";
 
 const SCHEMA_NAME_FMT = /^(?:[^%]|%%)*%(?:0[1-9])?d(?:[^%]|%%)*$/;
 
 export interface InstallOptions {
-  /** How shards are named, as in `sh%04d`. Left out: as the installed functions do, else `sh%04d`. */
+  /** How shards are named, as in `sh%04d`. Default: as the installed functions do, otherwise `sh%04d`. */
   schemaNameFmt?: string;
-  /** Where to install. Left out: where it is installed already, else the schema `microsharding`. */
+  /** Where to install. Default: where it is already installed, otherwise the schema `microsharding`. */
   libSchema?: string;
 }
 
 export interface InstallResult {
   libSchema: string;
-  /** False when this very version was there before, or nothing was. */
+  /** False if this same version was installed before, or none. */
   upgraded: boolean;
   activeShards: number;
 }
@@ -57,14 +57,14 @@ export async function install(client: ClientBase, options: InstallOptions = {}):
     await client.query("COMMIT");
     return { libSchema, upgraded, activeShards: rows[0]!.count };
   } catch (error) {
-    await client.query("ROLLBACK").catch(() => {}); // A lost connection has rolled back; its own error tells more.
+    await client.query("ROLLBACK").catch(() => {}); // A lost connection has rolled back; the first error says more.
     throw error;
   }
 }
 
 /** Finds the schema in which the SQL API, ours or pg-microsharding's, is installed; null if it is in none. */
 export async function findApiSchema(client: ClientBase): Promise<string | null> {
-  // Several installations are told apart as "microsharding", then "public", then by name: always the same one.
+  // Of several installations, always the same one is chosen: "microsharding", then "public", then by name.
   const { rows } = await client.query<{ schema: string }>(
     `SELECT n.nspname AS schema
      FROM pg_proc p
@@ -78,8 +78,8 @@ export async function findApiSchema(client: ClientBase): Promise<string | null> 
 }
 
 /**
- * Tells whether the SQL API in this schema is exactly that of this version: each function is there with the body
- * that its file has. It is not when pg-microsharding's own files were run over it.
+ * Tells whether the SQL API in this schema is exactly that of this version: every function exists with the body that its
+ * file has. That is not the case if pg-microsharding's own files were run over it.
  */
 export async function isCurrent(client: ClientBase, libSchema: string): Promise<boolean> {
   const [own, installed] = await Promise.all([ownFunctions(), installedFunctions(client, libSchema)]);
@@ -89,7 +89,7 @@ export async function isCurrent(client: ClientBase, libSchema: string): Promise<
   });
 }
 
-/** Under a format that names it otherwise, nobody would find an active shard any more. */
+/** Refuses a format that gives an active shard a different name: nobody would find that shard any more. */
 async function requireNamed(client: ClientBase, libSchema: string, schemaNameFmt: string): Promise<void> {
   const { rows } = await client.query<{ schema: string }>(
     String.raw`
@@ -104,8 +104,8 @@ async function requireNamed(client: ClientBase, libSchema: string, schemaNameFmt
   );
   if (rows.length > 0) {
     throw new UsageError(
-      `The schema name format "${schemaNameFmt}" is not that of shards which are active: ${rows.map(({ schema }) => schema).join(", ")}. ` +
-        "Leave it out to keep theirs.",
+      `The schema name format "${schemaNameFmt}" does not fit shards that are active: ${rows.map(({ schema }) => schema).join(", ")}. ` +
+        "Leave it out to keep their format.",
     );
   }
 }
@@ -115,7 +115,7 @@ async function ensureSchema(client: ClientBase, schema: string): Promise<void> {
   if (rowCount === 1) return;
   try {
     await client.query(`CREATE SCHEMA ${ident(schema)}`);
-    // An application asks for the active shards in its own role; who may change them is up to the tables' grants.
+    // An application asks for the active shards under its own role; the tables' grants decide who may change them.
     await client.query(`GRANT USAGE ON SCHEMA ${ident(schema)} TO PUBLIC`);
   } catch (error) {
     throw new ShardferryError(

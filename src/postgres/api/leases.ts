@@ -6,22 +6,22 @@ import { findApiSchema } from "./install.ts";
 /** Moves and copies share a shard with one another; a schema change shares it with nobody. */
 export type LeaseKind = "replication" | "schema change";
 
-/** Who holds a shard, and for what. */
+/** Which workflow holds a shard, and for what. */
 export interface Lease {
   schema: string;
   workflowId: string;
   runId: string;
   kind: LeaseKind;
-  /** Past its time. It still counts while its workflow is known to run. */
+  /** Past its term. It is still valid as long as its workflow is known to be running. */
   expired: boolean;
 }
 
-/** Seconds for which a lease counts where nobody can be asked whether its workflow still runs. */
+/** Seconds for which a lease is valid if there is no way to know whether its workflow is still running. */
 const LEASE_SECONDS = 3600;
 
 const leasesTable = (apiSchema: string): string => qualified(apiSchema, "microsharding_leases_");
 
-/** Takes the leases of those shards that are free, and returns those that are in the way of the others. */
+/** Takes the leases of the shards that are free, and returns the leases that are in the way of the others. */
 export async function takeLeases(
   client: ClientBase,
   apiSchema: string,
@@ -45,7 +45,7 @@ export async function renewLeases(client: ClientBase, apiSchema: string, runId: 
   ]);
 }
 
-/** Gives up all leases that a run holds on an island. */
+/** Returns all leases that a run holds on an island. */
 export async function releaseLeases(client: ClientBase, apiSchema: string, runId: string): Promise<void> {
   await client.query(`SELECT ${qualified(apiSchema, "microsharding_leases_release_")}($1)`, [runId]);
 }
@@ -61,7 +61,7 @@ export async function readLeases(client: ClientBase, apiSchema: string, kind: Le
   return rows;
 }
 
-/** The schema of the SQL API, where it has leases; null elsewhere: installations of an older tool have none. */
+/** The schema of the SQL API if it has leases, otherwise null: installations of an older tool have none. */
 export async function findLeasingSchema(client: ClientBase): Promise<string | null> {
   const apiSchema = await findApiSchema(client);
   if (apiSchema === null) return null;

@@ -2,24 +2,24 @@ import type { ClientBase } from "pg";
 
 import { qualified } from "../quote.ts";
 
-/** The table in which each shard remembers what has been applied to it: it belongs to us, not to the schema. */
+/** The table in which each shard records what has been applied to it: it belongs to us, not to the application. */
 export const LEDGER_TABLE = "microsharding_migrations_";
 
-/** What a shard remembers of a migration. */
+/** What a shard has recorded about a migration. */
 export interface Applied {
   schema: string;
   hash: string;
-  /** Statements that were run; fewer than all of them where a migration with --mode=each was interrupted. */
+  /** Statements that were run; fewer than all of them if a migration with --mode=each was interrupted. */
   statements: number;
   complete: boolean;
-  /** The transaction that brought it, `run:round`. */
+  /** The transaction that applied it, `run:round`. */
   transactionKey: string | null;
 }
 
-/** Each shard's table takes a lock until the end of the query. */
+/** Shards per query: each one's table is locked until the end of the query. */
 const SHARDS_PER_QUERY = 500;
 
-/** Creates the ledgers of some shards where they are missing. */
+/** Creates the missing ledgers of some shards. */
 export async function createLedgers(
   client: ClientBase,
   apiSchema: string,
@@ -28,7 +28,7 @@ export async function createLedgers(
   await client.query(`SELECT ${qualified(apiSchema, "microsharding_migrations_create_")}($1)`, [schemas]);
 }
 
-/** Reads what some shards remember of a migration; those that have not had it are left out. */
+/** Reads what some shards have recorded about a migration; those that have not had it are left out. */
 export async function readApplied(
   client: ClientBase,
   apiSchema: string,

@@ -5,7 +5,7 @@ import { ident, literal } from "../quote.ts";
 /** What an application calls to find out which shards an island has. */
 export const ACTIVE_SHARDS_FUNCTION = "microsharding_list_active_shards";
 
-/** SQL for the name of the schema of a shard, whose number is given as SQL. */
+/** SQL for the name of a shard's schema; the shard's number is given as SQL. */
 export const schemaNameSql = (apiSchema: string, no: string): string =>
   `${ident(apiSchema)}.microsharding_schema_name_(${no})`;
 
@@ -16,8 +16,8 @@ export const activeShardsSql = (api: { schema: string }): string => `
   JOIN pg_namespace n ON n.oid = active.oid`;
 
 /**
- * The factor of the shard `shard`, in a query over shards. It stands in the comment of the schema: asking the function
- * only where there is one saves 0.2 ms a shard.
+ * The factor of the shard `shard`, in a query over shards. It is kept in the comment of the schema: calling the function
+ * only if there is a comment saves 0.2 ms per shard.
  */
 export const factorSql = (api: { schema: string; hasFactors: boolean }): string =>
   api.hasFactors
@@ -27,7 +27,7 @@ export const factorSql = (api: { schema: string; hasFactors: boolean }): string 
        ) THEN ${knownFactorSql(api.schema, "shard.nspname::text")} ELSE 1 END`
     : literal("1");
 
-/** SQL for the factor of a shard, whose schema is given as SQL, where the SQL API knows factors. */
+/** SQL for the factor of a shard whose schema is given as SQL; only if the SQL API knows factors. */
 export const knownFactorSql = (apiSchema: string, schema: string): string =>
   `${ident(apiSchema)}.microsharding_factor_(${schema})`;
 
@@ -59,7 +59,7 @@ export async function ensureRange(
      FROM ${ident(apiSchema)}.microsharding_ensure_${state}($1::int, $2::int) AS touched(shard)`,
     [first, last],
   );
-  // Asked in a query of its own: the one that creates schemas does not see them.
+  // In a separate query, because the one that creates the schemas does not see them.
   const { rows } = await client.query<{ schema: string }>(
     "SELECT nspname::text AS schema FROM pg_namespace WHERE oid = ANY ($1::oid[]) ORDER BY 1",
     [touched.rows.map(({ oid }) => oid)],

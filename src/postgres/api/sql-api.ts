@@ -11,11 +11,11 @@ export interface SqlApi {
   readonly schema: string;
   /** False for an installation of an older tool, which knows no weight factors. */
   readonly hasFactors: boolean;
-  /** Reads a shard's number out of its schema's name; null for a name of another form. */
+  /** Reads a shard's number from its schema's name; null for a name of another form. */
   shardNumber(schema: string): number | null;
 }
 
-/** Islands lack the SQL API. */
+/** The SQL API is missing on some islands. */
 export class NotInstalledError extends ShardferryError {
   constructor(islands: readonly IslandName[]) {
     super(
@@ -25,10 +25,10 @@ export class NotInstalledError extends ShardferryError {
   }
 }
 
-/** A number with which the names of shards are asked for: unlikely to stand in a name, not cut off by lpad. */
+/** A shard number for learning the format of names: unlikely to be part of a name, and not cut off by lpad. */
 const SAMPLE = 9083;
 
-/** Finds the SQL API of a database; null where it is not installed. */
+/** Finds the SQL API of a database; null if it is not installed. */
 export async function findSqlApi(client: ClientBase): Promise<SqlApi | null> {
   const schema = await findApiSchema(client);
   if (schema === null) return null;
@@ -40,7 +40,7 @@ export async function findSqlApi(client: ClientBase): Promise<SqlApi | null> {
   return { schema, hasFactors: rows[0]!.factors, shardNumber: numberReader(rows[0]!.name) };
 }
 
-/** As `findSqlApi`, for what cannot do without it. */
+/** Like `findSqlApi`, but throws if the SQL API is not installed. */
 export async function requireSqlApi(client: ClientBase, island: IslandName): Promise<SqlApi> {
   const api = await findSqlApi(client);
   if (!api) throw new NotInstalledError([island]);
@@ -65,7 +65,7 @@ function lastNumber(name: string): number | null {
   return digits === undefined ? null : Number(digits);
 }
 
-/** The schema in which the SQL API is on an island; throws where it is not installed. */
+/** The schema that contains the SQL API on an island; throws if it is not installed. */
 export async function apiSchemaOf(client: ClientBase, island: IslandName): Promise<string> {
   const schema = await findApiSchema(client);
   if (schema === null) throw new NotInstalledError([island]);

@@ -9,7 +9,7 @@ export interface SqlFile {
   sql: string;
 }
 
-/** Reads a psql file of the SQL API with all that it includes by `\ir`, in the order in which psql would run it. */
+/** Reads a psql file of the SQL API with everything that it includes by `\ir`, in the order in which psql would run it. */
 export async function readSqlFiles(name: string): Promise<SqlFile[]> {
   const root = join(packageFolder(), "sql");
   return expand(root, join(root, name));

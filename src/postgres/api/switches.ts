@@ -19,7 +19,7 @@ export interface LeftEntry {
   epoch: string;
 }
 
-/** What the book of the source has about a shard that left by a run; null when it has not left. */
+/** What the source's book says about a shard that a run has moved away; null if it has not left. */
 export async function readLeft(
   client: ClientBase,
   apiSchema: string,
@@ -33,7 +33,7 @@ export async function readLeft(
   return rows[0] ?? null;
 }
 
-/** True when the book of the destination says that a shard has arrived by a run. */
+/** True if the destination's book says that a shard has arrived by a run. */
 export async function hasArrived(
   client: ClientBase,
   apiSchema: string,
@@ -53,7 +53,7 @@ export interface BookEntry extends SwitchKey {
   epoch: string;
 }
 
-/** Writes the last switch of a shard, replacing the one before. */
+/** SQL that records the last switch of a shard, replacing the previous one. */
 export function bookRow(
   apiSchema: string,
   entry: BookEntry,
@@ -81,7 +81,7 @@ export function bookRow(
       state = excluded.state, leftover = excluded.leftover, switch_lsn = excluded.switch_lsn, switched_at = clock_timestamp()`;
 }
 
-/** The largest epoch that an island has ever seen of a shard. */
+/** The largest epoch that an island has ever seen for a shard. */
 export async function epochOf(client: ClientBase, apiSchema: string, schema: string): Promise<bigint> {
   const { rows } = await client.query<{ epoch: string }>(
     `SELECT coalesce(max(epoch), 0) AS epoch FROM ${switchesTable(apiSchema)} WHERE schema_name = $1`,

@@ -6,12 +6,12 @@ import { ident, qualified } from "../quote.ts";
 export const tenantsTable = (globalSchema: string): string =>
   qualified(globalSchema, "microsharding_tenants_");
 
-/** Creates the lookup table of tenants where it is missing. */
+/** Creates the lookup table of tenants if it is missing. */
 export async function ensureTenantsTable(client: ClientBase, apiSchema: string): Promise<void> {
   await client.query(`SELECT ${ident(apiSchema)}.microsharding_tenants_ensure_()`);
 }
 
-/** Assigns a tenant to the first of some shards that takes it; one that is assigned already stays where it is. */
+/** Assigns a tenant to the first of some shards that takes it; one that is already assigned stays where it is. */
 export async function assignTenant(
   client: ClientBase,
   apiSchema: string,

@@ -9,7 +9,7 @@ import { UsageError } from "../../errors.ts";
 import type { Dsn } from "./dsn.ts";
 import type { SslMode } from "./libpq-keywords.ts";
 
-/** What node-postgres' Connection has beyond its published types. */
+/** Parts of node-postgres' Connection that its types do not declare. */
 interface RawConnection extends pg.Connection {
   ssl: boolean | ConnectionOptions;
   connect(port: number | string, host?: string): void;
@@ -19,7 +19,7 @@ interface RawConnection extends pg.Connection {
 const RawConnection = pg.Connection as unknown as new (config: object) => RawConnection;
 
 /**
- * A connection that asks for TLS and goes on without it when the server has none: sslmode=prefer, which
+ * A connection that asks for TLS and continues without it if the server has none: sslmode=prefer, which
  * node-postgres lacks. (It fails where libpq falls back, and checks certificates where libpq does not.)
  */
 class PreferTlsConnection extends RawConnection {
@@ -39,7 +39,7 @@ class PreferTlsConnection extends RawConnection {
   }
 }
 
-/** The same for pools, which make a client, and so a connection, each time they need one. */
+/** The same for pools, which create a client, and so a connection, each time they need one. */
 class PreferTlsClient extends pg.Client {
   constructor(config: pg.ClientConfig) {
     // A pool hides the password from enumeration, so that spreading loses it.
@@ -55,8 +55,8 @@ const preferTls = ({
   new PreferTlsConnection({ ssl, keepAlive, keepAliveInitialDelayMillis });
 
 /**
- * Turns a DSN into the configuration of a node-postgres client or pool, with libpq's meaning of every keyword and
- * nothing taken from the environment of this process. Make a new one for each client.
+ * Turns a DSN into the configuration of a node-postgres client or pool, with libpq's meaning of every keyword, and
+ * without taking anything from the environment of this process. Create a new one for each client.
  */
 export function toClientConfig(dsn: Dsn, extra: pg.ClientConfig = {}): pg.ClientConfig {
   const { params } = dsn;
@@ -67,12 +67,12 @@ export function toClientConfig(dsn: Dsn, extra: pg.ClientConfig = {}): pg.Client
     port: dsn.port,
     user: dsn.user,
     database: dsn.database,
-    // node-postgres would look for PGPASSWORD and ~/.pgpass itself; that was done when the DSN was parsed.
+    // node-postgres would itself look for PGPASSWORD and ~/.pgpass; that was done when the DSN was parsed.
     password: dsn.password ?? noPassword(dsn),
     application_name: params["application_name"] ?? "shardferry",
     connectionTimeoutMillis: 1000 * Number(params["connect_timeout"] ?? 0),
     keepAlive: params["keepalives"] !== "0",
-    // The kernel's own default, two hours, would hold sessions of a network that was cut.
+    // The kernel's default of two hours would keep sessions when the network is cut.
     keepAliveInitialDelayMillis: 1000 * Number(params["keepalives_idle"] ?? 10),
     ssl: mode === "disable" ? false : tlsOptions(dsn, mode),
     ...clientOptions(params["options"]),
@@ -82,17 +82,17 @@ export function toClientConfig(dsn: Dsn, extra: pg.ClientConfig = {}): pg.Client
   return Object.assign(config, { connection: preferTls(config), Client: PreferTlsClient });
 }
 
-/** node-postgres falls back on PGOPTIONS when there are no options; a blank is "none" and stops it. */
+/** node-postgres falls back on PGOPTIONS if there are no options; a blank means "none" and prevents that. */
 function clientOptions(options: string | undefined): { options?: string } {
   if (options) return { options };
   return process.env["PGOPTIONS"] ? { options: " " } : {};
 }
 
-/** Called only when the server asks for a password. */
+/** Called only if the server asks for a password. */
 function noPassword(dsn: Dsn): () => never {
   return () => {
     throw new Error(
-      `the server asks for a password of user "${dsn.user}", and there is none in the DSN, PGPASSWORD or the password file`,
+      `the server asks for a password for user "${dsn.user}", and there is none in the DSN, PGPASSWORD or the password file`,
     );
   };
 }
@@ -124,7 +124,7 @@ function tlsOptions(dsn: Dsn, mode: SslMode): ConnectionOptions {
   if (key !== undefined) options.key = key;
   if (params["sslpassword"]) options.passphrase = params["sslpassword"];
   if (!full) options.checkServerIdentity = () => undefined;
-  // The certificate is the host's, also when hostaddr says where to connect.
+  // The certificate is the host's, even if hostaddr says where to connect.
   if (full && params["hostaddr"]) Object.assign(options, { host: dsn.host, servername: dsn.host });
   return options;
 }
@@ -133,6 +133,6 @@ function readFile(dsn: Dsn, path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    throw new UsageError(`Cannot read ${path}, which the DSN of ${dsn.name} names`, { cause });
+    throw new UsageError(`Cannot read ${path}, which is given in the DSN of ${dsn.name}`, { cause });
   }
 }

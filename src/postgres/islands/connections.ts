@@ -17,14 +17,14 @@ export interface SessionOptions {
   /** Opens a replication connection (walsender protocol with SQL). */
   replication?: boolean;
   /**
-   * May be a session that earlier work has left, with its settings and its name put right. A new one costs both
-   * sides some 10 ms of processor time, and more at its first queries, since it knows no catalog yet. Not for work
+   * May be a session that earlier work has left open, with its settings and its name adjusted. A new one costs both
+   * sides some 10 ms of processor time, and more at its first queries, since its catalog caches are empty. Not for work
    * that keeps state of its own in the session, such as prepared statements.
    */
   reuse?: boolean;
 }
 
-/** The query under way is rejected with the same error; this listener only keeps the process alive. */
+/** The current query is rejected with the same error; this listener only keeps the process alive. */
 const ignore = (): void => undefined;
 
 /** A session for one piece of work. */
@@ -35,10 +35,10 @@ interface Lent {
 
 const SET =
   "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS wanted(name, value)";
-/** Takes away what work has left in a session. */
+/** Removes what previous work has left in a session. */
 const CLEAR = `RESET ALL; RESET SESSION AUTHORIZATION; DISCARD TEMP; SELECT pg_advisory_unlock_all(); ${NO_TRANSACTION_TIMEOUT}`;
 
-/** The name of an island is not in the settings of this process; another worker may know it, or be started. */
+/** The settings of this process lack an island; another worker may know it, or may be started. */
 export class UnknownIslandError extends ShardferryError {
   override readonly retryable = true;
 
@@ -46,20 +46,20 @@ export class UnknownIslandError extends ShardferryError {
     super(
       "unknown_island",
       `this worker does not know the island ${name}; it knows ${known.join(", ") || "none"}. ` +
-        `Start a worker whose --dsns (or DSNS, or config file) has it`,
+        `Start a worker whose --dsns (or DSNS, or config file) contains it`,
     );
   }
 }
 
 /**
- * Sessions to an island that are lent at a time. A worker has no more short steps at once, so none waits for one that
- * itself waits for a lock.
+ * Sessions to an island that are lent at a time. A worker never runs more short steps at once, so none waits for one
+ * that itself waits for a lock.
  */
 const POOLED = 100;
-/** Sessions for looks, which take milliseconds. */
+/** Sessions for short looks, which take milliseconds. */
 const LOOKING = 10;
 
-/** After so many uses a session is replaced: its caches of the catalogs grow with each shard that it has seen. */
+/** Uses after which a session is replaced: its catalog caches grow with each shard that it has seen. */
 const MAX_USES = 500;
 
 /** Turns island names into connections: the only place where names meet credentials. */
@@ -69,13 +69,13 @@ export class Islands {
   readonly #looking: Pools;
   readonly #reused: Pools;
 
-  /** @param most sessions of each kind at a time to an island. */
+  /** @param most the largest number of sessions of each kind to an island at a time. */
   constructor(dsns: readonly Dsn[], most = { pooled: POOLED, looking: LOOKING }) {
     this.#dsns = new Map(dsns.map((dsn) => [dsn.name, dsn]));
     const config = (name: IslandName): pg.ClientConfig => this.#config(name, {});
     this.#lent = new Pools(config, most.pooled);
     this.#looking = new Pools(config, most.looking);
-    // Without a limit, since work that holds one may need another to go on.
+    // Without a limit, since work that holds one may need another to continue.
     this.#reused = new Pools(config, Infinity);
   }
 
@@ -97,24 +97,24 @@ export class Islands {
   }
 
   /**
-   * Lends a pooled session. The callee leaves no session state behind (SET LOCAL only); a session in
-   * which it failed is closed, since nobody knows what state it is in.
+   * Lends a pooled session. The callee leaves no session state behind (SET LOCAL only); if it fails, the
+   * session is closed, since its state is unknown.
    */
   async withClient<T>(name: IslandName, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     return this.#lend(this.#lent, name, use);
   }
 
   /**
-   * Lends a session for a short look to somebody who may hold another one: from a pool of its own, whose sessions
-   * nobody keeps while waiting for anything, so that those who wait can never wait for each other.
+   * Lends a session for a short look to a caller that may hold another one: from a separate pool, whose sessions
+   * nobody keeps while waiting for anything, so that callers can never wait for each other.
    */
   async withLook<T>(name: IslandName, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     return this.#lend(this.#looking, name, use);
   }
 
   /**
-   * Lends a session on each of two islands: in one order whatever the direction, so that moves to and fro never wait
-   * for each other.
+   * Lends a session on each of two islands: in the same order whatever the direction, so that moves back and forth never
+   * wait for each other.
    */
   async withBoth<T>(
     first: IslandName,
@@ -128,7 +128,7 @@ export class Islands {
   async #lend<T>(pools: Pools, name: IslandName, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const client = await pools.connect(name).catch((error: Error) => Promise.reject(onIsland(name, error)));
     let failure: Error | undefined;
-    // Without a listener, a server that goes down while the session is idle would end this process.
+    // Without a listener, a server that shuts down while the session is idle would end this process.
     const onError = (error: Error): void => void (failure = error);
     client.on("error", onError);
     try {
@@ -142,7 +142,7 @@ export class Islands {
     }
   }
 
-  /** Opens a session of its own, for work that needs settings or that holds locks, and closes it after `use`. */
+  /** Opens a separate session, for work that needs settings or holds locks, and closes it after `use`. */
   async withSession<T>(
     name: IslandName,
     options: SessionOptions,
@@ -245,7 +245,7 @@ export class Islands {
   }
 }
 
-/** Pools of sessions of one kind, one to each island. */
+/** Pools of sessions of one kind, one pool for each island. */
 class Pools {
   readonly #config: (name: IslandName) => pg.ClientConfig;
   readonly #most: number;

@@ -20,7 +20,7 @@ export interface ConnectedIsland {
   readonly serverVersion: number;
 }
 
-/** Databases of the list do not answer. */
+/** Some databases of the list do not answer. */
 export class UnreachableError extends ShardferryError {
   constructor(lines: readonly string[], options?: ErrorOptions) {
     super("unreachable", `Cannot reach ${lines.join("\nCannot reach ")}`, options);
@@ -47,7 +47,7 @@ interface Probe {
 
 /**
  * Connects to all databases of a list at once, drops replicas and second names of the same database, and lends the
- * sessions to `use`. The order of the list is kept. All that cannot be reached are named in one error.
+ * sessions to `use`. The order of the list is kept. One error names all databases that cannot be reached.
  */
 export async function withIslands<T>(
   dsns: readonly Dsn[],
@@ -66,7 +66,7 @@ export async function withIslands<T>(
   }
 }
 
-/** Filters duplicates and replicas out of a list of DSNs. */
+/** Removes duplicates and replicas from a list of DSNs. */
 export async function discoverIslands(dsns: readonly Dsn[]): Promise<Dsn[]> {
   return withIslands(dsns, (islands) => Promise.resolve(islands.map(({ dsn }) => dsn)));
 }
@@ -77,7 +77,7 @@ async function probe(dsn: Dsn): Promise<Probe> {
     ...config,
     connectionTimeoutMillis: config.connectionTimeoutMillis || CONNECT_TIMEOUT_MS,
   });
-  // A query under way is rejected with the same error; without a listener it would end this process.
+  // The current query is rejected with the same error; without a listener, the error would end this process.
   client.on("error", () => undefined);
   try {
     await client.connect();
@@ -107,7 +107,7 @@ function primaries(probes: readonly Probe[]): ConnectedIsland[] {
   }));
 }
 
-/** Says in words why a database cannot be reached; never with the password. */
+/** Says why a database cannot be reached, never with the password. */
 function reasonOf(error: unknown, dsn: Dsn): string {
   const code = (error as { code?: string }).code ?? "";
   const port = `port ${dsn.port}`;
@@ -116,11 +116,11 @@ function reasonOf(error: unknown, dsn: Dsn): string {
   if (code === "EHOSTUNREACH" || code === "ENETUNREACH") return `no route to the host`;
   if (code === "ENOENT") return `there is no socket for ${port} in ${dsn.host}`;
   const message = redact(messageOf(error), [dsn]);
-  // node-postgres' own words for a connection that was not up in time.
-  return /^timeout expired$/.test(message) ? "no answer within the time for connecting" : message;
+  // node-postgres' own message for a connection that was not established in time.
+  return /^timeout expired$/.test(message) ? "no answer within the connection timeout" : message;
 }
 
-/** What an island can be named by. */
+/** What an island can be identified by. */
 export interface Named {
   readonly name: IslandName;
   readonly dsn: Dsn;
@@ -128,8 +128,8 @@ export interface Named {
 }
 
 /**
- * Finds the island that a DSN or a prefix of its short name means. A whole name, `host:port` and `host` win over a
- * prefix. Where none or several fit, the error names the candidates.
+ * Finds the island to which a DSN or a prefix of its short name refers. A complete name, `host:port` and `host` take
+ * precedence over a prefix. If none or several fit, the error names the candidates.
  */
 export function resolveIsland<T extends Named>(
   text: string,
@@ -152,10 +152,10 @@ export function resolveIsland<T extends Named>(
     );
     if (found.length === 1) return found[0]!;
     if (found.length > 1) {
-      throw new UsageError(`"${wanted}" fits several islands: ${listOf(found)}. Give more of the name.`);
+      throw new UsageError(`"${wanted}" matches several islands: ${listOf(found)}. Give more of the name.`);
     }
   }
-  throw new UsageError(`No island fits "${wanted}". The islands are: ${listOf(islands)}.`);
+  throw new UsageError(`No island matches "${wanted}". The islands are: ${listOf(islands)}.`);
 }
 
 const listOf = (islands: readonly Named[]): string => islands.map(({ name }) => name).join(", ") || "none";

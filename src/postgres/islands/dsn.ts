@@ -6,7 +6,7 @@ import { UsageError } from "../../errors.ts";
 import { passwordFile, passwordFromFile, serviceKeywords } from "./libpq-files.ts";
 import { KEYWORD_ENV, LIBPQ_VARIABLES, PARAM_KEYWORDS, SSL_MODES } from "./libpq-keywords.ts";
 
-/** One database, as a client reaches it. Printing it or turning it into JSON shows its name only. */
+/** One database, as a client reaches it. Printing it or turning it into JSON shows only its name. */
 export interface Dsn {
   readonly name: IslandName;
   /** A host name, an address, or the directory of a Unix socket. */
@@ -24,7 +24,7 @@ type Keywords = Record<string, string>;
 const DEFAULT_PORT = 5432;
 const SCHEME = /^(?:postgres|postgresql):\/\//i;
 
-/** Prototype of every Dsn: keeps the password out of logs and JSON, whoever prints the object. */
+/** Prototype of every Dsn: keeps the password out of logs and JSON, however the object is printed. */
 const printable = {
   toJSON(this: Dsn): string {
     return this.name;
@@ -45,8 +45,8 @@ function islandName(host: string, port: number, database: string): IslandName {
 }
 
 /**
- * Parses `postgresql://user:pass@host:port/db?options` or `host:port/db`, of which every part but the host may be
- * missing; what is missing comes from the service file, the environment, the password file and libpq's defaults.
+ * Parses `postgresql://user:pass@host:port/db?options` or `host:port/db`, in which every part except the host may be
+ * missing; missing parts come from the service file, the environment, the password file and libpq's defaults.
  */
 export function parseDsn(text: string, env: NodeJS.ProcessEnv = process.env): Dsn {
   const given = keywordsOf(text.trim());
@@ -89,17 +89,17 @@ export function parseDsn(text: string, env: NodeJS.ProcessEnv = process.env): Ds
 
 /**
  * Parses a list of DSNs, separated by commas or white space. `PGPORT` may be a list of the same length, as in libpq.
- * An error names the place in the list, never the text, which may hold a password.
+ * An error names the position in the list, never the text, which may contain a password.
  */
 export function parseDsnList(text: string, env: NodeJS.ProcessEnv = process.env): Dsn[] {
   const parts = text.split(/[,\s]+/).filter((part) => part !== "");
   if (parts.some((part, i) => mayBeCutPassword(part, parts[i + 1])))
-    throw malformed('a comma or space stands before an "@"');
+    throw malformed('there is a comma or space before an "@"');
   const ports = (env["PGPORT"] ?? "").split(",");
-  // Guessing would send a DSN to another one's port, where the duplicate is then filtered out without a word.
+  // Guessing could connect a DSN to another one's port, where it would be silently removed as a duplicate.
   if (ports.length > 1 && parts.length > 0 && ports.length !== parts.length)
     throw new UsageError(
-      `PGPORT has ${ports.length} ports for ${parts.length} hosts: give one for all, or one each.`,
+      `PGPORT has ${ports.length} ports for ${parts.length} hosts: give one for all, or one for each.`,
     );
   return parts.map((part, i) => {
     // PGHOSTADDR is the address of one host; with several DSNs it would send all of them to the same server.
@@ -115,7 +115,7 @@ export function parseDsnList(text: string, env: NodeJS.ProcessEnv = process.env)
 }
 
 /**
- * True for `postgresql://user:12` before `34@host/db`: what looks like a host and its port may be the beginning of a
+ * True for `postgresql://user:12` before `34@host/db`: the apparent host and port may be the beginning of a
  * password with a comma in it, which would be shown as the name of an island.
  */
 const mayBeCutPassword = (part: string, next: string | undefined): boolean =>
@@ -134,12 +134,12 @@ function keywordsOf(text: string): Keywords {
   if (/^[0-9a-f]*:[0-9a-f:]*:[0-9a-f.]*$/i.test(rest)) return { host: rest };
 
   const [, authority, path, query] = /^([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/s.exec(rest)!;
-  // What stands before it may be the end of a password, so nothing of it is shown.
+  // The text before it may be the end of a password, so none of it is shown.
   if (path?.includes("@")) throw malformed('it has an "@" after a "/"');
   const at = authority!.lastIndexOf("@");
   const [user, ...password] = authority!.slice(0, Math.max(at, 0)).split(":");
   const [, host, port] = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/.exec(authority!.slice(at + 1)) ?? [];
-  if (host === undefined) throw malformed("host and port are not understood");
+  if (host === undefined) throw malformed("cannot parse host and port");
   const own = compact({
     host: decode(host.replace(/^\[(.*)\]$/, "$1")),
     port: port ?? "",
@@ -150,14 +150,14 @@ function keywordsOf(text: string): Keywords {
   return { ...own, ...queryKeywords(query ?? "") };
 }
 
-/** The `?sslmode=require&…` part; like psql it refuses what libpq does not know. */
+/** Parses the `?sslmode=require&…` part; like psql, it refuses parameters that libpq does not know. */
 function queryKeywords(query: string): Keywords {
   const found: Keywords = {};
   for (const pair of query.split("&").filter((part) => part !== "")) {
     const equals = pair.indexOf("=");
     const keyword = decode(equals < 0 ? pair : pair.slice(0, equals));
     const value = equals < 0 ? "" : decode(pair.slice(equals + 1));
-    // Only node-postgres knows this one: it asks for the sslmode semantics that are used here anyway.
+    // Only node-postgres knows this one: it requests the sslmode semantics that are used here anyway.
     if (keyword === "uselibpqcompat") continue;
     if (keyword === "ssl" && value === "true") found["sslmode"] = "require";
     else if (keyword in KEYWORD_ENV) found[keyword] = value;
@@ -192,7 +192,7 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw malformed("it has a % that begins no valid escape");
+    throw malformed("it has a % that does not begin a valid escape");
   }
 }
 
@@ -213,8 +213,8 @@ function accountName(): string {
 }
 
 /**
- * Renders a DSN as libpq's `keyword='value'` string. `extra` adds or replaces keywords; `undefined` leaves one out,
- * as `{ password: undefined }` does for what other users of the machine can see.
+ * Renders a DSN as libpq's `keyword='value'` string. `extra` adds or replaces keywords; `undefined` omits one,
+ * as in `{ password: undefined }` for text that other users of the machine can see.
  */
 export function toConninfo(dsn: Dsn, extra: Readonly<Record<string, string | undefined>> = {}): string {
   const { host, port, user, password, database, params } = dsn;
@@ -224,7 +224,7 @@ export function toConninfo(dsn: Dsn, extra: Readonly<Record<string, string | und
     .join(" ");
 }
 
-/** Renders a DSN as `postgresql://…` with everything in it, also the password: only for environments of our own. */
+/** Renders a DSN as `postgresql://…` with everything in it, including the password: only for environments of our own. */
 export function toUrl(dsn: Dsn): string {
   const { host, port, user, password, database, params } = dsn;
   const secret = password === undefined ? "" : `:${encodeURIComponent(password)}`;
@@ -238,8 +238,8 @@ export function toUrl(dsn: Dsn): string {
 }
 
 /**
- * The environment for a child process (pg_dump, psql) that shall reach this database: `base` without its own
- * connection variables, plus those of the DSN. So no secret is in the arguments, and no PGSERVICE interferes.
+ * The environment for a child process (pg_dump, psql) that connects to this database: `base` without its own
+ * connection variables, plus those of the DSN. This way no secret is in the arguments, and no PGSERVICE interferes.
  */
 export function libpqEnv(dsn: Dsn, base: NodeJS.ProcessEnv = {}): Record<string, string> {
   const kept = Object.entries(base).filter(

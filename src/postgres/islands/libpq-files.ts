@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { UsageError } from "../../errors.ts";
 
-/** The user's home as libpq sees it: `HOME`, else the one of the account. */
+/** The user's home as libpq sees it: `HOME`, otherwise that of the account. */
 const homeOf = (env: NodeJS.ProcessEnv): string => env["HOME"] || homedir();
 
 function read(path: string): string | null {
@@ -31,8 +31,8 @@ function passwordFields(line: string): string[] {
 }
 
 /**
- * Reads the password of a connection from a password file (`~/.pgpass`). Like libpq it takes the first line that
- * fits, knows a socket directory as `localhost`, and ignores a file that others may read.
+ * Reads the password of a connection from a password file (`~/.pgpass`). Like libpq, it takes the first matching line,
+ * treats a socket directory as `localhost`, and ignores a file that others may read.
  */
 export function passwordFromFile(
   path: string,
@@ -59,7 +59,7 @@ export function passwordFromFile(
   return undefined;
 }
 
-/** Where the password file is: `PGPASSFILE`, else `~/.pgpass`. */
+/** Where the password file is: `PGPASSFILE`, otherwise `~/.pgpass`. */
 export const passwordFile = (env: NodeJS.ProcessEnv): string =>
   env["PGPASSFILE"] || join(homeOf(env), ".pgpass");
 
@@ -89,5 +89,5 @@ export function serviceKeywords(service: string, env: NodeJS.ProcessEnv): Record
     const section = serviceSection(read(file) ?? "", service);
     if (section) return section;
   }
-  throw new UsageError(`Connection service "${service}" is defined in none of ${files.join(", ")}.`);
+  throw new UsageError(`Connection service "${service}" is not defined in any of ${files.join(", ")}.`);
 }

@@ -45,16 +45,16 @@ export const KEYWORD_ENV: Readonly<Record<string, string | null>> = {
 };
 
 /**
- * Keywords that have a field of their own in `Dsn`, or that only say where to look others up; they are
- * never kept as parameters. PGOPTIONS belongs here as well: it is for the sessions that build indexes
- * (a setting of its own), while `options` in a DSN is for every session.
+ * Keywords that have a field of their own in `Dsn`, or that only say where to look up others; they are
+ * never kept as parameters. PGOPTIONS is excluded, too: it is for the sessions that build indexes
+ * (a separate setting), while `options` in a DSN is for every session.
  */
 const OWN_FIELDS = ["host", "port", "user", "password", "dbname", "passfile", "service", "servicefile"];
 export const PARAM_KEYWORDS: readonly string[] = Object.keys(KEYWORD_ENV).filter(
   (keyword) => !OWN_FIELDS.includes(keyword),
 );
 
-/** Every environment variable from which libpq takes a part of a connection. */
+/** Every environment variable from which libpq takes part of a connection. */
 export const LIBPQ_VARIABLES: readonly string[] = [
   ...Object.values(KEYWORD_ENV).filter((name) => name !== null),
   "PGSYSCONFDIR",

@@ -3,8 +3,8 @@ import type { Dsn } from "./dsn.ts";
 const MASK = "***";
 
 /**
- * Hides passwords that can be told by their form: in URLs, in `password=…` and after `--password`. In a URL everything
- * up to the last `@` is hidden, since the password may have an unescaped `@`, `/` or `?` in it.
+ * Hides passwords that can be recognized by their form: in URLs, in `password=…` and after `--password`. In a URL
+ * everything up to the last `@` is hidden, since the password may contain an unescaped `@`, `/` or `?`.
  */
 export function maskPassword(text: string): string {
   return text
@@ -16,8 +16,8 @@ export function maskPassword(text: string): string {
 }
 
 /**
- * Hides every password in a text: those that can be told by their form, and those of the given DSNs wherever they
- * stand. A password that equals a user, a host or a database is left: it cannot be told from them.
+ * Hides every password in a text: those that can be recognized by their form, and those of the given DSNs wherever they
+ * occur. A password that equals a user, a host or a database is left, because it cannot be distinguished from them.
  */
 export function redact(text: string, dsns: readonly Dsn[] = []): string {
   const open = new Set(dsns.flatMap((dsn) => [dsn.user, dsn.host, dsn.database]));

@@ -1,4 +1,4 @@
-/** The timeouts that roles and databases may have on every version; see NO_TRANSACTION_TIMEOUT for the one since 17. */
+/** The timeouts that roles and databases may have in every version; see NO_TRANSACTION_TIMEOUT for the one since 17. */
 export const NO_TIMEOUTS = {
   statement_timeout: "0",
   lock_timeout: "0",
@@ -7,10 +7,10 @@ export const NO_TIMEOUTS = {
 };
 
 /**
- * Every session of ours has these, also those that run the operator's SQL; whatever else such a session needs is set
- * where it is opened. A role's or a database's own timeouts must not kill a copy in its middle (a role with
- * statement_timeout=200ms made tablesync loop for ever), literals mean what they mean to the parser of migrations, and
- * whoever has waited for a lock sees what was committed meanwhile.
+ * All our sessions have these settings, including those that run the operator's SQL; anything else that a session needs
+ * is set where it is opened. Timeouts of a role or a database must not kill a copy halfway (a role with
+ * statement_timeout=200ms made tablesync loop forever); literals must mean what they mean to the parser of migrations;
+ * and a statement that has waited for a lock must see what was committed in the meantime.
  */
 export const OWN_SETTINGS = {
   ...NO_TIMEOUTS,
@@ -20,11 +20,11 @@ export const OWN_SETTINGS = {
   client_connection_check_interval: "2s",
 };
 
-/** A setting since PostgreSQL 17: an option that older servers do not know would refuse the connection. */
+/** A setting since PostgreSQL 17. Not a connection option, since older servers would refuse one that they do not know. */
 export const NO_TRANSACTION_TIMEOUT =
   "SELECT set_config('transaction_timeout', '0', false) WHERE current_setting('transaction_timeout', true) IS NOT NULL";
 
-/** Sessions that copy write and read the text format alike, whatever their servers are set to. */
+/** With these, sessions that copy write and read the text format in the same way, whatever the settings of their servers. */
 export const COPY_SETTINGS = {
   datestyle: "ISO",
   intervalstyle: "postgres",
@@ -35,9 +35,9 @@ export const COPY_SETTINGS = {
 };
 
 /**
- * A session that holds locks for which the application waits is ended by the server when it hears nothing for this
- * long: by the idle timeout when the worker hangs, by TCP when the network is cut. Timeouts only: the operator's SQL
- * runs in such sessions, too, and has to mean what it means in psql.
+ * The server ends a session that holds locks for which the application waits when it hears nothing for this long:
+ * by the idle timeout if the worker hangs, by TCP if the network is cut. Timeouts only: the operator's SQL also runs
+ * in such sessions, and has to mean what it means in psql.
  */
 export const VANISHING_HOLDER = {
   idle_in_transaction_session_timeout: "2s",

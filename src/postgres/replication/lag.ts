@@ -1,6 +1,6 @@
 import type { ClientBase } from "pg";
 
-/** Where an island's WAL stands, and where those are who follow it. */
+/** The WAL position of an island, and the positions of its replicas. */
 export interface Standing {
   position: bigint;
   replicas: { name: string; reached: bigint }[];
@@ -14,7 +14,7 @@ export function bytesOfLsn(lsn: string): bigint {
 
 /**
  * Reads the positions of an island and of its physical replicas. A logical walsender (a subscription) is
- * no replica, nor is a base backup, nor is pg_receivewal, which replays nothing.
+ * not a replica, nor is a base backup, nor pg_receivewal, which replays nothing.
  */
 export async function readStanding(client: ClientBase): Promise<Standing> {
   const { rows } = await client.query<{ position: string; name: string | null; reached: string | null }>(
@@ -34,7 +34,7 @@ export async function readStanding(client: ClientBase): Promise<Standing> {
   return { position: bytesOfLsn(rows[0]!.position), replicas };
 }
 
-/** The position of the source up to which a subscription's apply worker has applied everything; null while none works. */
+/** The source's position up to which a subscription's apply worker has applied everything; null while no worker is running. */
 export async function reachedBySubscription(
   client: ClientBase,
   subscription: string,
@@ -48,22 +48,22 @@ export async function reachedBySubscription(
   return lsn ? bytesOfLsn(lsn) : null;
 }
 
-/** Name under which a move's own subscription stands among the replicas. */
+/** The name under which a move's own subscription is listed among the replicas. */
 export const SUBSCRIPTION = "subscription";
 
-/** How far a follower is behind: exactly, or at least as far as it has been watched. */
+/** How far a follower is behind: exactly, or at least for as long as it has been watched. */
 export interface Lag {
   seconds: number;
   known: boolean;
 }
 
-/** Looks that are remembered; of the older half every second one is forgotten then. */
+/** The number of looks to remember; beyond it, every second one of the older half is forgotten. */
 const MAX_LOOKS = 2000;
 
 /**
- * Tells how long ago an island stood where a follower stands now, by remembering where the island stood at
- * each look. pg_stat_replication.replay_lag does not tell: it keeps its last value while a replica does not
- * replay, so that one that is stuck looks like one in step.
+ * Tells how long ago an island was at the position where a follower is now, by remembering the island's position
+ * at each look. pg_stat_replication.replay_lag is no help: it keeps its last value while a replica does not
+ * replay, so that a replica that is stuck looks like one in step.
  */
 export class LagClock {
   #looks: { at: number; position: bigint }[] = [];
@@ -75,7 +75,7 @@ export class LagClock {
       this.#looks = this.#looks.filter((_, i) => i % 2 === 0 || i > MAX_LOOKS / 2);
   }
 
-  /** Until a follower has passed the first position that was noted, nobody knows how far behind it is. */
+  /** Until a follower has passed the first position that was noted, its exact lag is unknown. */
   lagOf(reached: bigint | null, now = Date.now()): Lag {
     const passed = this.#looks.filter(({ position }) => reached !== null && position <= reached);
     const [oldest, newest] = [this.#looks[0], this.#looks.at(-1)];

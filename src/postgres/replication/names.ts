@@ -2,18 +2,18 @@ import { digest } from "../schema/copy-names.ts";
 
 /**
  * The only place where the names of replication objects are derived. They are deterministic, so that a
- * retry, a compensation and `cleanup` find what an earlier attempt made without having been told.
+ * retry, a compensation and `cleanup` find what an earlier attempt has created without being told.
  */
 
-/** Prefix of every slot, publication and subscription of ours. */
+/** Prefix of all our slots, publications and subscriptions. */
 export const OBJECT_PREFIX = "shardferry_";
 
 /** Prefix of the comment of a schema that is being filled; `cleanup` and the SQL API look for it. */
 export const MARK_PREFIX = "shardferry: half-made copy";
 
 /**
- * What the names of all runs of one workflow begin with: by it the same move is recognized in another
- * Temporal namespace, and what a terminated run left behind. Slots allow only `[a-z0-9_]{1,63}`.
+ * The prefix that the names of all runs of one workflow share. It identifies the same move in another
+ * Temporal namespace, and what a terminated run has left behind. Slots allow only `[a-z0-9_]{1,63}`.
  */
 export function namesBegin(workflowId: string, schema: string): string {
   const readable = schema
@@ -23,13 +23,14 @@ export function namesBegin(workflowId: string, schema: string): string {
   return `${OBJECT_PREFIX}${readable}_${digest(workflowId, 10)}_`;
 }
 
-/** True for a name that replicationName may have made. */
+/** True for a name that replicationName may have derived. */
 export const isReplicationName = (name: string): boolean =>
   name.startsWith(OBJECT_PREFIX) && /_[0-9a-f]{10}_[0-9a-f]{6}$/.test(name);
 
 /**
- * The name that one run of a workflow gives its slot, publication and subscription. Another run never takes up what this one made: a subscription that
- * went on with another slot would skip changes, and one that knows no table has "copied" all of them.
+ * The name that one run of a workflow gives its slot, publication and subscription. Another run never continues with
+ * these objects: a subscription that continued with another slot would skip changes, and one that knows no tables has
+ * "copied" all of them.
  */
 export const replicationName = (workflowId: string, runId: string, schema: string): string =>
   namesBegin(workflowId, schema) + digest(runId, 6);
@@ -38,7 +39,7 @@ export const replicationName = (workflowId: string, runId: string, schema: strin
 export const markOf = (workflowId: string, runId: string, from: string, begun: Date): string =>
   `${MARK_PREFIX} from ${from} by workflow ${workflowId}, run ${runId}; begun ${begun.toISOString()}; it is dropped and made again at need`;
 
-/** What the mark of a half-made copy tells; null when the comment is no such mark. */
+/** Parses the mark of a half-made copy; null if the comment is not such a mark. */
 export function readMark(
   comment: string | null,
 ): { from: string; workflowId: string; runId: string; begun: string | null } | null {
@@ -50,7 +51,7 @@ export function readMark(
   return from && workflowId && runId ? { from, workflowId, runId, begun } : null;
 }
 
-/** The run that made a half-made copy, told by its mark; null when it is no mark, or that of another workflow. */
+/** The run that made a half-made copy, according to its mark; null if it is not a mark, or that of another workflow. */
 export function runOfMark(comment: string | null, workflowId: string): string | null {
   const begin = `by workflow ${workflowId}, run `;
   const at = comment?.startsWith(MARK_PREFIX) ? comment.indexOf(begin) : -1;

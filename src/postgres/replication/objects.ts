@@ -9,7 +9,7 @@ import { DATABASE_OID, SYSTEM_IDENTIFIER } from "../server.ts";
 import { hasSqlstate, SQLSTATE } from "../sqlstate.ts";
 import { overriddenTables, publishersOf, restoreUnlessNeededSql } from "./replica-identity.ts";
 
-/** The statement that publishes the given tables, each by itself (ONLY); null when they are published. */
+/** The statement that publishes the given tables, each by itself (ONLY); null if they are already published. */
 export async function publicationSql(
   client: ClientBase,
   name: string,
@@ -26,8 +26,8 @@ export async function publicationSql(
 }
 
 /**
- * Creates the slot on the source before any subscription: CREATE SUBSCRIPTION within one server would
- * wait for its own transaction for ever.
+ * Creates the slot on the source, before any subscription: within one server, CREATE SUBSCRIPTION would
+ * wait for its own transaction forever.
  */
 export async function ensureSlot(client: ClientBase, name: string): Promise<string | null> {
   const { rowCount } = await client.query("SELECT FROM pg_replication_slots WHERE slot_name = $1", [name]);
@@ -37,24 +37,24 @@ export async function ensureSlot(client: ClientBase, name: string): Promise<stri
 }
 
 export interface SubscriptionOptions {
-  /** Of the subscription, its slot and its publication. */
+  /** The name of the subscription, its slot and its publication. */
   name: string;
-  /** Connection string of the source as the destination sees it; has a password. */
+  /** Connection string of the source as the destination sees it; contains a password. */
   conninfo: string;
-  /** True: PostgreSQL copies the rows (tablesync). False: the rows are there, as of the slot's creation. */
+  /** True: PostgreSQL copies the rows (tablesync). False: the rows are already there, as of the slot's creation. */
   copyData: boolean;
   binary: boolean;
   /** Major version of the destination. */
   serverMajor: number;
-  /** True when our role on the destination is a superuser. */
+  /** True if our role on the destination is a superuser. */
   superuser: boolean;
 }
 
 /**
- * Runs a command inside the transaction that is open, with a connection string in place of its `%L`. The string has
- * a password. It reaches the server as a parameter and is put in place there, so that it is neither in
- * pg_stat_activity nor in pg_stat_statements. What goes wrong is caught and raised anew, because the server would
- * log it together with the text of the command; and in a superuser's session nothing of this is logged at all.
+ * Runs a command inside the open transaction, with a connection string in place of its `%L`. The string contains a
+ * password. It reaches the server as a parameter and is inserted there, so that it is neither in pg_stat_activity
+ * nor in pg_stat_statements. Errors are caught and raised again, because the server would log the original
+ * together with the text of the command; and in a superuser's session none of this is logged at all.
  */
 export async function runWithConninfo(client: ClientBase, command: string, conninfo: string): Promise<void> {
   await client.query(
@@ -73,7 +73,7 @@ export async function runWithConninfo(client: ClientBase, command: string, conni
   );
 }
 
-/** Creates the subscription on the destination, or leaves the one that is there. */
+/** Creates the subscription on the destination, unless it exists. */
 export async function ensureSubscription(
   client: ClientBase,
   options: SubscriptionOptions,
@@ -99,10 +99,10 @@ function subscriptionSql(options: SubscriptionOptions): string {
     `copy_data = ${options.copyData}`,
     `binary = ${options.binary}`,
     "streaming = on",
-    // A tablesync worker notes that its table is done and drops its slot: a crash that took the note but not the
-    // slot would leave the table without a way on ("replication slot … does not exist", for ever; seen on 17).
+    // A tablesync worker records that its table is done and drops its slot. If a crash undid the record but not the
+    // dropping of the slot, the table would be stuck ("replication slot … does not exist", forever; seen on 17).
     `synchronous_commit = ${options.copyData ? "local" : "off"}`,
-    // The owner may be barred by FORCE ROW LEVEL SECURITY from tables that it applies changes to.
+    // FORCE ROW LEVEL SECURITY may bar the owner from tables to which it applies changes.
     ...(options.serverMajor >= 16 ? ["run_as_owner = true"] : []),
     // A superuser may rely on trust or a password file on the server; others have to send a password.
     ...(options.serverMajor >= 16 && options.superuser ? ["password_required = false"] : []),
@@ -112,8 +112,8 @@ function subscriptionSql(options: SubscriptionOptions): string {
 }
 
 /**
- * Lets the subscription apply without waiting for the disk. Nothing is lost by it: what a crash takes away is
- * sent again, until the switch, whose own commit is durable.
+ * Lets the subscription apply without waiting for the disk. Nothing is lost: until the switch, whose own commit is
+ * durable, changes lost in a crash are sent again.
  */
 export async function relaxSubscription(client: ClientBase, name: string): Promise<void> {
   await client.query(`ALTER SUBSCRIPTION ${ident(name)} SET (synchronous_commit = off)`);
@@ -125,9 +125,9 @@ const OWN_SUBSCRIPTION = `
   WHERE subname = $1 AND subdbid = ${DATABASE_OID}`;
 
 /**
- * Stops the subscription's workers and cuts it from its slot, so that it can be dropped without the
- * source. Answers the LIKE pattern of the slots that its tablesync workers may leave on the source; null
- * when there is no such subscription.
+ * Stops the subscription's workers and detaches it from its slot, so that it can be dropped without the
+ * source. Returns the LIKE pattern of the slots that its tablesync workers may leave on the source; null
+ * if there is no such subscription.
  */
 export async function disableSubscription(client: ClientBase, name: string): Promise<string | null> {
   const { rows } = await client.query<{ syncSlots: string }>(OWN_SUBSCRIPTION, [name]);
@@ -138,7 +138,7 @@ export async function disableSubscription(client: ClientBase, name: string): Pro
   return rows[0].syncSlots;
 }
 
-/** The subscriptions of this database whose names begin so: `over`, and those that no worker works for; without `own`. */
+/** The subscriptions of this database whose names begin with `begin`, except `own`: `over`, and those without a worker. */
 export async function idleSubscriptions(
   client: ClientBase,
   begin: string,
@@ -157,8 +157,8 @@ export async function idleSubscriptions(
 }
 
 /**
- * The slots of this database whose names begin so, and their publications: `over`, and those that nobody reads;
- * without `own`.
+ * The slots of this database whose names begin with `begin`, and their publications, except `own`: `over`, and those
+ * that nobody reads.
  */
 export async function idlePublishers(
   client: ClientBase,
@@ -181,7 +181,7 @@ export async function idlePublishers(
   return rows[0]!;
 }
 
-/** Drops a subscription that disableSubscription cut off. */
+/** Drops a subscription that disableSubscription has detached. */
 export async function dropSubscription(client: ClientBase, name: string): Promise<void> {
   await client.query(`DROP SUBSCRIPTION IF EXISTS ${ident(name)}`);
 }
@@ -190,8 +190,8 @@ export async function dropSubscription(client: ClientBase, name: string): Promis
 export type RunLocked = (sql: string) => Promise<void>;
 
 /**
- * Drops the publication, if it is there, and gives its tables the replica identity back that they had before: after
- * they are published no more, since without identity their updates would fail, and before the record of it goes.
+ * Drops the publication, if it exists, and restores the former replica identity of its tables: after they are no longer
+ * published, since without identity their updates would fail, and before the record of it is dropped.
  */
 export async function dropPublication(
   client: ClientBase,
@@ -201,13 +201,13 @@ export async function dropPublication(
   const overridden = (await overriddenTables(client, name)).filter(({ publication }) => publication === name);
   const drop = `DROP PUBLICATION IF EXISTS ${ident(name)}`;
   if (overridden.length === 0) return void (await client.query(drop));
-  // One at a time: each of two that end at once would leave it to the other to restore. A session in which something
-  // fails is closed, and its lock with it.
+  // One at a time: of two that end at once, each would leave the restoring to the other. If something fails, the session
+  // is closed, and the lock released with it.
   await runLocked(`SELECT pg_advisory_lock(${ENDING})`);
   for (const table of overridden) {
     const { own, others } = await publishersOf(client, table);
     if (own) await runLocked(`ALTER PUBLICATION ${ident(name)} DROP TABLE ONLY ${table.name}`);
-    // Where somebody else publishes it, the table without key must keep it: else its updates fail.
+    // If somebody else publishes the table, it must keep its identity, or its updates would fail.
     if (!others) await runLocked(restoreUnlessNeededSql(table));
   }
   await client.query(`${drop}; SELECT pg_advisory_unlock(${ENDING})`);
@@ -220,8 +220,8 @@ export async function dropPublication(
 const ENDING = 5318008042;
 
 /**
- * Drops the slot of this name and those that match the LIKE pattern; the walsender that holds one is
- * ended first. A slot that stays active for more than `timeoutMs` is an error, since a slot left behind
+ * Drops the slot with this name and those that match the LIKE pattern, after ending the walsenders that hold
+ * them. A slot that stays active for more than `timeoutMs` is an error, since a slot left behind
  * fills the source's disk.
  */
 export async function dropSlots(
@@ -248,7 +248,7 @@ export async function dropSlots(
   }
 }
 
-/** Drops a slot; false when it is gone or somebody holds it again: the caller looks once more. */
+/** Drops a slot; false if it is gone or in use again: then the caller looks once more. */
 async function dropIdleSlot(client: ClientBase, slot: string): Promise<boolean> {
   try {
     await client.query("SELECT pg_drop_replication_slot($1)", [slot]);

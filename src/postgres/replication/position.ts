@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { ClientBase } from "pg";
 
-/** Makes the commits of a session wait for the disk, also where the server's default does not. */
+/** Makes the commits of a session wait for the disk, even if the server's default does not. */
 export async function ensureDurable(client: ClientBase): Promise<void> {
   await client.query(
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')",
@@ -10,7 +10,7 @@ export async function ensureDurable(client: ClientBase): Promise<void> {
 }
 
 /**
- * Flushes the source's WAL and answers a position that lies behind every commit so far. The position alone
+ * Flushes the source's WAL and returns a position after every commit so far. The position alone
  * is not enough: it may not have been flushed, and with all writers locked out nothing else would flush it
  * (waits of 10-18 s were seen). The small commit of the message does; the flushed position by itself would
  * miss writers with synchronous_commit = off.
@@ -23,12 +23,12 @@ export async function flushedPosition(source: ClientBase): Promise<string> {
 }
 
 /**
- * Waits until the destination has applied everything up to a position of the source; false when the time
- * is over. Looks at the apply worker itself: latest_end_lsn advances with keepalives, which come after
+ * Waits until the destination has applied everything up to a position of the source; false if that takes longer
+ * than the deadline. Looks at the apply worker itself: latest_end_lsn advances with keepalives, which come after
  * everything before them was applied, and reaches the position in 0.3-3 ms; the slot's confirmed_flush_lsn
  * took 190-600 ms.
  *
- * @param alive called about every 250 ms, to keep the session that holds the lock from its idle timeout.
+ * @param alive called about every 250 ms, so that the session that holds the lock does not reach its idle timeout.
  */
 export async function waitUntilApplied(
   destination: ClientBase,

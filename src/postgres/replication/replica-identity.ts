@@ -2,7 +2,7 @@ import type { ClientBase } from "pg";
 
 import { ident, literal } from "../quote.ts";
 
-/** What a table's replica identity was before a move set it to FULL: default or nothing. */
+/** A table's replica identity before a move set it to FULL: default or nothing. */
 export type FormerIdentity = "d" | "n";
 
 /** A table that has REPLICA IDENTITY FULL because a move needs it. */
@@ -17,17 +17,17 @@ export interface OverriddenTable {
 
 const WORDS = { d: "DEFAULT", n: "NOTHING" } as const;
 
-/** The statement that gives a table its former replica identity back; `name` is quoted. */
+/** The statement that restores a table's former replica identity; `name` is quoted. */
 export const restoreIdentitySql = (name: string, was: FormerIdentity): string =>
   `ALTER TABLE ONLY ${name} REPLICA IDENTITY ${WORDS[was]}`;
 
 const RECORD = "shardferry: replica identities before the move: ";
 
-/** The record of publication `p`, as JSON; `{}` for one that has none. */
+/** The record of publication `p`, as JSON; `{}` if it has none. */
 const RECORD_SQL = `CASE WHEN starts_with(obj_description(p.oid, 'pg_publication'), ${literal(RECORD)})
   THEN substr(obj_description(p.oid, 'pg_publication'), ${RECORD.length + 1})::json ELSE '{}' END`;
 
-/** True where a table is published by others than one publication, or is about to be and recorded by them. */
+/** True if other publications than the given one publish a table, or have recorded it because they are about to. */
 const neededByOthersSql = (oid: string, publication: string): string =>
   `EXISTS (
      SELECT FROM pg_publication p
@@ -35,7 +35,7 @@ const neededByOthersSql = (oid: string, publication: string): string =>
        AND (EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = ${literal(oid)})
          OR (${RECORD_SQL}) ->> ${literal(oid)} IS NOT NULL))`;
 
-/** Looks who publishes a table that a publication has set to FULL: itself, and others. */
+/** Finds out whether a table that was set to FULL for a publication is published by it, and by others. */
 export async function publishersOf(
   client: ClientBase,
   { oid, publication }: OverriddenTable,
@@ -50,8 +50,8 @@ export async function publishersOf(
 }
 
 /**
- * The statements that give a table its former replica identity back, unless others need it. They look under the lock:
- * whoever begins meanwhile has written its record, or sets the identity after us.
+ * The statements that restore a table's former replica identity, unless others need FULL. They check this under the
+ * lock: a move that begins meanwhile has written its record, or sets the identity after us.
  */
 export const restoreUnlessNeededSql = ({ oid, name, was, publication }: OverriddenTable): string => {
   const restore = `IF NOT ${neededByOthersSql(oid, publication)} THEN ${restoreIdentitySql(name, was)}; END IF;`;
@@ -59,9 +59,9 @@ export const restoreUnlessNeededSql = ({ oid, name, was, publication }: Overridd
 };
 
 /**
- * Creates a publication without tables whose comment records, by OID, what the replica identities were that the
- * move is about to change. Whoever drops the publication knows from it what to restore, also when the move was
- * terminated and nobody else remembers.
+ * Creates a publication without tables whose comment records, by OID, the replica identities that the move is about to
+ * change. Whoever drops the publication knows from the comment what to restore, even if the move was terminated and
+ * nothing else remembers.
  */
 export function recordSql(
   publication: string,
@@ -71,7 +71,7 @@ export function recordSql(
   return `CREATE PUBLICATION ${ident(publication)}; COMMENT ON PUBLICATION ${ident(publication)} IS ${literal(RECORD + record)}`;
 }
 
-/** The tables of this database that moves have set to FULL, from the records of publications that begin so. */
+/** The tables of this database that moves have set to FULL, from the records of publications with a given prefix. */
 export async function overriddenTables(client: ClientBase, publications: string): Promise<OverriddenTable[]> {
   const { rows } = await client.query<OverriddenTable>(
     `SELECT r.key AS oid, format('%I.%I', n.nspname, c.relname) AS name, r.value AS was, p.pubname AS publication

@@ -1,9 +1,9 @@
 /**
- * Head of a query, with `$1` the name of a schema: `ns` is the schema, and `inside(classid, objid)` is
- * everything in it, found by pg_depend alone, so that no kind of object can be forgotten: what is in the
- * schema, and what is part of that (indexes, constraints, defaults, triggers, rules, policies).
+ * Head of a query in which `$1` is the name of a schema: `ns` is the schema, and `inside(classid, objid)` is
+ * everything in it, found by pg_depend alone, so that no kind of object can be forgotten: the objects in the
+ * schema, and their parts (indexes, constraints, defaults, triggers, rules, policies).
  *
- * Not part of it: publications and extensions, partitions and statistics objects in other schemas, and TOAST
+ * Not included: publications and extensions, partitions and statistics objects in other schemas, and TOAST
  * tables, which depend on nothing else.
  */
 export const CLOSURE = `
@@ -29,9 +29,9 @@ export const CLOSURE = `
   )`;
 
 /**
- * Continues CLOSURE: `inbound(classid, objid, objsubid, refclassid, refobjid, follows)` is what is outside of the
- * schema and is built on something in it, each with one thing that it is built on. `follows` tells what only
- * looks into the schema (views, functions, foreign tables), and can live with its absence.
+ * Continues CLOSURE: `inbound(classid, objid, objsubid, refclassid, refobjid, follows)` contains the objects outside the
+ * schema that are built on something in it, each with one object on which it is built. `follows` is true for objects
+ * that only look into the schema (views, functions, foreign tables), and can live without it.
  */
 export const INBOUND = `,
   inbound AS (

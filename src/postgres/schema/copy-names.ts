@@ -6,37 +6,37 @@ export const timestampSuffix = (at: Date): string => at.toISOString().replace(/\
 /** What a copy is: `old` is left on the source by a move, `new` on the destination by a rehearsal. */
 export type CopyKind = "old" | "new";
 
-/** Bytes of an identifier: PostgreSQL cuts off what is longer, which here would be the time. */
+/** Bytes of an identifier: PostgreSQL cuts off the rest, which here would be the time. */
 const MAX_IDENTIFIER_BYTES = 63;
 
 /** Bytes of `old_20250131120000`. */
 const SUFFIX_BYTES = 18;
 
-/** What the names of a schema's copies begin with: its name, or where that is long, its beginning and a digest. */
+/** The prefix of the names of a schema's copies: its name, or if that is too long, its beginning and a digest. */
 export function copyBase(schema: string): string {
   const room = MAX_IDENTIFIER_BYTES - SUFFIX_BYTES;
   const bytes = new TextEncoder().encode(schema);
   if (bytes.length <= room) return schema;
-  // In streaming mode a character that is cut in its middle is left out.
+  // In streaming mode, a truncated character at the end is omitted.
   const beginning = new TextDecoder().decode(bytes.subarray(0, room - 9), { stream: true });
   return `${beginning}_${digest(schema, 8)}`;
 }
 
-/** What the name of a copy tells; null when it is no such name. */
+/** Parses the name of a copy; null if it is not such a name. */
 export function readCopyName(name: string): { base: string; kind: CopyKind; at: Date } | null {
   const [, base, kind, time] = /^(.+)(old|new)_(\d{14})$/s.exec(name) ?? [];
   const at = base === undefined ? null : timeOf(time!);
   return at && { base: base!, kind: kind as CopyKind, at };
 }
 
-/** The time of a timestampSuffix; null when its digits are none. */
+/** The time of a timestampSuffix; null if the digits are not a valid time. */
 export function timeOf(digits: string): Date | null {
   const [, date, hour, minute, second] = /^(\d{8})(\d\d)(\d\d)(\d\d)$/.exec(digits) ?? [];
   const at = new Date(`${date?.replace(/(....)(..)(..)/, "$1-$2-$3")}T${hour}:${minute}:${second}Z`);
   return !Number.isNaN(at.getTime()) && timestampSuffix(at) === digits ? at : null;
 }
 
-/** Name of a copy: `<schema>old_<time>`. */
+/** The name of a copy: `<schema>old_<time>`. */
 export const copyName = (schema: string, kind: CopyKind, at: Date): string =>
   `${copyBase(schema)}${kind}_${timestampSuffix(at)}`;
 

@@ -1,9 +1,9 @@
 import type { ClientBase } from "pg";
 
 /**
- * Undoes what default privileges of the database have added to the privileges of the objects of a schema, or taken
- * from them, when they were created: a dump tells what differs from PostgreSQL's own defaults, and nothing else. To be
- * called between the statements of a dump that create and those that grant, since what was granted goes as well.
+ * Undoes what the database's default privileges have added to or removed from the privileges of a schema's objects when
+ * they were created: a dump contains only what differs from PostgreSQL's own defaults. To be called after the
+ * statements of a dump that create and before those that grant, since it also removes what was granted.
  */
 export async function undoDefaultPrivileges(client: ClientBase, schema: string): Promise<void> {
   const { rowCount: some } = await client.query("SELECT FROM pg_default_acl LIMIT 1");
@@ -12,7 +12,7 @@ export async function undoDefaultPrivileges(client: ClientBase, schema: string):
   if (rows.length > 0) await client.query(rows.map(({ sql }) => sql).join(";\n"));
 }
 
-/** Each object whose privileges are not the built-in ones: everything is revoked, and those are granted. */
+/** For each object whose privileges are not the built-in ones: revokes everything and grants the built-in ones. */
 const UNDO_SQL = `
   WITH
   ns AS (SELECT * FROM pg_namespace WHERE nspname = $1),

@@ -5,10 +5,10 @@ import { type Lend, type Patience, withLocks } from "../locks.ts";
 import { ident, qualified } from "../quote.ts";
 import { outsideDependents, OutsideDependentsError } from "./outside-dependents.ts";
 
-/** Relations per transaction: each takes some ten locks, and the lock table holds some thousands in all. */
+/** Relations per transaction: each takes some ten locks, and the lock table holds only some thousands in total. */
 const BATCH = 50;
 
-/** The kinds of relations with the command that drops them. What reads the others goes first. */
+/** The kinds of relations with the command that drops them. Those that read others come first. */
 const KINDS = [
   ["v", "VIEW"],
   ["m", "MATERIALIZED VIEW"],
@@ -24,17 +24,17 @@ export interface DropOptions {
   patience: Patience;
   /** Another session on the same server. */
   lend: Lend;
-  /** Throws when the schema is no more what was to be dropped; asked inside each transaction. */
+  /** Throws if the schema is no longer the one that was to be dropped; called inside each transaction. */
   ensureSame?: () => Promise<void>;
   /** Called with the number of relations that are left, after every transaction. */
   tell?: (left: number) => void;
 }
 
 /**
- * Drops a schema with everything in it and nothing outside of it: in transactions of some tables each, so that
- * thousands do not run out of lock memory, none of which makes others wait for longer than a moment. It may be
- * stopped at any time and run again. Throws OutsideDependentsError, before anything is dropped, if something
- * outside is built on it.
+ * Drops a schema with everything in it and nothing outside it: in transactions of some tables each, so that
+ * thousands of tables do not exhaust the lock table, and no transaction makes others wait for more than a moment.
+ * It may be stopped at any time and run again. Throws OutsideDependentsError, before anything is dropped, if
+ * something outside is built on it.
  */
 export async function dropSchema(client: ClientBase, schema: string, options: DropOptions): Promise<void> {
   const small = (await nextRelations(client, schema, [])).left <= BATCH;
@@ -51,7 +51,7 @@ export async function dropSchema(client: ClientBase, schema: string, options: Dr
   options.tell?.(0);
 }
 
-/** Drops the relations of a kind, until there are few enough of all kinds to be dropped at once. */
+/** Drops the relations of a kind, until so few of all kinds are left that they can be dropped at once. */
 async function dropRelations(
   client: ClientBase,
   schema: string,
@@ -80,7 +80,7 @@ function transaction(client: ClientBase, options: DropOptions, work: () => Promi
   return withLocks(client, checked, options.patience, options.lend);
 }
 
-/** Some relations of some kinds, and how many there are of all kinds. */
+/** Returns some relations of the given kinds, and how many there are of all kinds. */
 async function nextRelations(
   client: ClientBase,
   schema: string,
@@ -99,7 +99,7 @@ async function nextRelations(
   return { names: rows[0]!.names, left: Number(rows[0]!.left) };
 }
 
-/** Nothing can be built on a locked table, so what refuseDependents does not see cannot come afterwards. */
+/** Locks tables. Nothing can be built on a locked table, so no dependent can appear after refuseDependents has looked. */
 async function lockTables(client: ClientBase, schema: string, names: readonly string[]): Promise<void> {
   if (names.length === 0) return;
   const list = names.map((name) => `ONLY ${qualified(schema, name)}`).join(", ");

@@ -1,11 +1,11 @@
 import { loadModule, parseSync } from "libpg-query";
 
-/** One statement of a schema dump, with what the move needs to know of it. */
+/** One statement of a schema dump, with what the move needs to know about it. */
 export interface Statement {
   sql: string;
   /** Node type of PostgreSQL's own parser, e.g. `IndexStmt`. */
   node: string;
-  /** Kind of object whose existence tells whether the statement has run; null: may run again. */
+  /** Kind of object whose existence shows whether the statement has run; null: may run again. */
   creates:
     | "index"
     | "constraint"
@@ -29,16 +29,16 @@ export interface Statement {
   firesOnReplication: string | null;
   /** `ALTER TABLE … REPLICA IDENTITY USING INDEX`: the index's name. */
   identityIndex: string | null;
-  /** Value of default_tablespace and default_table_access_method that the dump set before it. */
+  /** The statements by which the dump set default_tablespace and default_table_access_method before this one. */
   settings: Record<string, string>;
 }
 
-/** Settings of a dump that say where an object goes; all others are those of the dump's own session. */
+/** Settings in a dump that say where an object goes; all others are for the session that runs the dump. */
 const PLACEMENT = new Set(["default_tablespace", "default_table_access_method"]);
 
 /**
  * The statements without which changes cannot be applied: primary keys, and the unique indexes that
- * serve as replica identity with the statements that make them so.
+ * serve as replica identity, with the statements that declare them so.
  */
 export function keyStatements(postData: readonly Statement[]): Statement[] {
   const identities = new Set(
@@ -53,7 +53,7 @@ export function keyStatements(postData: readonly Statement[]): Statement[] {
   );
 }
 
-/** True for a statement about the privileges of an object that others have created. */
+/** True for a statement about the privileges of an object that other statements have created. */
 export const grants = (statement: Statement): boolean => statement.node === "GrantStmt";
 
 type Node = Record<string, unknown>;
@@ -87,8 +87,8 @@ export async function parseDump(text: string): Promise<Statement[]> {
 }
 
 /**
- * Drops the two lines that only psql understands: \restrict and \unrestrict around the script, told
- * from text inside a function body by their random key.
+ * Removes the two lines that only psql understands: \restrict and \unrestrict around the script. Their random key
+ * distinguishes them from text inside a function body.
  */
 function withoutMetaCommands(text: string): string {
   const key = /^\\restrict (\w+)$/m.exec(text)?.[1];
@@ -126,7 +126,7 @@ function describe(node: string, tree: Node, sql: string, settings: Record<string
         relation: relationName(tree["table"]),
       };
     case "CreateFunctionStmt":
-      // One that relies on a primary key comes after it: may run again.
+      // In post-data if it relies on a primary key: then it may run again.
       return { ...base, sql: sql.replace(/^CREATE (?=FUNCTION|PROCEDURE)/, "CREATE OR REPLACE ") };
     case "AlterDomainStmt":
       return describeAlterDomain(base, tree);
@@ -148,7 +148,7 @@ function createsRelation(base: Statement, rangeVar: unknown): Statement {
   return { ...base, creates: "relation", name, relation: name };
 }
 
-/** A domain's constraint that is not valid comes after the rows. */
+/** Describes ALTER DOMAIN: a constraint that is not valid is added after the rows. */
 function describeAlterDomain(base: Statement, tree: Node): Statement {
   if (tree["subtype"] !== "C") return base;
   const { conname } = (tree["def"] as { Constraint: Node }).Constraint;
@@ -201,6 +201,6 @@ const lastName = (names: unknown): string | null => {
   return last ? last.String.sval : null;
 };
 
-/** A statement with the SETs that say in which tablespace its object goes. */
+/** A statement, preceded by the SETs that say in which tablespace its object goes. */
 export const placed = (statement: Statement): string =>
   [...Object.values(statement.settings), statement.sql].join(";\n");

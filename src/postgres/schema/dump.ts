@@ -9,21 +9,21 @@ import { runtimeFolder } from "../../machine/runtime-folder.ts";
 import { type Dsn, libpqEnv } from "../islands/dsn.ts";
 import { parseDump, type Statement } from "./dump-statements.ts";
 
-/** The structure of a schema, in the two sections that lie before and after its rows. */
+/** The structure of a schema, in the two sections that come before and after its rows. */
 export interface SchemaDump {
   preData: Statement[];
   postData: Statement[];
 }
 
 /**
- * Milliseconds that pg_dump waits for its locks before it is started anew: less than the second after which
- * PostgreSQL takes an application's TRUNCATE for the one to blame for a deadlock.
+ * Milliseconds that pg_dump waits for its locks before it is started again: less than the second after which PostgreSQL
+ * looks for deadlocks and may end the application's TRUNCATE.
  */
 const LOCK_WAIT_MS = 500;
 
 /**
  * Dumps the structure of a schema with pg_dump. pg_dump reads the catalogs of the whole database (1.0 s
- * for one shard of 100 tables among 25,000), so it runs once, and pg_restore splits its archive.
+ * for one shard of 100 tables among 25,000), so it runs only once, and pg_restore splits its archive.
  *
  * @param serverMajor major version of the server; pg_dump has to be at least as new.
  */
@@ -65,7 +65,7 @@ export async function dumpSchema(
   }
 }
 
-/** pg_dump or pg_restore failed; its own words are in the message. */
+/** pg_dump or pg_restore failed; the message contains its own words. */
 class DumpError extends ShardferryError {
   override readonly retryable: boolean;
 
@@ -73,7 +73,7 @@ class DumpError extends ShardferryError {
     super("dump_failed", `pg_dump of schema "${schema}" on ${island} failed: ${cause.message.trim()}`, {
       cause,
     });
-    // The server restarts, or did so under pg_dump's hands; or a table was locked.
+    // The server is restarting, or did so while pg_dump was running; or a table was locked.
     this.retryable =
       /connection|terminat|shutting down|starting up|recovery mode|statement timeout|deadlock/i.test(
         cause.message,
@@ -85,8 +85,8 @@ const cachePath = async (runId: string): Promise<string> =>
   join(await runtimeFolder(), `structure-${runId}.json`);
 
 /**
- * The dump made earlier by the same workflow run on this machine, when the schema still had the same
- * fingerprint, or a new one. A later step that runs on another worker dumps once more.
+ * Returns the dump that the same workflow run has made earlier on this machine, if the schema had the same
+ * fingerprint then, otherwise a new one. A later step that runs on another worker dumps once more.
  */
 export async function cachedDump(
   runId: string,
@@ -103,7 +103,7 @@ export async function cachedDump(
     if (found.fingerprint === fingerprint) return found.dump;
   }
   const dump = await make();
-  // Whole or not at all, also when two attempts write at once.
+  // All or nothing, even if two attempts write at once.
   const part = `${path}.${randomUUID()}`;
   await writeFile(part, JSON.stringify({ fingerprint, dump }), { mode: 0o600 });
   await rename(part, path);

@@ -2,7 +2,7 @@ import type { ClientBase } from "pg";
 
 import type { Statement } from "./dump-statements.ts";
 
-/** One name for one object; names may hold any character, so they are not just joined. */
+/** A unique key for an object; names may contain any character, so they are not simply joined. */
 const key = (kind: string, relation: string | null, name: string | null): string =>
   JSON.stringify([kind, relation, name]);
 
@@ -16,7 +16,7 @@ export const keyOf = ({ creates, relation, name }: Statement): string =>
 export const relationKey = (name: string | null): string => key("relation", null, name);
 
 /**
- * The keys of what a schema already has of the kinds that a dump's post-data section creates, so that a step
+ * The keys of the objects in a schema, of the kinds that a dump's post-data section creates, so that a step
  * that runs again skips what it has done.
  */
 export async function existingObjects(client: ClientBase, schema: string): Promise<Set<string>> {

@@ -1,12 +1,12 @@
 import type { ClientBase } from "pg";
 
 /**
- * Digest of everything in a schema that DDL can change, for one question only: is the schema on this
- * server still what it was when its structure was copied? It reads the catalogs raw (no deparsing), so
- * that it is fast enough to run under the write lock; digests of two servers are not comparable. No part of
+ * A digest of everything in a schema that DDL can change, to answer only one question: is the schema on this
+ * server still what it was when its structure was copied? It reads the raw catalogs (no deparsing), so
+ * that it is fast enough to run under the write lock; digests from two servers are not comparable. No part of
  * it may depend on a setting of the session (search_path, extra_float_digits, bytea_output).
  *
- * Left out on purpose: relreplident (the move itself changes it on tables without a key), statistics
+ * Deliberately omitted: relreplident (the move itself changes it on tables without a key), statistics
  * targets, and everything that VACUUM and ANALYZE touch.
  */
 export async function schemaFingerprint(client: ClientBase, schema: string): Promise<string> {

@@ -3,14 +3,14 @@ import { loadModule, parseSync } from "libpg-query";
 import { ident, qualified } from "../quote.ts";
 import type { Statement } from "./dump-statements.ts";
 
-/** From this major version on, NOT NULL is a constraint with a name, which a dump may write by itself. */
+/** From this major version on, NOT NULL is a named constraint, which a dump may write as a separate element. */
 const NAMED_NOT_NULL = 18;
-/** From this major version on, MAINTAIN (VACUUM, ANALYZE, REINDEX and the like) may be granted. */
+/** From this major version on, MAINTAIN (VACUUM, ANALYZE, REINDEX and the like) can be granted. */
 const MAINTAIN = 17;
 
 interface NotNull {
   column: string;
-  /** In bytes from the begin of the statement. */
+  /** In bytes from the beginning of the statement. */
   location: number;
 }
 
@@ -21,8 +21,8 @@ const ELEMENT = new RegExp(
 );
 
 /**
- * Says the statements of a newer server's dump in words that a server of the given major version understands.
- * What has no such words is left, and refused by that server.
+ * Rewrites the statements of a newer server's dump so that a server of the given major version understands them.
+ * Statements that cannot be rewritten are left as they are, and that server refuses them.
  */
 export async function inWordsOf(
   serverMajor: number,
@@ -50,7 +50,7 @@ function ownersOf(statements: readonly Statement[]): Map<string, string> {
   return owners;
 }
 
-/** Before there was that privilege, an owner had what it allows, and nobody else could be given it. */
+/** Before that privilege existed, owners had the right that it grants, and nobody else could be given it. */
 function withoutMaintain(statement: Statement, owners: ReadonlyMap<string, string>): Statement[] {
   if (!/\bMAINTAIN\b/.test(statement.sql)) return [statement];
   const {
@@ -62,20 +62,20 @@ function withoutMaintain(statement: Statement, owners: ReadonlyMap<string, strin
     objtype: string;
     objects: { RangeVar: RangeVar }[];
     grantees: { RoleSpec: RoleSpec }[];
-    /** Not there for ALL. */
+    /** Missing for ALL. */
     privileges?: unknown[];
   }>(statement.sql);
   const owner = objtype === "OBJECT_TABLE" ? owners.get(objects[0]!.RangeVar.relname) : undefined;
   if (owner === undefined || grantees.some(({ RoleSpec: { rolename } }) => rolename !== owner))
     return [statement];
   if (privileges.length === 1) return [];
-  // The list of privileges stands before everything that could have such a name.
+  // The list of privileges comes before everything that could have such a name.
   return [{ ...statement, sql: statement.sql.replace(/,MAINTAIN\b|\bMAINTAIN,/, "") }];
 }
 
 /**
- * A child table that has a key on an inherited column is dumped by 18 with an element `NOT NULL id`, which is a
- * syntax error before; there the column is made so by an ALTER TABLE of its own.
+ * PostgreSQL 18 dumps a child table that has a key on an inherited column with an element `NOT NULL id`, which is a
+ * syntax error in older versions; for these, a separate ALTER TABLE makes the column NOT NULL.
  */
 function inOldWords(statement: Statement): Statement[] {
   const { schema, table, notNulls } = notNullElements(statement.sql);
@@ -86,7 +86,7 @@ function inOldWords(statement: Statement): Statement[] {
     const after = sql.subarray(location).toString();
     const [element, comma] = ELEMENT.exec(after) ?? [];
     if (element === undefined) throw new Error(`no NOT NULL at ${location} of ${statement.sql}`);
-    // The last one of several elements takes away the comma before it.
+    // The last of several elements is removed with the comma before it.
     sql = Buffer.from((comma ? before : before.replace(/,\s*$/, "")) + after.slice(element.length));
   }
   const alter = notNulls.map(({ column }) => ({
@@ -97,7 +97,7 @@ function inOldWords(statement: Statement): Statement[] {
   return [{ ...statement, sql: sql.toString() }, ...alter];
 }
 
-/** The NOT NULL constraints that are elements of their own in a CREATE TABLE. */
+/** The NOT NULL constraints that are separate elements of a CREATE TABLE. */
 function notNullElements(sql: string): { schema: string; table: string; notNulls: NotNull[] } {
   const { relation, tableElts = [] } = treeOf<{
     relation: RangeVar;
@@ -123,7 +123,7 @@ interface RangeVar {
 }
 
 interface RoleSpec {
-  /** Not there for PUBLIC. */
+  /** Missing for PUBLIC. */
   rolename?: string;
 }
 

@@ -4,8 +4,8 @@ import { type CopyKind, copyName } from "./copy-names.ts";
 import { readSchema } from "./tables.ts";
 
 /**
- * Finds a free name for a copy that was asked for at a time. The names have whole seconds: where the one of that
- * second is taken, the next ones are tried. `taken` is the last taken one before the free one, if there is any.
+ * Finds a free name for a copy that was requested at a given time. The names contain whole seconds: if that second is
+ * taken, the next ones are tried. `taken` is the last taken name before the free one, if there is any.
  */
 export async function findCopyName(
   client: ClientBase,

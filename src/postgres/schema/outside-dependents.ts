@@ -3,20 +3,20 @@ import type { ClientBase } from "pg";
 import type { IslandName } from "../../../contract/names.ts";
 import { ShardferryError } from "../../errors.ts";
 
-/** Somebody has built something on a schema that is to be dropped; it would be dropped, too. */
+/** Somebody has built something on a schema that is to be dropped; it would be dropped as well. */
 export class OutsideDependentsError extends ShardferryError {
   constructor(island: IslandName, schema: string, dependents: readonly string[]) {
     const shown = dependents.slice(0, 10).join(", ") + (dependents.length > 10 ? ", …" : "");
     super(
       "outside_dependents",
-      `schema "${schema}" on ${island} is kept: what other schemas have would be dropped with it (${shown}); drop or change that first`,
+      `schema "${schema}" on ${island} is kept: objects of other schemas would be dropped with it (${shown}); drop or change them first`,
     );
   }
 }
 
 /**
- * Everything that DROP … CASCADE of a schema, or of some of its relations, would take outside of that schema, in
- * words. What is part of something else (the row type of a view) is not named beside it.
+ * Everything outside a schema that DROP … CASCADE of that schema, or of some of its relations, would drop, in words.
+ * Parts of other objects (the row type of a view) are not listed separately.
  *
  * @param relations names of relations of the schema; null for the whole schema.
  */
@@ -30,8 +30,8 @@ export async function outsideDependents(
 }
 
 /**
- * `taken` is what CASCADE reaches: whatever depends on what is taken, and that of which it is an internal part (the
- * rule of a view stands for the view). Publications lose a table without CASCADE.
+ * `taken` is what CASCADE reaches: everything that depends on a taken object, and everything of which a taken object is
+ * an internal part (the rule of a view stands for the view). Publications lose a table without CASCADE.
  */
 const OUTSIDE = `
   WITH RECURSIVE

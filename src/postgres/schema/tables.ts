@@ -2,40 +2,40 @@ import type { ClientBase } from "pg";
 
 import { VERSION_NUMBER } from "../server.ts";
 
-/** What the move needs to know of one table of the shard. */
+/** What the move needs to know about one table of the shard. */
 export interface Table {
   oid: string;
   name: string;
-  /** `r` ordinary (a partition, too), `p` partitioned (holds no rows itself). */
+  /** `r`: ordinary, or a partition; `p`: partitioned, without rows of its own. */
   kind: "r" | "p";
   unlogged: boolean;
   /** pg_class.relreplident. */
   replicaIdentity: "d" | "n" | "f" | "i";
-  /** True when UPDATE and DELETE can be replicated as the table is. */
+  /** True if UPDATE and DELETE can be replicated without changing the table. */
   hasIdentity: boolean;
   /**
-   * True when REPLICA IDENTITY FULL works: every column can be compared (not so json, point, xml), and from 18 on
+   * True if REPLICA IDENTITY FULL works: every column can be compared (unlike json, point, xml), and from 18 on
    * none is generated, since every UPDATE of such a published table would fail.
    */
   comparable: boolean;
-  /** True when COPY and replication may use the binary format towards another server. */
+  /** True if COPY and replication may use the binary format between servers. */
   binarySafe: boolean;
-  /** Columns to copy: all but dropped and generated ones. */
+  /** Columns to copy: all except dropped and generated ones. */
   columns: string[];
   /** Heap and TOAST, in bytes, without indexes. */
   bytes: number;
-  /** With indexes. */
+  /** Including indexes. */
   totalBytes: number;
-  /** The planner's estimate; 0 when the table was never analyzed. */
+  /** The planner's estimate; 0 if the table was never analyzed. */
   estimatedRows: number;
 }
 
 /**
- * Reads all tables of a schema in one query, in the fixed order in which they are locked. Prepared: to plan it takes
- * longer than to run it for a small schema.
+ * Reads all tables of a schema in one query, in the fixed order in which they are locked. Prepared, because for a small
+ * schema planning takes longer than running.
  *
  * The binary format sends the OIDs of types that arrays and composite types contain, and the OIDs behind
- * reg* types; both differ between servers. Types of extensions go as text, since nothing promises that
+ * reg* types; both differ between servers. Types of extensions are sent as text, since nothing guarantees that
  * two versions of an extension have the same send format.
  */
 export async function readTables(client: ClientBase, schema: string): Promise<Table[]> {
