@@ -1,6 +1,6 @@
--- Removes the SQL API from the schema that search_path names first, with its debug views. The shards stay, none of
--- them active any more. After it, DROP SCHEMA microsharding works. What the old pg-microsharding left there goes, too:
--- all functions whose names begin with microsharding_, which is the prefix of this API.
+-- Removes the SQL API, with its debug views, from the first schema in search_path. The shards stay, but none of them is
+-- active any more. After that, DROP SCHEMA microsharding works. What the old pg-microsharding has left there is also
+-- removed: all functions whose names begin with microsharding_, the prefix of this API.
 DO $$
 DECLARE
   lib text := current_schema();

@@ -1,5 +1,5 @@
--- Installs or upgrades the SQL API in the schema that search_path names first. It can be run again at any time, also
--- inside a transaction, by the owner of the database or any role with CREATE on that schema:
+-- Installs or upgrades the SQL API in the first schema in search_path. It can be run again at any time, even inside a
+-- transaction, by the owner of the database or any role with CREATE on that schema:
 --
 --   CREATE SCHEMA IF NOT EXISTS microsharding;
 --   SET search_path TO microsharding;
@@ -8,7 +8,7 @@
 -- An installation of pg-microsharding in that schema is upgraded; its active shards stay active. The names of the
 -- schemas follow the setting microsharding.schema_name_fmt; see functions/microsharding_schema_name_.sql.
 --
--- The only psql command in these files is \ir, so that "shardferry install" can run them, too.
+-- The only psql command in these files is \ir, so that "shardferry install" can also run them.
 
 \ir ./upgrade/begin.sql
 

@@ -7,4 +7,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION microsharding_active_shards_()
-  IS 'Returns the names of the shards switched on in this database, whether their schemas exist or not.';
+  IS 'Returns the names of the shards that are active in this database, whether their schemas exist or not.';

@@ -12,6 +12,6 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION microsharding_debug_fdw_create(text, text[])
-  IS 'Makes a foreign server for each host (host, host:port or host:port/database) and a schema <dst_prefix>_<shard> '
+  IS 'Creates a foreign server for each host (host, host:port or host:port/database) and a schema <dst_prefix>_<shard> '
      'with foreign tables for each of its active shards, or brings them up to date. Returns the servers and how many '
      'shards each has.';

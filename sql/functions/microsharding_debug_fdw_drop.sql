@@ -21,5 +21,5 @@ END;
 $$;
 
 COMMENT ON FUNCTION microsharding_debug_fdw_drop(text)
-  IS 'Drops what microsharding_debug_fdw_create() made with this prefix, with the debug views upon it, and returns '
-     'the names of the foreign servers.';
+  IS 'Drops what microsharding_debug_fdw_create() created with this prefix, with the debug views built on it, and '
+     'returns the names of the foreign servers.';

@@ -28,4 +28,4 @@ END;
 $$;
 
 COMMENT ON FUNCTION microsharding_debug_fdw_drop_schemas_(regnamespace[])
-  IS 'Drops foreign shard schemas with their foreign tables and the debug views upon these.';
+  IS 'Drops foreign shard schemas with their foreign tables and the debug views built on these.';

@@ -23,4 +23,4 @@ END;
 $$;
 
 COMMENT ON FUNCTION microsharding_debug_fdw_drop_server_(text)
-  IS 'Drops a foreign server made for the debug views, and all that was made of it.';
+  IS 'Drops a foreign server created for the debug views, and everything that was created from it.';

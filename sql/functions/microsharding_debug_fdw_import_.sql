@@ -56,4 +56,4 @@ END;
 $$;
 
 COMMENT ON FUNCTION microsharding_debug_fdw_import_(text, text)
-  IS 'Makes one schema for each active shard of a foreign server, with a foreign table for each table of the shard.';
+  IS 'Creates a schema for each active shard of a foreign server, with a foreign table for each table of the shard.';

@@ -44,5 +44,5 @@ END;
 $$;
 
 COMMENT ON FUNCTION microsharding_debug_fdw_open_(text)
-  IS 'Returns the name of the relation with the tables of an island: that of this database itself, or a foreign table '
-     'microsharding_debug_remote_ made for it, which the caller drops.';
+  IS 'Returns the name of the relation that lists the tables of an island: that of this database itself, or a foreign '
+     'table microsharding_debug_remote_ created for it, which the caller drops.';

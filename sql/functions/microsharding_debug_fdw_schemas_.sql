@@ -11,4 +11,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION microsharding_debug_fdw_schemas_(text)
-  IS 'Returns the schemas that microsharding_debug_fdw_create() made with this prefix, one a shard.';
+  IS 'Returns the schemas that microsharding_debug_fdw_create() created with this prefix, one per shard.';

@@ -75,6 +75,6 @@ END;
 $$;
 
 COMMENT ON FUNCTION microsharding_debug_fdw_server_(text, text)
-  IS 'Makes a foreign server for a host, with a user mapping for the current user, unless they are there, and returns '
+  IS 'Creates a foreign server for a host, with a user mapping for the current user, unless they exist, and returns '
      'its name. The settings microsharding.fdw_user and microsharding.fdw_password say who connects; by default the '
-     'current user, without a password, which postgres_fdw grants to superusers only.';
+     'current user, without a password, which postgres_fdw allows only for superusers.';

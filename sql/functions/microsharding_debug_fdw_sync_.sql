@@ -86,5 +86,5 @@ $$;
 
 COMMENT ON FUNCTION microsharding_debug_fdw_sync_(text, text[], text)
   IS 'Brings the foreign shard schemas of some hosts up to date, and returns their servers. Hosts that are replicas, '
-     'or an island already seen under another name, are left out. With own_island, so is this one, and the hosts are '
-     'the whole list: what the prefix has of others is dropped.';
+     'or an island already seen under another name, are left out. With own_island, so is this one, and the list of hosts '
+     'is complete: whatever the prefix has for other hosts is dropped.';

@@ -1,4 +1,4 @@
--- Without a SET clause, so that it is inlined.
+-- Without a SET clause, so that it can be inlined.
 CREATE OR REPLACE FUNCTION microsharding_debug_mark_(
   comment text
 ) RETURNS boolean
@@ -8,5 +8,5 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION microsharding_debug_mark_(text)
-  IS 'Tells by the comment on a view, foreign server or schema whether it was made for the debug views, '
-     'by this or by an older version, and so may be replaced and dropped.';
+  IS 'Tells from the comment on a view, foreign server or schema whether it was created for the debug views, '
+     'by this or an older version, and so may be replaced and dropped.';

@@ -131,5 +131,5 @@ $$;
 
 COMMENT ON FUNCTION microsharding_debug_view_definitions_(text)
   IS 'Composes the debug view of each table: a column shard, then every column that any shard has in this table, '
-     'and one SELECT a shard, which shows nothing while the shard is not active. A column of different types in '
-     'different shards, or of a type that is the shard''s own (such as an enum), becomes text.';
+     'and one SELECT per shard, which shows nothing while the shard is not active. A column whose type differs between '
+     'shards, or whose type belongs to the shard (such as an enum), becomes text.';

@@ -59,4 +59,4 @@ $$;
 COMMENT ON FUNCTION microsharding_debug_views_create(text, text)
   IS 'Brings the debug views in dst_schema up to date, one for each table of the active shards, and returns those that '
      'it had to create or replace. With fdw_dst_prefix they also read the shards of other servers, from the schemas '
-     'that microsharding_debug_fdw_create() made.';
+     'that microsharding_debug_fdw_create() created.';

@@ -21,4 +21,4 @@ END;
 $$;
 
 COMMENT ON FUNCTION microsharding_debug_views_drop(text)
-  IS 'Drops the debug views in dst_schema and returns their names. Never drops what somebody built upon them.';
+  IS 'Drops the debug views in dst_schema and returns their names. Never drops what somebody has built on them.';

@@ -29,5 +29,5 @@ END;
 $$;
 
 COMMENT ON FUNCTION microsharding_do_on_each(text)
-  IS 'Runs an SQL statement in each active shard but shard 0, with search_path set to the shard and public, and '
-     'returns how many rows it touched there (nothing for 0). One failure takes back all of it.';
+  IS 'Runs an SQL statement in each active shard except shard 0, with search_path set to the shard and public, and '
+     'returns how many rows it touched there (nothing for 0). One failure rolls back everything.';

@@ -21,5 +21,5 @@ END;
 $$;
 
 COMMENT ON FUNCTION microsharding_ensure_absent(integer, integer)
-  IS 'Drops the shards (schemas) of the range shard_from..shard_to (inclusive), which must be EMPTY, and returns '
+  IS 'Drops the shards (schemas) in the range shard_from..shard_to (inclusive), which must be EMPTY, and returns '
      'their names. If one of them is not empty, none is dropped.';

@@ -26,5 +26,5 @@ END;
 $$;
 
 COMMENT ON FUNCTION microsharding_ensure_exist(integer, integer)
-  IS 'Creates those shards (schemas) of the range shard_from..shard_to (inclusive) that do not exist, inactive, and '
+  IS 'Creates, as inactive, the shards (schemas) in the range shard_from..shard_to (inclusive) that do not exist, and '
      'returns them.';

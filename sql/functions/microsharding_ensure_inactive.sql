@@ -28,4 +28,4 @@ END;
 $$;
 
 COMMENT ON FUNCTION microsharding_ensure_inactive(integer, integer)
-  IS 'Deactivates the active ones of the shards shard_from..shard_to (inclusive), and returns them.';
+  IS 'Deactivates those of the shards shard_from..shard_to (inclusive) that are active, and returns them.';

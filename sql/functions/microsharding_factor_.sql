@@ -1,4 +1,4 @@
--- Without a SET clause, which would double the cost: "list" calls it once a shard, for 10,000 shards.
+-- Without a SET clause, which would double the cost: "list" calls it once per shard, for 10,000 shards.
 CREATE OR REPLACE FUNCTION microsharding_factor_(
   schema_name text
 ) RETURNS numeric
@@ -20,5 +20,5 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION microsharding_factor_(text)
-  IS 'Returns the weight factor of a shard, which stands as [weight factor 1.2] in the comment on its schema; '
-     '1 where there is none.';
+  IS 'Returns the weight factor of a shard, which is written as [weight factor 1.2] in the comment on its schema; '
+     '1 if there is none.';

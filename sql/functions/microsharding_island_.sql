@@ -8,5 +8,5 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION microsharding_island_()
-  IS 'Returns what tells this database from all others, by whatever host name it is reached: '
+  IS 'Returns what distinguishes this database from all others, whatever host name is used to reach it: '
      'the system identifier of the server and the OID of the database.';

@@ -11,4 +11,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION microsharding_leases_release_(text)
-  IS 'Gives up the leases that a run of a workflow holds in this database, and returns how many these were.';
+  IS 'Releases the leases that a run of a workflow holds in this database, and returns how many there were.';

@@ -14,4 +14,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION microsharding_leases_renew_(text, integer)
-  IS 'Renews the leases that a run of a workflow holds in this database, and returns how many these are.';
+  IS 'Renews the leases that a run of a workflow holds in this database, and returns how many there are.';

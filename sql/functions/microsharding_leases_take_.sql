@@ -33,5 +33,5 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION microsharding_leases_take_(text[], text, text, text, integer)
-  IS 'Takes or renews the leases of those shards that are free for this run of a workflow (wanted: replication or '
+  IS 'Takes or renews the leases of the shards that are free for this run of a workflow (wanted: replication or '
      'schema change), and returns the leases that are in the way of the others.';

@@ -8,5 +8,5 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION microsharding_list_active_shards()
-  IS 'Returns the active shards (schemas) of this database, sorted by name. A schema that was created or restored '
-     'by pg_dump is not among them until microsharding_ensure_active() switches it on.';
+  IS 'Returns the active shards (schemas) of this database, sorted by name. A schema that was created, or restored '
+     'from a dump, is not among them until microsharding_ensure_active() activates it.';

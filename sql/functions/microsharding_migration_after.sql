@@ -18,5 +18,5 @@ $$;
 
 COMMENT ON FUNCTION microsharding_migration_after(text)
   IS 'Creates the debug views public.<table>, or brings them up to date, and returns those that changed. Each shows a '
-     'table over all active shards of this database; with hosts (''host1,host2:5433'') over those of these hosts, too, '
-     'each read through a foreign server. Not for production traffic.';
+     'table across all active shards of this database; with hosts (''host1,host2:5433''), also across the active shards '
+     'of these hosts, which it reads through foreign servers. Not for production traffic.';

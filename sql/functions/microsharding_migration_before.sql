@@ -6,5 +6,5 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION microsharding_migration_before()
-  IS 'Drops the debug views, which would keep a migration from changing the tables that they read. '
+  IS 'Drops the debug views, which would prevent a migration from changing the tables that they read. '
      'Call it before migrations, and microsharding_migration_after() after them.';

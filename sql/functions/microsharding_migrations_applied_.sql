@@ -26,4 +26,4 @@ END;
 $$;
 
 COMMENT ON FUNCTION microsharding_migrations_applied_(text, text[])
-  IS 'Returns those of the given shards that have had a migration, or a part of it, with the hash of its text.';
+  IS 'Returns those of the given shards that have had a migration, or part of it, with the hash of its text.';

@@ -27,5 +27,5 @@ END;
 $$;
 
 COMMENT ON FUNCTION microsharding_migrations_create_(text[])
-  IS 'Creates the table microsharding_migrations_, which tells the migrations that a shard has had, in those of the '
+  IS 'Creates the table microsharding_migrations_, which records the migrations that a shard has had, in those of the '
      'given shards that lack it, and returns these. It is part of the shard, and moves with it.';

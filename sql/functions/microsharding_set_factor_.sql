@@ -37,5 +37,5 @@ END;
 $$;
 
 COMMENT ON FUNCTION microsharding_set_factor_(text, numeric)
-  IS 'Writes the weight factor of a shard into the comment on its schema and keeps all other text of it. '
-     'Factor 1 takes the part out.';
+  IS 'Writes the weight factor of a shard into the comment on its schema and keeps all other text of the comment. '
+     'Factor 1 removes that part.';

@@ -1,5 +1,5 @@
--- The candidates come in the order of preference; which of them are free is decided here, under a lock that keeps
--- other assignments and pins out, but no readers. So two assignments of one tenant get one answer.
+-- The candidates come in order of preference; which of them are free is decided here, under a lock that keeps out
+-- other assignments and pins, but not readers. So two assignments of the same tenant get the same answer.
 CREATE OR REPLACE FUNCTION microsharding_tenant_assign_(
   new_tenant text,
   candidates integer[],
@@ -46,4 +46,4 @@ $$;
 
 COMMENT ON FUNCTION microsharding_tenant_assign_(text, integer[], boolean)
   IS 'Assigns a tenant to the first of the candidates that is not pinned, or with pin to the first that has no tenants, '
-     'and returns the shard; that of a known tenant stays, and can be pinned when it has no other tenants.';
+     'and returns the shard; that of a known tenant stays, and can be pinned if it has no other tenants.';

@@ -1,5 +1,5 @@
--- Dynamic SQL, because the table lives in the global shard, which travels between islands: where it is not, the answer
--- is the error after which an application looks again where a shard is.
+-- Dynamic SQL, because the table is in the global shard, which moves between islands: on an island without it, the result
+-- is the error after which an application looks up again where a shard is.
 CREATE OR REPLACE FUNCTION microsharding_tenant_shard(
   tenant text
 ) RETURNS integer
@@ -22,5 +22,5 @@ END;
 $$;
 
 COMMENT ON FUNCTION microsharding_tenant_shard(text)
-  IS 'Returns the number of the shard that a tenant is assigned to, NULL for an unknown tenant. Works in the database '
+  IS 'Returns the number of the shard to which a tenant is assigned; NULL for an unknown tenant. Works in the database '
      'in which the global shard (shard 0) is active; elsewhere it fails with undefined_table (42P01).';

@@ -1,4 +1,4 @@
--- Takes the same lock as an assignment, so that each sees the other's work or none of it.
+-- Takes the same lock as an assignment, so that each sees all of the other's work or none of it.
 CREATE OR REPLACE FUNCTION microsharding_tenant_unpin_(
   pinned_tenant text
 ) RETURNS integer
@@ -18,4 +18,4 @@ $$;
 
 COMMENT ON FUNCTION microsharding_tenant_unpin_(text)
   IS 'Opens the shard of a pinned tenant to other tenants again, and returns that shard; NULL for an unknown tenant. '
-     'Does nothing to one that is not pinned.';
+     'Does nothing if the tenant is not pinned.';

@@ -30,5 +30,5 @@ END;
 $$;
 
 COMMENT ON FUNCTION microsharding_tenants_ensure_()
-  IS 'Creates the lookup table of tenants in the global shard unless it is there, and returns it. It travels with the '
+  IS 'Creates the lookup table of tenants in the global shard unless it exists, and returns it. It moves with the '
      'shard.';

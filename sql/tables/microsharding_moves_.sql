@@ -1,4 +1,4 @@
--- The book of switches. It is what a move reads after a crash to tell which side of the switch it is on.
+-- The book of switches. After a crash, a move reads it to find out on which side of the switch it is.
 DO $$
 BEGIN
   IF to_regclass(format('%I.microsharding_moves_', current_schema())) IS NULL THEN
@@ -24,7 +24,7 @@ GRANT SELECT ON microsharding_moves_ TO PUBLIC;
 
 COMMENT ON TABLE microsharding_moves_
   IS 'The last switch of each shard that left this database (role source) or arrived in it (role destination).';
-COMMENT ON COLUMN microsharding_moves_.schema_name IS 'The shard, by the name it has while it is active.';
+COMMENT ON COLUMN microsharding_moves_.schema_name IS 'The shard, by the name that it has while it is active.';
 COMMENT ON COLUMN microsharding_moves_.role IS 'What this database was in the move: source or destination.';
 COMMENT ON COLUMN microsharding_moves_.workflow_id IS 'The workflow that moved the shard.';
 COMMENT ON COLUMN microsharding_moves_.run_id IS 'The run of that workflow.';

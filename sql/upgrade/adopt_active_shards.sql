@@ -1,5 +1,5 @@
--- pg-microsharding keeps the active shards as a constant in the body of microsharding_active_shards_(). Where that is
--- what is installed, be it from before the first upgrade or because its own up-file was run over ours, the constant is
+-- pg-microsharding keeps the active shards as a constant in the body of microsharding_active_shards_(). If that version
+-- is installed, either from before the first upgrade or because its own up-file was run over ours, the constant is
 -- what the application sees, and so it is the truth: the table takes it over.
 DO $$
 DECLARE
@@ -14,14 +14,14 @@ BEGIN
   IF constant IS NULL THEN
     RETURN;
   END IF;
-  -- Changes nothing that matters, but holds the function's row: an activation by the old tool, which replaces this
-  -- function, either is over now or fails, and cannot get lost between reading and replacing.
+  -- Changes nothing that matters, but locks the function's row: an activation by the old tool, which replaces this
+  -- function, has either finished by now or fails, and cannot get lost between reading and replacing.
   EXECUTE format('ALTER FUNCTION %s STABLE', constant);
   EXECUTE format('SELECT %I.microsharding_active_shards_()', current_schema()) INTO active;
   DELETE FROM microsharding_active_;
-  -- The constant may still name schemas that are gone; one created later by such a name is not to be born active.
+  -- The constant may still name schemas that are gone; a schema created later under such a name must not be active.
   INSERT INTO microsharding_active_(schema_name) SELECT nspname FROM pg_namespace WHERE nspname = ANY (active);
-  -- In this transaction, too. The function's own file follows and says the same.
+  -- Now, in this same transaction. The function's own file follows and defines the same.
   EXECUTE $sql$
     CREATE OR REPLACE FUNCTION microsharding_active_shards_() RETURNS text[]
     LANGUAGE sql STABLE

@@ -4,7 +4,7 @@ DECLARE
   outdated regprocedure;
 BEGIN
   IF current_schema() IS NULL THEN
-    RAISE EXCEPTION 'search_path (%) names no existing schema to install into', current_setting('search_path')
+    RAISE EXCEPTION 'search_path (%) contains no existing schema to install into', current_setting('search_path')
       USING ERRCODE = 'invalid_schema_name', HINT = 'Run CREATE SCHEMA microsharding; SET search_path TO microsharding;';
   END IF;
 
@@ -16,13 +16,13 @@ BEGIN
       USING HINT = 'The application must ask only one of them: remove the other with pg-microsharding-down.sql.';
   END IF;
 
-  -- Two installations at once would fail with "tuple concurrently updated". Held till the end of the transaction, so
-  -- it protects those that run in one.
+  -- Two installations at once would fail with "tuple concurrently updated". The lock is held until the end of the
+  -- transaction, so it protects installations that run in one.
   PERFORM pg_advisory_xact_lock(hashtext('microsharding install'), hashtext(current_schema()));
 
   -- CREATE OR REPLACE cannot change the parameters or the result of a function, and a function with other parameters
-  -- would stay beside the new one and make calls ambiguous. So what has one of our names, but not our signature, goes;
-  -- what is used by somebody's views stops the upgrade instead (no CASCADE).
+  -- would stay beside the new one and make calls ambiguous. So functions with one of our names, but not our signature,
+  -- are dropped; if somebody's views use one, the upgrade stops instead (no CASCADE).
   FOR outdated IN
     SELECT p.oid::regprocedure
     FROM pg_proc p

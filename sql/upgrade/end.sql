@@ -3,13 +3,13 @@ DECLARE
   lib text := current_schema();
   func regprocedure;
 BEGIN
-  -- Of the old tool: it replaced the whole list at once. Nothing calls it any more.
+  -- A function of the old tool that replaced the whole list at once. Nothing calls it any more.
   IF to_regprocedure(format('%I.microsharding_ensure_active_shards_(text[])', lib)) IS NOT NULL THEN
     EXECUTE format('DROP FUNCTION %I.microsharding_ensure_active_shards_(text[])', lib);
   END IF;
 
-  -- SET search_path FROM CURRENT has made the functions independent of the caller's search_path. This makes them
-  -- independent of the installer's as well, which may have begun with "$user", and of temporary tables.
+  -- SET search_path FROM CURRENT has made the functions independent of the caller's search_path. This also makes them
+  -- independent of the installer's, which may have begun with "$user", and of temporary tables.
   FOR func IN
     SELECT oid::regprocedure FROM pg_proc
     WHERE pronamespace = quote_ident(lib)::regnamespace

@@ -1,5 +1,5 @@
--- Made once and never replaced: that would wait for readers on other islands, whose transactions may wait for us.
--- What it shows is up to the function.
+-- Created once and never replaced: that would wait for readers on other islands, whose transactions may wait for us.
+-- What it shows is decided by the function.
 DO $$
 BEGIN
   IF to_regclass(format('%I.microsharding_debug_catalog_', current_schema())) IS NULL THEN
