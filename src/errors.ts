@@ -7,7 +7,7 @@ export const EXIT = { done: 0, failed: 1, usage: 2, aborted: 130 } as const;
  */
 export class ShardferryError extends Error {
   readonly code: string;
-  /** True when the same step may succeed later without anybody's doing. */
+  /** True if the same step may succeed later without anybody's intervention. */
   readonly retryable: boolean = false;
 
   constructor(code: string, message: string, options?: ErrorOptions) {
@@ -34,13 +34,13 @@ export class RefusedError extends ShardferryError {
   }
 }
 
-/** Text of any thrown value, without its stack. */
+/** The text of any thrown value, without its stack. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === "") return error.errors.map(messageOf).join("; ");
   return error instanceof Error ? error.message : String(error);
 }
 
-/** What the command was about was aborted, by it or from elsewhere. */
+/** The workflow of the command was aborted, by the command itself or from elsewhere. */
 export class AbortedError extends ShardferryError {
   constructor(message: string) {
     super("aborted", message);

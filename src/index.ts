@@ -1,6 +1,6 @@
 /**
- * Shardferry as a library: what the command line does, as functions. Settings come first (`loadSettings`); what runs
- * for long is a `Watch`, which is begun in a `Session` and goes on when this process ends.
+ * Shardferry as a library: what the command line does, as functions. Settings come first (`loadSettings`); work that
+ * takes long is a `Watch`, which is started in a `Session` and continues when this process ends.
  */
 export type { IslandChanges, MigrateMode, MigrateResult } from "../contract/migrate.ts";
 export type { CopyResult, MoveResult } from "../contract/move.ts";

@@ -21,12 +21,12 @@ export interface SchemaRow {
 export interface ObjectRow {
   kind: "slot" | "publication" | "subscription";
   name: string;
-  /** Somebody reads the slot, or a worker works for the subscription. */
+  /** Somebody is reading the slot, or the subscription has a worker. */
   atWork: boolean;
   bytes: string | null;
 }
 
-/** The last switch of a shard that left this island, as the book of switches has it. */
+/** The last switch of a shard that left this island, according to the book of switches. */
 interface Departure {
   schema: string;
   leftover: string;
@@ -36,7 +36,7 @@ interface Departure {
   at: Date;
 }
 
-/** The last departure of each shard: by the shard, and by the name of its old copy. */
+/** The last departure of each shard, by shard and by the name of its old copy. */
 class Departures {
   readonly all: readonly Departure[];
   readonly bySchema: ReadonlyMap<string, Departure>;
@@ -49,7 +49,7 @@ class Departures {
   }
 }
 
-/** What an island's catalogs tell about leftovers. */
+/** What an island's catalogs say about leftovers. */
 export interface Catalog {
   island: IslandName;
   api: SqlApi | null;
@@ -58,15 +58,15 @@ export interface Catalog {
   departures: Departures;
   /** Schemas that are active shards. */
   active: ReadonlySet<string>;
-  /** Of the schemas whose names could be those of copied shards, the ones that are the names of shards. */
+  /** Those schemas, or schemas of which they may be copies, that are named like a shard, with its number. */
   shards: ReadonlyMap<string, number>;
   /** Names of all schemas. */
   present: ReadonlySet<string>;
-  /** Names of the sessions of steps that run. */
+  /** Names of the sessions of running steps. */
   sessions: ReadonlySet<string>;
 }
 
-/** What the names of copies look like, ours and those of pg-microsharding. */
+/** The form of the names of copies, ours and those of pg-microsharding. */
 const COPY_NAME = "(old_?[0-9]{14}|new(_[0-9]{14})?)$";
 const BASE_NAME = /^(.+?)(old_?\d{14}|new(_\d{14})?)$/s;
 const MAX_SHARD = 2_147_483_647;
@@ -142,7 +142,7 @@ async function readDepartures(client: ClientBase, api: SqlApi): Promise<Departur
   return rows;
 }
 
-/** Asks the SQL API for the names of the shards with the numbers in question: a name that only looks like one is none. */
+/** Asks the SQL API for the names of the shards with these numbers, since a name may only look like that of a shard. */
 async function readShards(
   client: ClientBase,
   api: SqlApi,

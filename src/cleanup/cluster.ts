@@ -2,7 +2,7 @@ import type { IslandName } from "../../contract/names.ts";
 import { copyBase } from "../postgres/schema/copy-names.ts";
 import type { Catalog } from "./catalog.ts";
 
-/** What is known over all islands. */
+/** What is known across all islands. */
 export class Cluster {
   readonly islands: string;
   readonly #catalogs: readonly Catalog[];
@@ -31,17 +31,17 @@ export class Cluster {
     return this.#catalogs.filter(({ present }) => present.has(schema)).map(({ island }) => island);
   }
 
-  /** True when the source has let go of a shard in this run: what its destination has is all that is new. */
+  /** True if the shard has left its source in this run: then only the destination has its latest state. */
   hasLeft(schema: string, runId: string): boolean {
     return this.#left.has(`${runId} ${schema}`);
   }
 
-  /** The schema of which a copy's name has only the beginning. */
+  /** The schema of a copy whose name contains only the beginning of the schema's. */
   longName(base: string): string | undefined {
     return this.#long.get(base);
   }
 
-  /** True when anything of this name is at work: a slot that is read, a subscription's worker, a step's session. */
+  /** True if anything with this name is in use: a slot that is being read, a subscription's worker, a step's session. */
   isAtWork(replication: string): boolean {
     return this.#catalogs.some(
       ({ objects, sessions }) =>

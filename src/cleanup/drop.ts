@@ -19,30 +19,33 @@ import { dropSchema } from "../postgres/schema/drop-schema.ts";
 import type { SchemaRow } from "./catalog.ts";
 import type { Judged } from "./judge.ts";
 
-/** Milliseconds for which somebody in the way of a drop is waited for. */
+/** Milliseconds for which a drop waits for sessions that are in its way. */
 const PATIENCE_MS = 10_000;
 
-/** Somebody uses what is to be dropped. */
+/** Somebody is using what is to be dropped. */
 class InUseError extends ShardferryError {
   constructor(island: IslandName, name: string, waitingFor: string) {
-    super("in_use", `"${name}" on ${island} is in use (${waitingFor}): run cleanup again when it is not`);
-  }
-}
-
-/** What was to be dropped is not any more what it was. */
-class ChangedError extends ShardferryError {
-  constructor(island: IslandName, name: string) {
     super(
-      "changed",
-      `schema "${name}" on ${island} was renamed, activated or made anew meanwhile; it is left alone`,
+      "in_use",
+      `"${name}" on ${island} is in use (${waitingFor}): run cleanup again when it is no longer used`,
     );
   }
 }
 
-/** Called with what is waited for, or how far a long drop is. */
+/** The schema that was to be dropped has changed in the meantime. */
+class ChangedError extends ShardferryError {
+  constructor(island: IslandName, name: string) {
+    super(
+      "changed",
+      `schema "${name}" on ${island} was renamed, activated or recreated in the meantime; it is left alone`,
+    );
+  }
+}
+
+/** Called with what is being waited for, or the progress of a long drop. */
 export type Tell = (line: string) => void;
 
-/** Brings the debug views of an island up to date, so that they hold no old copy. */
+/** Brings the debug views of an island up to date, so that they do not depend on old copies. */
 export async function freeFromDebugViews(islands: Islands, island: IslandName, tell: Tell): Promise<void> {
   await islands.withClient(island, async (client) => {
     const api = await findSqlApi(client);
@@ -57,13 +60,13 @@ export async function freeFromDebugViews(islands: Islands, island: IslandName, t
   });
 }
 
-/** Drops one leftover; what is gone already is done. */
+/** Drops one leftover; one that is already gone counts as dropped. */
 export async function dropLeftover(islands: Islands, leftover: Judged, tell: Tell): Promise<void> {
   const { island, kind, name } = leftover;
   await islands.withClient(island, async (client) => {
     if (kind === "slot") return dropSlots(client, name, null);
     if (kind === "publication") {
-      // It keeps what the replica identities of its tables were, and gives them back.
+      // It records the former replica identities of its tables; dropping it restores them.
       const patience = patienceFor(island, name, tell);
       const lend: Lend = (use) => islands.withLook(island, use);
       return dropPublication(client, name, (sql) => withLockRetry(client, sql, patience, lend));
@@ -73,13 +76,13 @@ export async function dropLeftover(islands: Islands, leftover: Judged, tell: Tel
   });
 }
 
-/** The slots that its tablesync workers may have left are on another island, and named after it. */
+/** Drops a subscription, and the slots that its tablesync workers may have left on other islands, named after it. */
 async function dropReplica(islands: Islands, client: ClientBase, name: string): Promise<void> {
   const slots = await disableSubscription(client, name);
   if (slots === null) return;
   for (const other of islands.names())
     await islands.withClient(other, (there) => dropSlots(there, "", slots));
-  // Last: from it the slots are known.
+  // Last, because it is needed to find the slots.
   await dropSubscription(client, name);
 }
 
@@ -101,7 +104,7 @@ async function dropCopy(islands: Islands, client: ClientBase, leftover: Judged, 
   });
 }
 
-/** Still the schema that was judged, and not active. */
+/** True if it is still the schema that was judged, and not active. */
 async function isSame(client: ClientBase, { name, row, api }: Judged): Promise<boolean> {
   const { oid, comment } = row as SchemaRow;
   const active = api ? `SELECT nspname FROM (${activeShardsSql(api)}) shard` : "NULL";

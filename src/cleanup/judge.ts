@@ -19,15 +19,15 @@ interface Court {
 }
 
 /**
- * Tells what on the islands is a leftover, whose, and whether it may be dropped. Nothing is taken for one that is
- * active or that only looks like one:
+ * Determines what on the islands is a leftover, which workflow has left it, and whether it may be dropped. Nothing that
+ * is active, or that only looks like a leftover, is taken for one:
  *
- * - a half-made copy is told by its mark, the comment of the schema;
- * - old copies and rehearsals are told by the book of switches, or by their names: the name that the SQL API gives to
- *   a shard (not just something with a number), then `old` or `new`, then a time;
- * - replication is told by a name that only replicationName makes.
+ * - a half-made copy is recognized by its mark, the comment of the schema;
+ * - old copies and rehearsals are recognized by the book of switches, or by their names: the name that the SQL API gives
+ *   to a shard (not just something with a number), then `old` or `new`, then a time;
+ * - replication is recognized by a name that only replicationName makes.
  *
- * It is left alone while its workflow runs, while somebody unknown works with it, and where it may be the only copy.
+ * A leftover is kept while its workflow is running, while an unknown workflow uses it, and if it may be the only copy.
  */
 export function judge(catalogs: readonly Catalog[], owners: Owners): Judged[] {
   const court = { cluster: new Cluster(catalogs), owners };
@@ -53,7 +53,7 @@ function judgeObject({ cluster, owners }: Court, { island, api }: Catalog, row: 
   const run = owners.byName(name);
   const unfinished =
     run && cluster.hasLeft(run.schema, run.runId) && !cluster.isActive(run.schema)
-      ? `the switch of ${run.workflowId} is not finished, and the last writes may be on their way through it`
+      ? `the switch of ${run.workflowId} is not finished, and the last writes may still be passing through it`
       : null;
   return {
     island,
@@ -68,14 +68,14 @@ function judgeObject({ cluster, owners }: Court, { island, api }: Catalog, row: 
   };
 }
 
-/** Why something is left alone that this run made, or one that nobody knows. */
+/** Why something that this run, or an unknown one, has created is left alone; null if it is not. */
 function keptFor(run: Run | undefined, atWork: boolean, { asked }: Owners): string | null {
   if (run?.running)
-    return `${run.workflowId} runs: \`shardferry attach\` shows it, \`shardferry abort\` ends it`;
+    return `${run.workflowId} is running: \`shardferry attach\` shows it, \`shardferry abort\` ends it`;
   if (run || !atWork) return null;
   return asked === null
-    ? "it is at work, and there is no Temporal to ask for whom: set TEMPORAL_ADDRESS"
-    : `it is at work for a workflow that ${asked} does not know`;
+    ? "it is in use, and there is no Temporal to ask for its workflow: set TEMPORAL_ADDRESS"
+    : `it is in use by a workflow that ${asked} does not know`;
 }
 
 const judgeSchema = (court: Court, catalog: Catalog, row: SchemaRow): Judged | null =>
@@ -92,7 +92,7 @@ function judgeHalfMade({ cluster, owners }: Court, { island, api }: Catalog, row
   let kept = keptFor(run, cluster.isAtWork(replicationName(workflowId, runId, name)), owners);
   if (workflowId === moveWorkflowId(name)) {
     if (cluster.hasLeft(name, runId) && !cluster.isActive(name))
-      kept ??= `its switch is not finished: "${name}" has left ${from}, and this may be all that is new`;
+      kept ??= `its switch is not finished: "${name}" has left ${from}, and only this copy may be up to date`;
     kept ??= keptAsOnly(cluster, name, from);
   }
   const since = mark.begun ?? run?.startTime.toISOString() ?? null;
@@ -111,10 +111,10 @@ function judgeCopy({ cluster, owners }: Court, catalog: Catalog, row: SchemaRow)
   const at = departure?.at ?? named!.at;
   const workflowId = departure?.workflowId ?? moveWorkflowId(schema);
   const running = owners.runningNow(workflowId);
-  // An older copy than the one in the book: the shard has come back, and left again.
+  // A copy older than the one in the book: the shard has come back, and left again.
   const last = departure ?? departures.bySchema.get(schema);
   const run = last && owners.byRun(last.workflowId, last.runId);
-  // The time in a name has whole seconds.
+  // The time in a name is in whole seconds.
   const made = running && running.startTime.getTime() < at.getTime() + 1000;
   let kept = keptFor(made ? running : undefined, false, owners);
   const kind = departure || named?.kind === "old" ? "old copy" : "rehearsal";
@@ -146,7 +146,7 @@ function judgeForeignCopy({ cluster }: Court, catalog: Catalog, row: SchemaRow):
   };
 }
 
-/** Why a copy of a shard is left alone that is active nowhere. */
+/** Why a copy is left alone because its shard is active nowhere; null if it is not. */
 function keptAsOnly(cluster: Cluster, schema: string, peer?: string): string | null {
   if (cluster.isActive(schema)) return null;
   const places = cluster.placesOf(schema);
@@ -154,6 +154,6 @@ function keptAsOnly(cluster: Cluster, schema: string, peer?: string): string | n
   const where =
     peer === undefined ? `inactive on ${places.join(", ")}` : `active on none of ${cluster.islands}`;
   const hint =
-    peer === undefined ? "" : ` (--dsns has to name the island that it went to or came from, ${peer})`;
+    peer === undefined ? "" : ` (--dsns has to include the island to or from which it was moved, ${peer})`;
   return `"${schema}" is ${where}, so this may be its only copy${hint}`;
 }

@@ -8,17 +8,17 @@ export interface Run {
   runId: string;
   schema: string;
   running: boolean;
-  /** It came to its end, and was neither aborted nor terminated. */
+  /** True if it completed, that is, did not fail and was neither aborted nor terminated. */
   completed: boolean;
   startTime: Date;
 }
 
-/** The runs of moves and copies that Temporal knows: what tells whose a leftover is. */
+/** The runs of moves and copies that Temporal knows, which tell who owns a leftover. */
 export class Owners {
   readonly #byRun = new Map<string, Run>();
   readonly #byName = new Map<string, Run>();
   readonly #running = new Map<string, Run>();
-  /** Where was asked, in words; null when there was nobody to ask. */
+  /** Which Temporal was asked, in words; null if there was none to ask. */
   readonly asked: string | null;
 
   constructor(asked: string | null, runs: readonly Run[]) {
@@ -34,7 +34,7 @@ export class Owners {
     return this.#byRun.get(`${workflowId} ${runId}`);
   }
 
-  /** The run that a slot, publication or subscription is named after. */
+  /** The run after which a slot, publication or subscription is named. */
   byName(name: string): Run | undefined {
     return this.#byName.get(name);
   }
@@ -44,10 +44,10 @@ export class Owners {
   }
 }
 
-/** Nobody to ask: no Temporal is configured, and the embedded one never ran. */
+/** For the case that there is no Temporal to ask: none is configured, and the embedded one has never run. */
 export const NO_OWNERS = new Owners(null, []);
 
-/** Asks Temporal for all its moves and copies, also those that have ended. */
+/** Asks Temporal for all its moves and copies, including those that have ended. */
 export async function askOwners({ client, target }: Temporal): Promise<Owners> {
   const runs: Run[] = [];
   for await (const execution of client.workflow.list({ query: "WorkflowType IN ('move', 'copy')" })) {

@@ -24,7 +24,7 @@ export function constraintFacts({ kind, parent, name, made, data }: CatalogObjec
       undo: `${alter} DROP CONSTRAINT ${ident(name)}`,
     }),
   ];
-  // What is not enforced is never validated.
+  // A constraint that is not enforced is never validated.
   if (validated || / NOT ENFORCED$/.test(content)) return facts;
   return [
     ...facts,
@@ -34,13 +34,13 @@ export function constraintFacts({ kind, parent, name, made, data }: CatalogObjec
       within: id,
       included: true,
       rank: RANK.property,
-      ddl: `-- ${label} is NOT VALID: rows from before it may break it`,
+      ddl: `-- ${label} is NOT VALID: older rows may violate it`,
       undo: `${alter} VALIDATE CONSTRAINT ${ident(name)}`,
     }),
   ];
 }
 
-/** Facts of an index that is no constraint's. */
+/** Facts of an index that does not belong to a constraint. */
 export function indexFacts({ parent, name, made, data }: CatalogObject): Fact[] {
   const { definition, valid, ofView } = data as { definition: string; valid: boolean; ofView: boolean };
   const id = `index ${name}`;
@@ -52,7 +52,7 @@ export function indexFacts({ parent, name, made, data }: CatalogObject): Fact[] 
     within: `relation ${parent}`,
     change: "recreate",
     rank: ofView ? RANK.view + 1 : RANK.index,
-    // Made on a partitioned table, it gets its parts itself.
+    // Created on a partitioned table, it creates its parts itself.
     ddl: definition.replace(/ ON ONLY /, " ON "),
     undo: `DROP INDEX ${own(name)}`,
   });
@@ -63,7 +63,7 @@ export function indexFacts({ parent, name, made, data }: CatalogObject): Fact[] 
     within: id,
     rank: RANK.property,
     included: true,
-    ddl: `-- ${label} is INVALID: it is not used, but kept up`,
+    ddl: `-- ${label} is INVALID: it is not used, but still maintained`,
     undo: `REINDEX INDEX ${own(name)}`,
   });
   return [index, invalid];
@@ -71,7 +71,7 @@ export function indexFacts({ parent, name, made, data }: CatalogObject): Fact[] 
 
 const STATES: Record<string, string> = { D: "DISABLE", R: "ENABLE REPLICA", A: "ENABLE ALWAYS" };
 
-/** Facts of a trigger or a rule, with its state where that is not the usual one. */
+/** Facts of a trigger or a rule, with its state if that is not the usual one. */
 export function firingFacts({ kind, parent, name, made, data }: CatalogObject): Fact[] {
   const { definition, enabled } = data as { definition: string | null; enabled: string };
   const id = `${kind} ${parent}.${name}`;

@@ -1,19 +1,19 @@
 import { loadModule, parseSync } from "libpg-query";
 
 /**
- * The meaning of SQL that a server has deparsed, without its form: PostgreSQL 16 and later leave out the name
- * before a column where a FROM has only one item; versions differ in blanks and parentheses. Text that the parser does
- * not know stays as it is.
+ * The meaning of SQL that a server has deparsed, without its form: PostgreSQL 16 and later omit the name before a column
+ * if the FROM has only one item; versions differ in blanks and parentheses. Text that the parser does not understand
+ * stays as it is.
  */
 export async function canonicalizer(): Promise<(sql: string) => string> {
   await loadModule();
   return (sql) => {
     try {
       const parsed = parseSync(sql) as { stmts?: unknown[] };
-      // What no DDL can make is described by a comment, of which the parser keeps nothing.
+      // What no DDL can create is described by a comment, which the parser drops.
       return parsed.stmts?.length ? JSON.stringify(simplify(parsed, [])) : sql;
     } catch {
-      // Of a newer version than the parser: the text itself tells whether it is the same.
+      // From a newer version than the parser: then the texts themselves are compared.
       return sql;
     }
   };
@@ -21,7 +21,7 @@ export async function canonicalizer(): Promise<(sql: string) => string> {
 
 type Tree = Readonly<Record<string, unknown>>;
 
-/** Where something stands, which no two texts have in common. */
+/** Positions in the text, which differ between any two texts. */
 const POSITIONS = new Set([
   "location",
   "stmt_location",
@@ -49,7 +49,7 @@ function simplify(node: unknown, only: readonly string[]): unknown {
   );
 }
 
-/** The names under which the only item of a FROM (a table, subquery, function, VALUES) is known; none when there are several. */
+/** The name of the only item of a FROM (a table, subquery, function, VALUES); none if there are several items. */
 function onlyItem(from: unknown): string[] {
   const items = from as Record<string, { relname?: string; alias?: { aliasname: string } }>[];
   const [kind, item] = items.length === 1 ? Object.entries(items[0]!)[0]! : [];

@@ -2,12 +2,12 @@ import { LEDGER_TABLE } from "../postgres/api/ledger.ts";
 import { ownNumbersSql } from "../sequences/own-values.ts";
 
 /**
- * What a schema consists of, as one row for each object: shard, kind, parent, name, data (JSON), and `made`, by which
- * objects that build on one another can be put in order. Names of tables are deparsed under an empty search_path, so
- * that whatever is not in pg_catalog is qualified.
+ * The contents of a schema, as one row for each object: shard, kind, parent, name, data (JSON), and `made`, by which
+ * objects that build on one another can be sorted. Names of tables are deparsed under an empty search_path, so
+ * that everything outside pg_catalog is qualified.
  *
- * The query expects `shard (oid, name, no)`. Of what the versions of PostgreSQL keep differently, only that is read
- * which they have in common: a NOT NULL is a property of its column here, also where it is a constraint (18).
+ * The query expects `shard (oid, name, no)`. Where versions of PostgreSQL keep something in different ways, it reads only
+ * what they have in common: a NOT NULL is a property of its column here, even if it is a constraint (18).
  */
 export const objectsSql = (): string => `
   rel AS MATERIALIZED (
@@ -20,7 +20,7 @@ export const objectsSql = (): string => `
     UNION ALL ${[functions(), types(), domainConstraints(), statistics(), defaultGrants(), others()].join(" UNION ALL ")}
   )`;
 
-/** Privileges that are more (+) or less (-) than an owner and PUBLIC have without any GRANT. */
+/** Privileges in addition to (+) or missing from (-) those that an owner and PUBLIC have without any GRANT. */
 function grants(acl: string, type: string, owner: string): string {
   const entries = "grantee, privilege_type, is_grantable";
   const given = `SELECT ${entries} FROM aclexplode(${acl})`;
@@ -33,7 +33,7 @@ function grants(acl: string, type: string, owner: string): string {
   ) END`;
 }
 
-/** A type that is made by a range or a table, or by an extension, is described with that. */
+/** SQL that excludes objects of extensions, which, like the types of ranges and tables, are described with their owner. */
 const notOfExtension = (catalog: string, oid: string): string =>
   `NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '${catalog}'::regclass AND e.objid = ${oid} AND e.deptype = 'e')`;
 
@@ -76,7 +76,7 @@ function columns(): string {
       'default', pg_get_expr(d.adbin, d.adrelid),
       'storage', a.attstorage, 'usualStorage', t.typstorage, 'compression', a.attcompression,
       'statistics', NULLIF(a.attstattarget, -1),
-      -- 15.20 keeps a number of its own among them, which differs from shard to shard.
+      -- 15.20 keeps a number among them that differs from shard to shard.
       'options', (SELECT array_agg(o ORDER BY o) FROM unnest(a.attoptions) o WHERE NOT starts_with(o, 'pg_attver=')),
       'inherited', a.attinhcount > 0 AND NOT a.attislocal,
       'grants', ${grants("a.attacl", "c", "c.relowner")})
@@ -107,7 +107,7 @@ function indexes(): string {
       AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = i.indexrelid)`;
 }
 
-/** Sequences with values of their own differ from shard to shard on purpose: their numbers give way to a word. */
+/** Sequences with values of their own differ from shard to shard on purpose: a word takes the place of their numbers. */
 function sequences(): string {
   const ownNumbers = ownNumbersSql("s", "c.no");
   return `
@@ -128,7 +128,7 @@ function sequences(): string {
     WHERE c.relkind = 'S'`;
 }
 
-/** A trigger that a partition has from its parent counts only where its state is another one. */
+/** Triggers. One that a partition has from its parent counts only if its state differs. */
 function triggers(): string {
   return `
     SELECT c.shard, 'trigger', c.relname, t.tgname, t.oid::bigint, json_build_object(
@@ -136,7 +136,7 @@ function triggers(): string {
     FROM rel c
     JOIN pg_trigger t ON t.tgrelid = c.oid
     LEFT JOIN pg_trigger p ON p.oid = t.tgparentid
-    -- Those of keys are internal, too; in 14 also those that a partition has from its parent.
+    -- Those of keys are internal as well; in 14 also those that a partition has from its parent.
     WHERE (NOT t.tgisinternal OR p.oid IS NOT NULL AND NOT EXISTS (
         SELECT FROM pg_constraint k WHERE k.oid = t.tgconstraint AND k.contype <> 't'))
       AND p.tgenabled IS DISTINCT FROM t.tgenabled`;
@@ -170,7 +170,7 @@ function functions(): string {
           FROM pg_aggregate WHERE aggfnoid = p.oid) END)
     FROM shard JOIN pg_proc p ON p.pronamespace = shard.oid
     WHERE ${notOfExtension("pg_proc", "p.oid")}
-      -- The constructors of a range type come with it.
+      -- The constructors of a range type are created with it.
       AND NOT EXISTS (SELECT FROM pg_depend i WHERE i.classid = 'pg_proc'::regclass AND i.objid = p.oid AND i.deptype = 'i')`;
 }
 
@@ -223,7 +223,7 @@ function defaultGrants(): string {
     FROM shard JOIN pg_default_acl d ON d.defaclnamespace = shard.oid`;
 }
 
-/** Operators, collations, text search configurations and whatever else a schema can have: that they are there. */
+/** The existence of operators, collations, text search configurations and whatever else a schema can contain. */
 function others(): string {
   const described = ["pg_class", "pg_proc", "pg_type", "pg_constraint", "pg_statistic_ext", "pg_default_acl"];
   return `

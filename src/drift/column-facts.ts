@@ -24,7 +24,7 @@ export interface ColumnData {
   readonly compression: string;
   readonly statistics: number | null;
   readonly options: readonly string[] | null;
-  /** True when it is there only because the parent has it. */
+  /** True if the column exists only because the parent has it. */
   readonly inherited: boolean;
   readonly grants: readonly Grant[] | null;
 }
@@ -69,7 +69,7 @@ export function columnFacts(column: CatalogObject, identities: ReadonlyMap<strin
       id: `${what} ${id}`,
       label: `${what} of ${label}`,
       within: data.relationKind === "v" ? `relation ${parent}` : id,
-      // After the column itself, where that is made late.
+      // After the column itself, which is created late if it is generated.
       rank: data.generated ? RANK.attribute + 3 : RANK.attribute,
       included: true,
       ...given,
@@ -79,7 +79,7 @@ export function columnFacts(column: CatalogObject, identities: ReadonlyMap<strin
   const value = data.generated
     ? []
     : valueFacts(one, data, identities.get(`${parent}.${name}`), name, parent!);
-  // What else a view's column is, follows from its query.
+  // Everything else about a view's column follows from its query.
   if (data.relationKind === "v") return value;
   const there = fact({
     id,
@@ -88,7 +88,7 @@ export function columnFacts(column: CatalogObject, identities: ReadonlyMap<strin
     included: true,
     made,
     losesData: !data.generated,
-    // One that is generated reads others, whose types change first.
+    // A generated column reads others, whose types change first.
     rank: data.generated ? RANK.attribute + 2 : RANK.column,
     content: "",
     ddl: `${alter} ADD COLUMN ${columnDefinition(column, identities)}`,
@@ -111,7 +111,7 @@ function shapeFacts(one: One, { name, data: raw }: CatalogObject, { ddl, undo }:
   const facts = [one("type", { ddl: `TYPE ${type}${using}`, content: type })];
   if (data.generated) {
     const again = [undo!, ddl];
-    // Of a column that is not generated, dropping it would lose the values.
+    // Dropping a column that is not generated would lose its values.
     facts.push({
       ...one("expression", { ddl: "", content: expression(data), undo: "DROP EXPRESSION" }),
       ddl: `-- ${name} is to be ${expression(data)}: drop and add the column`,
@@ -121,7 +121,7 @@ function shapeFacts(one: One, { name, data: raw }: CatalogObject, { ddl, undo }:
   return facts;
 }
 
-/** Where values come from that a statement does not give. */
+/** Where the values come from that a statement does not specify. */
 function valueFacts(
   one: One,
   data: ColumnData,
@@ -139,7 +139,7 @@ function valueFacts(
     content: kind,
   });
   const table = own(parent);
-  // Rows that are there already have ids.
+  // Existing rows already have ids.
   const next = `SELECT setval(pg_get_serial_sequence('${table.replaceAll("'", "''")}', '${name.replaceAll("'", "''")}'), max(${ident(name)})) FROM ${table} HAVING max(${ident(name)}) > 0`;
   const change = one("identity", { ddl: `SET GENERATED ${kind}` }).ddl;
   return [{ ...made, rank: RANK.attribute + 1, then: [next], change: () => [change] }];

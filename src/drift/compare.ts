@@ -3,25 +3,25 @@ import { readable } from "./neutral.ts";
 
 export type Facts = ReadonlyMap<string, Fact>;
 
-/** What a group of shards has other than the reference. */
+/** Something in which a group of shards differs from the reference. */
 export interface Difference {
-  /** The group lacks it, has it beyond the reference, or has it otherwise. */
+  /** The group lacks it, has it in addition, or has it in another form. */
   readonly change: "less" | "more" | "different";
   /** In words: `index users_name of users`. */
   readonly object: string;
-  /** DDL that makes it so in the reference; null where the reference lacks it. */
+  /** DDL for what the reference has; null if the reference lacks it. */
   readonly reference: string | null;
-  /** DDL that makes it so in the group; null where the group lacks it. */
+  /** DDL for what the group has; null if the group lacks it. */
   readonly here: string | null;
 }
 
-/** A fact on both sides that is not the same. */
+/** A fact that exists on both sides but is not the same. */
 interface Change {
   readonly wanted: Fact;
   readonly here: Fact;
 }
 
-/** What is less, more and different, each without what follows from another entry. */
+/** What is missing, additional and different, each without what follows from another entry. */
 export interface Comparison {
   readonly less: readonly Fact[];
   readonly more: readonly Fact[];
@@ -49,13 +49,13 @@ export function compare(reference: Facts, here: Facts): Comparison {
 
 function isSame(wanted: Fact, here: Fact): boolean {
   if (!wanted.id.startsWith("order ")) return wanted.content === here.content;
-  // A column that one of them lacks is a difference of its own.
+  // A column that one of them lacks is a separate difference.
   const common = (one: Fact, other: Fact): string =>
     (one.list ?? []).filter((name) => other.list?.includes(name)).join("\n");
   return common(wanted, here) === common(here, wanted);
 }
 
-/** The comparison as people read it, in the order in which things are made. */
+/** The comparison in readable form, in the order in which objects are created. */
 export function differences({ less, more, different }: Comparison): Difference[] {
   const entries = [
     ...less.map((fact) => ({ fact, change: "less" as const, reference: fact.ddl, here: null })),
@@ -77,6 +77,6 @@ export function differences({ less, more, different }: Comparison): Difference[]
     }));
 }
 
-/** Orders facts as they are made. */
+/** Sorts facts in the order in which they are created. */
 export const byMaking = (a: Fact, b: Fact): number =>
   a.rank - b.rank || a.made - b.made || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);

@@ -1,52 +1,52 @@
 import { ident } from "../postgres/quote.ts";
 import { OWN } from "./neutral.ts";
 
-/** An object of a schema as the catalogs have it, neutral: without the name of its own schema. */
+/** An object of a schema as the catalogs describe it, in neutral form: without the name of its own schema. */
 export interface CatalogObject {
   readonly kind: string;
-  /** The relation or domain that it belongs to. */
+  /** The relation or domain to which it belongs. */
   readonly parent: string | null;
   readonly name: string;
-  /** Grows with the time at which it was made. */
+  /** Grows with the time of creation. */
   readonly made: number;
   readonly data: unknown;
 }
 
-/** One thing that is so in a shard, with the DDL that makes it so. Two shards are compared fact by fact. */
+/** One thing that is true of a shard, with the DDL that makes it true. Two shards are compared fact by fact. */
 export interface Fact {
-  /** The same in two shards for what is to be compared. */
+  /** The same in two shards for facts to be compared with each other. */
   readonly id: string;
   /** In words: `column age of users`. */
   readonly label: string;
-  /** The fact without which this one cannot be. */
+  /** The fact without which this one cannot exist. */
   readonly within: string | null;
-  /** True when the DDL of `within` brings it about, too. */
+  /** True if the DDL of `within` also creates this one. */
   readonly included: boolean;
-  /** True when it is there because the parent of its table has it: the parent's own fact tells. */
+  /** True if it exists because the parent of its table has it: then the parent's own fact is compared. */
   readonly inherited?: boolean;
   /** What is compared; the DDL by default. */
   readonly content: string;
-  /** Makes it so where it is not. A comment where no DDL does. */
+  /** DDL that creates it where it is missing. A comment if no DDL can. */
   readonly ddl: string;
-  /** To be run after `ddl` where there are rows already. */
+  /** To be run after `ddl` if there are already rows. */
   readonly then?: readonly string[];
-  /** Makes it not so; null where that needs nothing. */
+  /** DDL that removes it; null if nothing is needed. */
   readonly undo: string | null;
   /**
-   * What makes it so where it is otherwise: `ddl` itself, `undo` and `ddl` one after the other, other statements, or
-   * nothing short of a new table.
+   * How it is changed from another form: by `ddl` itself, by `undo` and then `ddl`, by other statements, or only by a
+   * new table.
    */
   readonly change: "ddl" | "recreate" | "never" | ((here: Fact) => readonly string[] | null);
-  /** True when `undo` loses rows. */
+  /** True if `undo` loses rows. */
   readonly losesData: boolean;
-  /** Place in the order in which things are made; the reverse when they are undone. */
+  /** Place in the order in which things are created; they are undone in reverse order. */
   readonly rank: number;
   readonly made: number;
-  /** Names of columns in order, or labels of an enum: what is compared or changed one by one. */
+  /** Names of columns in order, or labels of an enum, which are compared or changed one by one. */
   readonly list?: readonly string[];
 }
 
-/** The order in which objects are made. */
+/** The order in which objects are created. */
 export const RANK = {
   schema: 0,
   type: 10,
@@ -67,7 +67,7 @@ export const RANK = {
   grant: 97,
 } as const;
 
-/** How relations are called in DDL. */
+/** What relations are called in DDL. */
 export const RELATION_WORDS = {
   r: "TABLE",
   p: "TABLE",
@@ -96,21 +96,21 @@ export const own = (name: string): string => `${OWN}.${ident(name)}`;
 /** Sign, role (null: PUBLIC), privilege, with grant option. */
 export type Grant = readonly ["+" | "-", string | null, string, boolean];
 
-/** What grants and owners are about. */
+/** The object of grants and owners. */
 export interface Granted {
-  /** Id of the fact that it is. */
+  /** Id of the object's fact. */
   readonly id: string;
-  /** As in GRANT … ON: `TABLE "x"`. */
+  /** As written in GRANT … ON: `TABLE "x"`. */
   readonly target: string;
-  /** As in `of "x"`, for the label. */
+  /** As written in `of "x"`, for the label. */
   readonly label: string;
-  /** Goes behind each privilege: the column. */
+  /** Follows each privilege: the column. */
   readonly columns?: string;
 }
 
 const role = (name: string | null): string => (name === null ? "PUBLIC" : ident(name));
 
-/** One fact for each role that has more or less than without any GRANT. */
+/** One fact for each role that has more or fewer privileges than without any GRANT. */
 export function grantFacts(
   grants: readonly Grant[] | null,
   { id, target, label, columns = "" }: Granted,
@@ -137,7 +137,7 @@ export function grantFacts(
   });
 }
 
-/** Who owns an object. */
+/** The fact of who owns an object. */
 export const ownerFact = (owner: string, id: string, target: string, label: string): Fact =>
   fact({
     id: `owner ${id}`,

@@ -3,8 +3,8 @@ import type { Fact } from "./facts.ts";
 import { columnOf, readersOf } from "./readers.ts";
 
 /**
- * The DDL, neutral, that would bring a shard in line with the reference: first what undoes, then what makes. What no
- * DDL can do stands as a comment; what loses rows has one before it.
+ * The DDL, in neutral form, that would bring a shard in line with the reference: first statements that remove, then
+ * statements that create. What no DDL can do becomes a comment; statements that lose rows are preceded by one.
  */
 export function fixStatements(reference: Facts, here: Facts): string[] {
   const { less, more, different } = compare(reference, here);
@@ -31,7 +31,7 @@ export function fixStatements(reference: Facts, here: Facts): string[] {
     again.add(fact.id);
     made.push({ fact, statements: [fact.ddl] });
   }
-  // What is built on something that is dropped and made again goes with it.
+  // What is built on something that is dropped and recreated is dropped with it.
   for (const fact of reference.values()) {
     if (fact.included || !isWithin(fact, again, reference)) continue;
     if (!made.some((one) => one.fact.id === fact.id)) made.push({ fact, statements: [fact.ddl] });
@@ -39,10 +39,12 @@ export function fixStatements(reference: Facts, here: Facts): string[] {
   const drops = undone
     .filter((fact) => fact.undo !== null && !isWithin(fact, again, here))
     .sort((a, b) => byMaking(b, a))
-    .flatMap((fact) => (fact.losesData ? [`-- loses what is in ${fact.label}`, fact.undo!] : [fact.undo!]));
+    .flatMap((fact) =>
+      fact.losesData ? [`-- loses the contents of ${fact.label}`, fact.undo!] : [fact.undo!],
+    );
   const columns = new Set([...again].filter((id) => id.startsWith(COLUMN)));
   const makes = made
-    // A column that is made again brings its type and the like along.
+    // A column that is recreated already has its type and the like.
     .filter(({ fact }) => !fact.included || !isWithin(fact, columns, reference))
     .sort((a, b) => byMaking(a.fact, b.fact))
     .flatMap(({ fact, statements }) => [...comesToTheEnd(fact, columns, reference), ...statements]);
@@ -51,14 +53,16 @@ export function fixStatements(reference: Facts, here: Facts): string[] {
 
 const COLUMN = "column ";
 
-/** A comment for a column that is made again and stands between others in the reference. */
+/** A comment for a column that is recreated and that comes before others in the reference. */
 function comesToTheEnd({ id, label }: Fact, again: ReadonlySet<string>, reference: Facts): string[] {
   if (!again.has(id)) return [];
   const { table, column } = columnOf(id, reference);
   const { list = [] } = reference.get(`order ${table}`)!;
   const sibling = (name: string): string => id.slice(0, id.length - column.length) + name;
   const behind = list.slice(list.indexOf(column) + 1).filter((name) => !again.has(sibling(name)));
-  return behind.length > 0 ? [`-- ${label} comes to the end of the table: no DDL puts it before others`] : [];
+  return behind.length > 0
+    ? [`-- ${label} will be at the end of the table: no DDL can put it before others`]
+    : [];
 }
 
 const impossible = (wanted: Fact, here: Fact): string =>
@@ -70,7 +74,7 @@ const comment = (text: string): string =>
     .map((line) => `-- ${line.replace(/^-- /, "")}`)
     .join("\n");
 
-/** Whether a fact goes with one of some others, however far up. */
+/** Whether a fact belongs to one of the given others, directly or indirectly. */
 function isWithin({ within }: Fact, ids: ReadonlySet<string>, facts: Facts): boolean {
   if (within === null) return false;
   const parent = facts.get(within);

@@ -1,8 +1,8 @@
 import { type OwnText, ownText } from "../sequences/own-text.ts";
 
-/** Stands for the name of a shard's own schema, as an identifier that needs no quotes and that nobody uses. */
+/** Stands for the name of a shard's own schema: an identifier that needs no quotes and that nobody uses. */
 export const OWN = "shardferry_own_schema";
-/** The same for a name that is written otherwise: without the quotes that it needs as an identifier, and in literals. */
+/** The same for other spellings of the name: without the quotes that it needs as an identifier, and in literals. */
 const WRITTEN: Readonly<Record<string, (name: string) => string>> = {
   [`${OWN}_in_literal`]: (name) => inLiteral(quoted(name)),
   [`${OWN}_bare_in_literal`]: (name) => inLiteral(name),
@@ -12,15 +12,15 @@ const WRITTEN: Readonly<Record<string, (name: string) => string>> = {
 
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
-/** As PostgreSQL's own quote_ident(), but for reserved words, which no shard's name is. */
+/** Like PostgreSQL's own quote_ident(), except for reserved words, which are never names of shards. */
 const needsQuotes = (name: string): boolean => !/^[a-z_][a-z0-9_$]*$/.test(name);
 const quoted = (name: string): string => (needsQuotes(name) ? `"${name.replaceAll('"', '""')}"` : name);
 const inLiteral = (text: string): string => text.replaceAll("'", "''");
 
-/** Makes a function that puts `OWN` wherever a text has the name of the schema as a word. */
+/** Returns a function that replaces the name of the schema by `OWN` wherever it is a word in a text. */
 export function neutralizer(schema: string): (text: string) => string {
   const tokens = new Map<string, string>();
-  // Of ways that are the same for this name, the last is the simplest.
+  // Of spellings that are the same for this name, the last one is the simplest.
   for (const [token, write] of Object.entries(WRITTEN)) tokens.set(write(schema), token);
   const names = [...tokens.keys()].sort((a, b) => b.length - a.length);
   const pattern = new RegExp(`(?<![\\w$])(?:${names.map(escaped).join("|")})(?![\\w$])`, "gu");
@@ -28,14 +28,14 @@ export function neutralizer(schema: string): (text: string) => string {
     names.some((name) => text.includes(name)) ? text.replace(pattern, (found) => tokens.get(found)!) : text;
 }
 
-/** Puts the name of a shard, and what its sequences have of their own, into a neutral text. */
+/** Puts the name of a shard, and the values that its sequences do not share with other shards, into a neutral text. */
 export function inShard(text: string, { schema, no }: { schema: string; no: number }): string {
   let named = text;
   for (const [token, write] of Object.entries(WRITTEN)) named = named.replaceAll(token, () => write(schema));
   return ownText(named, (own: OwnText) => own.of(no));
 }
 
-/** As people read it: nothing is qualified that is in the shard. */
+/** Makes a neutral text readable: objects of the shard are not qualified. */
 export function readable(text: string): string {
   let shown = text.replaceAll(new RegExp(`${OWN}(_in_literal)?\\.`, "g"), "");
   for (const token of Object.keys(WRITTEN)) shown = shown.replaceAll(token, "<shard>");

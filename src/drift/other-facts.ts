@@ -43,9 +43,9 @@ export function functionFacts({ name, made, data }: CatalogObject): Fact[] {
       rank: RANK.function,
       content: definition,
       list,
-      ddl: kind === "a" ? `-- ${label} has to be made by hand: ${definition}` : definition.trim(),
+      ddl: kind === "a" ? `-- ${label} has to be created by hand: ${definition}` : definition.trim(),
       undo: `DROP ${target}`,
-      // CREATE OR REPLACE cannot change what it returns.
+      // CREATE OR REPLACE cannot change the return type.
       change: (here) => {
         if (kind === "a") return null;
         const replaced = here.list?.join() === list.join();
@@ -125,7 +125,7 @@ function domainFacts(data: TypeData, within: string, target: string, label: stri
   ];
 }
 
-/** Labels can be added to an enum; taken out or put in another order they cannot be. */
+/** Adds labels to an enum; null if labels would have to be removed or reordered, which is not possible. */
 function addLabels(target: string, here: readonly string[], wanted: readonly string[]): string[] | null {
   const common = wanted.filter((label) => here.includes(label));
   if (common.length !== here.length || common.some((label, i) => label !== here[i])) return null;
@@ -165,7 +165,7 @@ const OBJECT_TYPES: Record<string, string> = {
   n: "SCHEMAS",
 };
 
-/** What roles will be granted on objects that are yet to be made. */
+/** The privileges that roles will be granted on future objects. */
 export function defaultPrivilegeFacts({ data }: CatalogObject): Fact[] {
   const { role, type, grants } = data as { role: string; type: string; grants: Grant[] };
   const alter = `ALTER DEFAULT PRIVILEGES FOR ROLE ${ident(role)} IN SCHEMA ${OWN}`;
@@ -183,7 +183,7 @@ export function defaultPrivilegeFacts({ data }: CatalogObject): Fact[] {
   }));
 }
 
-/** The fact that something is there of which no more is known. */
+/** The fact that an object exists about which nothing else is known. */
 export const otherFacts = ({ name, made }: CatalogObject): Fact[] => [
   fact({
     id: `other ${name}`,
@@ -191,7 +191,7 @@ export const otherFacts = ({ name, made }: CatalogObject): Fact[] => [
     made,
     rank: RANK.type,
     change: "never",
-    ddl: `-- ${name} has to be made by hand`,
+    ddl: `-- ${name} has to be created by hand`,
     undo: `DROP ${name.replace(/^[a-z ]+/, (words) => words.toUpperCase())}`,
   }),
 ];

@@ -8,40 +8,40 @@ import { objectsSql } from "./catalog-sql.ts";
 import type { CatalogObject } from "./facts.ts";
 import { neutralizer } from "./neutral.ts";
 
-/** One shard that is compared. */
+/** A shard that is compared. */
 export interface ComparedShard {
   readonly no: number;
   readonly schema: string;
   readonly island: IslandName;
 }
 
-/** A shard with a digest of its schema: equal digests mean equal schemas, but not the other way round. */
+/** A shard with a digest of its schema: equal digests mean equal schemas, but equal schemas may have different digests. */
 export interface DigestedShard extends ComparedShard {
   readonly oid: string;
   readonly digest: string;
-  /** Relations that deparsing its definitions may lock. */
+  /** The number of relations that deparsing its definitions may lock. */
   readonly locks: number;
 }
 
 /**
- * Settings on which deparsed text depends. The lock timeout is for views: their text can only be had with a lock on the
- * tables that they read.
+ * Settings on which deparsed text depends. The lock timeout is for views: deparsing them takes a lock on the tables that
+ * they read.
  */
 const PINNED =
   "SET search_path TO ''; SET quote_all_identifiers TO off; SET datestyle TO ISO; SET intervalstyle TO postgres; " +
   "SET timezone TO 'UTC'; SET bytea_output TO hex; SET extra_float_digits TO 1; SET lock_timeout TO '5s'; " +
   "SET statement_timeout TO 0; SET default_transaction_read_only TO on; SET jit TO off";
 
-/** Relations whose locks one statement may hold: a server has room for some 6,000 in all, by default. */
+/** Relations whose locks one statement may hold: by default, a server has room for some 6,000 in total. */
 const LOCKS = 2000;
 
-/** Shards whose objects one query reads. */
+/** The number of shards whose objects one query reads. */
 const AT_A_TIME = 50;
 
 const SHARDS =
   "shard(oid, name, no) AS MATERIALIZED (SELECT * FROM unnest($1::oid[], $2::text[], $3::int[]))";
 
-/** The name of the own schema gives way to one word, as a whole word only, wherever a definition has it. */
+/** Replaces the name of the shard's own schema, as a whole word only, wherever it occurs in a definition. */
 const DIGEST_SQL = `
   WITH ${SHARDS}, ${objectsSql()}
   SELECT shard.oid::text AS oid, md5(regexp_replace(text, '(?<![[:alnum:]_$])' || regexp_replace(shard.name, '\\W', '\\\\\\&', 'g')
@@ -62,7 +62,7 @@ interface Found {
   locks: number;
 }
 
-/** Reads the digests of an island's active shards; `numbers` null means all but shard 0, which is unlike the others. */
+/** Reads the digests of an island's active shards; `numbers` null means all except shard 0, which is unlike the others. */
 export async function readDigests(
   { client, name }: ConnectedIsland,
   api: SqlApi,
@@ -80,7 +80,7 @@ export async function readDigests(
       const answer = await client.query<{ oid: string; digest: string }>(DIGEST_SQL, parameters(batch));
       const digests = new Map(answer.rows.map(({ oid, digest }) => [oid, digest]));
       for (const { oid, no, schema, locks } of batch) {
-        // One that was moved away or dropped meanwhile is nobody's drift.
+        // A shard that was moved away or dropped in the meantime does not count as drift.
         const digest = digests.get(oid);
         if (digest !== undefined) digested.push({ oid, no, schema, island: name, digest, locks });
       }
@@ -89,7 +89,7 @@ export async function readDigests(
   });
 }
 
-/** Active shards; where deparsing takes locks, with the number of relations that may get one. */
+/** The active shards, with the number of relations that deparsing may lock. */
 const ACTIVE_SQL = (api: SqlApi): string => `
   SELECT shard.oid::text AS oid, shard.nspname AS schema,
     CASE WHEN bool_or(c.relhasrules OR c.relrowsecurity) OR EXISTS (
@@ -100,14 +100,14 @@ const ACTIVE_SQL = (api: SqlApi): string => `
   GROUP BY shard.oid, shard.nspname
   ORDER BY shard.nspname`;
 
-/** Reads the objects of some shards of an island, neutral, by the shards' oids. */
+/** Reads the objects of some shards of an island in neutral form, by the shards' oids. */
 export async function readObjects(
   { client, name }: ConnectedIsland,
   shards: readonly DigestedShard[],
 ): Promise<Map<string, CatalogObject[]>> {
   return telling(name, async () => {
     const objects = new Map<string, CatalogObject[]>(shards.map(({ oid }) => [oid, []]));
-    // Some at a time: those that are unlike the others are few, but may be large.
+    // Some at a time: shards that are unlike the others are few, but may be large.
     for (const batch of batches(shards, AT_A_TIME)) {
       const { rows } = await client.query<CatalogObject & { oid: string }>(DETAILS_SQL, parameters(batch));
       const neutral = new Map(batch.map(({ oid, schema }) => [oid, neutralizer(schema)]));
@@ -117,7 +117,7 @@ export async function readObjects(
   });
 }
 
-/** Names stay as they are, but for those that have types or schemas in them. */
+/** Names stay as they are, except those that contain types or schemas. */
 function neutralObject(object: CatalogObject, neutral: (text: string) => string): CatalogObject {
   const named = object.kind === "function" || object.kind === "other" ? neutral(object.name) : object.name;
   return { ...object, name: named, data: deep(object.data, neutral) };
@@ -136,7 +136,7 @@ const parameters = (shards: readonly { oid: string; schema: string; no: number }
   shards.map(({ no }) => no),
 ];
 
-/** Cuts a list so that the server's lock table has room for each part. */
+/** Splits a list so that the server's lock table has room for each part. */
 function batches<T extends { locks: number }>(shards: readonly T[], most = Infinity): T[][] {
   const cut: T[][] = [];
   let locks = Infinity;
@@ -156,7 +156,7 @@ async function telling<T>(island: IslandName, work: () => Promise<T>): Promise<T
     return await work();
   } catch (cause) {
     const hint = hasSqlstate(cause, SQLSTATE.lockNotAvailable)
-      ? "; a migration may be under way there, try again later"
+      ? "; a migration may be in progress there, try again later"
       : "";
     throw new ShardferryError("drift", `Cannot read the schemas on ${island}: ${messageOf(cause)}${hint}`, {
       cause,

@@ -6,11 +6,11 @@ const RELATION = "relation ";
 const TYPE = "type column ";
 
 /**
- * What both shards have and PostgreSQL would not let a change pass by: views on a view that is made again or on a table
- * of which a column gets another type, and what else reads that column. It is to be made again, too. A generated column
- * that reads it is dropped meanwhile, with all that reads this one.
- * @param again ids of what is made again anyway
- * @param retyped ids of types of columns that change
+ * Finds what both shards have and what would block a change in PostgreSQL: views on a view that is recreated or on a
+ * table whose column changes its type, and whatever else reads that column. All of it has to be recreated, too. A
+ * generated column that reads the column is dropped in between, with everything that reads the generated one.
+ * @param again ids of what is recreated anyway
+ * @param retyped ids of the types of columns that change
  */
 export function readersOf(
   reference: Facts,
@@ -30,7 +30,7 @@ export function readersOf(
     for (const one of candidates) {
       if (one.rank !== RANK.view || found.has(one.id) || !mentions(one.ddl, relation)) continue;
       found.set(one.id, one);
-      // The loop comes to what was built on it, too.
+      // So that the loop also reaches what is built on it.
       rebuilt.push(one.id);
     }
   }
@@ -50,7 +50,7 @@ export function readersOf(
   return [...found.values()];
 }
 
-/** What goes with a column that is dropped, or keeps it from being dropped. */
+/** What is dropped with a column, or prevents it from being dropped. */
 const READ_COLUMNS: ReadonlySet<number> = new Set([
   ...[RANK.key, RANK.index, RANK.foreignKey, RANK.statistics, RANK.trigger],
 ]);
@@ -60,7 +60,7 @@ interface Column {
   column: string;
 }
 
-/** The generated columns that read one of some columns of their table, on both sides. */
+/** The generated columns that read one of the given columns of their table, on both sides. */
 function generatedFrom(
   columns: readonly Column[],
   reference: Facts,
@@ -75,7 +75,7 @@ function generatedFrom(
   });
 }
 
-/** The table and the name of a column, by the id of its fact. */
+/** The table and the name of a column, from the id of its fact. */
 export const columnOf = (id: string, facts: Facts): Column => placeOf(`type ${id}`, facts);
 
 /** The table and the name of a column whose type changes. */

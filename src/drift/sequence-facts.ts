@@ -16,7 +16,7 @@ export interface SequenceData {
   readonly type: string;
   readonly cache: string;
   readonly cycle: boolean;
-  /** Increment, minimum, maximum and start; or the mode in which its values are the shard's own, with its sign. */
+  /** Increment, minimum, maximum and start; or, if its values belong to the shard, the mode with its sign. */
   readonly numbers: readonly string[];
   readonly owner: string;
   readonly grants: readonly Grant[] | null;
@@ -25,18 +25,18 @@ export interface SequenceData {
   readonly identity: boolean | null;
 }
 
-/** The mode in which a sequence has values of its own; null when it has none. */
+/** The mode by which a sequence has values of its own; null if it has none. */
 const modeOf = ({ numbers: [mode] }: SequenceData): SequenceMode | null =>
   mode === "interleave" || mode === "range" ? mode : null;
 
-/** The words of CREATE SEQUENCE; where values are the shard's own, with tokens for its numbers. */
+/** The options of CREATE SEQUENCE; if its values belong to the shard, with tokens for its numbers. */
 function numberOptions(data: SequenceData): string[] {
   const mode = modeOf(data);
   const [first = "", second = "", third = "", fourth = ""] = data.numbers;
   if (!mode)
     return [`INCREMENT BY ${first}`, `MINVALUE ${second}`, `MAXVALUE ${third}`, `START WITH ${fourth}`];
   const down = second === "-1";
-  // Of interleaved ones the limit at the far end is a common one.
+  // Interleaved sequences share the limit at the far end.
   const width =
     mode === "interleave"
       ? 8
@@ -60,13 +60,13 @@ export const identityOptions = (data: SequenceData): string[] => [
   ...(data.cycle ? ["CYCLE"] : []),
 ];
 
-/** Where values become the shard's own, or were, a statement alone could hand out ids that are used already. */
+/** If values become the shard's own, or were, a mere statement could hand out ids that are already used. */
 const assign = (data: SequenceData, here: Fact, ddl: string): string[] => {
   const mode = modeOf(data);
   return mode ? [`-- run: shardferry sequences assign --mode=${mode}, for ${here.label}`] : [ddl];
 };
 
-/** The facts of a sequence; that of an identity column has no name of its own that matters. */
+/** The facts of a sequence; the name of an identity column's sequence does not matter. */
 export function sequenceFacts({ name, made, data: raw }: CatalogObject): Fact[] {
   const data = raw as SequenceData;
   return data.identity ? identitySequenceFacts(data) : ownSequenceFacts(name, made, data);
@@ -105,7 +105,7 @@ function ownSequenceFacts(name: string, made: number, data: SequenceData): Fact[
       content: "",
       losesData: true,
       ddl: `CREATE ${target} ${[...options, ...(data.cycle ? ["CYCLE"] : [])].join(" ")}`,
-      // One that a column owns goes with the column.
+      // A sequence that a column owns is dropped with the column.
       undo: `DROP SEQUENCE IF EXISTS ${own(name)}`,
     }),
     fact({

@@ -33,7 +33,7 @@ interface RelationData {
   readonly definition: string | null;
 }
 
-/** The facts of a table or view itself: not of its columns, nor of what is built on it. */
+/** The facts of a table or view itself, without its columns and what is built on it. */
 export function relationFacts(
   { name, made, data: raw }: CatalogObject,
   columns: readonly CatalogObject[],
@@ -81,7 +81,7 @@ function tableFact(
     ...head,
     rank: RANK.table,
     content: [kind, partitionKey, type, method].join(" "),
-    ddl: kind === "f" ? `-- ${head.label} has to be made by hand` : create + body + rest,
+    ddl: kind === "f" ? `-- ${head.label} has to be created by hand` : create + body + rest,
     undo: `DROP ${RELATION_WORDS[kind]} ${own(name)}`,
     change: "never",
     losesData: true,
@@ -111,7 +111,7 @@ function optionFact(option: string, id: string, target: string, label: string): 
   });
 }
 
-/** Where a table's rows are, and which tables it is a part of. */
+/** Where a table's rows are, and of which tables it is a part. */
 function placeFacts(data: RelationData, id: string, target: string, label: string): Fact[] {
   const { persistence, bound, parents, order } = data;
   const logged = persistence === "u" ? "UNLOGGED" : "LOGGED";

@@ -4,16 +4,16 @@ import type { Room } from "../../contract/rebalance.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { SERVER } from "../postgres/server.ts";
 
-/** Settings that say how many of something there may be. */
+/** The value of a setting that limits the number of something. */
 const setting = (name: string): string =>
   `(SELECT setting::int FROM pg_settings WHERE pg_settings.name = '${name}')`;
 
-/** Sessions that a move has at most on each of its islands: four lanes that copy or build indexes, and a pooled one. */
+/** The most sessions that a move has on each of its islands: four lanes that copy or build indexes, and a pooled one. */
 const SESSIONS_OF_A_MOVE = 5;
 
 /**
- * The free slots, walsenders, workers, origins and connections of a server, and what tells it from another one. Parallel workers
- * come and go, so they do not count. Since PostgreSQL 18 origins have a setting of their own.
+ * The free slots, walsenders, workers, origins and connections of a server, and what distinguishes it from other servers.
+ * Parallel workers come and go, so they do not count. Since PostgreSQL 18, origins have a setting of their own.
  */
 const ROOM_SQL = `
   WITH connection AS (
@@ -43,13 +43,13 @@ interface RoomRow {
   server: string;
   leaving: number;
   arriving: number;
-  /** Slots and workers that a move takes whose rows PostgreSQL copies. */
+  /** Slots and workers that a move takes if PostgreSQL copies the rows. */
   tablesync: number;
 }
 
 /**
- * Reads how many moves at a time each server has room for; islands on one server share it. With `tablesync`, as many
- * as it has when every move takes a slot and a worker for each table that is being copied.
+ * Reads how many concurrent moves each server has room for; islands on one server share that room. With `tablesync`,
+ * it assumes that every move takes a slot and a worker for each table that is being copied.
  */
 export async function readRooms(islands: readonly ConnectedIsland[], tablesync: boolean): Promise<Room[]> {
   const rows = await Promise.all(islands.map(({ client }) => readRoom(client)));
@@ -57,7 +57,7 @@ export async function readRooms(islands: readonly ConnectedIsland[], tablesync: 
   rows.forEach(({ server, leaving, arriving, tablesync: each }, i) => {
     const { name } = islands[i]!;
     const known = rooms.get(server);
-    // One is left free: what ends still counts for a moment, and somebody may move a shard by hand meanwhile.
+    // One is left free: a move that ends still counts for a moment, and somebody may move a shard by hand meanwhile.
     const share = (free: number): number => Math.max(0, Math.floor((free - 1) / (tablesync ? each : 1)));
     rooms.set(server, {
       islands: [...(known?.islands ?? []), name],

@@ -10,7 +10,7 @@ import { customWeights, type Weight } from "./weights.ts";
 export interface ShardInfo {
   readonly no: number;
   readonly schema: string;
-  /** Bytes of the tables, or what `--weight-sql` says; times the factor. */
+  /** Bytes of the tables, or the result of `--weight-sql`, times the factor. */
   readonly weight: number;
   readonly unit: string;
   readonly factor: number;
@@ -32,7 +32,7 @@ export interface ShardStatistics {
 
 export interface IslandLayout {
   readonly island: IslandName;
-  /** False where the SQL API is missing; then no shard is known there. */
+  /** False if the SQL API is missing; then no shards are known there. */
   readonly installed: boolean;
   readonly serverVersion: number;
   readonly shards: readonly ShardInfo[];
@@ -40,7 +40,7 @@ export interface IslandLayout {
 
 /** Which shards are where. */
 export interface Layout {
-  /** Name of the weight's column. */
+  /** The name of the weight's column. */
   readonly weightName: string;
   readonly islands: readonly IslandLayout[];
 }

@@ -3,7 +3,7 @@ import { type ClientBase, type QueryArrayResult, type QueryResult, types } from 
 import { messageOf, ShardferryError } from "../errors.ts";
 import { ident, literal } from "../postgres/quote.ts";
 
-/** The weight of one shard, as `--weight-sql` answers it. */
+/** The weight of one shard, as `--weight-sql` returns it. */
 export interface Weight {
   readonly weight: number;
   readonly unit: string;
@@ -11,22 +11,22 @@ export interface Weight {
 }
 
 /**
- * Shards asked in one round trip. One batch is one transaction: it holds a lock on each table and index that it
- * looked at, of which a server has room for some 6,000 by default.
+ * Shards per round trip. One batch is one transaction: it holds a lock on each table and index that it has read,
+ * and by default a server has room for some 6,000 locks.
  */
 const BATCH = 20;
-/** Column that marks where the answer of the next shard begins. */
+/** The column that marks where the result for the next shard begins. */
 const MARK = "shardferry_weight_of";
 
-/** A query that the operator gave to be run in each shard. */
+/** A query that the operator wants to be run in each shard. */
 export interface ShardQuery {
   readonly sql: string;
-  /** The option that it came by, and the code of its errors. */
+  /** The option that specified it, and the code of its errors. */
   readonly option: string;
   readonly code: string;
 }
 
-/** Runs a query once for each shard, with that shard as the search path, and reads weights from the answers. */
+/** Runs a query once for each shard, with that shard as the search path, and reads weights from the results. */
 export async function customWeights(
   client: ClientBase,
   schemas: readonly string[],
@@ -35,7 +35,7 @@ export async function customWeights(
   const found = await askShards(client, schemas, { sql, option: "--weight-sql", code: "weight_sql" });
   const weights = new Map(schemas.map((schema) => [schema, toWeight(schema, found.get(schema))] as const));
   const name = [...found.values()].find(({ fields }) => fields.length > 0)?.fields[0]?.name ?? null;
-  // "?column?" is PostgreSQL's word for a column that was given no name.
+  // "?column?" is PostgreSQL's name for a column without a name.
   return { name: name?.startsWith("?") ? null : name, weights };
 }
 
@@ -47,7 +47,7 @@ export async function askShards(
 ): Promise<Map<string, QueryResult>> {
   const found = new Map<string, QueryResult>();
   const query = { sql: sql.trim().replace(/;+$/, ""), option, code };
-  // Who lists or plans does not expect to change anything.
+  // Listing and planning are not expected to change anything.
   await client.query("SET default_transaction_read_only TO on");
   for (let i = 0; i < schemas.length; i += BATCH) {
     for (const [schema, answer] of await ask(client, schemas.slice(i, i + BATCH), query))
@@ -70,10 +70,10 @@ async function ask(
     .join("\n");
   try {
     const result = await client.query({ text, rowMode: "array", types: { getTypeParser } });
-    // node-postgres returns a list for several statements, which its types do not say.
+    // For several statements node-postgres returns a list, which its types do not declare.
     return answers(result as unknown as QueryArrayResult[]);
   } catch (cause) {
-    // One by one, to find the shard that it fails in.
+    // One by one, to find the shard in which it fails.
     if (batch.length > 1) for (const schema of batch) await ask(client, [schema], query);
     const text = `${query.option} failed in shard ${batch[0]!}: ${messageOf(cause)}`;
     throw new ShardferryError(query.code, text, { cause });
@@ -88,7 +88,7 @@ function getTypeParser(oid: number): (text: string) => unknown {
   return TIMES.includes(oid) ? (text) => parse(text) ?? text : parse;
 }
 
-/** Pairs each shard with the last answer that has columns. */
+/** Pairs each shard with the last result that has columns. */
 function answers(results: readonly QueryResult[]): Map<string, QueryResult> {
   const found = new Map<string, QueryResult>();
   let schema = "";
@@ -103,10 +103,10 @@ function toWeight(schema: string, answer: QueryResult | undefined): Weight {
   const { fields, rows } = answer ?? { fields: [], rows: [] };
   const row = (rows[0] ?? []) as unknown[];
   const quantity = parseQuantity(row[0]);
-  // Taken for 0, a slip would have shards moved that weigh much.
+  // If a mistake counted as 0, heavy shards would be moved.
   if (fields.length === 0 || !quantity) {
     const what = fields.length === 0 ? "nothing" : `"${show(row[0])}"`;
-    const text = `--weight-sql answers ${what} in shard ${schema}: its first column has to be a number of 0 or more, with an optional unit`;
+    const text = `--weight-sql returns ${what} in shard ${schema}: its first column has to be a number of 0 or more, with an optional unit`;
     throw new ShardferryError("weight_sql", text);
   }
   const other = fields.slice(1).map((field, i) => [field.name, show(row[i + 1])] as const);
@@ -121,7 +121,7 @@ export function parseQuantity(value: unknown): Pick<Weight, "weight" | "unit"> |
   return number === undefined ? null : { weight: Number(number), unit: unit ?? "" };
 }
 
-/** A value as text; times as PostgreSQL's JSON has them. */
+/** A value as text; times are written as in PostgreSQL's JSON. */
 export function show(value: unknown): string {
   if (value === null || value === undefined) return "";
   if (value instanceof Date) return value.toISOString();

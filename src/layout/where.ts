@@ -13,7 +13,7 @@ export interface Places {
   readonly present: readonly IslandName[];
 }
 
-/** Looks on all islands at once where a shard is. */
+/** Finds out on all islands at once where a shard is. */
 export async function findShard(islands: readonly ConnectedIsland[], shard: number): Promise<Places> {
   const found = await Promise.all(
     islands.map(async (island) => {
@@ -72,6 +72,6 @@ function differentFormats(
   shard: number,
 ): ShardferryError {
   const names = known.map(({ island, schema }) => `${schema} on ${island.name}`).join(", ");
-  const text = `Shard ${shard} is called ${names}: run \`shardferry install --schema-name-fmt=…\` with one format for all.`;
+  const text = `Shard ${shard} has different names (${names}): run \`shardferry install --schema-name-fmt=…\` with one format for all.`;
   return new ShardferryError("schema_formats_differ", text);
 }

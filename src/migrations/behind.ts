@@ -9,21 +9,21 @@ import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { qualified } from "../postgres/quote.ts";
 import { hasSqlstate, SQLSTATE } from "../postgres/sqlstate.ts";
 
-/** What the active shards of all islands have had, but for the global shard, which is apart. */
+/** The migrations that the active shards of all islands have had, except the global shard, which is unlike the others. */
 export interface ActiveLedger {
   shards: number;
-  /** By migration, the number of shards that have had it or a part of it. */
+  /** For each migration, the number of shards that have had it or part of it. */
   counts: ReadonlyMap<string, number>;
-  /** Workflows of migrations that were at work when the look began. */
+  /** Workflows of migrations that were running when reading began. */
   running: readonly string[];
 }
 
-/** Each shard's table takes a lock until the end of the query. */
+/** Shards per query: each one's table is locked until the end of the query. */
 const SHARDS_PER_QUERY = 500;
 
 /** Reads which migrations the active shards of all islands have had. */
 export async function readActiveLedger(islands: readonly ConnectedIsland[]): Promise<ActiveLedger> {
-  // First who is at work: one that ends between the looks is known by its lease, and what it wrote is seen, too.
+  // Running migrations first: if one ends in between, it is known from its lease, and what it wrote is seen as well.
   const running = await migrationsAtWork(islands);
   const counts = new Map<string, number>();
   const shards = await Promise.all(
@@ -42,7 +42,7 @@ export async function readActiveLedger(islands: readonly ConnectedIsland[]): Pro
   return { shards: shards.reduce((sum, count) => sum + count, 0), counts, running };
 }
 
-/** The workflows that hold leases for a schema change, on any of the islands, of any shard or of those given. */
+/** The workflows that hold leases for a schema change on any of the islands, for any shard or for those given. */
 export async function migrationsAtWork(
   islands: readonly ConnectedIsland[],
   schemas: readonly string[] | null = null,
@@ -59,7 +59,7 @@ export async function migrationsAtWork(
   return [...new Set(found.flat())].sort();
 }
 
-/** For each migration, how many of some shards of a database have had it, or a part of it. */
+/** For each migration, how many of the given shards of a database have had it, or part of it. */
 export async function countMigrations(
   client: ClientBase,
   schemas: readonly string[],
@@ -95,16 +95,16 @@ async function countOnce(client: ClientBase, schemas: readonly string[]): Promis
 
 /** Migrations that some new shards lack. */
 export interface Behind {
-  /** The active shards have got them since the first look. */
+  /** Those that the active shards have received since the first look. */
   late: string[];
-  /** All active shards have had them before. */
+  /** Those that all active shards had before. */
   early: string[];
 }
 
 /**
  * Compares new shards with the active ones.
  * @param had how many of the new shards have had each migration
- * @param before what the active shards had had when the new ones were created
+ * @param before the migrations of the active shards when the new ones were created
  */
 export function compareLedgers(
   size: number,
@@ -113,7 +113,7 @@ export function compareLedgers(
   now: ActiveLedger,
 ): Behind {
   const missing = [...now.counts.keys()].filter((name) => (had.get(name) ?? 0) < size).sort();
-  // One that had begun may have had only a part of the shards.
+  // A migration that had begun may have reached only some of the shards.
   const known = (name: string): boolean =>
     before.counts.has(name) && !before.running.includes(migrateWorkflowId(name));
   return {

@@ -4,7 +4,7 @@ import { type Applied } from "../postgres/api/ledger.ts";
 import type { IslandFacts } from "./look.ts";
 import type { MigrationStatement } from "./parse.ts";
 
-/** Every reason why shards cannot be changed, found before anything is. */
+/** Every reason why shards cannot be changed, found before anything is changed. */
 export function problemsOf(
   migration: Pick<MigrateInput, "name" | "hash" | "mode" | "batch" | "dryRun">,
   statements: readonly MigrationStatement[],
@@ -34,16 +34,16 @@ function otherText(
   return [
     ...(others.length > 0
       ? [
-          `${shown(others)} on ${island} had a migration named "${name}" with another text: an applied migration does not change; give the new one a name of its own (--name)`,
+          `${shown(others)} on ${island} had a migration named "${name}" with another text: an applied migration must not change; give the new one another name (--name)`,
         ]
       : []),
     ...(begun.length > 0
-      ? [`"${name}" was begun in ${shown(begun)} on ${island} one shard at a time: go on with --mode=each`]
+      ? [`"${name}" was begun in ${shown(begun)} on ${island} one shard at a time: continue with --mode=each`]
       : []),
   ];
 }
 
-/** A server needs one free place for each of its databases that takes part. */
+/** A server needs one free prepared transaction for each of its databases that takes part. */
 function tooFewPrepared(involved: readonly IslandFacts[]): string[] {
   const servers = new Set(involved.map(({ server }) => server));
   return [...servers].flatMap((server) => {
@@ -57,17 +57,17 @@ function tooFewPrepared(involved: readonly IslandFacts[]): string[] {
     }
     if (maxPrepared - prepared >= islands.length) return [];
     return [
-      `max_prepared_transactions is ${maxPrepared} on ${names}, of which ${prepared} are in use and ${islands.length} needed: raise it and restart the server, or end prepared transactions that were forgotten (see pg_prepared_xacts)`,
+      `max_prepared_transactions is ${maxPrepared} on ${names}, of which ${prepared} are in use and ${islands.length} needed: raise it and restart the server, or end forgotten prepared transactions (see pg_prepared_xacts)`,
     ];
   });
 }
 
-/** PostgreSQL needs about this many locks for a relation that DDL touches: itself, an index, its TOAST table. */
+/** About the number of locks that PostgreSQL needs for a relation that DDL touches: itself, an index, its TOAST table. */
 const LOCKS_PER_RELATION = 3;
-/** The shard's table of migrations and its key. */
+/** The shard's ledger and its key. */
 const LOCKS_PER_SHARD = 2;
 
-/** Locks that one shard costs until the commit, estimated. */
+/** The estimated number of locks that one shard costs until the commit. */
 const locksPerShard = (statements: readonly MigrationStatement[]): number =>
   LOCKS_PER_SHARD +
   LOCKS_PER_RELATION * Math.max(1, new Set(statements.flatMap(({ relations }) => relations)).size);
@@ -78,7 +78,7 @@ function tooManyLocks(
   involved: readonly IslandFacts[],
   todo: readonly IslandShards[],
 ): string[] {
-  // Who says how many shards a transaction may have knows better than an estimate.
+  // An operator who limits the shards of a transaction knows better than an estimate.
   if (batch !== null) return [];
   const each = locksPerShard(statements);
   const servers = new Set(involved.map(({ server }) => server));
@@ -90,7 +90,7 @@ function tooManyLocks(
     if (shards * each <= lockRoom) return [];
     const fits = Math.max(1, Math.floor(lockRoom / each / names.length / 2));
     return [
-      `${shards} shards on ${names.join(" and ")} need about ${shards * each} locks at once, and the server has room for ${lockRoom}: raise max_locks_per_transaction and restart it, or give --batch=${fits}, with which ${fits} shards of each island are changed at a time, all of these or none`,
+      `${shards} shards on ${names.join(" and ")} need about ${shards * each} locks at once, and the server has room for ${lockRoom}: raise max_locks_per_transaction and restart it, or use --batch=${fits}, which changes ${fits} shards of each island at a time, all of these or none`,
     ];
   });
 }

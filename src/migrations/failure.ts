@@ -8,14 +8,14 @@ import type { MigrationStatement } from "./parse.ts";
 /** Where in a migration something failed. */
 export interface FailurePlace {
   island: IslandName;
-  /** Null outside of a shard: debug views, PREPARE TRANSACTION. */
+  /** Null outside any shard: debug views, PREPARE TRANSACTION. */
   schema: string | null;
   statement: MigrationStatement | null;
   /** Offset in the statement, from 0. */
   offset: number;
 }
 
-/** What node-postgres tells of an error of the server. */
+/** What node-postgres reports about a server error. */
 interface DatabaseError extends Error {
   code?: string;
   detail?: string;
@@ -24,7 +24,7 @@ interface DatabaseError extends Error {
   internalQuery?: string;
 }
 
-/** SQLSTATEs of names that are not found: of relations, columns' types, functions, operator classes, schemas. */
+/** SQLSTATEs for names that are not found: relations, columns' types, functions, operator classes, schemas. */
 const NOT_FOUND = new Set<string>([
   SQLSTATE.undefinedTable,
   SQLSTATE.undefinedObject,
@@ -33,26 +33,26 @@ const NOT_FOUND = new Set<string>([
 ]);
 
 const NOT_FOUND_HINT =
-  "search_path is the shard alone; what is in another schema needs its name, as in public.citext";
+  "search_path contains only the shard; an object of another schema needs that schema's name, as in public.citext";
 
-/** Roles are in no schema. */
+/** True if a name in a schema was not found; roles are not in a schema. */
 const isNotFound = ({ code, message }: DatabaseError): boolean =>
   code !== undefined && NOT_FOUND.has(code) && !message.startsWith("role ");
 
-/** A statement failed, which it would do again. */
+/** A statement failed, and would fail again. */
 export class MigrationFailedError extends ShardferryError {
   constructor(migration: MigrateInput, place: FailurePlace, cause: unknown, outcome: string) {
     super("migration_failed", `${describeFailure(migration, place, cause)}\n${outcome}`, { cause });
   }
 }
 
-/** The locks could not be had in time. */
+/** The locks were not granted in time. */
 export class MigrationLockedError extends ShardferryError {
   constructor(seconds: number, blockers: string, cause: unknown) {
     super(
       "migration_locked",
-      `could not get all locks at once within ${seconds} s; the last that were in the way: ${blockers}. Nothing was changed. ` +
-        "Run it again when they are gone, or give it longer with --deadline-sec",
+      `could not get all locks at once within ${seconds} s; last blocked by ${blockers}. Nothing was changed. ` +
+        "Run it again when these are gone, or allow more time with --deadline-sec",
       { cause },
     );
   }
@@ -72,7 +72,7 @@ export function describeFailure(migration: MigrateInput, place: FailurePlace, ca
     schema !== null &&
       migration.shards === null &&
       /\D0+$/.test(schema) &&
-      `hint: ${schema} is the global shard, which is changed, too, unless --shards names the others`,
+      `hint: ${schema} is the global shard, which is also changed unless --shards names only the others`,
   ];
   return lines.filter(Boolean).join("\n");
 }

@@ -18,25 +18,25 @@ interface FoundShard {
   active: boolean;
 }
 
-/** What a migration has to know of an island. */
+/** What a migration has to know about an island. */
 export interface IslandFacts {
   island: IslandName;
   /** Schema of the SQL API. */
   apiSchema: string;
   current: boolean;
   shards: FoundShard[];
-  /** The leases of moves and copies that are at work on its shards. */
+  /** The leases of moves and copies of its shards. */
   replicated: Lease[];
   /** The same for all databases of one server. */
   server: string;
   maxPrepared: number;
-  /** Prepared transactions in the whole server, but for those of the migration itself. */
+  /** Prepared transactions in the whole server, except those of the migration itself. */
   prepared: number;
-  /** Locks for which the server has room in all. */
+  /** The total number of locks for which the server has room. */
   lockRoom: number;
 }
 
-/** Looks at one island for a migration, which is told by its workflow; touches nothing. */
+/** Looks at one island for a migration, which is identified by its workflow; touches nothing. */
 export async function lookAtIsland(
   client: ClientBase,
   island: IslandName,
@@ -80,18 +80,18 @@ async function readPreparedLimits(
   return rows[0]!;
 }
 
-/** Which schemas of which island, and the moves that have to end before that is certain. */
+/** The chosen schemas of each island, and the moves that have to end before the choice is certain. */
 export interface Choice {
   islands: { island: IslandName; schemas: string[] }[];
   moving: (Lease & { island: IslandName })[];
 }
 
-/** What the ids of moves begin with; a copy's schema need not be a shard, and does not change its place. */
+/** The prefix of the ids of moves. Copies do not count: a copy's schema need not be a shard, and stays where it is. */
 const MOVES = moveWorkflowId("");
 
 /**
- * Chooses the shards: all active ones, or those of some numbers, be they active or not: new ones are not yet. A shard
- * in the middle of its switch is active nowhere, and must not be passed over: it is known by its move's lease.
+ * Chooses the shards: all active ones, or those with given numbers, active or not, since new ones are not active yet. A
+ * shard in the middle of its switch is active nowhere, and must not be skipped: its move's lease shows that it exists.
  */
 export function chooseShards(facts: readonly IslandFacts[], numbers: ShardNumbers): Choice {
   const active = new Set(
@@ -121,7 +121,7 @@ export function chooseShards(facts: readonly IslandFacts[], numbers: ShardNumber
   return { islands: chosen.filter(({ schemas }) => schemas.length > 0), moving };
 }
 
-/** Refuses shards that are nowhere or in several places. */
+/** Refuses shards that are on no island, or on several. */
 function refuseUnclear(
   facts: readonly IslandFacts[],
   numbers: ShardNumbers,

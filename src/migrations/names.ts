@@ -2,16 +2,16 @@ import { createHash } from "node:crypto";
 
 import type { IslandName } from "../../contract/names.ts";
 
-/** What the gids of all runs of a workflow begin with; the workflow's id has no colon. */
+/** The prefix of the gids of all runs of a workflow; the workflow's id contains no colon. */
 export const gidsOfWorkflow = (workflowId: string): string => `shardferry:${workflowId}:`;
 
-/** What the gids of one run begin with. */
+/** The prefix of the gids of one run. */
 export const gidsOfRun = (workflowId: string, runId: string): string =>
   `${gidsOfWorkflow(workflowId)}${runId}:`;
 
 /**
- * The name of a prepared transaction: gids are unique in a server, and two islands may be databases of one. The
- * number of the attempt keeps what an attempt that was given up may have prepared from being taken for this one's.
+ * The name of a prepared transaction. gids have to be unique in a server, and two islands may be databases of one
+ * server. The attempt number distinguishes it from what an abandoned attempt may have prepared.
  */
 export function gidOf(
   workflowId: string,
@@ -24,13 +24,13 @@ export function gidOf(
   return `${gidsOfRun(workflowId, runId)}${round}:${attempt}:${place}`;
 }
 
-/** By this a shard remembers which transaction brought a migration. */
+/** Recorded by each shard, to show which transaction applied a migration. */
 export const transactionKey = (runId: string, round: number): string => `${runId}:${round}`;
 
-/** Run, round, attempt, place: whatever else begins like ours is somebody else's. */
+/** Run, round, attempt, place: anything else that begins like our gids belongs to somebody else. */
 const OWN_GID = /^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}):(\d+):\d+:[0-9a-f]{8}$/;
 
-/** The transaction of a gid, as the shards remember it, with its run; null where gidOf has not made it. */
+/** The transaction of a gid, as the shards record it, with its run; null if gidOf has not made the gid. */
 export function ofGid(gid: string, workflowId: string): { runId: string; key: string } | null {
   const [, runId, round] = OWN_GID.exec(gid.slice(gidsOfWorkflow(workflowId).length)) ?? [];
   return runId === undefined ? null : { runId, key: `${runId}:${round}` };

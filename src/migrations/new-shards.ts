@@ -15,7 +15,7 @@ import {
 export interface NewShards {
   readonly island: ConnectedIsland;
   readonly schemas: readonly string[];
-  /** What the active shards had had when these were created. */
+  /** The migrations that the active shards had when these were created. */
   readonly before: ActiveLedger;
 }
 
@@ -23,23 +23,23 @@ interface Hooks {
   say(line: string): void;
 }
 
-/** The active shards have got a migration while new ones were allocated. */
+/** The active shards have received a migration while new ones were allocated. */
 class BehindError extends ShardferryError {
   constructor(island: IslandName, schemas: readonly string[], late: readonly string[], activated: boolean) {
     const shards = schemas.length === 1 ? schemas[0]! : `${schemas[0]!} to ${schemas.at(-1)!}`;
     super(
       "behind",
-      `${island}: while ${shards} ${schemas.length === 1 ? "was" : "were"} allocated, the active shards got ` +
-        `${shown(late)}, and not all of the new ones have it. ${activated ? "They are active already" : "Nothing was activated"}: ` +
-        "run the same allocate again, whose command brings what is missing.",
+      `${island}: while ${shards} ${schemas.length === 1 ? "was" : "were"} allocated, the active shards received ` +
+        `${shown(late)}, and not all of the new ones have it. ${activated ? "They are already active" : "Nothing was activated"}: ` +
+        "run the same allocate again, whose command adds what is missing.",
     );
   }
 }
 
 /**
- * Refuses new shards that lack a migration which the active ones have got since they were created, after waiting for
- * those that are at work. Shards whose command does not use the ledger are not looked at. What active shards had had
- * long before (the command may have it in another form) is only told.
+ * Refuses new shards that lack a migration that the active ones have received since the new ones were created, after
+ * waiting for running migrations. Shards whose command does not use the ledger are not checked. Migrations that the
+ * active shards had before (the command may contain them in another form) are only reported.
  */
 export async function notBehind(
   islands: readonly ConnectedIsland[],
@@ -56,7 +56,7 @@ export async function notBehind(
   if (late.length > 0) throw new BehindError(island.name, schemas, late, activated);
   if (early.length > 0 && !activated)
     hooks.say(
-      `${island.name}: all active shards have had ${shown(early)}, and not all of the new ones; shardferry drift tells what differs`,
+      `${island.name}: all active shards have had ${shown(early)}, but not all of the new ones; shardferry drift shows the differences`,
     );
 }
 
@@ -68,7 +68,7 @@ const shown = (names: readonly string[]): string =>
 
 const LOOK_EVERY_MS = 500;
 
-/** Waits for migrations of some shards, or of any; a lease that is not renewed any more expires. */
+/** Waits for migrations of the given shards, or of any; a lease that is no longer renewed expires. */
 export async function awaitMigrations(
   islands: readonly ConnectedIsland[],
   schemas: readonly string[] | null,
@@ -79,7 +79,7 @@ export async function awaitMigrations(
     if (holders === "") return;
     if (holders !== told)
       say(
-        `waiting for ${holders} to end before shards are activated (one that was terminated: start it again)`,
+        `waiting for ${holders} to end before shards are activated (if one was terminated, start it again)`,
       );
     told = holders;
   }

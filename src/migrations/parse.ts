@@ -12,11 +12,11 @@ export interface MigrationStatement {
   sql: string;
   /** Where it begins in the whole text, in characters. */
   start: number;
-  /** It cannot run in a transaction, waits for the transactions of others by its nature, and blocks nobody meanwhile. */
+  /** It cannot run in a transaction, inherently waits for the transactions of others, and blocks nobody meanwhile. */
   concurrent: boolean;
-  /** The index that it builds without a transaction: what a failure leaves of it is invalid, and in its own way. */
+  /** The index that it builds without a transaction: a failure leaves an invalid index, which blocks the next attempt. */
   concurrentIndex: string | null;
-  /** Names of the relations that it is about: each costs locks. */
+  /** Names of the relations that it affects: each costs locks. */
   relations: string[];
 }
 
@@ -27,17 +27,17 @@ class BadMigrationError extends ShardferryError {
   }
 }
 
-/** What one activity is told goes into the history at every try; a migration of more than this is data. */
+/** The input of an activity goes into the history at every try; a migration larger than this is data. */
 const MAX_BYTES = 256 * 1024;
 
-/** SHA-256 of a migration's text, hexadecimal. Line ends do not count: Git may change them. */
+/** SHA-256 of a migration's text, in hexadecimal. Line endings do not count, since Git may change them. */
 export const migrationHash = (text: string): string =>
   createHash("sha256").update(text.replaceAll("\r\n", "\n")).digest("hex");
 
 /**
- * Splits a migration into statements with PostgreSQL's own grammar, and refuses what cannot run in every shard.
+ * Splits a migration into statements with PostgreSQL's own grammar, and refuses statements that cannot run in every shard.
  *
- * @param source what the text is called in messages.
+ * @param source the name of the text in messages.
  */
 export async function parseMigration(
   text: string,
@@ -46,11 +46,11 @@ export async function parseMigration(
 ): Promise<MigrationStatement[]> {
   if (Buffer.byteLength(text) > MAX_BYTES) {
     throw new BadMigrationError([
-      `${source} has more than ${MAX_BYTES / 1024} KiB: split it into several migrations.`,
+      `${source} is larger than ${MAX_BYTES / 1024} KiB: split it into several migrations.`,
     ]);
   }
   const parsed = await parse(text, source);
-  if (parsed.length === 0) throw new BadMigrationError([`${source} has no statement.`]);
+  if (parsed.length === 0) throw new BadMigrationError([`${source} contains no statement.`]);
   const problems = parsed.flatMap(({ node, tree, start }) => {
     const reason = refusalOf(node, tree, mode);
     return reason === null ? [] : [`${reason}\n${excerpt(source, text, start)}`];
@@ -80,7 +80,7 @@ async function parse(text: string, source: string): Promise<Parsed[]> {
   try {
     stmts = (parseSync(text) as unknown as { stmts?: typeof stmts }).stmts ?? [];
   } catch (cause) {
-    // The parser refuses an empty text in words of its own.
+    // The parser refuses an empty text with a message of its own.
     if (text.trim() === "") return [];
     const { sqlDetails } = cause as { sqlDetails?: { cursorPosition?: number } };
     const at = sqlDetails?.cursorPosition ?? 0;
@@ -88,7 +88,7 @@ async function parse(text: string, source: string): Promise<Parsed[]> {
   }
   return stmts.map(({ stmt, stmt_location: from = 0, stmt_len: length }) => {
     const [node, tree] = Object.entries(stmt)[0]!;
-    // The parser counts bytes, not characters, and gives the comments before a statement to it.
+    // The parser counts bytes, not characters, and treats comments before a statement as part of it.
     const raw = bytes.subarray(from, length ? from + length : undefined).toString();
     const sql = raw.replace(LEADING_COMMENTS, "");
     const start = bytes.subarray(0, from).toString().length + raw.length - sql.length;
@@ -96,11 +96,11 @@ async function parse(text: string, source: string): Promise<Parsed[]> {
   });
 }
 
-/** White space and comments before a statement; a comment may hold another one, of which the outer end counts. */
+/** White space and comments before a statement; a comment may contain another one, and ends with the outer one. */
 const LEADING_COMMENTS =
   /^(?:\s+|--[^\n]*(?:\n|$)|\/\*(?:[^*/]|\*(?!\/)|\/(?!\*)|\/\*(?:[^*]|\*(?!\/))*\*\/)*\*\/)+/;
 
-/** All relations that a tree names. */
+/** All relations named in a tree. */
 function relationsOf(tree: unknown): string[] {
   if (typeof tree !== "object" || tree === null) return [];
   const own = (tree as Node)["relname"];

@@ -3,7 +3,7 @@ import type { MigrateMode } from "../../contract/migrate.ts";
 /** A node of PostgreSQL's parse tree. */
 export type Node = Record<string, unknown>;
 
-/** Statements that PostgreSQL runs outside of transactions only, by their nodes, as people know them. */
+/** Statements that PostgreSQL runs only outside transactions: their common names, by their nodes. */
 const NEVER_IN_A_TRANSACTION: Record<string, string> = {
   AlterSystemStmt: "ALTER SYSTEM",
   CreatedbStmt: "CREATE DATABASE",
@@ -15,7 +15,7 @@ const NEVER_IN_A_TRANSACTION: Record<string, string> = {
   DropSubscriptionStmt: "DROP SUBSCRIPTION",
 };
 
-/** Settings on which the migration itself relies. */
+/** The settings on which the migration itself relies. */
 const OWN_SETTINGS = new Set([
   "search_path",
   "role",
@@ -27,13 +27,13 @@ const OWN_SETTINGS = new Set([
   "transaction_isolation",
 ]);
 
-/** Why a statement cannot be part of a migration; null when it can. */
+/** Why a statement cannot be part of a migration; null if it can. */
 export function refusalOf(node: string, tree: Node, mode: MigrateMode): string | null {
   const always = alwaysRefused(node, tree);
   if (always !== null || mode === "each") return always;
   const concurrent = outsideOfTransactions(node, tree);
   if (concurrent !== null) {
-    return `${concurrent} cannot run inside a transaction, so not in all shards or none: leave it to a migration of its own with --mode=each, which changes one shard at a time and can be run again.`;
+    return `${concurrent} cannot run inside a transaction, and so not in all shards or none: put it into a separate migration with --mode=each, which changes one shard at a time and can be run again.`;
   }
   return unpreparable(node, tree);
 }
@@ -43,24 +43,24 @@ function alwaysRefused(node: string, tree: Node): string | null {
     return `${NEVER_IN_A_TRANSACTION[node]} is about the server, not about a shard.`;
   switch (node) {
     case "TransactionStmt":
-      return "A migration is a transaction by itself: leave out BEGIN, COMMIT, ROLLBACK, SAVEPOINT and their like.";
+      return "A migration is a transaction by itself: leave out BEGIN, COMMIT, ROLLBACK, SAVEPOINT and the like.";
     case "VariableSetStmt":
       return settingRefused(tree);
     case "SelectStmt":
       return setsConfig(tree)
-        ? "search_path and timeouts are set by the migration: leave out set_config() of them."
+        ? "search_path and timeouts are set by the migration: leave out set_config() for these."
         : null;
     case "DiscardStmt":
-      return "DISCARD takes away the settings of the migration: leave it out.";
+      return "DISCARD resets the settings of the migration: leave it out.";
     case "CreateRoleStmt":
     case "AlterRoleStmt":
     case "CreateUserMappingStmt":
     case "AlterUserMappingStmt":
-      return "Roles and user mappings belong to the server and not to a shard, and a password must not get into the history of a workflow: do it apart.";
+      return "Roles and user mappings belong to the server and not to a shard, and a password must not get into the history of a workflow: do it separately.";
     case "CopyStmt":
       return tree["filename"]
         ? null
-        : "COPY with rows of the client has nowhere to get them from: use INSERT.";
+        : "COPY from or to the client is not possible, since there is no client to send or receive rows: use INSERT.";
     default:
       return null;
   }
@@ -77,7 +77,7 @@ function settingRefused(tree: Node): string | null {
     : null;
 }
 
-/** A statement that cannot be in a transaction at all, as people know it; null for all others. */
+/** The common name of a statement that cannot run in a transaction at all; null for all others. */
 export function outsideOfTransactions(node: string, tree: Node): string | null {
   switch (node) {
     case "IndexStmt":
@@ -107,7 +107,7 @@ export function outsideOfTransactions(node: string, tree: Node): string | null {
 
 /** Statements that PREPARE TRANSACTION refuses. */
 function unpreparable(node: string, tree: Node): string | null {
-  const because = "cannot be part of a transaction over several servers";
+  const because = "cannot be part of a transaction across several servers";
   if (["ListenStmt", "UnlistenStmt", "NotifyStmt"].includes(node)) return `LISTEN and NOTIFY ${because}.`;
   if (node === "DeclareCursorStmt") return `A cursor ${because}.`;
   return isTemporary(node, tree) ? `A temporary object ${because}.` : null;
@@ -129,7 +129,7 @@ function isTemporary(node: string, tree: Node): boolean {
 const hasOption = (options: unknown, name: string): boolean =>
   ((options ?? []) as { DefElem: Node }[]).some(({ DefElem }) => DefElem["defname"] === name);
 
-/** set_config() with the name of one of our own settings as a literal, anywhere in the statement. */
+/** True for set_config() with the name of one of our own settings as a literal, anywhere in the statement. */
 function setsConfig(tree: unknown): boolean {
   if (typeof tree !== "object" || tree === null) return false;
   const call = (tree as { FuncCall?: { funcname?: unknown; args?: unknown[] } }).FuncCall;

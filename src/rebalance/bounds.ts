@@ -1,12 +1,12 @@
 /**
- * What no plan can come below, to tell when looking further is useless.
+ * Lower bounds that no plan can beat, which show when searching further is useless.
  */
 import { meanLoad, type Problem, sum } from "./problem.ts";
 
 /**
- * Returns a cost that every placement has whose difference is not above the limit: the islands span the mean
- * then, so each that is too heavy by itself sheds at least what lies above mean + limit, as if its shards
- * were liquid.
+ * Returns a lower bound for the cost of every placement whose difference is within the limit: then the islands
+ * span the mean, so each island that is too heavy by itself sheds at least what lies above mean + limit, as if its
+ * shards were liquid.
  */
 export function leastCost(problem: Problem, maxDifference: number): number {
   const ceiling = meanLoad(problem) + maxDifference;
@@ -15,7 +15,7 @@ export function leastCost(problem: Problem, maxDifference: number): number {
   return sum(own.map((shards, island) => costOfShedding(problem, shards, problem.base[island]! - ceiling)));
 }
 
-/** Cost of the cheapest liquid part of an island's shards that brings its load down to zero. */
+/** The cost of the cheapest liquid part of an island's shards that brings its load down to zero. */
 function costOfShedding({ weight, cost }: Problem, shards: number[], baseLoad: number): number {
   let excess = baseLoad + sum(shards.map((shard) => weight[shard]!));
   if (excess <= 0) return 0;

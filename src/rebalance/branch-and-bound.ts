@@ -1,16 +1,16 @@
 /**
- * Exact search, for problems of a few shards: whole small clusters, and small neighbourhoods of large ones.
+ * Exact search, for problems with few shards: whole small clusters, and small neighbourhoods of large ones.
  */
 import { costAt, differenceOf, HOMELESS, type Placement, type Problem } from "./problem.ts";
 
 export interface Goal {
-  /** What is made small. The other one only has to stay within its limit. */
+  /** What is minimized. The other one only has to stay within its limit. */
   minimize: "difference" | "cost";
-  /** Limit of heaviest − lightest. */
+  /** Limit for heaviest − lightest. */
   maxDifference: number;
   maxCost: number;
   /**
-   * How many nodes of the search tree may be visited: a count and not a clock, so that the result never
+   * How many nodes of the search tree may be visited: a count, not a time limit, so that the result never
    * varies.
    */
   nodes: number;
@@ -18,11 +18,11 @@ export interface Goal {
 
 export interface Found {
   /**
-   * The best placement; null if none was found that is within the limits, and better than the limit of what
+   * The best placement; null if none was found that is within the limits, and better than the limit for what
    * is minimized.
    */
   at: Placement | null;
-  /** Whether the whole tree was searched, so that there is none better. */
+  /** Whether the whole tree was searched, so that there is no better one. */
   complete: boolean;
   nodes: number;
 }
@@ -45,10 +45,10 @@ class Search {
   readonly #goal: Goal;
   readonly #at: Placement;
   readonly #loads: Float64Array;
-  /** Weight of all shards from this one on. */
+  /** The weight of all shards from this one on. */
   readonly #rest: Float64Array;
   /**
-   * For each depth the islands from the lightest up; one array, so that nothing is allocated while searching.
+   * For each depth, the islands from the lightest up; one array, so that nothing is allocated while searching.
    */
   readonly #orders: Int32Array[];
   readonly #interchangeable: Uint8Array;
@@ -85,7 +85,7 @@ class Search {
     if (shard === this.#at.length) return this.#keep(cost);
 
     const own = this.#problem.home[shard]!;
-    // Staying is tried first when moves are what counts: a good placement found early cuts more.
+    // If moves are what counts, staying is tried first: a good placement found early cuts more branches.
     const favourite = this.#goal.minimize === "cost" ? own : HOMELESS;
     const first = this.#interchangeable[shard] ? this.#at[shard - 1]! : 0;
     if (favourite !== HOMELESS && favourite >= first) this.#place(shard, favourite, cost);
@@ -107,7 +107,7 @@ class Search {
     this.#loads[island] = before;
   }
 
-  /** Insertion sort by load: there are few islands, and they are nearly sorted. */
+  /** Sorts the islands by load. Insertion sort, because there are few islands, and they are nearly sorted. */
   #sortIslands(depth: number): Int32Array {
     const order = this.#orders[depth]!;
     const loads = this.#loads;
@@ -119,7 +119,7 @@ class Search {
     return order;
   }
 
-  /** A difference that no placement of the shards from this one on can come below. */
+  /** A lower bound for the difference of all placements of the shards from this one on. */
   #lowestDifference(order: Int32Array, shard: number): number {
     const loads = this.#loads;
     const { heaviest, lightest } = this.#problem.outside;
@@ -144,7 +144,7 @@ class Search {
   }
 }
 
-/** Marks each shard that is to the search the same as the one before it: only one order of them is tried. */
+/** Marks each shard that is equivalent to the one before it for the search: only one order of them is tried. */
 function interchangeableShards({ weight, cost, home }: Problem, anonymous: boolean): Uint8Array {
   return Uint8Array.from(weight, (w, i) => {
     if (i === 0 || w !== weight[i - 1]) return 0;

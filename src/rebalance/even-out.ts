@@ -14,7 +14,7 @@ import {
   shardsByIsland,
 } from "./problem.ts";
 
-/** Places every homeless shard on the then lightest island, heaviest first (Graham's LPT rule, 1969). */
+/** Places every homeless shard on the island that is lightest at that point, heaviest first (Graham's LPT rule, 1969). */
 export function placeHomeless(problem: Problem, at: Placement): Placement {
   const placed = Int32Array.from(at);
   const loads = loadsOf(problem, at);
@@ -28,7 +28,7 @@ export function placeHomeless(problem: Problem, at: Placement): Placement {
 }
 
 /**
- * Places all shards anew, heaviest first: at home where it fits below the capacity, else on the lightest
+ * Places all shards from scratch, heaviest first: at home if it fits below the capacity, otherwise on the lightest
  * island.
  */
 export function placeAnew(problem: Problem, capacity: number): Placement {
@@ -45,8 +45,8 @@ export function placeAnew(problem: Problem, capacity: number): Placement {
 }
 
 /**
- * Moves shards from the then heaviest to the then lightest island until their difference is small enough or
- * no single move helps. Whenever it can it takes a shard that overshoots on neither side, so that every byte
+ * Moves shards from the currently heaviest to the currently lightest island until their difference is small
+ * enough or no single move helps. If possible, it takes a shard that overshoots on neither side, so that every byte
  * goes from where there is too much to where there is too little; of those, the one with the most weight for
  * its cost.
  */
@@ -73,7 +73,7 @@ export function evenOut(problem: Problem, start: Placement, maxDifference: numbe
   return at;
 }
 
-/** Index of the shard not heavier than the room with the most weight for its cost; of equals the heaviest. */
+/** Index of the shard with the most weight for its cost that fits into the room; among equals, the heaviest. */
 function bestThatFits(problem: Problem, list: number[], to: number, at: Placement, room: number): number {
   let best = -1;
   let bestValue = 0;
@@ -90,7 +90,7 @@ function bestThatFits(problem: Problem, list: number[], to: number, at: Placemen
   return best;
 }
 
-/** Index of the shard that brings two islands which lie this far apart closest together. */
+/** Index of the shard whose move brings two islands that are this far apart closest together. */
 function bestOfHalf(problem: Problem, list: number[], gap: number): number {
   let best = -1;
   let bestGain = 0;

@@ -1,7 +1,7 @@
 /**
- * Shards heavier than an island's fair share. In a most even layout such a shard sits alone, and the
- * difference to it hides how uneven the other islands are; so it is placed first and what remains is balanced
- * by itself.
+ * Shards heavier than an island's fair share. In the most even layout, such a shard is alone on its island, and the
+ * difference from it hides how uneven the other islands are; so it is placed first, and the rest is balanced
+ * separately.
  */
 import { HOMELESS, type Placement, type Problem } from "./problem.ts";
 
@@ -10,11 +10,11 @@ export interface Settled {
   at: Placement;
   /** Islands that still take shards. */
   open: number[];
-  /** Shards that are still to be placed, heaviest first. */
+  /** Shards that have yet to be placed, heaviest first. */
   rest: number[];
 }
 
-/** Gives each giant an island of its own, at home where it can, and closes islands that are full already. */
+/** Gives each giant an island of its own, at home if possible, and closes islands that are already full. */
 export function settleGiants(problem: Problem): Settled {
   const at = new Int32Array(problem.weight.length).fill(HOMELESS);
   const open = Array.from({ length: problem.islands }, (_, island) => island);
@@ -37,7 +37,7 @@ export function settleGiants(problem: Problem): Settled {
   return { at, open, rest };
 }
 
-/** Home if it is free, else the island whose own shards are cheapest to move away. */
+/** The giant's home if that is free, otherwise the island whose own shards are cheapest to move away. */
 function islandFor(problem: Problem, giant: number, rest: number[], open: number[]): number {
   const home = problem.home[giant]!;
   if (open.includes(home)) return home;
@@ -51,7 +51,7 @@ function islandFor(problem: Problem, giant: number, rest: number[], open: number
   )[0]!;
 }
 
-/** What remains when the giants are placed: open islands and other shards, numbered anew. */
+/** The problem that remains when the giants are placed: open islands and other shards, renumbered. */
 export function withoutGiants(problem: Problem, { open, rest }: Settled): Problem {
   const indexOf = new Map(open.map((island, i) => [island, i]));
   return {

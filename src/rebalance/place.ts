@@ -1,5 +1,5 @@
 /**
- * Gives every shard of a setup its island: tiny ones by count, giants alone, all others by weight.
+ * Assigns every shard of a setup to an island: tiny shards by count, giants alone, all others by weight.
  */
 import { settleGiants, withoutGiants } from "./giants.ts";
 import {
@@ -17,27 +17,27 @@ import { dealOut, levelOut, tinyFrom } from "./tiny.ts";
 import type { ShardLoad } from "./types.ts";
 
 /**
- * Islands this close together, as a share of their mean weight, are as good as equal: a day of writes undoes
- * less.
+ * Islands this close together, as a share of their mean weight, count as equal: a day of writes changes
+ * more.
  */
 const NEGLIGIBLE_SPREAD = 0.01;
 /**
- * What a move costs beside its bytes, as a share of the mean shard's; a limit of bytes counts bytes alone.
+ * What a move costs in addition to its bytes, as a share of the mean shard's bytes; a limit on bytes counts only bytes.
  */
 const COST_OF_A_MOVE = 0.01;
 
-/** How a setup is placed. */
+/** A way to place a setup. */
 export interface Way {
-  /** Deal tiny shards out by count; else they stay where they are. */
+  /** Deal out tiny shards by count; otherwise they stay where they are. */
   dealTiny: boolean;
-  /** Balance what is left beside shards heavier than a fair share by itself; else all together. */
+  /** Balance the rest separately from shards heavier than a fair share; otherwise all together. */
   giantsApart: boolean;
 }
 
 /** The limits of a placement. */
 export interface Limits {
   tolerance: number;
-  /** The most bytes that may be moved beside those that must. */
+  /** The most bytes that may be moved in addition to those that must be moved. */
   maxBytes: number;
 }
 
@@ -82,7 +82,7 @@ export function place(setup: SetUp<ShardLoad>, way: Way, { tolerance, maxBytes }
   return at;
 }
 
-/** Tells which ways can lead to different placements, the usual one first. */
+/** Returns the ways that can lead to different placements, the usual one first. */
 export function waysFor(setup: SetUp<ShardLoad>): Way[] {
   const weights = Float64Array.from(setup.items, ({ weight }) => weight);
   const [ofMean] = tinyFrom(weights, setup.members.length);
@@ -93,7 +93,7 @@ export function waysFor(setup: SetUp<ShardLoad>): Way[] {
 }
 
 function toProblem(items: Item<ShardLoad>[], base: Float64Array, costOfMove: number): Problem {
-  // Nothing is free: a shard without bytes still takes a slot, a lock and a second.
+  // No move is free: a shard without bytes still takes a slot, a lock and a second.
   const fixed = (costOfMove * sum(items.map(({ bytes }) => bytes))) / Math.max(1, items.length);
   return {
     islands: base.length,
@@ -123,10 +123,10 @@ function solveAroundGiants(problem: Problem, tolerance: number, maxCost: number)
   return at;
 }
 
-/** What is demanded of a solution, beside a giant of this weight. */
+/** What is demanded of a solution next to a giant of this weight. */
 function demand(problem: Problem, tolerance: number, maxCost: number, giant = 0): Demand {
   const mean = meanLoad(problem);
-  // At most half a shard may be neglected, else islands with equal shards could differ by two of them.
+  // At most half a shard may be neglected, or islands with equal shards could differ by two of them.
   const half = (problem.weight[Math.floor((problem.weight.length - 1) / 2)] ?? 0) / 2;
   return {
     negligible: Math.min(NEGLIGIBLE_SPREAD * mean, half),
@@ -135,7 +135,7 @@ function demand(problem: Problem, tolerance: number, maxCost: number, giant = 0)
   };
 }
 
-/** Returns (heaviest − lightest) / mean over the member islands. */
+/** Returns (heaviest − lightest) / mean of the member islands. */
 export function spreadOf({ items, base }: SetUp<ShardLoad>, at: Placement): number {
   const loads = Float64Array.from(base);
   at.forEach((island, i) => island !== HOMELESS && (loads[island]! += items[i]!.weight));

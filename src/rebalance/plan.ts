@@ -1,16 +1,16 @@
 /**
- * The rebalance planner: a layout goes in, moves come out; the same for the same input, without I/O, clock or
- * chance.
+ * The rebalance planner: a layout goes in, moves come out; the same input always gives the same moves, without I/O,
+ * clock or randomness.
  *
  * The objective, in this order:
- * 1. decommissioned islands end empty; global shards stay; no more than `maxBytes` are moved;
+ * 1. decommissioned islands end up empty; global shards stay; no more than `maxBytes` are moved;
  * 2. empty and tiny shards are even by count (tiny.ts);
  * 3. the weights of the islands are as even as they can be, up to the tolerance (solve.ts), measured by the
  *    spread: (heaviest − lightest) / mean. Shards heavier than an island's fair share are set aside first
  *    (giants.ts);
- * 4. of all such layouts, the one that the fewest bytes have to be moved for.
+ * 4. of all such layouts, the one for which the fewest bytes have to be moved.
  *
- * A layout that is within the tolerance already stays as it is, so planning again after the moves finds
+ * A layout that is already within the tolerance stays as it is, so planning again after the moves finds
  * nothing to do.
  */
 import { RefusedError } from "../errors.ts";
@@ -20,7 +20,7 @@ import { type SetUp, setUp } from "./set-up.ts";
 import type { IslandLoad, Layout, Plan, PlannedMove, PlanOptions, ShardLoad } from "./types.ts";
 
 const DEFAULT_TOLERANCE = 0.05;
-/** By how much the spread may grow for the sake of tiny shards' counts, beside the tolerance. */
+/** By how much, in addition to the tolerance, the spread may grow for the sake of the counts of tiny shards. */
 const SPREAD_FOR_COUNTS = 0.01;
 
 /** Plans the moves that make a layout even. */
@@ -48,9 +48,9 @@ export function planRebalance<Shard extends ShardLoad>(
 }
 
 /**
- * Takes the usual placement unless it is less even than the layout of today, which takes an unlucky
- * constellation of tiny shards or giants. With a limit of bytes all ways are tried, as any may make the most
- * of it.
+ * Takes the usual placement unless it is less even than the present layout, which happens only with an unlucky
+ * constellation of tiny shards or giants. With a limit on bytes all ways are tried, since any of them may make the
+ * most of it.
  */
 function choosePlacement(setup: SetUp<ShardLoad>, homes: Placement, limits: Limits): Placement {
   const mustMove = homes.includes(HOMELESS);

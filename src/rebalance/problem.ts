@@ -1,15 +1,15 @@
 /**
- * The planner's inner model: a balancing problem in typed arrays, without names, so that hundreds of
- * thousands of shards are searched quickly.
+ * The planner's internal model: a balancing problem in typed arrays, without names, so that hundreds of
+ * thousands of shards can be searched quickly.
  *
- * Two questions are asked of it: how small can the difference between the heaviest and the lightest island
+ * There are two questions: how small can the difference between the heaviest and the lightest island
  * become (multiway number partitioning), and what is the cheapest set of moves that makes it small enough
  * (the load rebalancing problem of Aggarwal, Motwani and Zhu, 2003, with a cost for each job). Both are
  * NP-hard.
  */
 
 export interface Problem {
-  /** How many islands there are. */
+  /** The number of islands. */
   islands: number;
   /** Weights of the shards, heaviest first. */
   weight: Float64Array;
@@ -17,15 +17,15 @@ export interface Problem {
   cost: Float64Array;
   /** Where each shard is now; HOMELESS if it has to leave anyway, wherever it goes. */
   home: Int32Array;
-  /** What rests on each island whatever is decided. */
+  /** The weight that stays on each island whatever is decided. */
   base: Float64Array;
-  /** Heaviest and lightest of the islands outside of this problem, which count in the difference. */
+  /** The heaviest and lightest of the islands outside this problem, which count in the difference. */
   outside: { heaviest: number; lightest: number };
 }
 
 export const HOMELESS = -1;
 
-/** For each shard the island that it is on. */
+/** For each shard, the island on which it is. */
 export type Placement = Int32Array;
 
 export const NOTHING_OUTSIDE = { heaviest: -Infinity, lightest: Infinity } as const;
@@ -56,7 +56,7 @@ export function meanLoad(problem: Problem): number {
 }
 
 /**
- * Returns what the moves cost that lead from the homes to this placement; leaving a decommissioned island is
+ * Returns the cost of the moves that lead from the homes to this placement; leaving a decommissioned island is
  * not counted.
  */
 export function costOf(problem: Problem, at: Placement): number {
@@ -65,13 +65,13 @@ export function costOf(problem: Problem, at: Placement): number {
   return cost;
 }
 
-/** Returns what it costs to have this shard on this island. */
+/** Returns the cost of having this shard on this island. */
 export function costAt(problem: Problem, shard: number, island: number): number {
   const home = problem.home[shard]!;
   return home === island || home === HOMELESS ? 0 : problem.cost[shard]!;
 }
 
-/** Returns for each island the shards on it, heaviest first. */
+/** Returns the shards on each island, heaviest first. */
 export function shardsByIsland(problem: Problem, at: Placement): number[][] {
   const lists: number[][] = Array.from({ length: problem.islands }, () => []);
   for (let shard = 0; shard < at.length; shard++) lists[at[shard]!]?.push(shard);
@@ -84,14 +84,14 @@ export function sum(values: ArrayLike<number>): number {
   return total;
 }
 
-/** Index of the largest value, the first of equals. */
+/** Index of the largest value; the first one among equals. */
 export function indexOfMax(values: ArrayLike<number>): number {
   let best = 0;
   for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
   return best;
 }
 
-/** Index of the smallest value, the first of equals. */
+/** Index of the smallest value; the first one among equals. */
 export function indexOfMin(values: ArrayLike<number>): number {
   let best = 0;
   for (let i = 1; i < values.length; i++) if (values[i]! < values[best]!) best = i;

@@ -1,6 +1,6 @@
 /**
- * Local search with large neighbourhoods (Shaw, 1998): a few islands and a few of their shards are picked
- * out, all else is held still, and that small problem is solved exactly.
+ * Local search with large neighbourhoods (Shaw, 1998): a few islands and a few of their shards are picked,
+ * everything else is kept fixed, and that small problem is solved exactly.
  */
 import { branchAndBound } from "./branch-and-bound.ts";
 import {
@@ -19,15 +19,15 @@ import {
 } from "./problem.ts";
 
 /**
- * Shards that are free in a neighbourhood of two, three and four islands. Fewer cost bytes, more cost time.
+ * Shards that are free in a neighbourhood of two, three and four islands. Fewer would cost bytes, more would cost time.
  */
 const FREE_SHARDS = [0, 0, 18, 16, 16];
-/** Nodes of one neighbourhood's search. */
+/** Nodes for the search of one neighbourhood. */
 const NEIGHBOURHOOD_NODES = 20_000;
-/** Rounds without a gain, each over other samples of shards, after which a placement counts as cheap. */
+/** Rounds without a gain, each with other samples of shards, after which a placement counts as cheap. */
 const PATIENCE = 12;
 
-/** A working placement with what is derived from it, kept in step. */
+/** A working placement, kept in step with what is derived from it. */
 class Working {
   readonly problem: Problem;
   readonly at: Placement;
@@ -73,7 +73,7 @@ function lowerBound(sorted: number[], value: number): number {
   return low;
 }
 
-/** Brings heaviest − lightest down to the target, cheaply where it can, or as far down as the search gets. */
+/** Brings heaviest − lightest down to the target, cheaply if possible, or as far down as the search gets. */
 export function bringDown(problem: Problem, start: Placement, target: number, nodes: number): Placement {
   const work = new Working(problem, start, nodes);
   for (let round = 0; work.nodes > 0 && work.difference > target; round++) {
@@ -97,7 +97,7 @@ function improveSomewhere(work: Working, target: number, round: number): boolean
 }
 
 /**
- * Makes a few islands more even: to the target if that can be had, else nearly as much as can be, cheaply.
+ * Makes a few islands more even: down to the target if possible, otherwise nearly as even as possible, cheaply.
  */
 function improveGroup(work: Working, group: number[], target: number, round: number): boolean {
   const hood = neighbourhood(work, group, round);
@@ -134,7 +134,7 @@ export function cheapen(problem: Problem, start: Placement, maxDifference: numbe
   return work.at;
 }
 
-/** Undoes every move that is not needed, the dearest first; each can make another one needless. */
+/** Undoes every move that is not needed, the most expensive first; each can make another one unnecessary. */
 function sendHome(work: Working, maxDifference: number): void {
   for (let undone = true; undone;) {
     undone = false;
@@ -155,7 +155,7 @@ function movedShards({ problem, at }: Working): number[] {
 }
 
 /**
- * Looks for a cheaper arrangement of the two islands of a move, alone and together with one and two others.
+ * Looks for a cheaper arrangement of the two islands of a move, alone, with one other and with two others.
  */
 function cheapenAround(work: Working, shard: number, maxDifference: number, round: number): void {
   const pair = [work.at[shard]!, work.problem.home[shard]!];
@@ -182,11 +182,11 @@ interface Neighbourhood {
   problem: Problem;
   at: Placement;
   loads: Float64Array;
-  /** Takes a placement over into the whole; with `evener` only if the whole becomes more even by it. */
+  /** Applies a placement to the whole; with `evener`, only if that makes the whole more even. */
   accept(at: Placement, evener: boolean): boolean;
 }
 
-/** Picks shards of some islands; the problem that remains when nothing else may move. */
+/** Picks shards of some islands, and returns the problem that remains if nothing else may move. */
 function neighbourhood(work: Working, group: number[], round: number, focus?: number): Neighbourhood {
   const free = pickShards(work, group, round, focus);
   const { weight, cost, home } = work.problem;
@@ -222,14 +222,14 @@ function outsideOf(work: Working, group: number[]): Problem["outside"] {
   return outside;
 }
 
-/** Sum of squares: for a given total the smaller, the more even. */
+/** The sum of squares: for a given total, the smaller the more even. */
 function unevenness(loads: Float64Array): number {
   return loads.reduce((total, load) => total + load * load, 0);
 }
 
 /**
- * Picks the shards that may change places: the focus, some that are away from home (they cost nothing more),
- * then of each island a sample over all sizes, another one each round.
+ * Picks the shards that may change places: the focus, some that are away from home (they cost nothing extra),
+ * then a sample of all sizes from each island, a different one in each round.
  */
 function pickShards(work: Working, group: number[], round: number, focus?: number): number[] {
   const limit = FREE_SHARDS[group.length]!;
@@ -244,7 +244,7 @@ function pickShards(work: Working, group: number[], round: number, focus?: numbe
   return [...picked].slice(0, limit).sort((a, b) => a - b);
 }
 
-/** Takes `count` of a list at even distances, beginning elsewhere each round. */
+/** Takes `count` items of a list at equal distances, with a different beginning in each round. */
 function sample(list: number[], count: number, round: number): number[] {
   if (list.length <= count) return list;
   const stride = list.length / count;

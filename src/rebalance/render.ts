@@ -1,10 +1,10 @@
 /**
- * A plan as text: bars of each island's weight now and then, the moves, the totals. Readable without colour.
+ * A plan as text: bars of each island's weight before and after, the moves, the totals. Readable without colour.
  */
 import { bytes, plural } from "../format.ts";
 import type { IslandRole, Layout, Plan, PlannedMove } from "./types.ts";
 
-/** How an island stands to the mean, for those who colour it. */
+/** How an island compares with the mean, for colouring it. */
 export type Tone = "heavy" | "light" | "even" | "faint";
 
 export interface RenderOptions {
@@ -12,16 +12,16 @@ export interface RenderOptions {
   width: number;
   /** Shows a weight with its unit. @default bytes */
   formatWeight?: (weight: number) => string;
-  /** Colours a piece of text; by default nothing is. */
+  /** Colours a piece of text; by default nothing is coloured. */
   paint?: (text: string, tone: Tone) => string;
   /** Moves of the plan that the rebalance does not make. @default 0 */
   remaining?: number;
 }
 
-/** From here on, as a share of the mean, an island counts as heavy or light. */
+/** The distance from the mean, as a share of it, beyond which an island counts as heavy or light. */
 const NOTABLE = 0.05;
 const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-/** Columns that a bar should have, and has at least; and a name at least. */
+/** The width in columns that a bar should have, the least that it has, and the least that a name has. */
 const GOOD_BAR = 15;
 const SHORTEST_BAR = 6;
 const SHORTEST_NAME = 12;
@@ -36,7 +36,7 @@ export function renderPlan(plan: Plan, options: RenderOptions): string {
 }
 
 /**
- * Renders a line for each island: its name, its shards, and a bar of its weight before and after on one
+ * Renders a line for each island: its name, its shards, and bars of its weight before and after, on one
  * scale. The mark ┊ in a bar is the mean.
  */
 export function renderLayout(plan: Plan, options: RenderOptions): string {
@@ -61,7 +61,9 @@ export function renderLayout(plan: Plan, options: RenderOptions): string {
   const names = alignLeft(["", ...islands.map((island, i) => label(island, plan.roles[i]!, widest))]);
   const bar = Math.max(SHORTEST_BAR, Math.floor((room - names[0]!.length) / 2));
 
-  const heading = [names[0], counts[0], "now".padEnd(bar), was[0], "then".padEnd(bar)].join("  ").trimEnd();
+  const heading = [names[0], counts[0], "before".padEnd(bar), was[0], "after".padEnd(bar)]
+    .join("  ")
+    .trimEnd();
   const lines = plan.before.map((_, i) => {
     const role = plan.roles[i]!;
     const show = (weight: number): string =>
@@ -79,7 +81,7 @@ export function renderLayout(plan: Plan, options: RenderOptions): string {
   return [heading, ...lines].join("\n");
 }
 
-/** Renders the moves, those between the same two islands together. */
+/** Renders the moves, grouped by their two islands. */
 export function renderMoves(moves: readonly PlannedMove[], width: number): string {
   const routes = new Map<string, PlannedMove[]>();
   for (const move of moves) {
@@ -105,15 +107,15 @@ function renderTotals(
   const lines =
     moves.length === 0
       ? [
-          `Nothing to move: no move would pay. The spread, (heaviest - lightest) / mean, is ${percent(spreadBefore)}.`,
+          `Nothing to move: no move would be worthwhile. The spread, (heaviest - lightest) / mean, is ${percent(spreadBefore)}.`,
         ]
       : [
           `${plural(moves.length, "move")}, ${bytes(moved)}${share}`,
-          `Spread, (heaviest - lightest) / mean: ${percent(spreadBefore)} now, ${percent(spreadAfter)} then`,
+          `Spread, (heaviest - lightest) / mean: ${percent(spreadBefore)} before, ${percent(spreadAfter)} after`,
         ];
   if (remaining > 0) {
     lines.push(
-      `One rebalance makes ${moves.length - remaining} of them; ${plural(remaining, "more move")} then ${remaining === 1 ? "remains" : "remain"}: run rebalance again.`,
+      `One rebalance makes ${moves.length - remaining} of them; ${plural(remaining, "more move")} ${remaining === 1 ? "remains" : "remain"} after that: run rebalance again.`,
     );
   }
   for (const { schema, island } of stays) {
@@ -126,7 +128,7 @@ function weightOf({ shards }: Layout[number]): number {
   return shards.reduce((sum, { weight }) => sum + weight, 0);
 }
 
-/** The names without the database that all of them have, where one is too long with it: the port tells more. */
+/** The names without the database, if all have the same one and a name would be too long with it: the port says more. */
 function shortened(islands: readonly string[], widest: number): readonly string[] {
   const database = /\/[^/]*$/.exec(islands[0] ?? "")?.[0];
   const common = database !== undefined && islands.every((island) => island.endsWith(database));
@@ -135,8 +137,8 @@ function shortened(islands: readonly string[], widest: number): readonly string[
 }
 
 /**
- * An island's name with a note of what is special about it; a long one loses its middle, as either end may
- * tell it apart.
+ * An island's name with a note if its role is special; a long name loses its middle, since either end may
+ * distinguish it.
  */
 function label(island: string, role: IslandRole, widest: number): string {
   const notes: Record<IslandRole, string> = { member: "", decommissioned: " (leaves)", global: " (global)" };
@@ -157,10 +159,10 @@ function toneOf(weight: number, mean: number, role: IslandRole): Tone {
   return weight < mean * (1 - NOTABLE) ? "light" : "even";
 }
 
-/** Draws a bar in eighths of a column, with a mark where the mean is, if the bar does not reach it. */
+/** Draws a bar in eighths of a column, with a mark at the mean if the bar does not reach it. */
 function drawBar(value: number, full: number, mean: number | null, width: number): string {
   const eighths = full > 0 ? Math.round((value / full) * width * 8) : 0;
-  // What is not nothing is shown, however small.
+  // Anything above zero is shown, however small.
   const shown = value > 0 ? Math.max(1, eighths) : 0;
   const bar = "█".repeat(Math.floor(shown / 8)) + EIGHTHS[shown % 8]!;
   const mark = mean === null || full <= 0 ? -1 : Math.min(width - 1, Math.floor((mean / full) * width));

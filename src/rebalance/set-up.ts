@@ -1,6 +1,6 @@
 /**
- * A layout as the planner works on it: islands and shards by number, in an order that does not depend on the
- * order in which islands answered, and checked.
+ * A layout in the form in which the planner works on it: checked, with islands and shards by number, in an order
+ * that does not depend on the order in which islands answered.
  */
 import { RefusedError, UsageError } from "../errors.ts";
 import { sum } from "./problem.ts";
@@ -23,12 +23,12 @@ export interface SetUp<Shard extends ShardLoad> {
   members: number[];
   /** The shards that may be moved, heaviest first. */
   items: Item<Shard>[];
-  /** What stays on each member whatever is planned: its global shard. */
+  /** The weight that stays on each member whatever is planned: that of its global shard. */
   base: Float64Array;
   baseCounts: number[];
 }
 
-/** Sets up a layout for planning; refuses names, weights and decommissions that make no sense. */
+/** Sets up a layout for planning; refuses invalid names, weights and decommissions. */
 export function setUp<Shard extends ShardLoad>(layout: Layout<Shard>, options: PlanOptions): SetUp<Shard> {
   checkLayout(layout);
   const roles = assignRoles(layout, options.decommission ?? []);
@@ -49,7 +49,7 @@ export function setUp<Shard extends ShardLoad>(layout: Layout<Shard>, options: P
   if (members.length === 0 && items.length > 0) {
     throw new RefusedError([
       "Decommissioning leaves no island that could take the shards. Name fewer islands, or add one to --dsns; " +
-        "an island with nothing but the global shard takes none.",
+        "an island with only the global shard takes none.",
     ]);
   }
   items.sort(
@@ -69,7 +69,7 @@ function assignRoles(layout: Layout, decommission: readonly string[]): IslandRol
   const unknown = decommission.filter((name) => !names.includes(name));
   if (unknown.length > 0) {
     throw new UsageError(
-      `No such island to decommission: ${unknown.join(", ")}. There are: ${names.join(", ")}`,
+      `No such island to decommission: ${unknown.join(", ")}. The islands are: ${names.join(", ")}`,
     );
   }
   return layout.map(({ island, shards }) => {
@@ -86,14 +86,14 @@ function checkLayout(layout: Layout): void {
     for (const { schema, weight, bytes } of shards) {
       if (weight >= 0 && weight < Infinity && bytes >= 0 && bytes < Infinity) continue;
       throw new UsageError(
-        `The shard ${schema} on ${island} has the weight ${weight} and ${bytes} bytes; both must be numbers not below 0. ` +
+        `The shard ${schema} on ${island} has the weight ${weight} and ${bytes} bytes; both must be numbers of 0 or more. ` +
           "Check --weight-sql and the shard's factor.",
       );
     }
   }
 }
 
-/** Order by code unit: unlike localeCompare the same on every machine. */
+/** Compares by code unit, which, unlike localeCompare, gives the same order on every machine. */
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

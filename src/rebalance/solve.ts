@@ -1,8 +1,8 @@
 /**
- * From a problem to a placement: how even it can get, how even it has to be, and the cheapest way there.
+ * From a problem to a placement: how even it can become, how even it has to be, and the cheapest way there.
  *
- * Each step has candidates from fast heuristics (greedy moves, LPT) improved by local search; a small problem
- * is then handed to branch and bound, which proves or betters the result. All effort is counted in nodes of
+ * Each step takes candidates from fast heuristics (greedy moves, LPT) and improves them by local search; a small
+ * problem is then handed to branch and bound, which proves or improves the result. All effort is counted in nodes of
  * search trees.
  */
 import { leastCost } from "./bounds.ts";
@@ -12,11 +12,11 @@ import { costOf, differenceOf, loadsOf, meanLoad, type Placement, type Problem }
 import { bringDown, cheapen } from "./refine.ts";
 
 export interface Demand {
-  /** Differences that are as good as none, in units of weight. */
+  /** Differences that count as none, in units of weight. */
   negligible: number;
-  /** How much above the least difference a cheaper placement may be. */
+  /** The difference that a cheaper placement may have, given the least one. */
   allowed(least: number): number;
-  /** Limit of the cost; Infinity for none. */
+  /** Limit for the cost; Infinity for none. */
   maxCost: number;
 }
 
@@ -25,15 +25,15 @@ const EXACT_SHARDS = 24;
 const EXACT_NODES = 300_000;
 /** Effort of one local search. */
 const SEARCH_NODES = 2_000_000;
-/** A cost this close to the lower bound is not looked at further. */
+/** A cost this close to the lower bound is not improved further. */
 const GOOD_ENOUGH = 1.03;
-/** Steps in which the target that a limited cost can pay for is narrowed down. */
+/** Steps for narrowing down the target that can be reached at a limited cost. */
 const BUDGET_STEPS = 8;
 const BUDGET_NODES = 150_000;
 
 /**
- * Finds the cheapest placement that is as even as demanded or, with a limited cost, the most even one which
- * that buys.
+ * Finds the cheapest placement that is as even as demanded or, with a limited cost, the most even one within
+ * that cost.
  */
 export function solve(problem: Problem, demand: Demand): Placement {
   const start = placeHomeless(problem, problem.home);
@@ -41,14 +41,14 @@ export function solve(problem: Problem, demand: Demand): Placement {
 
   const evenest = findEvenest(problem, start, demand.negligible);
   const target = Math.max(demand.negligible, demand.allowed(difference(problem, evenest)));
-  // A gain too small to be noticed does not pay for any move.
+  // A gain too small to be noticed is not worth any move.
   if (difference(problem, start) <= target + demand.negligible) return start;
   const cheapest = findCheapest(problem, start, evenest, target);
   if (costOf(problem, cheapest) <= demand.maxCost) return cheapest;
   return findWithin(problem, start, target, demand.maxCost);
 }
 
-/** Finds a placement whose difference is the least, or negligible. */
+/** Finds a placement whose difference is the least possible, or negligible. */
 function findEvenest(problem: Problem, start: Placement, negligible: number): Placement {
   const greedy = bringDown(problem, evenOut(problem, start, negligible), negligible, SEARCH_NODES);
   if (difference(problem, greedy) <= negligible) return greedy;
@@ -63,7 +63,7 @@ function findEvenest(problem: Problem, start: Placement, negligible: number): Pl
   );
 }
 
-/** Finds the cheapest placement whose difference is not above the target; the evenest placement is such. */
+/** Finds the cheapest placement whose difference is within the target, as that of the evenest placement is. */
 function findCheapest(problem: Problem, start: Placement, evenest: Placement, target: number): Placement {
   const candidates = [
     () => start,
@@ -86,7 +86,7 @@ function findCheapest(problem: Problem, start: Placement, evenest: Placement, ta
   return exactly(problem, { minimize: "cost", maxDifference: target, maxCost: bestCost }) ?? best;
 }
 
-/** Finds the most even placement within a limited cost, and of those the cheapest. */
+/** Finds the most even placement within a limited cost, and among those the cheapest. */
 function findWithin(problem: Problem, start: Placement, tooDear: number, maxCost: number): Placement {
   let best = start;
   let low = tooDear;

@@ -1,18 +1,18 @@
 /**
- * Empty and tiny shards. They weigh nothing yet but will grow, so they are dealt out by count: a weight alone
- * would leave a hundred newly allocated shards where they were made.
+ * Empty and tiny shards. They weigh almost nothing yet but will grow, so they are dealt out by count: by weight
+ * alone, a hundred newly allocated shards would stay where they were created.
  */
 import { HOMELESS, indexOfMax, indexOfMin, sum } from "./problem.ts";
 
 /** A shard of at most this share of the median shard is tiny. */
 const TINY_OF_MEDIAN = 0.1;
 /**
- * So is one of at most this share of the mean shard: many new shards would drag the median down to their own
+ * So is a shard of at most this share of the mean shard: many new shards would drag the median down to their own
  * size.
  */
 const TINY_OF_MEAN = 0.01;
 
-/** What is dealt out: positions in the plan's arrays, which are sorted from the heaviest shard down. */
+/** A shard to be dealt out, at its position in the plan's arrays, which are sorted from the heaviest shard down. */
 export interface TinyShard {
   bytes: number;
   weight: number;
@@ -21,12 +21,12 @@ export interface TinyShard {
 
 /**
  * Returns where the two classes of tiny shards begin in weights sorted from the heaviest down:
- * [first of those small against the mean, first of those small against the median].
+ * [first of those that are tiny by the mean, first of those that are tiny by the median].
  */
 export function tinyFrom(weights: Float64Array, islands: number): [number, number] {
   const median = weights[Math.floor((weights.length - 1) / 2)] ?? 0;
   const ofMedian = firstNotAbove(weights, TINY_OF_MEDIAN * median);
-  // A shard heavier than an island's fair share says nothing about the rest: it will sit alone anyway.
+  // A shard heavier than an island's fair share says nothing about the rest: it will be alone on its island anyway.
   let total = sum(weights.subarray(0, ofMedian));
   let giants = 0;
   for (; giants < ofMedian && islands - giants > 1; giants++) {
@@ -43,9 +43,9 @@ function firstNotAbove(weights: Float64Array, limit: number): number {
 }
 
 /**
- * Deals shards out so that no two islands differ by more than one, moving as few of them and as few bytes as
- * that takes, and no more than `maxBytes`. Homeless ones are placed in any case. Islands with `counts` shards
- * already get the odd ones last.
+ * Deals out shards so that no two islands differ by more than one, moving as few of them and as few bytes as
+ * possible, and no more than `maxBytes`. Homeless shards are placed in any case. The more shards islands already
+ * have (`counts`), the later they get the odd ones.
  */
 export function dealOut(
   shards: readonly TinyShard[],
@@ -72,7 +72,7 @@ export function dealOut(
 }
 
 /**
- * How many each island should get: the odd ones stay where they are, then go where there are fewest shards.
+ * How many shards each island should get: odd ones stay where they are, then go where there are the fewest shards.
  */
 function shareOut(at: Int32Array, counts: readonly number[]): number[] {
   const have = countOn(at, counts.length);
@@ -88,7 +88,7 @@ function shareOut(at: Int32Array, counts: readonly number[]): number[] {
 }
 
 /**
- * Takes off the shards that islands have too many of, those with the fewest bytes; returns them heaviest
+ * Removes the surplus shards of islands that have too many, those with the fewest bytes first; returns them heaviest
  * first.
  */
 function cheapestSurplus(
@@ -117,9 +117,9 @@ function countOn(at: Int32Array, islands: number): number[] {
 }
 
 /**
- * Hands odd tiny shards (of which an island has one more than another) from islands with many shards to those
- * with at least two fewer, so that all shards together are even by count too where that is to be had for next
- * to nothing.
+ * Moves odd tiny shards (of which one island has one more than another) from islands with many shards to those
+ * with at least two fewer, so that all shards together are also even by count, if that costs next to
+ * nothing.
  */
 export function levelOut(shards: readonly TinyShard[], at: Int32Array, tinyRange: Range, base: Base): void {
   const totals = countOn(at, base.counts.length).map((count, island) => count + base.counts[island]!);
@@ -143,16 +143,16 @@ export function levelOut(shards: readonly TinyShard[], at: Int32Array, tinyRange
   }
 }
 
-/** First and behind the last position of a class of tiny shards. */
+/** The first position of a class of tiny shards, and the one after the last. */
 export type Range = readonly [number, number];
 
-/** What is on the islands beside the shards. */
+/** What is on the islands besides the shards. */
 export interface Base {
   counts: readonly number[];
   loads: Float64Array;
 }
 
-/** The tiny shard of an island whose leaving adds the fewest bytes, among those within both limits. */
+/** The tiny shard of an island whose move adds the fewest bytes, among those within both limits. */
 function cheapestOn(
   island: number,
   shards: readonly TinyShard[],

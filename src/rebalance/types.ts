@@ -1,5 +1,5 @@
 /**
- * What goes into a plan and what comes out. All of it is plain data: a plan crosses Temporal's histories as
+ * The input and output of planning. All of it is plain data, since plans go through Temporal's histories as
  * JSON.
  */
 import type { IslandName } from "../../contract/names.ts";
@@ -8,9 +8,9 @@ import type { IslandName } from "../../contract/names.ts";
 export interface ShardLoad {
   no: number;
   schema: string;
-  /** What is made even: bytes or the result of `--weight-sql`, already multiplied with the shard's factor. */
+  /** What is evened out: bytes or the result of `--weight-sql`, already multiplied by the shard's factor. */
   weight: number;
-  /** What a move of it costs. */
+  /** The cost of moving it. */
   bytes: number;
 }
 
@@ -22,12 +22,12 @@ export interface IslandLoad<Shard extends ShardLoad = ShardLoad> {
 export type Layout<Shard extends ShardLoad = ShardLoad> = readonly IslandLoad<Shard>[];
 
 export interface PlanOptions {
-  /** Islands that must end empty. */
+  /** Islands that must end up empty. */
   decommission?: readonly IslandName[];
-  /** The most bytes that the plan may move; the plan is then the most even layout which that buys. */
+  /** The most bytes that the plan may move; the plan then gives the most even layout within that limit. */
   maxBytes?: number | undefined;
   /**
-   * How much less even than the best known layout the plan may be when that saves bytes, as a share of its
+   * How much less even than the best known layout the plan may be if that saves bytes, as a share of its
    * spread.
    * @default 0.05
    */
@@ -45,8 +45,8 @@ export interface PlannedMove {
 
 /**
  * - `member`: takes part, and stays.
- * - `decommissioned`: gives its shards away.
- * - `global`: holds nothing but the global shard, takes no part.
+ * - `decommissioned`: gives away its shards.
+ * - `global`: holds only the global shard, and takes no part.
  */
 export type IslandRole = "member" | "decommissioned" | "global";
 
@@ -56,11 +56,11 @@ export interface Plan<Shard extends ShardLoad = ShardLoad> {
   after: IslandLoad<Shard>[];
   /** The role of each island, in the order of `before` and `after`. */
   roles: IslandRole[];
-  /** Bytes of all moves. */
+  /** The total bytes of all moves. */
   bytes: number;
   /** (heaviest − lightest) / mean of the weights of the member islands. */
   spreadBefore: number;
   spreadAfter: number;
-  /** Global shards that stay on a decommissioned island, because only an explicit `move` takes them away. */
+  /** Global shards that stay on a decommissioned island, because only an explicit `move` moves them. */
   stays: { schema: string; island: IslandName }[];
 }

@@ -9,13 +9,13 @@ import { lockSequence } from "./hand-over.ts";
 import { firstBeyond, lastShard, ownNumbers, type SequenceMode, type SequenceNumbers } from "./own-values.ts";
 import { type Answer, furthest, type Question, readUsed, type ShardSequence } from "./read.ts";
 
-/** A sequence that is to get values of its own. */
+/** A sequence that will get values of its own. */
 export interface Assignment {
   readonly sequence: ShardSequence;
   readonly numbers: SequenceNumbers;
 }
 
-/** Works out the numbers of each sequence; all that have no room are named in one RefusedError. */
+/** Computes the numbers of each sequence; one RefusedError names all sequences without room. */
 export function planAssignments(
   mode: SequenceMode,
   shards: readonly { readonly no: number; readonly sequences: readonly ShardSequence[] }[],
@@ -30,8 +30,8 @@ export function planAssignments(
       problems.push(
         last === null
           ? `${schema}.${name}: a smallint has too few values for all shards; make it and its column integer or bigint`
-          : `${schema}.${name}: mode ${mode} has room for the shards 0 to ${last} in a type of ${width} bytes; ` +
-              "use bigint for sequence and column, or the other mode",
+          : `${schema}.${name}: mode ${mode} has room for shards 0 to ${last} in a type of ${width} bytes; ` +
+              "use bigint for the sequence and the column, or the other mode",
       );
       return [];
     }),
@@ -40,7 +40,7 @@ export function planAssignments(
   return planned;
 }
 
-/** True when a sequence has these numbers already. */
+/** True if a sequence already has these numbers. */
 export const hasNumbers = ({ sequence: { numbers: now }, numbers }: Assignment): boolean =>
   now.increment === numbers.increment &&
   now.min === numbers.min &&
@@ -48,7 +48,7 @@ export const hasNumbers = ({ sequence: { numbers: now }, numbers }: Assignment):
   now.start === numbers.start;
 
 /**
- * The next value of a sequence that has values of its own and lies beyond all that are used; null where it is to be
+ * The next value of a sequence that already has values of its own and is beyond all used ones; null if it has to be
  * changed.
  */
 export function nextIfRight(assignment: Assignment, { state, last }: Answer): bigint | null {
@@ -59,7 +59,7 @@ export function nextIfRight(assignment: Assignment, { state, last }: Answer): bi
   return hasNumbers(assignment) && inside && isBeyond ? next : null;
 }
 
-/** What is asked of a sequence before it is left alone or changed: only what indexes answer. */
+/** What has to be known about a sequence before it is left alone or changed: only what indexes can answer. */
 export const questionOf = ({ sequence, numbers }: Assignment): Question => ({
   sequence,
   bounds: numbers,
@@ -70,10 +70,10 @@ const LOCK_TIMEOUT_MS = 500;
 const PATIENCE_MS = 30_000;
 
 /**
- * Gives a sequence its own values, beyond all that are used. Whoever has called nextval() holds a lock on the sequence
- * until the end of his transaction; with ours, no value is under way that is not seen. Others wait for the moment that
- * it takes. Nothing is changed where it is right already.
- * @param beyond a value that is taken elsewhere
+ * Gives a sequence its own values, beyond all that are used. A session that has called nextval() holds a lock on the
+ * sequence until its transaction ends; once we have our lock, there are no values that we cannot see. Others wait for
+ * the moment that this takes. Nothing is changed if the sequence is already right.
+ * @param beyond a value that is used elsewhere
  * @returns the next value, and whether anything was changed
  */
 export async function assignSequence(
@@ -83,7 +83,7 @@ export async function assignSequence(
 ): Promise<{ next: bigint; changed: boolean }> {
   const { sequence, numbers } = assignment;
   const slowColumns = sequence.columns.filter(({ indexed }) => !indexed);
-  // Where a table has to be read, it is not read under the lock: such ids did not come from the sequence.
+  // A table without an index is not read under the lock: ids without an index did not come from the sequence.
   const [slow] =
     slowColumns.length > 0
       ? await readUsed(client, [{ sequence, bounds: numbers, columns: slowColumns }])
@@ -97,7 +97,7 @@ export async function assignSequence(
     } catch (error) {
       await client.query("ROLLBACK");
       if (!lockNotGranted(error) || Date.now() > deadline) throw error;
-      // Whoever queues behind our lock request goes first.
+      // Lets those go first who queue behind our lock request.
       await sleep(50 + Math.random() * 200);
     }
   }

@@ -21,14 +21,14 @@ const remainder = (value: bigint, step: bigint): bigint => ((value % step) + ste
 const gcd = (a: bigint, b: bigint): bigint => (b === 0n ? a : gcd(b, a % b));
 
 /**
- * The shards, each given once, of which at least two can produce the same value. Sequences are compared by their ranges in order, those
- * of the same step and remainder together, so that thousands cost no more than sorting.
+ * The shards, without repetition, that can produce the same value as another one. Sequences are compared by their sorted
+ * ranges, grouped by step and remainder, so that thousands cost no more than sorting.
  */
 export function colliding(reaches: readonly Reach[]): string[] {
   const found = new Set<string>();
   for (const list of groupBy(reaches, ({ first, step }) => `${step} ${remainder(first, step)}`).values())
     overlapping(list, found);
-  // The values of two steps meet wherever the remainders agree.
+  // Sequences with two different steps can meet where their remainders agree.
   const bySteps = [...groupBy(reaches, ({ step }) => step)];
   for (const [i, [step, list]] of bySteps.entries()) {
     for (const [otherStep, others] of bySteps.slice(i + 1)) {
@@ -45,7 +45,7 @@ export function colliding(reaches: readonly Reach[]): string[] {
   return [...found].sort();
 }
 
-/** Collects items by a key, in their order. */
+/** Groups items by a key, in their order. */
 export function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
   const groups = new Map<K, T[]>();
   for (const item of items) {
@@ -58,7 +58,7 @@ export function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K
 
 const byFirst = (a: Reach, b: Reach): number => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0);
 
-/** Adds those of some reaches that overlap another one of them. */
+/** Adds those of the given reaches that overlap another one of them. */
 function overlapping(list: readonly Reach[], found: Set<string>): void {
   const sorted = [...list].sort(byFirst);
   let furthest = sorted[0];
@@ -70,7 +70,7 @@ function overlapping(list: readonly Reach[], found: Set<string>): void {
   }
 }
 
-/** Adds those of some reaches that overlap one of the others: the furthest of those that begin before its end. */
+/** Adds those of the given reaches that overlap one of the others: the furthest of those that begin before its end. */
 function meeting(list: readonly Reach[], others: readonly Reach[], found: Set<string>): void {
   const sorted = [...others].sort(byFirst);
   let begun = 0;

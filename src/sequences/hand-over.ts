@@ -4,7 +4,7 @@ import { ident, literal, qualified } from "../postgres/quote.ts";
 import { DATABASE_OID } from "../postgres/server.ts";
 import { type Fence, type Sequence, type SequenceValue, shareOut } from "./share-out.ts";
 
-/** Reads the sequences of a schema, also those that belong to identity and serial columns. */
+/** Reads the sequences of a schema, including those that belong to identity and serial columns. */
 export async function readSequenceDefinitions(client: ClientBase, schema: string): Promise<Sequence[]> {
   const { rows } = await client.query<Sequence>(
     `SELECT c.relname AS name, pg_get_userbyid(c.relowner) AS owner, s.seqincrement AS increment,
@@ -22,7 +22,7 @@ export async function readSequenceDefinitions(client: ClientBase, schema: string
 }
 
 /**
- * Reads the values of sequences in one query: exact, and nothing is consumed. The statement is prepared,
+ * Reads the exact values of sequences in one query, without consuming any. The statement is prepared,
  * so that the switch, which has run it before, does not plan it under the lock.
  */
 export async function readSequenceValues(
@@ -42,14 +42,14 @@ export async function readSequenceValues(
   return rows.map(({ no, value, called }) => ({ name: sequences[no]!.name, value, called }));
 }
 
-/** Sequences as on the source, so that none ever hands out a value that the source has handed out. */
+/** Sets sequences as on the source, so that none ever hands out a value that the source has handed out. */
 export const setSequences = (schema: string, values: readonly SequenceValue[]): string[] =>
   values.map(
     ({ name, value, called }) =>
       `SELECT setval(${literal(qualified(schema, name))}::regclass, ${BigInt(value)}, ${String(called === true)})`,
   );
 
-/** The sequences whose nextval() somebody is waiting for, while we hold their locks. */
+/** The sequences for whose nextval() somebody is waiting while we hold their locks. */
 export async function sequencesWaitedFor(client: ClientBase, schema: string): Promise<Set<string>> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT DISTINCT c.relname AS name
@@ -61,7 +61,7 @@ export async function sequencesWaitedFor(client: ClientBase, schema: string): Pr
   return new Set(rows.map((row) => row.name));
 }
 
-/** How a sequence goes on at the destination, and how the old copy is kept from handing out the same. */
+/** How a sequence continues on the destination, and how the old copy is prevented from handing out the same values. */
 export interface HandOver {
   destination: SequenceValue;
   fence: string;
@@ -70,10 +70,10 @@ export interface HandOver {
 }
 
 /**
- * A call of nextval() that has resolved the sequence's name goes on with the renamed old copy, whatever it
+ * A call of nextval() that has resolved the sequence's name continues with the renamed old copy, whatever it
  * waits for: so the old copy gets a limit, and the destination begins behind it.
  *
- * @param schema what the source's schema is called at that moment.
+ * @param schema the name that the source's schema has at that moment.
  */
 export function handOver(
   schema: string,
@@ -89,6 +89,6 @@ const fenceSql = (name: string, { increment, min, max, start, restart, widened }
   `ALTER SEQUENCE ${name} ${widened ? "AS bigint " : ""}INCREMENT ${increment} NO CYCLE MINVALUE ${min} MAXVALUE ${max} START ${start}` +
   (restart === null ? "" : ` RESTART ${restart}`);
 
-/** Locks a sequence, whose nextval() no table lock stops: the owner that it has already changes nothing. */
+/** Locks a sequence, whose nextval() no table lock stops. Setting the owner that it already has changes nothing. */
 export const lockSequence = (schema: string, { name, owner }: Pick<Sequence, "name" | "owner">): string =>
   `ALTER SEQUENCE ${qualified(schema, name)} OWNER TO ${ident(owner)}`;

@@ -1,10 +1,10 @@
 import { ownNumbers, type SequenceMode } from "./own-values.ts";
 
-/** A number in DDL that is another one in each shard. */
+/** A number in DDL that is different in each shard. */
 export interface OwnText {
-  /** The number in a certain shard. */
+  /** The number in a given shard. */
   of(shard: number): string;
-  /** What is shown to people where no shard is meant. */
+  /** The text to show where no particular shard is meant. */
   readonly words: string;
 }
 

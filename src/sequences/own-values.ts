@@ -1,13 +1,13 @@
-/** How the sequences of one shard keep clear of those of all others. */
+/** How the sequences of one shard avoid the values of all others. */
 export type SequenceMode = "interleave" | "range";
 
 /** Shard N of an interleaved cluster hands out N, N + 10000, N + 20000 and so on. */
 const STEP = 10_000n;
 
-/** Values for each shard in mode `range`, by the width of the narrowest type that has to hold them, in bytes. */
+/** The number of values for each shard in mode `range`, by the width of the narrowest type that holds them, in bytes. */
 export const RANGE_SIZES: Readonly<Record<number, bigint>> = { 4: 200_000n, 8: 1_000_000_000_000n };
 
-/** The parameters of a sequence, as in pg_sequence. */
+/** The parameters of a sequence, with the meaning that they have in pg_sequence. */
 export interface SequenceNumbers {
   readonly increment: bigint;
   readonly min: bigint;
@@ -16,10 +16,10 @@ export interface SequenceNumbers {
 }
 
 /**
- * What a sequence of a shard has to be made, so that no other shard can produce its values. A sequence that counts
+ * The numbers that a shard's sequence needs so that no other shard can produce its values. A sequence that counts
  * down gets the same values below zero.
- * @param width bytes of the narrowest type that the values have to fit into: 2, 4 or 8.
- * @returns null where the shard's number, or the type, leaves no room.
+ * @param width bytes of the narrowest type into which the values have to fit: 2, 4 or 8.
+ * @returns null if the shard's number, or the type, leaves no room.
  */
 export function ownNumbers(
   mode: SequenceMode,
@@ -35,7 +35,7 @@ export function ownNumbers(
 
 function interleaved(shard: number, width: number): SequenceNumbers | null {
   if (width < 4 || BigInt(shard) >= STEP) return null;
-  // Sequences begin with 1 or more, so that shard 0 has what would be shard 10000's.
+  // Sequences begin with 1 or more, so shard 0 gets the values of what would be shard 10000.
   const first = BigInt(shard) || STEP;
   return { increment: STEP, min: first, max: highest(width), start: first };
 }
@@ -47,19 +47,19 @@ function ranged(shard: number, width: number): SequenceNumbers | null {
   return max > highest(width) ? null : { increment: 1n, min, max, start: min };
 }
 
-/** The largest value of an integer type of so many bytes. */
+/** The largest value of an integer type with the given number of bytes. */
 export const highest = (width: number): bigint => 2n ** BigInt(8 * width - 1) - 1n;
 
-/** The largest shard number that a mode has room for. */
+/** The largest shard number for which a mode has room. */
 export function lastShard(mode: SequenceMode, width: number): number | null {
   if (width < 4) return null;
   return mode === "interleave" ? Number(STEP) - 1 : Number(highest(width) / RANGE_SIZES[width]!) - 1;
 }
 
 /**
- * The first value of a shard's own that lies beyond others.
- * @param beyond the last value that is taken: the largest, or with a sequence that counts down the smallest.
- * @returns null when none is left.
+ * The first of a shard's own values that is beyond the used ones.
+ * @param beyond the last used value: the largest, or for a sequence that counts down, the smallest.
+ * @returns null if none is left.
  */
 export function firstBeyond(numbers: SequenceNumbers, beyond: bigint | null): bigint | null {
   const { increment, min, max, start } = numbers;
@@ -72,7 +72,7 @@ export function firstBeyond(numbers: SequenceNumbers, beyond: bigint | null): bi
 /**
  * SQL that recognizes such a sequence.
  * @param s alias of pg_sequence
- * @param no expression of the shard's number
+ * @param no expression for the shard's number
  */
 export function ownNumbersSql(s: string, no: string): Record<SequenceMode, string> {
   const first = `COALESCE(NULLIF(${no}, 0), ${STEP})`;

@@ -9,20 +9,20 @@ const TYPES: Readonly<Record<number, string>> = { 2: "int2", 4: "int4", 8: "int8
 interface FedColumn {
   readonly table: string;
   readonly column: string;
-  /** Bytes of its type, where that is an integer type; null for numeric, which holds every value. */
+  /** Bytes of its type, if that is an integer type; null for numeric, which holds every value. */
   readonly width: number | null;
-  /** True when its largest value is found without reading the table. */
+  /** True if its largest value can be found without reading the table. */
   readonly indexed: boolean;
 }
 
-/** A sequence of a shard, with what it feeds. */
+/** A sequence of a shard, with the columns that it feeds. */
 export interface ShardSequence {
   readonly schema: string;
   readonly name: string;
   readonly owner: string;
   readonly numbers: SequenceNumbers;
   readonly cycle: boolean;
-  /** Bytes of the narrowest type that its values have to fit into. */
+  /** Bytes of the narrowest type into which its values have to fit. */
   readonly width: number;
   readonly columns: readonly FedColumn[];
 }
@@ -37,8 +37,8 @@ interface Row extends Omit<ShardSequence, "numbers" | "width" | "columns"> {
 }
 
 /**
- * Reads the sequences of some schemas, in order. Their columns are read for all of them at once: where the statistics of
- * the catalogs are old (after pg_restore or pg_upgrade), a look for each of thousands of sequences took minutes.
+ * Reads the sequences of some schemas, in order. Their columns are read for all of them at once: with old statistics of
+ * the catalogs (after pg_restore or pg_upgrade), a query for each of thousands of sequences took minutes.
  */
 export async function readSequences(
   client: ClientBase,
@@ -97,13 +97,13 @@ const FED_SQL = `
   WHERE b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
   ORDER BY t.relname, a.attname`;
 
-/** Where a sequence is. */
+/** The current value of a sequence. */
 interface SequenceState {
   readonly value: bigint;
   readonly called: boolean;
 }
 
-/** What is asked of a sequence: where it is, and the last value within bounds that it or some columns have. */
+/** A question about a sequence: its current value, and the last value within bounds that it or some columns have. */
 export interface Question {
   readonly sequence: ShardSequence;
   readonly bounds: Pick<SequenceNumbers, "min" | "max" | "increment">;
@@ -112,16 +112,16 @@ export interface Question {
 
 export interface Answer {
   readonly state: SequenceState;
-  /** The largest of a sequence that counts up, the smallest of one that counts down; null when there is none. */
+  /** The largest for a sequence that counts up, the smallest for one that counts down; null if there is none. */
   readonly last: bigint | null;
 }
 
-/** Sequences that are asked for in one query: a round trip for each would take minutes for ten thousand shards. */
+/** Sequences per query: a round trip for each would take minutes for ten thousand shards. */
 const BATCH = 100;
 
 /**
- * Reads where sequences are and which values are used. Of each sequence, the columns are seen as they were a moment
- * before the sequence, so that an id from it never seems to lie beyond it.
+ * Reads the current values of sequences and which values are used. The columns of each sequence are seen as they were a
+ * moment before the sequence, so that an id from it never seems to be beyond it.
  */
 export async function readUsed(client: ClientBase, questions: readonly Question[]): Promise<Answer[]> {
   const answers: Answer[] = [];
@@ -141,7 +141,7 @@ export async function readUsed(client: ClientBase, questions: readonly Question[
 function usedSql({ sequence, bounds, columns }: Question, values: string[]): string {
   const { min, max, increment } = bounds;
   const used = columns.map(({ table, column, width }) => {
-    // Of the column's own type, so that an index serves.
+    // Of the column's own type, so that an index can be used.
     const type = TYPES[width ?? 0] ?? "numeric";
     const limit = width === null ? max : highest(width);
     const last = values.push(String(min < -limit ? -limit : min), String(max > limit ? limit : max));
@@ -152,7 +152,7 @@ function usedSql({ sequence, bounds, columns }: Question, values: string[]): str
     FROM ${qualified(sequence.schema, sequence.name)}`;
 }
 
-/** The value before the next one; null where nobody has called or set the sequence, nor told it where to begin. */
+/** The value before the next one; null if nobody has called or set the sequence, or chosen where it begins. */
 function reachedBy({ numbers }: ShardSequence, { value, called }: SequenceState): bigint | null {
   if (called) return value;
   const untouched = numbers.increment > 0n ? numbers.min : numbers.max;
@@ -170,7 +170,7 @@ function answerOf(
   return { state, last: furthest(used, increment) };
 }
 
-/** The last of some values in the direction in which a sequence counts; null when there is none. */
+/** The last of some values in the direction in which a sequence counts; null if there are none. */
 export const furthest = (values: readonly bigint[], increment: bigint): bigint | null =>
   values.reduce<bigint | null>(
     (last, one) => (last === null || (increment > 0n ? one > last : one < last) ? one : last),

@@ -11,27 +11,27 @@ export interface Sequence {
   highest: string;
 }
 
-/** The value of a sequence as it is handed from one server to the other. */
+/** The value of a sequence as it is handed over from one server to the other. */
 export interface SequenceValue {
   name: string;
   value: string;
   called: boolean;
 }
 
-/** How a sequence goes on at the destination, and within which limits the old copy may go on. */
+/** How a sequence continues on the destination, and within which limits the old copy may continue. */
 export interface Shares {
   destination: SequenceValue;
   fence: Fence;
 }
 
-/** New parameters of the old copy; a restart begins with that value. */
+/** New parameters for the old copy; `restart` is the value with which it begins again. */
 export interface Fence {
   increment: bigint;
   min: bigint;
   max: bigint;
   start: bigint;
   restart: bigint | null;
-  /** Whether the old copy's type becomes bigint, since its own has no such limits. */
+  /** Whether the old copy's type becomes bigint, since its own type does not allow such limits. */
   widened: boolean;
 }
 
@@ -42,12 +42,12 @@ export interface Fence {
 const RESERVE = 10_000n;
 /** The smallest and the largest bigint. */
 const [LOWEST, HIGHEST] = [-(2n ** 63n), 2n ** 63n - 1n];
-/** Share of the values that are left which a reserve may take. */
+/** A reserve may take one in so many of the values that are left. */
 const RESERVE_SHARE = 1000n;
 
 /**
- * Shares out what a sequence has left: first the old copy's part, which is nothing where nobody waits, then the
- * destination's. Without a part of the old copy the destination's sequence is exactly the source's.
+ * Shares out the values that a sequence has left: first the old copy's part, which is empty if nobody is waiting, then
+ * the destination's. If the old copy gets no part, the destination's sequence is exactly the source's.
  */
 export function shareOut(sequence: Sequence, { value, called }: SequenceValue, waitedFor: boolean): Shares {
   const [increment, last] = [BigInt(sequence.increment), BigInt(value)];
@@ -55,13 +55,13 @@ export function shareOut(sequence: Sequence, { value, called }: SequenceValue, w
   if (reserve === 0n) {
     const destination = { name: sequence.name, value, called };
     if (called) return { destination, fence: fenceAt(sequence, last, null) };
-    // PostgreSQL hands out the value of an uncalled sequence whatever the limits are: it gets one that is nobody's.
+    // PostgreSQL hands out the value of an uncalled sequence whatever the limits are, so the old copy gets an unused one.
     const nobodys = (increment > 0n ? BigInt(sequence.min) : BigInt(sequence.max)) - increment;
     const widened = nobodys < BigInt(sequence.lowest) || nobodys > BigInt(sequence.highest);
     if (LOWEST <= nobodys && nobodys <= HIGHEST)
       return { destination, fence: { ...fenceAt(sequence, nobodys, nobodys), widened } };
   }
-  // An uncalled sequence hands out its value itself first. At the end of bigint it keeps this one in any case.
+  // An uncalled sequence first hands out its present value. At the end of bigint it keeps that one in any case.
   const limit = last + ((reserve || 1n) - (called ? 0n : 1n)) * increment;
   return {
     destination: { name: sequence.name, value: String(limit), called: true },
@@ -78,7 +78,7 @@ function reserveOf(sequence: Sequence, last: bigint): bigint {
 /** The parameters that make the given value the last one. */
 function fenceAt(sequence: Sequence, limit: bigint, restart: bigint | null): Fence {
   const increment = BigInt(sequence.increment);
-  // The minimum has to be below the maximum. Where the type has no value beside the limit, the sequence turns round.
+  // The minimum has to be below the maximum. If the type has no value beyond the limit, the direction is reversed.
   const turned = limit === BigInt(increment > 0n ? sequence.lowest : sequence.highest);
   const up = increment > 0n !== turned;
   const [min, max] = up

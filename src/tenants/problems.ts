@@ -2,24 +2,24 @@ import { UsageError } from "../errors.ts";
 import { plural } from "../format.ts";
 import type { Tenant } from "./tenant.ts";
 
-/** Throws where a name is empty: most likely a variable of a script that was not set. */
+/** Throws if a name is empty: most likely a script variable that was not set. */
 export function refuseNameless(tenants: readonly string[]): void {
   if (tenants.some((tenant) => tenant.trim() === ""))
-    throw new UsageError("The name of a tenant is empty: give names that can be seen.");
+    throw new UsageError("The name of a tenant is empty: give names with visible characters.");
 }
 
-/** What is to be assigned or pinned. */
+/** The tenants to be assigned or pinned. */
 export interface Wanted {
   readonly tenants: readonly string[];
-  /** The shard that was asked for. */
+  /** The requested shard. */
   readonly shard: number | undefined;
-  /** Numbers of the shards that they may come to: that one, or all. */
+  /** Numbers of the shards to which they may be assigned: that one, or all. */
   readonly candidates: readonly number[];
   readonly pin: boolean;
 }
 
 /**
- * Why tenants cannot be assigned or pinned as wanted, so that nothing is begun that can be done for some of them only.
+ * Why tenants cannot be assigned or pinned as requested, so that nothing is begun that can be done only for some of them.
  * @param known all tenants
  */
 export function problemsOf(known: readonly Tenant[], wanted: Wanted): string[] {
@@ -39,7 +39,7 @@ function staying(
   { shard: asked = shard, pin }: Wanted,
 ): string[] {
   if (asked !== shard)
-    return [`Tenant ${tenant} is in shard ${shard} already, and its rows stay where they are.`];
+    return [`Tenant ${tenant} is already in shard ${shard}, and its rows stay where they are.`];
   const others = known.filter((one) => one.shard === shard).length - 1;
   if (!pin || others === 0) return [];
   return [

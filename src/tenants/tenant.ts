@@ -3,14 +3,14 @@ import type { IslandName } from "../../contract/names.ts";
 /** Where a tenant is. */
 export interface Tenant {
   readonly tenant: string;
-  /** Number of the shard. */
+  /** The number of the shard. */
   readonly shard: number;
-  /** True when the shard takes no other tenant. */
+  /** True if the shard takes no other tenant. */
   readonly pinned: boolean;
-  /** Null where the shard is active on no island. */
+  /** Null if the shard is not active on any island. */
   readonly island: IslandName | null;
   readonly schema: string | null;
-  /** What `--size-sql` answers for it, and in which unit; without that query neither is there. */
+  /** What `--size-sql` returns for it, and the unit; both are missing without that query. */
   readonly size?: number;
   readonly unit?: string;
 }
