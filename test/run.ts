@@ -19,15 +19,15 @@ import { bundleWorkflows } from "./support/workflow-bundle.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MINUTE = 60_000;
-/** For two cores: in a good part of their time, tests wait for a timeout to pass or for a server. */
+/** For two cores: tests spend a good part of their time waiting for a timeout to pass or for a server. */
 const FILES_AT_A_TIME = 3;
-/** Folders with files of a minute and more: begun first, so that none of them is left for last. */
+/** Folders with files that take a minute or more: started first, so that none of them is left for last. */
 const LONG = ["faults", "rebalance", "migrate", "move", "cli"];
 const LIMITS = {
   test: { all: 45 * MINUTE, file: 20 * MINUTE },
   soak: { all: 240 * MINUTE, file: 240 * MINUTE },
 };
-/** Names a file for `{"passed":…,"failed":…}`, for those who run us. */
+/** Names a file for `{"passed":…,"failed":…}`, for the caller. */
 const SUMMARY_VARIABLE = "SHARDFERRY_TEST_SUMMARY";
 
 /** Aborted by the signal that tells us to end. */
@@ -54,7 +54,7 @@ async function main(): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.once(signal, () => void stop(signal, stateFolder));
   process.env[SERVERS_VARIABLE] = describeShared(await startShared());
-  // What many files need is made once.
+  // What many files need is created once.
   process.env[WORKER_VARIABLE] = await bundleWorker();
   await bundleWorkflows();
   const counts = await unlessStopped(runFiles(kind, files, values["test-name-pattern"]));
@@ -77,7 +77,7 @@ function isolateFromUser(): void {
   process.env["TMPDIR"] = temporaryFolder();
 }
 
-/** Lists the test files whose path holds one of the filters; Node 20 itself takes no patterns. */
+/** Lists the test files whose path contains one of the filters; Node 20 itself accepts no patterns. */
 function findFiles(kind: "test" | "soak", filters: string[]): string[] {
   return readdirSync(join(ROOT, "test"), { recursive: true, encoding: "utf8" })
     .map((file) => join("test", file))
@@ -87,7 +87,7 @@ function findFiles(kind: "test" | "soak", filters: string[]): string[] {
     .map((file) => join(ROOT, file));
 }
 
-/** A folder's place in the order in which files begin. */
+/** A folder's place in the order in which files start. */
 function placeOf(file: string): number {
   const place = LONG.indexOf(file.split(sep)[1]!);
   return place < 0 ? LONG.length : place;
@@ -95,11 +95,11 @@ function placeOf(file: string): number {
 
 const normalize = (filter: string): string => relative(ROOT, join(ROOT, filter.replace(ROOT, "")));
 
-/** Runs the files, shows node's own report, and answers its sums. */
+/** Runs the files, shows node's own report, and returns its totals. */
 async function runFiles(kind: "test" | "soak", files: string[], names: string[] = []): Promise<Counts> {
   const counts: Counts = { passed: 0, failed: 0 };
   const over = AbortSignal.any([AbortSignal.timeout(LIMITS[kind].all), stopping.signal]);
-  // One listener a file.
+  // One listener per file.
   setMaxListeners(0, over);
   const tests = run({
     files,
@@ -121,7 +121,7 @@ async function runFiles(kind: "test" | "soak", files: string[], names: string[] 
 
 /** Ends the test files, what they have started, and the servers, and then this process. */
 async function stop(signal: NodeJS.Signals, stateFolder: string): Promise<void> {
-  // No file is begun any more.
+  // No more files are started.
   stopping.abort();
   await endStrays();
   await sweep();
@@ -130,7 +130,7 @@ async function stop(signal: NodeJS.Signals, stateFolder: string): Promise<void> 
   process.exit(128 + constants.signals[signal]);
 }
 
-/** Leaves the end to `stop` where that is at it. */
+/** Leaves ending to `stop` if that is in progress. */
 async function unlessStopped<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;

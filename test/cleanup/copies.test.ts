@@ -39,7 +39,7 @@ describe("cleanup of copies", { concurrency: 2, timeout: 120_000 }, () => {
     const ours = ["sh0042new_20240131120000", "sh0042old_20240131120000"];
     const theirs = ["sh0042new", "sh0042old20240131120000"];
     const others = [
-      // Not a time; not as the SQL API names shards; not about a shard at all.
+      // Not a time; not the way in which the SQL API names shards; not about a shard at all.
       ...["sh0042old_20241331120000", "sh0042old_2024", "sh0042older", "sh0042_new", "sh0042new1"],
       ...["sh42old_20240131120000", "SH0042new", "xsh0042new", "sh0042xold20240131120000"],
       ...["customers_old_20240131120000", "new", "brandnew", "old_20240131120000"],
@@ -71,7 +71,7 @@ describe("cleanup of copies", { concurrency: 2, timeout: 120_000 }, () => {
     assert.deepEqual(await cleanup(settings, null, found), { dropped: [], failed: [] });
   });
 
-  it("follows the format of the islands, also where names are long or need quotes", async () => {
+  it("follows the format of the islands, even if names are long or need quotes", async () => {
     const { a } = await testIslands();
     const island = await createDatabase(a);
     const format = `Shard "%05d new ${"ü".repeat(17)}`;
@@ -89,7 +89,7 @@ describe("cleanup of copies", { concurrency: 2, timeout: 120_000 }, () => {
     assert.deepEqual(await schemasOf(island), [shard, "sh0042new"]);
   });
 
-  it("leaves a copy of a shard alone that is active nowhere, and every active schema", async () => {
+  it("leaves alone a copy of a shard that is active nowhere, and every active schema", async () => {
     const [a, b] = await createIslands();
     await createCopies(a, "sh0009old_20240131120000", "sh0042old20240131120000");
     await b.rows("CREATE SCHEMA sh0009; SELECT microsharding.microsharding_ensure_inactive(42)");
@@ -98,7 +98,7 @@ describe("cleanup of copies", { concurrency: 2, timeout: 120_000 }, () => {
     for (const { kept } of found) assert.match(kept!, new RegExp(`is inactive on ${islandOf(b)}.*only copy`));
     assert.equal(found.length, 2);
     assert.deepEqual(await cleanup(settings, null, found), { dropped: [], failed: [] });
-    // Of a shard of which there is nothing anywhere, nothing more can be lost than what is asked for.
+    // If nothing of a shard exists anywhere, nothing can be lost beyond what was requested.
     await b.rows("DROP SCHEMA sh0009");
     assert.deepEqual(brief(await findLeftovers(settings, null)), [
       ["old copy", "sh0009old_20240131120000", false],
@@ -106,7 +106,7 @@ describe("cleanup of copies", { concurrency: 2, timeout: 120_000 }, () => {
     ]);
   });
 
-  it("leaves what is younger than asked for, or of unknown age", async () => {
+  it("leaves copies that are younger than requested, or of unknown age", async () => {
     const [a] = await createIslands();
     await createCopies(a, `sh0001old_${daysAgo(2)}`, `sh0001old${daysAgo(8)}`, "sh0001new");
     const found = await findLeftovers(await settingsOf([a]), null, { olderThanMs: 7 * 86_400_000 });
@@ -123,7 +123,7 @@ describe("cleanup of copies", { concurrency: 2, timeout: 120_000 }, () => {
   it("keeps and names a copy that somebody has built on, and drops the others; debug views do not count", async () => {
     const [a, b] = await createIslands();
     await a.rows("CREATE TABLE sh0001.u (id int); SELECT microsharding.microsharding_migration_after()");
-    // As if the end of a move had not come to its debug views.
+    // As if the end of a move had not reached its debug views.
     await a.rows(`BEGIN; SELECT microsharding.microsharding_ensure_inactive(1);
       ALTER SCHEMA sh0001 RENAME TO sh0001old_20240131120000; COMMIT`);
     await createShard(b, 1, "CREATE TABLE sh0001.t (id int)");
@@ -145,7 +145,7 @@ describe("cleanup of copies", { concurrency: 2, timeout: 120_000 }, () => {
     assert.equal((await a.rows("SELECT FROM pg_class WHERE relname = 'u'")).length, 0);
   });
 
-  it("leaves a copy alone that somebody's subscription fills", async () => {
+  it("leaves alone a copy that somebody's subscription fills", async () => {
     const [a, b] = await createIslands();
     await createCopies(a, "sh0042new");
     await b.rows("CREATE SCHEMA sh0042new; CREATE TABLE sh0042new.t (generate_series int PRIMARY KEY)");
@@ -164,7 +164,7 @@ describe("cleanup of copies", { concurrency: 2, timeout: 120_000 }, () => {
     );
   });
 
-  it("gives up on a copy that is in use, says so, and goes on with the others", async () => {
+  it("gives up on a copy that is in use, says so, and continues with the others", async () => {
     const [a, b] = await createIslands();
     await createCopies(a, "sh0042old_20240131120000", "sh0042old_20240131120001");
     const settings = await settingsOf([a, b]);
@@ -186,7 +186,7 @@ describe("cleanup of islands without the SQL API", () => {
     bare = await createDatabase((await testIslands()).a);
   });
 
-  it("finds nothing there, since nobody can tell what a shard is", async () => {
+  it("finds nothing there, since there is no way to tell what a shard is", async () => {
     await createCopies(bare, "sh0042old_20240131120000", "sh0042new");
     assert.deepEqual(await findLeftovers(await settingsOf([bare]), null), []);
   });

@@ -2,7 +2,7 @@ import { loadSettings, type Settings } from "../../src/config/settings.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import type { TestDatabase } from "../support/index.ts";
 
-/** Settings of somebody who has set these databases and nothing else. */
+/** Settings in which only these databases are set. */
 export const settingsOf = (
   databases: readonly TestDatabase[],
   env: NodeJS.ProcessEnv = {},
@@ -15,7 +15,7 @@ export const settingsOf = (
 
 export const islandOf = ({ dsn }: TestDatabase): string => parseDsn(dsn).name;
 
-/** Names of the schemas of a database that are nobody else's. */
+/** The names of the schemas of a database, without those of the system and the SQL API. */
 export async function schemasOf(database: TestDatabase): Promise<string[]> {
   const rows = await database.rows<{ name: string }>(
     `SELECT nspname AS name FROM pg_namespace

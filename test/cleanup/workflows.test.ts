@@ -35,7 +35,7 @@ async function dieBetweenCommits() {
 }
 
 describe("cleanup after workflows", { concurrency: 2, timeout: 240_000 }, () => {
-  it("leaves everything of a running move alone, and removes everything of a terminated one", async () => {
+  it("leaves alone everything of a running move, and removes everything of a terminated one", async () => {
     const world = await createWorld();
     const { a, b } = world;
     await createShard(a, 42, SHARD);
@@ -51,9 +51,9 @@ describe("cleanup after workflows", { concurrency: 2, timeout: 240_000 }, () => 
       assert.equal(workflowId, "move-sh0042");
     }
     assert.deepEqual(await cleanup(settings, session, running), { dropped: [], failed: [] });
-    // Without anybody to ask, or for one of whom nobody asked knows: it works, so it is somebody's.
+    // Without a Temporal to ask, or with one that does not know the run: it is in use, so it belongs to somebody.
     for (const { kept, name } of await findLeftovers(settings, null))
-      assert.match(kept!, /at work, and there is no Temporal to ask/, name);
+      assert.match(kept!, /in use, and there is no Temporal to ask/, name);
 
     const identity = (): Promise<unknown> =>
       a.rows("SELECT relreplident FROM pg_class WHERE oid = 'sh0042.keyless'::regclass");
@@ -76,7 +76,7 @@ describe("cleanup after workflows", { concurrency: 2, timeout: 240_000 }, () => 
     await session.close();
   });
 
-  it("leaves an old copy alone until its move has ended, and knows which one it was", async () => {
+  it("leaves alone an old copy until its move has ended, and knows which one it was", async () => {
     const world = await createWorld();
     const { a } = world;
     await createShard(a, 42, SHARD);
@@ -94,10 +94,10 @@ describe("cleanup after workflows", { concurrency: 2, timeout: 240_000 }, () => 
       [more, old!.name, old!.workflowId, old!.schema, old!.kept],
       [[], leftover, "move-sh0042", "sh0042", null],
     );
-    // On an island alone, Temporal tells that the shard has arrived elsewhere; else nobody does.
+    // With only one island, Temporal tells that the shard has arrived elsewhere; without it, nobody does.
     const alone = await settingsOf([a]);
     assert.equal((await findLeftovers(alone, session))[0]!.kept, null);
-    assert.match((await findLeftovers(alone, null))[0]!.kept!, /only copy \(--dsns has to name/);
+    assert.match((await findLeftovers(alone, null))[0]!.kept!, /only copy \(--dsns has to include/);
     const { dropped } = await cleanup(settings, session, [old!]);
     assert.equal(dropped.length, 1);
     assert.deepEqual(await schemasOf(a), []);
@@ -131,14 +131,14 @@ describe("cleanup after workflows", { concurrency: 2, timeout: 240_000 }, () => 
     await session.close();
   });
 
-  it("leaves both sides of a switch alone whose worker died between its two commits, and a worker finishes it", async () => {
+  it("leaves alone both sides of a switch whose worker died between its two commits, and a worker finishes it", async () => {
     const { world, worker, handle } = await dieBetweenCommits();
     const { a, b } = world;
     await worker.gone();
     assert.deepEqual(await activePlaces("sh0042", a, b), []);
     const { settings, session } = await openSession(world);
     const schemas = [await schemasOf(a), await schemasOf(b)];
-    // Also for who cannot ask Temporal, or asks another one: nothing tells then that the move still runs.
+    // Even if Temporal cannot be asked, or another one is asked: then nothing shows that the move is still running.
     const elsewhere = await openSession(world, "default");
     for (const asking of [session, null, elsewhere.session]) {
       const found = await findLeftovers(settings, asking);

@@ -48,7 +48,7 @@ describe("migrate", { timeout: 300_000 }, () => {
       sql: "SELECT 1;\nALTER TABEL users ADD x int;",
       says: /syntax error at or near "TABEL"\n.*bad\.sql:2\n {2}ALTER TABEL users ADD x int;\n {8}\^/,
     },
-    { what: "nothing in it", sql: "-- later\n", says: /has no statement/ },
+    { what: "nothing in it", sql: "-- later\n", says: /contains no statement/ },
     {
       what: "BEGIN and COMMIT",
       sql: "BEGIN;\nALTER TABLE users ADD x int;\nCOMMIT;",
@@ -195,7 +195,7 @@ describe("migrate", { timeout: 300_000 }, () => {
     assert.equal(behind.status, 1, behind.stderr);
     assert.match(
       behind.stderr,
-      /while sh0011 to sh0012 were allocated, the active shards got the migration "late".*Nothing was activated: run the same allocate again/,
+      /while sh0011 to sh0012 were allocated, the active shards received the migration "late".*Nothing was activated: run the same allocate again/,
     );
     assert.ok(!(await activeShards(islands.a)).includes("sh0011"));
     const mended = await run(
@@ -219,7 +219,7 @@ describe("migrate", { timeout: 300_000 }, () => {
     assert.equal(done.status, 0, done.stderr);
     assert.match(
       done.stdout,
-      /all active shards have had the migrations .*"old", and not all of the new ones/,
+      /all active shards have had the migrations .*"old", but not all of the new ones/,
     );
   });
 
@@ -249,7 +249,7 @@ describe("migrate", { timeout: 300_000 }, () => {
       assert.equal(status, 1);
       assert.match(
         stderr,
-        /the active shards got the migration "later".*They are active already: run the same/,
+        /the active shards received the migration "later".*They are already active: run the same/,
       );
     });
   });

@@ -169,8 +169,8 @@ describe("move, with the embedded Temporal server", () => {
       [moveArgs(8), 1, /Shard 8 \(sh0008\) is already active on/],
       [moveArgs(99), 2, /Shard 99 \(sh0099\) exists on no island. The active shards are: 1-5, 8/],
       [moveArgs(5, `--from=${islands.names.b}`), 2, /--from and --to are the same island/],
-      [["move", "--shard=5", "--to=127.", "--activate-on-destination=yes"], 2, /fits several islands/],
-      [["move", "--shard=5", "--to=nix", "--activate-on-destination=yes"], 2, /No island fits "nix"/],
+      [["move", "--shard=5", "--to=127.", "--activate-on-destination=yes"], 2, /matches several islands/],
+      [["move", "--shard=5", "--to=nix", "--activate-on-destination=yes"], 2, /No island matches "nix"/],
       [
         ["move", "--shard=8", `--from=${islands.names.a}`, "--to=nix", "--activate-on-destination=yes"],
         2,
@@ -229,7 +229,7 @@ describe("copy", () => {
       "--wait",
     ];
     const command = start(args, islands);
-    await command.prints(/you may now stop the writes on the source and reroute them/);
+    await command.prints(/you can now stop the writes on the source and reroute them/);
     await islands.a.rows(
       `INSERT INTO waiting.t SELECT nextval('waiting.t_id_seq') FROM generate_series(1, 7)`,
     );

@@ -83,7 +83,7 @@ describe("rebalance, with the embedded Temporal server", () => {
   it("refuses impossible plans", async () => {
     for (const [args, message] of [
       [[`--decommission=${cluster.names.join(",")}`], /one island has to remain/],
-      [["--decommission=nix"], /No island fits "nix"/],
+      [["--decommission=nix"], /No island matches "nix"/],
       [["--weight-sql=SELECT 'x' || count(*) FROM nix"], /--weight-sql failed in shard/],
       [["--max-bytes=much"], /--max-bytes: "much" is not a size/],
       [["--parallelism=0"], /--parallelism: "0" is not a whole number/],

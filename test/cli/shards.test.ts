@@ -109,7 +109,7 @@ describe("list", () => {
       ["SELECT", "nothing in shard sh000"],
     ] as const) {
       const { status, stderr } = await run(["list", `--weight-sql=${sql}`], islands);
-      assert.deepEqual([status, stderr.includes(`--weight-sql answers ${answer}`)], [1, true], stderr);
+      assert.deepEqual([status, stderr.includes(`--weight-sql returns ${answer}`)], [1, true], stderr);
     }
     const sql = "SELECT sum(id), timestamptz '2026-01-31 12:00Z' AS at FROM users WHERE id < 0";
     const { islands: found } = await runJson<ListDocument>(["list", `--weight-sql=${sql}`], islands);

@@ -71,7 +71,7 @@ describe("tenant", () => {
         /No shard is free for tenant massive: \w+ is in shard 2.*without tenants/,
       ],
       [["pin", "massive", "huge", "--shard=2"], 1, /No shard is free for the tenants massive, huge/],
-      [["assign", "small", "acme", "--shard=3"], 1, /Tenant acme is in shard 2 already/],
+      [["assign", "small", "acme", "--shard=3"], 1, /Tenant acme is already in shard 2/],
       [["assign", ""], 2, /The name of a tenant is empty/],
       [["assign", "small", " \t"], 2, /The name of a tenant is empty/],
       [["pin", ""], 2, /The name of a tenant is empty/],

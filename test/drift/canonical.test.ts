@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import { canonicalizer } from "../../src/drift/canonical.ts";
 
-/** What 15 and 16 make of the same view: from 16 on the qualifier is left out where a FROM has only one item. */
+/** How 15 and 16 deparse the same view: from 16 on, the qualifier is omitted if a FROM has only one item. */
 const SAME: [string, string][] = [
   ["SELECT t.id FROM t", "SELECT id FROM t"],
   ["SELECT s.a FROM (SELECT t.id AS a FROM t) s", "SELECT a FROM (SELECT id AS a FROM t) s"],
@@ -23,7 +23,7 @@ describe("the meaning of a deparsed view", () => {
     for (const [one, other] of SAME) assert.equal(canonical(one), canonical(other), one);
   });
 
-  it("is not the same where several items have such a column", async () => {
+  it("is not the same if several items have such a column", async () => {
     const canonical = await canonicalizer();
     for (const [one, other] of DIFFERENT) assert.notEqual(canonical(one), canonical(other), one);
   });

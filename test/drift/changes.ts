@@ -1,4 +1,4 @@
-/** What the shards are filled with before one of them is changed. */
+/** The contents of the shards before one of them is changed. */
 export const BASE = `
   CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
   CREATE DOMAIN positive AS integer DEFAULT 1 CHECK (VALUE > 0);
@@ -32,7 +32,7 @@ export const BASE = `
   GRANT SELECT ON users TO pg_monitor;
 `;
 
-/** Changes of one shard, with what the comparison has to say; `fixed` is false for what no DDL can do. */
+/** Changes to one shard, with what the comparison has to report; `fixed` is false if no DDL can fix it. */
 export const CHANGES: { sql: string; says: string | string[]; fixed?: false }[] = [
   { sql: "ALTER TABLE users ADD COLUMN extra text", says: "more column extra of users" },
   {

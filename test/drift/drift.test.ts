@@ -20,7 +20,7 @@ describe("drift", () => {
     assert.deepEqual(groupsOf(found), ["sh0007 sh0042"], shown(found));
   });
 
-  it("sees what no DDL can make on servers of different versions, too", async () => {
+  it("also sees what no DDL can create, on servers of different versions", async () => {
     const islands = [await createIsland(14), await createIsland(18)] as const;
     const aggregate = (initial: string): string =>
       `CREATE AGGREGATE total(integer) (SFUNC = int4pl, STYPE = integer, INITCOND = '${initial}')`;
@@ -63,7 +63,7 @@ describe("drift", () => {
             .catch((error: Error) => assert.fail(`${sql} gave ${statement}: ${error.message}`));
         }
       }
-      // What no DDL can do is what is left.
+      // Only what no DDL can do is left.
       const left = CHANGES.flatMap(({ fixed = true }, i) => (fixed ? [] : [`sh00${i + 10}`]));
       const after = await find([island], { reference: 1 });
       const still = after.groups.slice(1).flatMap(({ shards }) => shards);
@@ -72,7 +72,7 @@ describe("drift", () => {
   }
 
   for (const version of [14, 18] as const) {
-    it(`writes DDL that takes away, for the change, what reads a column or a view, on PostgreSQL ${version}`, async () => {
+    it(`writes DDL that temporarily removes what reads a changed column or view, on PostgreSQL ${version}`, async () => {
       const island = await createIsland(version);
       const tables = (type: string, generated: string, filter: string): string => `
         CREATE TABLE "s een" (id integer, n ${type}${generated});
@@ -126,7 +126,7 @@ describe("drift", () => {
       for (const { fix } of found.groups.slice(1)) {
         const statements = fix![0]!.statements;
         assert.equal(
-          statements.filter((one) => /-- column twice of mid comes to the end/.test(one)).length,
+          statements.filter((one) => /-- column twice of mid will be at the end/.test(one)).length,
           1,
         );
         assert.doesNotMatch(statements.join("\n"), /-- loses/);
@@ -135,7 +135,7 @@ describe("drift", () => {
             .rows(statement)
             .catch((error: Error) => assert.fail(`${statements.join(";\n")}: ${error.message}`));
       }
-      // A column that stands between others comes to the end, which no DDL can change.
+      // A column from between others ends up at the end, which no DDL can change.
       const after = await find([island]);
       assert.deepEqual(
         after.groups.flatMap(({ differences }) => differences.map(({ object }) => object)),
@@ -149,7 +149,7 @@ describe("drift", () => {
     });
   }
 
-  it("takes out the name of the own schema wherever it stands, also one that needs quotes", async () => {
+  it("removes the name of the shard's own schema wherever it occurs, even one that needs quotes", async () => {
     const island = await createIsland(18, `o'S "%d`);
     const naming = (name: string): string => `
       CREATE FUNCTION size() RETURNS bigint LANGUAGE sql SET search_path TO ${ident(name)}, public

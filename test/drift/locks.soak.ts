@@ -10,7 +10,7 @@ describe("drift of many views", () => {
       { length: 30 },
       (_, i) => `CREATE TABLE t${i} (a integer); CREATE VIEW v${i} AS SELECT a FROM t${i};`,
     );
-    // One transaction each; in all they have twice as many relations as one transaction may lock.
+    // One transaction each; in total they have twice as many relations as one transaction may lock.
     await createShards(
       island,
       Array.from({ length: 250 }, (_, i) => i + 1),

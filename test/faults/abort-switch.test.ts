@@ -13,7 +13,7 @@ describe(
   { concurrency: 2, timeout: 600_000 },
   () => {
     for (const point of ["after commit source", "before commit destination"] as const) {
-      it(`${point}: comes too late, and the switch is finished all the same`, async () => {
+      it(`${point}: comes too late, and the switch is finished anyway`, async () => {
         const world = await createWorld();
         const ledger = await loadedShard(world);
         const before = await contentBefore(world);
@@ -30,7 +30,7 @@ describe(
       });
     }
 
-    // Whichever the next worker learns of first, the abort or the step to be repeated: both ends are legal.
+    // Depends on what the next worker learns first, the abort or the step to be repeated: both outcomes are legal.
     it("before commit source: the source stays as it was, or the shard is moved whole", async () => {
       const world = await createWorld();
       const ledger = await loadedShard(world);
@@ -42,7 +42,7 @@ describe(
       await worker.kill();
       await world.startWorker();
       const result = await handle.result().catch((error: unknown) => {
-        // The reason of any other end is what this test would have to tell.
+        // If it ends in any other way, this test has to show the reason.
         if ((error as WorkflowFailedError).cause instanceof CancelledFailure) return null;
         throw error;
       });
@@ -54,7 +54,7 @@ describe(
 );
 
 describe("DDL on the source while a step that reads it is repeated", { timeout: 600_000 }, () => {
-  it("arrives whole, or ends the move: never the structure of before with the rows of after", async () => {
+  it("arrives completely, or ends the move: never the old structure with the new rows", async () => {
     const world = await createWorld();
     const ledger = await loadedShard(world);
     const worker = await world.startWorker({ fault: "after create structure" });

@@ -16,9 +16,9 @@ import { STALL_SQL, stallRowsSql, whileStalled } from "./steps.ts";
 
 interface Abort {
   when: string;
-  /** Fault point at which the worker holds while the abort is asked for. */
+  /** The fault point at which the worker holds while the abort is requested. */
   hold?: FaultPoint;
-  /** True: it goes on from there and is in the middle of its rows then. SQL that this takes on the destination. */
+  /** SQL on the destination that keeps the step in the middle of its rows, if the worker has to continue from there. */
   inside?: true | string;
   move?: Partial<MoveInput>;
   by: "abort" | "cancel";
@@ -45,7 +45,7 @@ const ABORTS: Abort[] = [
   { when: "before the lock", hold: "before lock and switch", by: "cancel" },
 ];
 
-/** Asks for the abort at the right moment, and expects the move to end by it. */
+/** Requests the abort at the right moment, and expects it to end the move. */
 async function abortAt(
   { hold, inside, by }: Abort,
   world: World,
@@ -63,7 +63,7 @@ async function abortAt(
     return ended();
   }
   if (inside !== true) await world.b.rows(inside);
-  // The step itself has to be given up: what it waits for does not come before the end.
+  // The step itself has to be given up: what it waits for does not happen before the end.
   await whileStalled(world.b, async (stalled) => {
     worker.goOn();
     await stalled();
@@ -72,7 +72,7 @@ async function abortAt(
   });
 }
 
-/** Lets the worker go on once the step itself was told: until then the abort is only on its way to it. */
+/** Lets the worker continue once the step itself has been told: until then the abort is still on its way to it. */
 async function goOnWhenAsked(worker: WorkerProcess, handle: WorkflowHandle): Promise<void> {
   await waitFor(() => cancelRequested(handle), { what: "the abort to reach the step" });
   worker.goOn();
@@ -95,7 +95,7 @@ describe("a move that is aborted", { concurrency: 2, timeout: 600_000 }, () => {
     });
   }
 
-  it("while a long transaction keeps it from its lock ends at once", async () => {
+  it("while a long transaction keeps it from getting its lock ends at once", async () => {
     const world = await createWorld();
     const ledger = await loadedShard(world);
     const before = await contentBefore(world);

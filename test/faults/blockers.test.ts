@@ -7,7 +7,7 @@ import { testIslands, waitFor } from "../support/index.ts";
 import { createWorld, resultOf, untilPaused, waitingFor } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
 
-/** Milliseconds that others may have to wait behind our request for a lock. */
+/** Milliseconds for which others may have to wait behind our request for a lock. */
 const OTHERS_MS = 1000;
 
 describe("a move whose lock is held by others", { concurrency: 5, timeout: 600_000 }, () => {
@@ -16,8 +16,8 @@ describe("a move whose lock is held by others", { concurrency: 5, timeout: 600_0
     ["a transaction that has called nextval", "SELECT nextval('sh0042.ids')", 8000],
     ["a reader with FOR UPDATE", "SELECT FROM sh0042.large WHERE id = 1 FOR UPDATE", 8000],
   ] as const) {
-    it(`waits ${blockMs / 1000} s for ${what}, says who it is, keeps nobody waiting, and then switches`, async () => {
-      // An open transaction keeps everybody on its server from creating a slot.
+    it(`waits ${blockMs / 1000} s for ${what}, names the blocker, keeps nobody waiting, and then switches`, async () => {
+      // An open transaction prevents everybody on its server from creating a slot.
       const a = await startPostgres({ version: 17, name: "blocked" });
       const { b } = await testIslands();
       const world = await createWorld({ servers: { a, b } });
@@ -32,7 +32,7 @@ describe("a move whose lock is held by others", { concurrency: 5, timeout: 600_0
         ledger.takeLongestGap();
         await handle.signal("confirm");
         const named = async (): Promise<string | null> => {
-          // After the pause the lag is looked at once more; that is not what is waited for here.
+          // After the pause, the lag is checked once more; that is not the wait that is meant here.
           const reason = await waitingFor(handle);
           return reason?.includes("pid") ? reason : null;
         };
@@ -40,7 +40,7 @@ describe("a move whose lock is held by others", { concurrency: 5, timeout: 600_0
         assert.ok(reason.includes(`pid ${rows[0]!.pid} postgres`), reason);
         assert.ok(reason.includes(sql), reason);
         await sleep(blockMs);
-        // For the time of the move, a table without key has another replica identity.
+        // During the move, a table without a key has a different replica identity.
         const content = { ...(await contentBefore(world, blocker)), identity: "d" };
         assert.ok(ledger.takeLongestGap() < OTHERS_MS, "others had to wait");
         await blocker.query("COMMIT");
@@ -79,7 +79,7 @@ describe("a move whose lock is held by others", { concurrency: 5, timeout: 600_0
     await expectMoved(world, leftover, before);
   });
 
-  it("names the transactions that keep its slot from being created, also prepared ones", async () => {
+  it("names the transactions that prevent its slot from being created, including prepared ones", async () => {
     const a = await startPostgres({ version: 17, name: "slow-slot" });
     const { b } = await testIslands();
     const world = await createWorld({ servers: { a, b } });

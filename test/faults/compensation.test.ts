@@ -15,7 +15,7 @@ const FORWARD = [
 ] as const;
 type Step = (typeof FORWARD)[number] & keyof Activities;
 
-/** What has to be undone, in order, when a step is the last one that was begun. */
+/** What has to be undone, in order, if a given step is the last one that was begun. */
 function undoneAfter(step: Step): string[] {
   const begun = FORWARD.indexOf(step);
   return [
@@ -25,7 +25,7 @@ function undoneAfter(step: Step): string[] {
   ];
 }
 
-/** Runs a move with mocked steps; answers which ran, and how it ended. */
+/** Runs a move with mocked steps; returns which of them ran, and how the move ended. */
 async function runMove(
   step: Step,
   behaviour: Behaviour,

@@ -22,15 +22,15 @@ const CHANGES = {
   "a dropped table": "DROP TABLE sh0042.large",
 };
 
-/** Changes of our publication after which it sends less than all there is. */
+/** Changes to our publication after which it no longer sends everything. */
 const TAMPERINGS = {
-  "a table is dropped out of it": "DROP TABLE ONLY sh0042.ledger",
+  "a table is dropped from it": "DROP TABLE ONLY sh0042.ledger",
   "it sends inserts only": "SET (publish = 'insert')",
 };
 
 const CHANGED = /structure of schema "sh0042" on .* was changed during the move \(DDL\)/;
 
-/** Asserts that the move has ended because of what was changed, and that nothing of it is left. */
+/** Asserts that the move has ended because of the change, and that nothing of it is left. */
 async function expectUndone(
   world: World,
   handle: { result(): Promise<unknown> },
@@ -45,7 +45,7 @@ async function expectUndone(
   await expectNoLeftovers(a, b);
 }
 
-/** Puts an empty database in the place of another one, whose subscription ends with it. */
+/** Replaces a database, whose subscription ends with it, by an empty one. */
 async function replace({ name, server, rows }: TestDatabase): Promise<void> {
   const [{ subscription }] = (await rows(
     "SELECT subname AS subscription FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE datname = current_database()",
@@ -61,7 +61,7 @@ async function replace({ name, server, rows }: TestDatabase): Promise<void> {
   await withClient(server.dsn(name), (client) => install(client));
 }
 
-/** Starts a move that waits for its confirmation, and waits until it does. */
+/** Starts a move that waits for its confirmation, and waits until it has paused. */
 async function pausedMove(world: World): ReturnType<World["startMove"]> {
   await world.startWorker();
   const handle = await world.startMove({ wait: true });
@@ -83,7 +83,7 @@ describe("DDL on the source in the middle of a move", { concurrency: 3, timeout:
     });
   }
 
-  it("ends it also when the destination can no longer apply the changes", async () => {
+  it("also ends it when the destination can no longer apply the changes", async () => {
     const world = await createWorld();
     const ledger = await loadedShard(world);
     const worker = await world.startWorker({ fault: "before wait for lag", mode: "hold" });
@@ -95,7 +95,7 @@ describe("DDL on the source in the middle of a move", { concurrency: 3, timeout:
     await expectSound(ledger);
   });
 
-  it("is waited for when it has created a table and not committed, which would end up in the old copy", async () => {
+  it("is waited for when it has created a table and not committed yet, since the table would end up in the old copy", async () => {
     const world = await createWorld();
     const ledger = await loadedShard(world);
     const handle = await pausedMove(world);
@@ -121,7 +121,7 @@ describe(
   { concurrency: 2, timeout: 300_000 },
   () => {
     for (const [what, change] of Object.entries(TAMPERINGS)) {
-      it(`keeps it from switching when ${what}`, async () => {
+      it(`prevents the switch when ${what}`, async () => {
         const world = await createWorld();
         const ledger = await loadedShard(world);
         const handle = await pausedMove(world);
@@ -151,11 +151,11 @@ it("a slot that is lost in the middle of a move ends it, and everything is undon
     await dropSlots(client, rows[0]!.name, null);
   });
   await handle.signal("confirm");
-  await expectUndone(world, handle, /the replication slot \S+ on \S+ is gone: the source removed WAL/);
+  await expectUndone(world, handle, /the replication slot \S+ on \S+ is gone: the source has removed WAL/);
   await expectSound(ledger);
 });
 
-it("a destination that is another database than before ends a move; the source is freed, and what is left is said", async () => {
+it("a destination that is not the same database as before ends a move; the source is freed, and what is left is reported", async () => {
   const world = await createWorld();
   const { a, b } = world;
   const ledger = await loadedShard(world);
@@ -164,7 +164,7 @@ it("a destination that is another database than before ends a move; the source i
   await handle.signal("confirm");
   await assert.rejects(
     resultOf(handle),
-    /another database than the one with which this move began.*; and not everything could be undone/s,
+    /is not the database with which this move began.*; in addition, not everything could be undone/s,
   );
   assert.deepEqual(await activePlaces("sh0042", a), [a.name]);
   await expectNoLeftovers(a);

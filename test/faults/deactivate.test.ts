@@ -3,10 +3,10 @@ import { it } from "node:test";
 
 import { createShard, createWorld, resultOf } from "../support/world.ts";
 
-/** More than the heartbeat of the step may take. */
+/** Longer than the heartbeat of the step may take. */
 const SECONDS = 11;
 
-it("a statement of deactivate-sql that takes longer than a heartbeat may runs once and to its end", async () => {
+it("a statement of deactivate-sql that takes longer than the heartbeat timeout runs only once, and to its end", async () => {
   const world = await createWorld();
   const { a } = world;
   await createShard(a, 42, "CREATE TABLE sh0042.t (id int PRIMARY KEY)");

@@ -6,16 +6,16 @@ import { waitFor } from "../support/index.ts";
 import { activePlaces, createWorld, resultOf, untilPaused } from "../support/world.ts";
 import { attemptsOf, contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
 
-/** Milliseconds after a worker freezes with the lock in which writers have to be free. */
+/** Milliseconds within which writers have to be free after a worker freezes with the lock. */
 const FREE_MS = 5000;
 
-/** Where the worker freezes: alone, or with another that takes over before it wakes up. */
+/** Where the worker freezes: alone, or with another one that takes over before it wakes up. */
 export interface Freezes {
   alone: readonly FaultPoint[];
   replaced: readonly FaultPoint[];
 }
 
-/** Steps whose second run would destroy what came after the first; the other points lie in the switch. */
+/** Steps whose second run would destroy what came after the first; the other points are in the switch. */
 const isStep = (point: FaultPoint): boolean => /create structure|tablesync|subscribe/.test(point);
 
 /** Defines the tests of frozen workers at the given points. */
@@ -54,11 +54,11 @@ export function testFreezes({ alone, replaced }: Freezes): void {
         await frozen.reached(point);
         await world.startWorker();
         if (isStep(point)) {
-          // The other has come to the end of the copy and waits when the frozen one wakes up.
+          // The other one has finished the copy and is waiting when the frozen one wakes up.
           await untilPaused(handle);
           await frozen.wake();
           const [, when, step] = /^(\w+) (.*)/.exec(point)!;
-          // After the end of its step it does nothing more.
+          // After the end of its step, it does nothing more.
           if (when === "before") await frozen.reached(`ended ${step}`);
           assert.ok((await attemptsOf(handle, step!)) > 1, "no second attempt");
           await handle.signal("confirm");

@@ -14,10 +14,10 @@ const SEQUENCES = {
   down: "INCREMENT -3",
   small: "AS integer INCREMENT 7 START 5",
 };
-/** Moves there and back: each switch is one chance for a value to be handed out twice. */
+/** Moves back and forth: each switch is a chance for a value to be handed out twice. */
 const MOVES = 6;
 
-/** Calls nextval() as fast as it can wherever the shard is, and notes what it got. */
+/** Calls nextval() as fast as it can wherever the shard is, and records the values. */
 class Caller {
   readonly values: string[] = [];
   readonly failures: string[] = [];
@@ -95,7 +95,7 @@ describe("sequences in a switch", { timeout: 300_000 }, () => {
     await expectNoLeftovers(a, b);
   });
 
-  it("hand out values also to clients that come when they have been handed over already", async () => {
+  it("also hand out values to clients that come after they have been handed over", async () => {
     const world = await createWorld();
     const { a, b } = world;
     // Called before or never, upwards and downwards; what a late client gets, and what nobody else may get.
@@ -127,7 +127,7 @@ describe("sequences in a switch", { timeout: 300_000 }, () => {
     }
   });
 
-  it("arrive exactly as they were when nobody uses them, also those that were never used", async () => {
+  it("arrive exactly as they were if nobody uses them, including those that were never used", async () => {
     const world = await createWorld();
     const sql = Object.entries(SEQUENCES).flatMap(([name, options]) => [
       `CREATE SEQUENCE sh0042.${name} ${options}`,

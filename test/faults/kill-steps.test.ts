@@ -16,17 +16,17 @@ import {
 } from "./shard.ts";
 
 interface Kill {
-  /** Fault point at which the worker dies, or from which on `inside` is waited for. */
+  /** The fault point at which the worker dies, or after which `inside` is waited for. */
   fault: FaultPoint;
-  /** A lock on the destination's table that stops the step in its middle, for as long as it takes to kill the worker. */
+  /** A lock on the destination's table that stops the step halfway, for as long as it takes to kill the worker. */
   inside?: string;
   copyMethod?: MoveInput["copyMethod"];
 }
 
-/** The steps of a move that are activities and exist. */
+/** The steps of a move that exist as activities. */
 type Step = Exclude<(typeof STEPS)[number], "verify" | "wait for confirmation">;
 
-/** By step, so that no step can be added and never be killed. */
+/** By step, so that no step can be added without being killed in a test. */
 const KILLS: Record<Step, Kill[]> = {
   preflight: [{ fault: "after preflight" }],
   "create structure": [{ fault: "after create structure" }],

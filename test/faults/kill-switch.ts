@@ -9,7 +9,7 @@ import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts
 /** All points of the switch. */
 export const POINTS: readonly FaultPoint[] = SWITCH_STATEMENTS.flatMap((name) => around(name));
 
-/** Those after which something else stands on the servers than before; the others are soak tests. */
+/** Those after which the state of the servers differs from before; the others are soak tests. */
 export const TELLING: readonly FaultPoint[] = [
   "before lock",
   "after lock",
@@ -19,23 +19,23 @@ export const TELLING: readonly FaultPoint[] = [
   "after commit destination",
 ];
 
-/** From these points on the source has left. */
+/** From these points on, the shard has left the source. */
 const LEFT = new Set<FaultPoint>([
   "after commit source",
   "before commit destination",
   "after commit destination",
 ]);
 
-/** Milliseconds after the death of the holder of the lock in which writers have to be free. */
+/** Milliseconds within which writers have to be free after the holder of the lock has died. */
 const FREE_MS = 5000;
-/** Milliseconds after the start of a new worker in which the shard has to be active. */
+/** Milliseconds within which the shard has to be active after a new worker has started. */
 const ACTIVE_MS = 10_000;
 
 /** Defines the tests of workers that are killed at the given points. */
 export function testKills(points: readonly FaultPoint[]): void {
   describe("a worker killed with SIGKILL in the switch", { concurrency: 3, timeout: 600_000 }, () => {
     for (const point of points) {
-      it(`${point}: writers go on, the next worker finishes, and nothing is lost`, async () => {
+      it(`${point}: writers continue, the next worker finishes, and nothing is lost`, async () => {
         const world = await createWorld();
         const { a, b } = world;
         const ledger = await loadedShard(world);

@@ -24,7 +24,7 @@ const pause = (replica: PostgresServer): Promise<unknown> =>
 const resume = (replica: PostgresServer): Promise<unknown> =>
   replica.withClient((client) => client.query("SELECT pg_wal_replay_resume()"));
 
-/** What the live view shows of the replica, once it is more than a second behind. */
+/** The lag of the replica that the live view shows, once it is more than a second. */
 async function lagOfReplica(world: World, runId: string): Promise<number> {
   const stop = new AbortController();
   const { schema, from, to } = world.input();
@@ -57,7 +57,7 @@ describe("a physical replica that does not replay", { timeout: 300_000 }, () => 
     });
   }
 
-  it("is not waited for any more after skipLag", async () => {
+  it("is no longer waited for after skipLag", async () => {
     const { world, replica } = await worldWithReplica();
     const ledger = await loadedShard(world);
     const before = await contentBefore(world);
@@ -68,7 +68,7 @@ describe("a physical replica that does not replay", { timeout: 300_000 }, () => 
     await handle.signal("skipLag");
     const { leftover } = await resultOf(handle);
     const { events } = await handle.query<Progress>(progressQuery);
-    assert.ok(events.some(({ text }) => text.includes("told to go on")));
+    assert.ok(events.some(({ text }) => text.includes("told to continue")));
     await expectSound(ledger);
     await expectMoved(world, leftover, before);
     await resume(replica);
@@ -76,7 +76,7 @@ describe("a physical replica that does not replay", { timeout: 300_000 }, () => 
 });
 
 describe("the confirmation of a move with wait", { timeout: 300_000 }, () => {
-  it("is waited for before the switch, and counts when it comes early", async () => {
+  it("is waited for before the switch, and counts even if it comes early", async () => {
     const world = await createWorld();
     const ledger = await loadedShard(world);
     const before = await contentBefore(world);

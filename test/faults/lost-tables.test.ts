@@ -8,7 +8,7 @@ import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts
 
 /**
  * Puts a table into the state that a crash of the source leaves between two statements of its tablesync worker: the slot
- * is dropped, and that the table is done is not committed. Such a crash cannot be timed from outside.
+ * is dropped, but it is not committed that the table is done. Such a crash cannot be timed from outside.
  */
 async function loseTable({ b }: World, table: string): Promise<void> {
   await waitFor(
@@ -18,8 +18,8 @@ async function loseTable({ b }: World, table: string): Promise<void> {
   await b.rows(
     `UPDATE pg_subscription_rel SET srsubstate = 'f', srsublsn = NULL WHERE srrelid = '${table}'::regclass`,
   );
-  // The function refuses names that PostgreSQL gives itself. Whoever else makes one on this server takes the smallest
-  // number that is free, and its row may not be committed yet: ours is far away.
+  // The function refuses names that PostgreSQL itself gives. Others who create one on this server take the smallest free
+  // number, and their row may not be committed yet: ours is far away.
   await b.rows(
     `INSERT INTO pg_replication_origin
      SELECT (20000 + floor(random() * 40000))::int::oid, concat('pg_', srsubid, '_', srrelid)
@@ -27,7 +27,7 @@ async function loseTable({ b }: World, table: string): Promise<void> {
   );
 }
 
-/** A move whose worker has died in tablesync, and a table of it in that state. */
+/** A move whose worker has died in tablesync, with one of its tables in that state. */
 async function moveWithLostTable() {
   const world = await createWorld();
   const ledger = await loadedShard(world);
@@ -40,7 +40,7 @@ async function moveWithLostTable() {
 }
 
 describe("a table whose tablesync has lost its slot", { concurrency: 4, timeout: 300_000 }, () => {
-  it("is copied anew, while the others stay", async () => {
+  it("is copied again, while the others stay", async () => {
     const world = await createWorld();
     const ledger = await loadedShard(world);
     const before = await contentBefore(world);
@@ -55,7 +55,7 @@ describe("a table whose tablesync has lost its slot", { concurrency: 4, timeout:
   });
 
   for (const point of COPY_ANEW_POINTS) {
-    it(`is copied anew when the worker dies ${point}`, async () => {
+    it(`is copied again when the worker dies ${point}`, async () => {
       const { world, ledger, before, handle } = await moveWithLostTable();
       const second = await world.startWorker({ fault: point });
       await second.gone();

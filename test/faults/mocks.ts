@@ -67,12 +67,12 @@ const RESULTS: { [Step in Mocked]: Awaited<ReturnType<AllActivities[Step]>> } = 
   "release shards": done,
 };
 
-/** How each step behaves: always, or by the schema that it works on. */
+/** How each step behaves: always, or depending on the schema on which it works. */
 export type Behaviours = Partial<
   Record<keyof AllActivities, Behaviour | ((schema: string) => Behaviour | undefined)>
 >;
 
-/** Runs workers whose steps do nothing but note that they ran, and answers the steps in their order. */
+/** Runs workers whose steps only record that they ran, and returns the steps in their order. */
 export async function withMockedSteps(
   { address, namespace }: TestNamespace,
   behaviours: Behaviours,
@@ -91,7 +91,7 @@ export async function withMockedSteps(
     ]),
   );
   const connection = await NativeConnection.connect({ address });
-  // This one looks at nothing but Temporal.
+  // This one only looks at Temporal.
   const join = (input: JoinInput): Promise<MoveResult> =>
     joinMove(input).catch((error: unknown) => Promise.reject(toFailure(error, (text) => text)));
   const all = { ...activities, "join move": join };
@@ -117,5 +117,5 @@ async function behave(behaviour: Behaviour | undefined, ran: string[], step: str
   await Context.current().cancelled.finally(() => clearInterval(beating));
 }
 
-/** The input of a move between two islands that exist in name only. */
+/** The input of a move between two islands that do not really exist. */
 export const INPUT = moveInput({ shard: 42, schema: "sh0042", from: "a:5432/app", to: "b:5432/app" });

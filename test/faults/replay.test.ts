@@ -6,7 +6,7 @@ import { Worker } from "@temporalio/worker";
 import { beginOf, type History, lastEvent, readHistory, recorded } from "../histories/history-file.ts";
 import { bundleWorkflows } from "../support/workflow-bundle.ts";
 
-/** Replays one history with the workflows of today; answers what does not fit. */
+/** Replays one history with the present workflows; returns what does not match. */
 async function replay(history: History): Promise<Error | undefined> {
   const workflowBundle = { codePath: await bundleWorkflows() };
   const { workflowId } = beginOf(history);
@@ -16,12 +16,12 @@ async function replay(history: History): Promise<Error | undefined> {
 }
 
 for (const name of recorded()) {
-  it(`what was begun before goes on with the workflows of today: ${name}`, async () => {
+  it(`a run that began earlier continues with the present workflows: ${name}`, async () => {
     assert.equal(await replay(readHistory(name)), undefined);
   });
 }
 
-it("a rebalance is recorded on both sides of the place where it continued as new", () => {
+it("a rebalance is recorded before and after it continued as new", () => {
   const [before, after] = ["rebalance", "rebalance-run-2"].map(readHistory);
   const { newExecutionRunId } = lastEvent(before!).workflowExecutionContinuedAsNewEventAttributes ?? {};
   const { originalExecutionRunId } = after!.events![0]!.workflowExecutionStartedEventAttributes!;
@@ -30,7 +30,7 @@ it("a rebalance is recorded on both sides of the place where it continued as new
   assert.ok(steps.includes("join move"), "the second run waits for a move of the first");
 });
 
-it("a history that does not fit is noticed", async () => {
+it("a history that does not match is noticed", async () => {
   const history = readHistory("move");
   for (const event of history.events ?? []) {
     const type = event.activityTaskScheduledEventAttributes?.activityType;

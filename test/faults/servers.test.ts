@@ -19,7 +19,7 @@ interface Servers {
   b: PostgresServer;
 }
 
-/** Islands of our own, whose commits survive a crash as they do in production: those that waited for the disk. */
+/** Islands of our own, whose commits survive a crash as they do in production: if they have waited for the disk. */
 async function ownServers(): Promise<Servers> {
   const settings = { wal_writer_delay: "10s" };
   const [a, b] = await Promise.all([
@@ -31,7 +31,7 @@ async function ownServers(): Promise<Servers> {
 
 const HAS_SHARD = "SELECT FROM pg_class WHERE oid = to_regclass('sh0042.large_b')";
 
-/** Up to where the destination has confirmed changes to the source as durable. */
+/** The position up to which the destination has confirmed changes to the source as durable. */
 async function flushedOf({ a }: World): Promise<bigint> {
   const [slot] = await a.rows<{ lsn: string }>(
     "SELECT confirmed_flush_lsn AS lsn FROM pg_replication_slots WHERE database = current_database()",
@@ -70,7 +70,7 @@ describe("a crash of PostgreSQL (stop -m immediate)", { concurrency: 3, timeout:
           worker.goOn();
           const { leftover } = await resultOf(handle);
           await expectSound(ledger);
-          // Unlogged rows are in the destination's open transaction only, which does not outlive a restart of over 2 s.
+          // Unlogged rows are only in the destination's open transaction, which does not outlive a restart of over 2 s.
           const emptied = side === "a" && (await world.b.rows("SELECT FROM sh0042.unlogged")).length === 0;
           await expectMoved(world, leftover, emptied ? { ...expected, unlogged: null } : expected);
         });
@@ -78,7 +78,7 @@ describe("a crash of PostgreSQL (stop -m immediate)", { concurrency: 3, timeout:
     });
   }
 
-  it("on the destination does not keep an abort from freeing the source at once", async () => {
+  it("on the destination does not prevent an abort from freeing the source at once", async () => {
     const servers = await ownServers();
     const world = await createWorld({ servers });
     const ledger = await loadedShard(world, { rows: LARGE });
@@ -105,7 +105,7 @@ describe("a crash of PostgreSQL (stop -m immediate)", { concurrency: 3, timeout:
 });
 
 describe("a destination that is failed over", { timeout: 600_000 }, () => {
-  it("to a replica that lacks rows, which the source does not send again, is not switched to", async () => {
+  it("to a replica that lacks rows that the source does not send again does not get the shard", async () => {
     const servers = await ownServers();
     const replica = await startReplica(servers.b);
     const world = await createWorld({ servers });
@@ -131,7 +131,7 @@ describe("a destination that is failed over", { timeout: 600_000 }, () => {
     await replica.start();
     await replica.withClient((client) => client.query("SELECT pg_promote()"));
     await handle.signal("confirm");
-    await assert.rejects(resultOf(handle), /was failed over/);
+    await assert.rejects(resultOf(handle), /has been failed over/);
     await expectSound(ledger);
     await expectUntouched(world, before);
   });

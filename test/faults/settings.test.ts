@@ -18,14 +18,14 @@ const HOSTILE = [
   "default_transaction_isolation = 'serializable'",
 ];
 
-/** Every text in a history; payloads are bytes in it, in which a search of its JSON would find nothing. */
+/** Every text in a history; its payloads are bytes, in which searching the JSON would find nothing. */
 function textOf(value: unknown): string {
   if (value instanceof Uint8Array) return Buffer.from(value).toString();
   if (value === null || typeof value !== "object") return String(value);
   return Object.values(value).map(textOf).join(" ");
 }
 
-/** Makes them the defaults of the databases, for all sessions that begin from now on. */
+/** Makes them the defaults of the databases for all new sessions. */
 async function makeHostile(server: PostgresServer, database: string): Promise<void> {
   await server.withClient(async (client) => {
     for (const setting of HOSTILE) {
@@ -67,7 +67,7 @@ describe("a move between servers whose defaults are hostile", { timeout: 600_000
         await b.withClient(async (client) => {
           for (const place of [`DATABASE "${world.b.name}"`, "ROLE postgres"])
             await client.query(`ALTER ${place} RESET transaction_timeout`);
-          // Sessions that the worker keeps for its next work have still what was set when they began.
+          // Sessions that the worker keeps for later still have the settings with which they began.
           await client.query(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(application_name, 'shardferry')",
           );
@@ -84,7 +84,7 @@ describe("a move between servers whose defaults are hostile", { timeout: 600_000
         for (const server of [a, b]) for (const query of await activity(server)) queries.add(query);
       }
       const { leftover } = await result;
-      // Our own looks, too, would be ended by these defaults.
+      // These defaults would also end our own queries.
       for (const server of [a, b])
         await server.withClient((client) => client.query("ALTER ROLE postgres RESET ALL"));
       for (const { server, name } of [world.a, world.b])
@@ -109,7 +109,7 @@ describe("a move between servers whose defaults are hostile", { timeout: 600_000
     });
   }
 
-  it("tells no password when a server cannot be reached", async () => {
+  it("shows no password when a server cannot be reached", async () => {
     const [a, b] = await Promise.all([
       startPostgres({ version: 17, name: "reachable" }),
       startPostgres({ version: 17, name: "unreachable" }),

@@ -7,10 +7,10 @@ import { expectNoLeftovers, type TestDatabase } from "../support/index.ts";
 import { Ledger, type LedgerResult } from "../support/ledger.ts";
 import { activePlaces, createShard, type World } from "../support/world.ts";
 
-/** Rows of the large table: enough for a step to be caught in its middle. */
+/** Rows of the large table: enough for catching a step in the middle. */
 export const LARGE = 200_000;
 
-/** A shard that has one of each kind that a crash could leave half done. */
+/** A shard that has one object of each kind that a crash could leave half done. */
 const shardSql = (rows: number): string => `
   ${Ledger.tableSql("sh0042")};
   CREATE INDEX ON sh0042.ledger (at);
@@ -43,7 +43,7 @@ export async function loadedShard(
   return ledger;
 }
 
-/** Everything of a schema that a move must bring along, except for what the writers change. */
+/** Everything in a schema that a move must bring along, except for what the writers change. */
 async function contentOf(database: Pick<TestDatabase, "rows">, schema: string): Promise<object> {
   const [row] = await database.rows<{ content: object }>(
     `SELECT json_build_object(
@@ -70,7 +70,7 @@ export async function expectSound(ledger: Ledger): Promise<LedgerResult> {
   return result;
 }
 
-/** Asserts that shard 42 is whole on the second island and only there, and that nothing else remains but the old copy. */
+/** Asserts that shard 42 is complete on the second island and only there, and that nothing else remains but the old copy. */
 export async function expectMoved(world: World, leftover: string | null, before: object): Promise<void> {
   const { a, b } = world;
   assert.deepEqual(await activePlaces("sh0042", a, b), [b.name]);
@@ -80,7 +80,7 @@ export async function expectMoved(world: World, leftover: string | null, before:
   await expectNoLeftovers(a, b);
 }
 
-/** Asserts that shard 42 is on the first island as if nothing had been, and that the second is empty. */
+/** Asserts that shard 42 is on the first island as if nothing had happened, and that the second is empty. */
 export async function expectUntouched(world: World, before: object): Promise<void> {
   const { a, b } = world;
   assert.deepEqual(await activePlaces("sh0042", a, b), [a.name]);
@@ -90,7 +90,7 @@ export async function expectUntouched(world: World, before: object): Promise<voi
   await expectNoLeftovers(a, b);
 }
 
-/** What expectMoved and expectUntouched compare with; with a client, as that session's transaction sees it. */
+/** What expectMoved and expectUntouched compare with; if a client is given, as that session's transaction sees it. */
 export const contentBefore = ({ a }: World, client?: Client): Promise<object> =>
   contentOf(
     client ? { rows: async <Row extends object>(sql: string) => (await client.query<Row>(sql)).rows } : a,
@@ -104,7 +104,7 @@ async function schemasOf(database: TestDatabase): Promise<string[]> {
   return rows.map((row) => row.name);
 }
 
-/** How many times a step was begun: more than once after a crash in it. */
+/** How many times a step has begun: more than once after a crash during it. */
 export async function attemptsOf(handle: WorkflowHandle, step: string): Promise<number> {
   const { events } = await handle.fetchHistory();
   const scheduled = (events ?? []).filter(

@@ -2,13 +2,13 @@ import { type TestDatabase, waitFor, withClient } from "../support/index.ts";
 
 const LOCK = 42;
 
-/** Makes whoever indexes or analyzes the large table of the shard come to a row at which it can be made to wait. */
+/** Puts a row into the shard's large table at which indexing or analyzing it can be made to wait. */
 export const STALL_SQL = `
   CREATE FUNCTION sh0042.stall(id bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS
     'BEGIN IF id = 500 THEN PERFORM pg_advisory_xact_lock_shared(${LOCK}); END IF; RETURN id; END';
   CREATE INDEX large_stall ON sh0042.large (sh0042.stall(id))`;
 
-/** Makes rows stall that are copied into a table of the destination. */
+/** Makes rows that are copied into a table of the destination stall. */
 export const stallRowsSql = (table: string): string => `
   CREATE FUNCTION sh0042.stall_row() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN IF NEW.id = 500 THEN PERFORM pg_advisory_xact_lock_shared(${LOCK}); END IF; RETURN NEW; END';
@@ -16,9 +16,9 @@ export const stallRowsSql = (table: string): string => `
   ALTER TABLE ${table} ENABLE ALWAYS TRIGGER stall`;
 
 /**
- * Runs a function while whoever comes to the row waits there.
+ * Runs a function while everybody who reaches the row waits there.
  *
- * @param use gets a function that resolves when somebody waits.
+ * @param use gets a function that resolves when somebody is waiting.
  */
 export async function whileStalled<T>(
   database: TestDatabase,

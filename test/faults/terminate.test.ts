@@ -6,7 +6,7 @@ import { examineIsland } from "../../src/preflight/island.ts";
 import { createWorld, resultOf, untilPaused } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
 
-it("a move that was terminated from outside is told by doctor, and the next one takes up what it left", async () => {
+it("a move that was terminated from outside is reported by doctor, and the next one cleans up what it left", async () => {
   const world = await createWorld();
   const { a } = world;
   const ledger = await loadedShard(world);

@@ -49,7 +49,7 @@ describe("moves at the same time", { concurrency: 2, timeout: 600_000 }, () => {
     await expectNoLeftovers(world.a, world.b);
   });
 
-  it("of different shards, also in opposite directions, all succeed", async () => {
+  it("of different shards, even in opposite directions, all succeed", async () => {
     const world = await createWorld();
     const { a, b } = world;
     const [nameA, nameB] = [parseDsn(a.dsn).name, parseDsn(b.dsn).name];
@@ -88,7 +88,7 @@ describe("moves at the same time", { concurrency: 2, timeout: 600_000 }, () => {
     await expectNoLeftovers(a, b);
   });
 
-  it("of a table without key, a copy and a move, leave it an identity until the last of them has ended", async () => {
+  it("of a table without a key, a copy and a move, leave it an identity until the last of them has ended", async () => {
     const world = await createWorld();
     const { a, b } = world;
     const c = await createDatabase(b.server);

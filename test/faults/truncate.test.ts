@@ -7,7 +7,7 @@ import { type TestDatabase, waitFor } from "../support/index.ts";
 import { createShard, createWorld, resultOf } from "../support/world.ts";
 import { stallRowsSql, whileStalled } from "./steps.ts";
 
-/** Waits until a lock on a table is held by, or waited for by, somebody. */
+/** Waits until somebody holds a lock on a table, or waits for it. */
 async function isLocked(
   { rows }: TestDatabase,
   table: string,
@@ -26,7 +26,7 @@ it("an application that truncates tables during a direct copy neither fails nor 
   await createShard(
     a,
     42,
-    // 50 MB on the way: what the buffers of both connections take, which was 10 MB once, is no copy that stalls.
+    // 50 MB in transit: the buffers of both connections, which once took 10 MB, must not hide that the copy has stalled.
     `CREATE TABLE sh0042.first (id int PRIMARY KEY, filler text);
      INSERT INTO sh0042.first SELECT i, repeat(md5(i::text), 40) FROM generate_series(1, 40000) i;
      CREATE TABLE sh0042.second (id int PRIMARY KEY);
@@ -42,7 +42,7 @@ it("an application that truncates tables during a direct copy neither fails nor 
     worker.goOn();
     await stalled();
     await isLocked(a, "sh0042.first", "AccessShareLock", true);
-    // The copy comes to the second table while this holds it and waits for the first.
+    // The copy reaches the second table while this session holds it and waits for the first.
     await application.query("BEGIN; TRUNCATE sh0042.second");
     const waiting = application.query("TRUNCATE sh0042.first");
     await isLocked(a, "sh0042.first", "AccessExclusiveLock", false);

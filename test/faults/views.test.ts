@@ -5,7 +5,7 @@ import { Client } from "pg";
 
 import { createShard, createWorld, resultOf } from "../support/world.ts";
 
-/** Ways into a shard's table that go by its OID, which a rename of the schema does not close. */
+/** Ways into a shard's table by its OID, which renaming the schema does not close. */
 const WAYS = {
   "a view": "CREATE VIEW outside.way AS SELECT * FROM sh0042.t",
   "a view on a view of the shard": "CREATE VIEW outside.way AS SELECT * FROM sh0042.inner_view",
@@ -43,7 +43,7 @@ describe("a write that reaches the shard from another schema", { concurrency: 2,
   }
 });
 
-/** Writes until the first error, and answers its code. */
+/** Writes until the first error, and returns its code. */
 async function write(dsn: string, insert: string, acknowledged: number[]): Promise<string | undefined> {
   const client = new Client({ connectionString: dsn });
   await client.connect();

@@ -35,24 +35,24 @@ describe("workers", { concurrency: 2 }, () => {
     await waitFor(async () => (await handle.query<Progress>(progressQuery)).step !== "preflight", {
       what: "the other worker to do the preflight",
     });
-    // Both go on to take turns; the test need not wait for their luck in each step.
+    // Both keep taking turns; the test need not wait until the right one gets each step.
     await lacking.kill();
     await resultOf(handle);
     assert.deepEqual(await activePlaces("sh0042", a, b), [b.name]);
   });
 
-  it("that read the catalogs for long before the switch are not taken for dead", async () => {
+  it("that read the catalogs for a long time before the switch are not taken for dead", async () => {
     const world = await createWorld();
     await createShard(world.a, 42, TABLE);
     await world.startWorker();
     const handle = await world.startMove({ wait: true });
     await untilPaused(handle);
     await world.a.withClient(async (client) => {
-      // The size of a table is among what is read, and waits for this.
+      // The size of a table is part of what is read, and waits for this.
       await client.query("BEGIN; LOCK TABLE sh0042.t");
       await handle.signal("skipLag");
       await handle.signal("confirm");
-      // Longer than the time after which a switch that gives no sign of life is begun anew.
+      // Longer than the time after which a switch without signs of life is started again.
       await sleep(6000);
       await client.query("COMMIT");
     });

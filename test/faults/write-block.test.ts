@@ -9,10 +9,10 @@ import { createWorld, resultOf } from "../support/world.ts";
 import { catalogsOf } from "./catalogs.ts";
 import { contentBefore, expectSound, expectUntouched, loadedShard } from "./shard.ts";
 
-/** Attempts of the switch that have to fail in the same way: one alone may be luck. */
+/** Attempts of the switch that have to fail in the same way: a single one may be chance. */
 const ATTEMPTS = 6;
 
-/** What the step under way tells, and as which attempt of Temporal's. */
+/** What the current step reports, and in which attempt of Temporal's. */
 async function lookAt(handle: WorkflowHandle): Promise<{ attempt: number; told: Partial<StepProgress> }> {
   const { raw } = await handle.describe();
   const step = raw.pendingActivities?.[0];
@@ -26,7 +26,7 @@ describe("a limit of --max-write-block-ms that cannot be met", { concurrency: 2,
     it(`${limit} ms: the move keeps trying in one attempt of its step, says why, and can be aborted; nothing is left`, async () => {
       const world = await createWorld();
       const ledger = await loadedShard(world);
-      // It is copied under the lock, which takes longer.
+      // It is copied under the lock, which takes longer than that.
       await world.a.rows("INSERT INTO sh0042.unlogged SELECT i, 'y' FROM generate_series(51, 100000) i");
       const before = await contentBefore(world);
       const catalogs = [await catalogsOf(world.a), await catalogsOf(world.b)];

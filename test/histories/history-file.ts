@@ -16,7 +16,7 @@ export const recorded = (): string[] =>
     .map((file) => file.replace(/\.json$/, ""))
     .sort();
 
-/** What tells of the machine that recorded a history, and nothing of the workflow. */
+/** Fields that describe the machine that recorded a history, and not the workflow. */
 const withoutMachine = (key: string, value: unknown): unknown => {
   if (key === "stackTrace") return "";
   return typeof value === "string" ? value.replaceAll(`${process.pid}@`, "").replaceAll(hostname(), "host") : value;
@@ -29,7 +29,7 @@ export function writeHistory(name: string, history: History): void {
   writeFileSync(pathOf(name), `${JSON.stringify(plain, withoutMachine, 2)}\n`);
 }
 
-/** Reads a history that was written so. */
+/** Reads a history that was written in this way. */
 export const readHistory = (name: string): History =>
   History.fromObject(JSON.parse(readFileSync(pathOf(name), "utf8")) as Record<string, unknown>);
 

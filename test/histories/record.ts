@@ -1,7 +1,7 @@
 /**
- * Records the histories that are replayed against the workflows of today: `node --import tsx test/histories/record.ts`
- * makes those that have no file yet. Remove one, and record it again, only when runs that were begun with the workflows
- * of before need not be finished by those of now.
+ * Records the histories that are replayed against the present workflows: `node --import tsx test/histories/record.ts`
+ * makes those that have no file yet. Remove one, and record it again, only if the present workflows need not finish runs
+ * that began with the former ones.
  */
 import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 
@@ -15,7 +15,7 @@ import { createNamespace, waitFor } from "../support/index.ts";
 import { copyInput } from "../support/move-input.ts";
 import { lastEvent, recorded, writeHistory } from "./history-file.ts";
 
-/** What is recorded: a workflow, how its steps behave, and what is done to it while it runs. */
+/** A recording: a workflow, how its steps behave, and what is done to it while it runs. */
 interface Scene {
   type: string;
   input: unknown;
@@ -40,7 +40,7 @@ const MIGRATION: MigrateInput = {
   deadlineSec: 60,
 };
 
-/** Full after some events, so that the second run takes up what the first has begun. */
+/** Full after a few events, so that the second run continues what the first has begun. */
 const REBALANCE: RebalanceInput = {
   islands: [from, to],
   switches,
@@ -96,7 +96,7 @@ async function record(name: string, scene: Scene): Promise<void> {
   await connection.close();
 }
 
-/** Writes the history of a run, and those of the runs in which it went on. */
+/** Writes the history of a run, and those of the runs that continued it. */
 async function writeRuns(client: Client, name: string, workflowId: string, first: string): Promise<void> {
   for (let runId: string | null | undefined = first, no = 1; runId; no++) {
     const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();

@@ -10,7 +10,7 @@ import { beginOf, readHistory, recorded } from "../histories/history-file.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PRODUCT = ["contract", "workflows", "activities", "src"];
 
-/** The TypeScript files under some folders, with their paths from the root. */
+/** The TypeScript files in some folders, with their paths from the root. */
 const filesOf = (...folders: string[]): string[] =>
   folders.flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })

@@ -11,7 +11,7 @@ import { countRounds } from "../support/rounds.ts";
 
 const FEW = 3;
 const MANY = 60;
-/** With a view, whose definition PostgreSQL shows only under a lock. */
+/** With a view, whose definition PostgreSQL only shows under a lock. */
 const TABLES = `
   CREATE TABLE users (id bigserial PRIMARY KEY, name text UNIQUE);
   CREATE TABLE note (id bigserial PRIMARY KEY, author bigint REFERENCES users);
@@ -23,7 +23,7 @@ interface Cluster {
   perIsland: number;
 }
 
-/** Two islands of so many shards each, whose clients' round trips can be counted. */
+/** Two islands with a given number of shards each, whose clients' round trips can be counted. */
 async function createCluster(perIsland: number): Promise<Cluster> {
   const { a } = await testIslands();
   const proxy = await Proxy.start(a);
@@ -70,7 +70,7 @@ describe("the round trips to an island", () => {
         });
       const found = await counts(many);
       assert.deepEqual(found, await counts(few));
-      // Who it is, where the SQL API is and what it can do, the shards; and their statistics.
+      // What the island is, where the SQL API is and what it can do, the shards; and their statistics.
       assert.deepEqual(found, statistics ? [5, 5] : [4, 4]);
     });
   }
@@ -83,7 +83,7 @@ describe("the round trips to an island", () => {
     assert.deepEqual(found, [least! + extra, least! + extra]);
   });
 
-  it(`of drift are as many for ${MANY} shards as for ${FEW}, where they are alike and where they are not`, async () => {
+  it(`of drift are as many for ${MANY} shards as for ${FEW}, whether they are alike or not`, async () => {
     const counts = async (cluster: Cluster, groups: number): Promise<number[]> =>
       rounds(cluster, async (settings) => assert.equal((await drift(settings)).groups.length, groups));
     assert.deepEqual(await counts(many, 1), await counts(few, 1));

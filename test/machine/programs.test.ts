@@ -31,14 +31,14 @@ describe("programs of a worker, run by a process of their own", { timeout: 60_00
     };
   };
 
-  it("get their arguments as they are, and their environment", async () => {
+  it("get their arguments unchanged, and their environment", async () => {
     const file = join(folder, "out");
     const args = ["-c", 'printf "%s|" "$SECRET" "$@" > "$0"', file, "a b", 'c"d', "$e", ""];
     await runProgram("sh", args, { env: { ...env, SECRET: "s" } });
     assert.equal(readFileSync(file, "utf8"), 's|a b|c"d|$e||');
   });
 
-  it("fail with what they wrote, or with why they could not be started", async () => {
+  it("fail with their output, or with the reason why they could not be started", async () => {
     const failing = runProgram("sh", ["-c", "echo because >&2; exit 3"], { env });
     await assert.rejects(
       failing,
@@ -47,7 +47,7 @@ describe("programs of a worker, run by a process of their own", { timeout: 60_00
     await assert.rejects(runProgram(join(folder, "none"), [], { env }), /ENOENT/);
   });
 
-  it("end when they are aborted, the others of the same process do not", async () => {
+  it("end when they are aborted, while others of the same process do not", async () => {
     const [aborted, other] = [sleeper("aborted"), sleeper("other")];
     const [stop, stopOther] = [new AbortController(), new AbortController()];
     const runs = [
@@ -63,7 +63,7 @@ describe("programs of a worker, run by a process of their own", { timeout: 60_00
     await assert.rejects(runs[1]!, ProgramError);
   });
 
-  it("are to be tried again when that process is killed, and find another one", async () => {
+  it("can be tried again when that process is killed, and find another one", async () => {
     const { args, ids } = sleeper("orphan");
     const run = runProgram("sh", args, { env });
     run.catch(() => undefined);
@@ -82,7 +82,7 @@ describe("programs of a worker, run by a process of their own", { timeout: 60_00
     await waitFor(() => !isAlive(pid) && !isAlive(parent), { what: "the end of both" });
   });
 
-  it("do not keep a process from its end when they are done", async () => {
+  it("do not prevent a process from ending when they are done", async () => {
     const child = startUser(`await runProgram("true", [], { env: process.env })`);
     assert.deepEqual(await once(child, "exit"), [0, null]);
   });

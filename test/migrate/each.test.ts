@@ -11,7 +11,7 @@ describe("a migration of one shard at a time", { timeout: 300_000 }, () => {
     await world.startWorker();
   });
 
-  it("builds indexes concurrently, tells how many are done, and goes on after a failure", async () => {
+  it("builds indexes concurrently, tells how many shards are done, and continues after a failure", async () => {
     const [a] = world.islands;
     const shard = schemaOf(5);
     await a!.rows(`INSERT INTO ${shard}.ledger (op) VALUES ('a'), ('b')`);
@@ -28,7 +28,7 @@ describe("a migration of one shard at a time", { timeout: 300_000 }, () => {
     assert.equal(await world.expectAllOrNone("each", "each"), "all");
   });
 
-  it("runs a statement again whose session broke, and gives up where it breaks each time", async () => {
+  it("runs a statement again if its session broke, and gives up if it breaks each time", async () => {
     await Promise.all(world.islands.map((island) => island.rows("CREATE SEQUENCE breaks")));
     const breaks = (times: number): string =>
       `SELECT pg_terminate_backend(pg_backend_pid()) WHERE current_schema() = 'sh0005' AND nextval('public.breaks') <= ${times}`;

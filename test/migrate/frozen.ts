@@ -18,7 +18,7 @@ export function testFrozen(points: readonly FaultPoint[]): void {
         const ledgers = await world.startLedgers();
         const handle = await world.start(`frozen-${i}`, `ALTER TABLE ledger ADD COLUMN frozen_${i} int`);
         await frozen.reached(point);
-        // So Temporal gives it no further tasks: it is cut off as well.
+        // So that Temporal gives it no further tasks: it is cut off as well.
         network.cut();
         const second = await world.startWorker("before commit 2", "hold");
         await second.reached("before commit 2");

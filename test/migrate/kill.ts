@@ -16,10 +16,10 @@ export const POINTS: readonly FaultPoint[] = [
   ...MIGRATION_STATEMENTS.flatMap((name) => [1, 2, 3].flatMap((island) => around(`${name} ${island}`))),
 ];
 
-/** Milliseconds after the start of a new worker in which writers have to be free. */
+/** Milliseconds within which writers have to be free after a new worker has started. */
 const FREE_MS = 15_000;
 
-/** Gid of a prepared transaction of somebody else. */
+/** The gid of somebody else's prepared transaction. */
 const FOREIGN = "shardferry:migrate-of-somebody-else";
 
 /** Defines the tests of workers that are killed at the given points. */
@@ -27,7 +27,7 @@ export function testKills(points: readonly FaultPoint[]): void {
   describe("a worker of a migration killed with SIGKILL", { timeout: 1_200_000 }, () => {
     let world: MigrateWorld;
     before(async () => {
-      // A prepared transaction keeps everybody on its server from creating a slot.
+      // A prepared transaction prevents everybody on its server from creating a slot.
       const [one, two] = await Promise.all([1, 2].map(() => startPostgres({ version: 17 })));
       world = await createMigrateWorld([one!, two!, one!]);
       for (const island of world.islands) {
@@ -56,7 +56,7 @@ export function testKills(points: readonly FaultPoint[]): void {
       });
     }
 
-    it("leaves what others have prepared to them", async () => {
+    it("leaves alone what others have prepared", async () => {
       for (const island of world.islands) await island.rows(`COMMIT PREPARED '${FOREIGN} ${island.name}'`);
     });
   });
@@ -65,7 +65,7 @@ export function testKills(points: readonly FaultPoint[]): void {
 /** Defines the test of a workflow that was terminated between the votes and the decision. */
 export function testTerminated(): void {
   describe("a migration", { timeout: 300_000 }, () => {
-    it("whose workflow was terminated leaves what its next run ends", async () => {
+    it("whose workflow was terminated leaves transactions that its next run ends", async () => {
       const world = await createMigrateWorld();
       const point = "after prepare everywhere";
       const worker = await world.startWorker(point);

@@ -45,14 +45,14 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
     await last!.rows(`DROP TABLE ${schemaOf(24)}.blocking`);
   });
 
-  it("points at the very place in a statement that the server complains about", async () => {
+  it("points at the exact place in a statement about which the server complains", async () => {
     const sql = "SELECT 'é';\n\n  ALTER TABLE ledger ADD COLUMN third nosuchtype;\n";
     const error = await resultOf(await world.start("third", sql)).then(String, String);
     assert.match(error, /third\.sql:3\n {2} {2}ALTER TABLE ledger ADD COLUMN third nosuchtype;\n {40}\^/);
-    assert.match(error, /hint: search_path is the shard alone/);
+    assert.match(error, /hint: search_path contains only the shard/);
   });
 
-  it("gets its locks although transactions of the application hold some and want others: deadlocks end by timeout", async () => {
+  it("gets its locks even if transactions of the application hold some and want others: deadlocks end by timeout", async () => {
     const [a, , c] = world.islands;
     await a!.withClient(async (holder) => {
       await holder.query(`BEGIN; INSERT INTO ${schemaOf(8)}.ledger (op) VALUES ('deadlock')`);
@@ -60,7 +60,7 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
       await waitFor(async () => /pid \d+ .*idle in transaction/.test((await waitingFor(handle)) ?? ""), {
         what: "the migration to say who blocks it",
       });
-      // The same client now wants what the migration holds at times, on this island and on another one.
+      // The same client now wants locks that the migration holds from time to time, on this island and on another one.
       for (let i = 0; i < 20; i++) {
         await holder.query(`INSERT INTO ${schemaOf(1)}.ledger (op) VALUES ('deadlock ${i}')`);
         await c!.rows(`INSERT INTO ${schemaOf(17)}.ledger (op) VALUES ('deadlock ${i}')`);
@@ -101,14 +101,14 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
     assert.equal(await world.expectAllOrNone("patient", "patient"), "all");
   });
 
-  it("is rolled back everywhere when it takes away the ledger that is to note it", async () => {
+  it("is rolled back everywhere when it removes the ledger that has to record it", async () => {
     const sql = "ALTER TABLE ledger ADD COLUMN forgetful int;\nDROP TABLE microsharding_migrations_;";
     const error = await resultOf(await world.start("forgetful", sql)).then(String, String);
     assert.match(error, /microsharding_migrations_" does not exist/);
     assert.equal(await world.expectAllOrNone("forgetful", "forgetful"), "none");
   });
 
-  it("gives up at its deadline, and says who was in the way", async () => {
+  it("gives up at its deadline, and says what blocked it", async () => {
     const [a] = world.islands;
     await a!.withClient(async (holder) => {
       await holder.query(`BEGIN; INSERT INTO ${schemaOf(8)}.ledger (op) VALUES ('long')`);
@@ -121,14 +121,14 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
     assert.equal(await world.expectAllOrNone("fifth", "fifth"), "none");
   });
 
-  it("as a rehearsal leaves nothing", async () => {
+  it("leaves nothing after a dry run", async () => {
     const handle = await world.start("sixth", "ALTER TABLE ledger ADD COLUMN sixth int", { dryRun: true });
     const { applied, dryRun } = await resultOf(handle);
     assert.deepEqual([applied, dryRun], [24, true]);
     assert.equal(await world.expectAllOrNone("sixth", "sixth"), "none");
   });
 
-  it("as a rehearsal finds what only PREPARE TRANSACTION refuses", async () => {
+  it("finds in a dry run what only PREPARE TRANSACTION refuses", async () => {
     const handle = await world.start("snapshot", "SELECT pg_export_snapshot()", { dryRun: true });
     const error = await resultOf(handle).then(String, String);
     assert.match(error, /cannot PREPARE a transaction that has exported snapshots/);
@@ -143,7 +143,7 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
     assert.equal(await world.expectAllOrNone("broken", "broken"), "none");
   });
 
-  it("leaves alone a prepared transaction whose name only begins like its own", async () => {
+  it("leaves alone a prepared transaction whose name merely begins like its own", async () => {
     const [a] = world.islands;
     const gid = "shardferry:migrate-foreign:another";
     await a!.rows(
@@ -175,7 +175,7 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
     assert.equal(await world.expectAllOrNone("seventh", "seventh"), "none");
   });
 
-  it("in batches changes some shards of each island at a time, and goes on after a failure where it stopped", async () => {
+  it("in batches changes some shards of each island at a time, and after a failure continues where it stopped", async () => {
     const last = world.islands[2]!;
     await last.rows(`ALTER TABLE ${schemaOf(24)}.ledger ADD COLUMN eighth int`);
     const sql = "ALTER TABLE ledger ADD COLUMN eighth int";
@@ -194,7 +194,7 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
     assert.match(error, /had a migration named "first" with another text/);
   });
 
-  it("reaches an inactive shard that is named, and no other one", async () => {
+  it("reaches a named inactive shard, and no other", async () => {
     const [a] = world.islands;
     await a!.rows("SELECT microsharding.microsharding_ensure_exist(31)");
     const sql = "CREATE TABLE fresh (id int)";
@@ -224,7 +224,7 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
     await a!.rows("SELECT microsharding.microsharding_migration_before()");
   });
 
-  it("builds debug views over several islands as before: with their hosts, and with what has changed there", async () => {
+  it("rebuilds debug views over several islands: with their hosts, and with what has changed there", async () => {
     const [a, b] = world.islands;
     await a!.withClient(async (client) => {
       const { user, password, host, port } = b!.server;
@@ -256,7 +256,7 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
     await a!.rows("SELECT microsharding.microsharding_migration_before()");
   });
 
-  it("waits for a migration of the same shards, and says for which", async () => {
+  it("waits for another migration of the same shards, and names it", async () => {
     const [a] = world.islands;
     await a!.withClient(async (holder) => {
       await holder.query(`BEGIN; INSERT INTO ${schemaOf(8)}.ledger (op) VALUES ('two')`);

@@ -55,7 +55,7 @@ describe("a move and a migration of the same shard", { timeout: 300_000 }, () =>
     assert.equal((await world.remembering("behind")).filter((schema) => schema === "sh0001").length, 1);
   });
 
-  it("the move waits for the migration, says so, and takes the change along", async () => {
+  it("the move waits for the migration, says so, and includes the change", async () => {
     const [a] = world.islands;
     await a!.withClient(async (holder) => {
       await holder.query(`BEGIN; INSERT INTO ${schemaOf(3)}.ledger (op) VALUES ('holder')`);
@@ -72,7 +72,7 @@ describe("a move and a migration of the same shard", { timeout: 300_000 }, () =>
     assert.deepEqual(await activePlaces("sh0002", ...world.islands), [world.islands[1]!.name]);
   });
 
-  it("the lease of a workflow that was terminated, or that nobody knows and whose time is over, is taken over", async () => {
+  it("the lease of a terminated workflow, or of an unknown one whose term is over, is taken over", async () => {
     const [a] = world.islands;
     await a!.rows(
       `INSERT INTO microsharding.microsharding_leases_ (schema_name, run_id, workflow_id, kind, expires_at)
@@ -84,7 +84,7 @@ describe("a move and a migration of the same shard", { timeout: 300_000 }, () =>
     assert.equal(await world.expectAllOrNone("after", "after"), "all");
   });
 
-  it("a move that pauses for long before its switch renews its lease, so that no migration takes it over", async () => {
+  it("a move that pauses for a long time before its switch renews its lease, so that no migration takes it over", async () => {
     const [a] = world.islands;
     await world.endWorkers();
     await world.startWorker(undefined, undefined, { workflows: await bundleWith("20 minutes", "200 ms") });

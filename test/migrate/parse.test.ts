@@ -9,7 +9,7 @@ import { migrationHash, parseMigration } from "../../src/migrations/parse.ts";
 const parse = (sql: string, mode: MigrateMode = "all"): Promise<string[]> =>
   parseMigration(sql, "m.sql", mode).then((statements) => statements.map((one) => one.sql));
 
-/** Statements that cannot be in one transaction over several servers, and whether they can be run one shard at a time. */
+/** Statements that cannot be in one transaction across several servers, and whether they can be run one shard at a time. */
 const REFUSED: [sql: string, says: RegExp, each: boolean][] = [
   ["CREATE INDEX CONCURRENTLY i ON t (a)", /CREATE INDEX CONCURRENTLY.*--mode=each/, true],
   ["DROP INDEX CONCURRENTLY i", /DROP INDEX CONCURRENTLY/, true],
@@ -59,7 +59,7 @@ describe("the SQL of a migration", () => {
     assert.deepEqual(await parse(sql), [body, "ALTER TABLE t ADD a int -- last"]);
   });
 
-  it("keeps what may be in a transaction although its name is like that of what may not", async () => {
+  it("accepts what may be in a transaction, even if it is named like something that may not", async () => {
     const sql =
       "ANALYZE t; REINDEX TABLE t; CREATE INDEX i ON t (a); SET work_mem = '1MB'; CREATE UNLOGGED TABLE u ();";
     assert.equal((await parse(sql)).length, 5);
@@ -71,7 +71,7 @@ describe("the SQL of a migration", () => {
     assert.equal(excerpt("m.sql", text, second!.start), "m.sql:2\n  \tSELECT 2;\n  \t^");
   });
 
-  it("is the same with other line ends", () => {
+  it("is the same with other line endings", () => {
     assert.equal(migrationHash("a\r\nb"), migrationHash("a\nb"));
     assert.notEqual(migrationHash("a b"), migrationHash("a\nb"));
   });
@@ -88,7 +88,7 @@ describe("the SQL of a migration", () => {
     };
     assert.match(
       failing("sh0000", null, "x"),
-      /sh0000 is the global shard.*unless --shards names the others/,
+      /sh0000 is the global shard.*unless --shards names only the others/,
     );
     assert.doesNotMatch(failing("sh0010", null, "x"), /global/);
     assert.doesNotMatch(failing("sh0000", [[0, 3]], "x"), /global/);

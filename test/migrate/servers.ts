@@ -14,7 +14,7 @@ import { waitFor } from "../support/index.ts";
 import { resultOf } from "../support/world.ts";
 import { createMigrateWorld, expectSoundLedgers, type MigrateWorld, schemaOf, shardsOf } from "./world.ts";
 
-/** The attempt that the step under way is at. */
+/** The number of the current step's attempt. */
 async function attemptOf(handle: WorkflowHandle): Promise<number> {
   const { raw } = await handle.describe();
   return raw.pendingActivities?.[0]?.attempt ?? 0;
@@ -52,7 +52,7 @@ export function testServerCrashes(points: readonly FaultPoint[]): void {
       });
     }
 
-    it("an island that restarts while another has lost its transaction: only the lost one is told, when all others have the change", async () => {
+    it("an island that restarts while another has lost its transaction: only the lost one is reported, once all others have the change", async () => {
       const [losing, other] = world.islands;
       const worker = await world.startWorker("before commit everywhere", "hold");
       const sql = "ALTER TABLE ledger ADD COLUMN lost int";

@@ -10,8 +10,8 @@ import { createShard, createWorld, resultOf } from "../support/world.ts";
 import { createMigrateWorld, schemaOf, shardsOf } from "./world.ts";
 
 /**
- * What our sessions set where the operator's SQL runs: timeouts, what the parser of migrations and a waiter for locks
- * rely on, and what every client sends.
+ * The settings of our sessions in which the operator's SQL runs: timeouts, settings on which the parser of migrations and
+ * waiting for locks rely, and those that every client sends.
  */
 const ALLOWED = [
   "application_name",
@@ -30,7 +30,7 @@ const ALLOWED = [
   "tcp_user_timeout",
   "transaction_timeout",
 ];
-/** Where SQL runs that only looks. */
+/** For sessions with SQL that only reads. */
 const ALLOWED_LOOKING = [...ALLOWED, "default_transaction_read_only", "search_path"];
 
 const SET_BY_US = "SELECT name FROM pg_settings WHERE source IN ('client', 'session')";
@@ -94,7 +94,7 @@ describe("the operator's SQL", { timeout: 300_000 }, () => {
     );
   });
 
-  it("runs under the settings of the database where shards are weighed (--weight-sql, and --size-sql like it)", async () => {
+  it("runs under the settings of the database when it weighs shards (--weight-sql, and likewise --size-sql)", async () => {
     const world = await createWorld();
     const { a } = world;
     await createShard(a, 42, "CREATE TABLE sh0042.t (id int PRIMARY KEY)");

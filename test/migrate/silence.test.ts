@@ -7,7 +7,7 @@ import { behind, Proxy, testIslands, waitFor } from "../support/index.ts";
 import { resultOf } from "../support/world.ts";
 import { createMigrateWorld, type MigrateWorld } from "./world.ts";
 
-/** Milliseconds in which a migration ends although an island does not answer any more. */
+/** Milliseconds within which a migration ends although an island no longer answers. */
 const END_MS = 20_000;
 
 describe("a migration with an island whose host swallows packets", { timeout: 120_000 }, () => {
@@ -22,7 +22,7 @@ describe("a migration with an island whose host swallows packets", { timeout: 12
   const leases = (island: number): Promise<unknown[]> =>
     world.islands[island]!.rows("SELECT * FROM microsharding.microsharding_leases_");
 
-  it("gives the shards of the others back at once, says what it could not do, and ends", async () => {
+  it("releases the shards of the others at once, says what it could not do, and ends", async () => {
     const [first, silent, third] = world.islands;
     const worker = await world.startWorker("before release shards", "hold");
     const handle = await world.start("silent", "ALTER TABLE ledger ADD COLUMN silent int");
@@ -31,7 +31,7 @@ describe("a migration with an island whose host swallows packets", { timeout: 12
     const since = Date.now();
     worker.goOn();
     await waitFor(async () => (await leases(0)).length + (await leases(2)).length === 0, {
-      what: `the leases on ${first!.name} and ${third!.name} to be given back`,
+      what: `the leases on ${first!.name} and ${third!.name} to be released`,
       timeout: 2500,
     });
     await resultOf(handle);
@@ -39,7 +39,7 @@ describe("a migration with an island whose host swallows packets", { timeout: 12
     const { events } = await handle.query<Progress>(progressQuery);
     assert.match(
       events.at(-1)!.text,
-      new RegExp(`^moves may begin again; FAILED: leases on .*${silent!.name}: .*does not answer`),
+      new RegExp(`^moves can begin again; FAILED: leases on .*${silent!.name}: .*is not responding`),
     );
 
     network.mend();

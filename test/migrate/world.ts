@@ -114,7 +114,7 @@ export class MigrateWorld {
   }
 
   /**
-   * Asserts that all shards or none have a column and remember the migration, and that nothing is left but the
+   * Asserts that all shards or none have a column and have recorded the migration, and that nothing is left but the
    * prepared transactions of others.
    */
   async expectAllOrNone(column: string, name: string, foreign: string[] = []): Promise<"all" | "none"> {
@@ -134,7 +134,7 @@ export class MigrateWorld {
     return having.length === 0 ? "none" : "all";
   }
 
-  /** Names of the shards that remember a migration. */
+  /** Names of the shards that have recorded a migration. */
   async remembering(name: string): Promise<string[]> {
     const found = await Promise.all(
       this.islands.map((island) =>
@@ -160,7 +160,7 @@ after(async () => {
   }
 });
 
-/** Makes three islands on the given servers, by default the shared ones. */
+/** Creates three islands on the given servers, by default the shared ones. */
 export async function createMigrateWorld(
   servers?: readonly TestServer[],
   temporal?: TestNamespace,
@@ -185,7 +185,7 @@ async function fill(island: TestDatabase, shards: readonly number[]): Promise<vo
   });
 }
 
-/** Asserts that no write was lost, doubled or failed; answers the longest time without one, in milliseconds. */
+/** Asserts that no write was lost, doubled or failed; returns the longest time without one, in milliseconds. */
 export async function expectSoundLedgers(ledgers: readonly Ledger[]): Promise<number> {
   const results = await Promise.all(ledgers.map((ledger) => ledger.stop()));
   for (const { lost, doubled, failures } of results)

@@ -11,7 +11,7 @@ import { createWorld, resultOf, untilPaused, type World } from "../support/world
 const SCHEMA = `We"ird; 'schema' %s $1 Ünï--`;
 const NAME = ident(SCHEMA);
 
-/** Two databases of one and the same server, one with a schema of such a name. */
+/** Two databases of the same server, one with a schema of such a name. */
 async function createCopyWorld(withApi: boolean, fault?: FaultPoint): Promise<World> {
   const { a: server } = await testIslands();
   const [a, b] = withApi
@@ -43,8 +43,8 @@ describe("a copy within one server", { concurrency: 2, timeout: 600_000 }, () =>
       const handle = await world.startCopy({ schema: SCHEMA, wait: true, copyMethod });
       const { waitingFor, step } = await untilPaused(handle);
       assert.equal(step, "wait for confirmation");
-      assert.match(waitingFor!, /you may now stop the writes on the source and reroute them/);
-      // Writes go on during the pause, also of what a sequence hands out.
+      assert.match(waitingFor!, /you can now stop the writes on the source and reroute them/);
+      // Writes continue during the pause, including those with values from a sequence.
       await a.rows(`INSERT INTO ${NAME}."Table" ("User") SELECT 'b' FROM generate_series(1, 11)`);
       await a.rows(`DELETE FROM ${NAME}.keyless WHERE n > 50`);
       await a.rows(`SELECT nextval('${NAME.replaceAll("'", "''")}."Down"') FROM generate_series(1, 3)`);
@@ -94,7 +94,7 @@ describe("a copy within one server", { concurrency: 2, timeout: 600_000 }, () =>
     await expectNoLeftovers(a, b);
   });
 
-  it("is complete when the worker dies at its end, before it has said so", async () => {
+  it("is complete even if the worker dies at the end, before it has reported that", async () => {
     const world = await createCopyWorld(true, "after finish copy");
     const { a, b } = world;
     await resultOf(await world.startCopy({ schema: SCHEMA }));

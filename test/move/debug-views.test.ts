@@ -26,7 +26,7 @@ async function createShards({ a, b }: World): Promise<void> {
   }
 }
 
-/** Builds the debug views; with another island over its shards, too. */
+/** Builds the debug views; given another island, also over its shards. */
 async function buildViews(database: TestDatabase, other?: TestDatabase): Promise<void> {
   await database.withClient(async (client) => {
     if (other) {
@@ -57,12 +57,12 @@ const dropCopy = (database: TestDatabase, schema: string): Promise<void> =>
   );
 
 describe("the debug views", { concurrency: 2, timeout: 600_000 }, () => {
-  it("of both islands never show the old copy, are true after a move, and let the old copy be dropped", async () => {
+  it("of both islands never show the old copy, are up to date after a move, and let the old copy be dropped", async () => {
     const world = await createWorld();
     const { a, b } = world;
     await createShards(world);
     await Promise.all([buildViews(a), buildViews(b)]);
-    // Columns of the view stay the same, so what somebody has built on it stays, too.
+    // The columns of the view stay the same, so what somebody has built on it stays as well.
     await a.rows("CREATE VIEW public.report AS SELECT shard, id FROM public.users");
     const worker = await world.startWorker({ fault: "before clean up", mode: "hold" });
     const handle = await world.startMove();
@@ -76,7 +76,7 @@ describe("the debug views", { concurrency: 2, timeout: 600_000 }, () => {
     assert.equal((await a.rows("SELECT FROM public.report")).length, 1);
   });
 
-  it("over several islands are true on both islands after a move", async () => {
+  it("over several islands are up to date on both islands after a move", async () => {
     const world = await createWorld();
     const { a, b } = world;
     await createShards(world);
@@ -96,7 +96,7 @@ describe("the debug views", { concurrency: 2, timeout: 600_000 }, () => {
     await dropCopy(a, leftover!);
   });
 
-  it("are what they were after an aborted move and a rehearsal", async () => {
+  it("are unchanged after an aborted move and after a rehearsal", async () => {
     const world = await createWorld();
     const { a, b } = world;
     await createShards(world);
@@ -115,7 +115,7 @@ describe("the debug views", { concurrency: 2, timeout: 600_000 }, () => {
     assert.deepEqual([await catalogsOf(a), await catalogsOf(b)], before);
   });
 
-  it("that somebody reads for long do not hold up the end of a move, which says so", async () => {
+  it("that somebody reads for a long time do not hold up the end of a move, which says so", async () => {
     const world = await createWorld();
     const { a, b } = world;
     await createShards(world);

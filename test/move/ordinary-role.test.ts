@@ -21,7 +21,7 @@ const servers = async (): Promise<TestServer[]> => {
   return [a, b];
 };
 
-/** The same database, by the role. */
+/** The same database, with that role. */
 function byRole(database: TestDatabase): TestDatabase {
   const dsn = database.dsn.replace(/\/\/[^@]*@/, `//${ROLE}:secret@`);
   return {
@@ -33,7 +33,7 @@ function byRole(database: TestDatabase): TestDatabase {
   };
 }
 
-describe("a role that is no superuser and has the documented rights", () => {
+describe("a role that is not a superuser and has the documented rights", () => {
   let world: World;
   before(async () => {
     const [a, b] = await Promise.all(
@@ -63,7 +63,7 @@ describe("a role that is no superuser and has the documented rights", () => {
       await withClient(server.dsn(), (client) => client.query(`DROP ROLE ${ROLE}`));
   });
 
-  it("is told when it could not see the lag of a replica", async () => {
+  it("is told that it could not see the lag of a replica", async () => {
     const { host, port, user, password } = world.a.server;
     const replica = new pg.Client({ host, port, user, password, replication: "true" } as pg.ClientConfig);
     await replica.connect();
@@ -74,7 +74,7 @@ describe("a role that is no superuser and has the documented rights", () => {
     await replica.end();
   });
 
-  it("moves a shard by either way of copying", async () => {
+  it("moves a shard with either copy method", async () => {
     const { from, to } = world.input();
     await resultOf(await world.startMove({ copyMethod: "direct" }));
     assert.deepEqual(await activePlaces("sh0042", world.a, world.b), [world.b.name]);

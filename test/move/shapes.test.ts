@@ -11,14 +11,14 @@ import { progressQuery } from "../../workflows/signals.ts";
 import { expectNoLeftovers, type TestDatabase } from "../support/index.ts";
 import { activePlaces, createShard, createWorld, resultOf, type World } from "../support/world.ts";
 
-/** Makes a destination write down with which setting each index was built. */
+/** Makes a destination record the setting with which each index was built. */
 const RECORD_INDEX_BUILDS = `
   CREATE TABLE public.builds (memory text);
   CREATE FUNCTION public.record_build() RETURNS event_trigger LANGUAGE plpgsql AS
     $$ BEGIN INSERT INTO public.builds VALUES (current_setting('maintenance_work_mem')); END $$;
   CREATE EVENT TRIGGER record_build ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION public.record_build()`;
 
-/** One world for all shards of this file, moved under their own numbers. */
+/** One world for all shards in this file, each moved under its own number. */
 let world: World;
 before(async () => {
   world = await createWorld({ forFile: true });
@@ -28,7 +28,7 @@ before(async () => {
 
 const schemaOf = (shard: number): string => `sh${String(shard).padStart(4, "0")}`;
 
-/** Creates a shard of the given tables (`:s` is its schema) on the first island and moves it to the second. */
+/** Creates a shard with the given tables (`:s` is its schema) on the first island and moves it to the second. */
 async function moved(
   shard: number,
   sql: string,
@@ -105,7 +105,7 @@ describe("a shard", () => {
     assert.deepEqual(await activePlaces(schema, own.a, own.b), [own.b.name]);
     const [row] = await own.b.rows(`INSERT INTO ${table} DEFAULT VALUES RETURNING *`);
     assert.deepEqual(row, { user: 21, 'order "by"': "it's", "%I": null });
-    // What deactivate-sql got is a literal with a name that can be run as it is.
+    // What deactivate-sql receives is a literal with a name that can be used as it is.
     const [{ comment } = { comment: "" }] = await own.a.rows<{ comment: string }>(
       "SELECT obj_description('public'::regnamespace, 'pg_namespace') AS comment",
     );
@@ -113,7 +113,7 @@ describe("a shard", () => {
     assert.equal((await own.a.rows(`SELECT FROM ${comment}`)).length, 20);
   });
 
-  it("has each table of its old copy treated by deactivate-sql, where it is renamed already", async () => {
+  it("has each table of its old copy, which is already renamed, processed by deactivate-sql", async () => {
     await world.a.rows("CREATE TABLE public.deactivated (name text)");
     const { leftover } = await moved(4, PARENT_AND_CHILD, {
       deactivateSql: "INSERT INTO public.deactivated SELECT $1 WHERE to_regclass($1) IS NOT NULL",
@@ -125,7 +125,7 @@ describe("a shard", () => {
     );
   });
 
-  it("has moved also where deactivate-sql fails, and the move says what failed", async () => {
+  it("has moved even if deactivate-sql fails, and the move says what failed", async () => {
     const { progress } = await moved(5, PARENT_AND_CHILD, { deactivateSql: "SELECT 1 / 0 WHERE $1 <> ''" });
     const told = progress.events.find(({ step }) => step === "clean up")?.text;
     assert.match(told ?? "", /FAILED: --deactivate-sql for table "child": division by zero/);

@@ -37,9 +37,9 @@ async function worldOf(from: Major, to: Major): Promise<World> {
 }
 
 /**
- * What the DDL has to be on the destination's server: two versions describe one and the same view or constraint
- * in different words, so that the dump of the source would not do. A newer server gets what PostgreSQL's own
- * pg_dump and psql bring there. An older one does not understand that, so there the same objects are made by hand.
+ * What the DDL has to be on the destination's server: two versions describe the same view or constraint
+ * in different words, so the dump of the source would not do. A newer server gets what PostgreSQL's own
+ * pg_dump and psql create there. An older one does not understand that, so there the same objects are created by hand.
  */
 async function ddlOn({ server }: TestDatabase, shard: Place): Promise<string[]> {
   const database = await createDatabase(server);
@@ -53,7 +53,7 @@ async function ddlOn({ server }: TestDatabase, shard: Place): Promise<string[]> 
   return ddl;
 }
 
-/** The rows of a shard, but for those of the ledger, which is written to also after the move. */
+/** The rows of a shard, except those of the ledger, which is still written to after the move. */
 async function contentOf(shard: Place): Promise<Map<string, string[]>> {
   const rows = new Map(await rowsOf(shard, SCHEMA));
   rows.delete(LEDGER);

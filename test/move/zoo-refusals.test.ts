@@ -9,7 +9,7 @@ import { activePlaces, createWorld, resultOf, type World } from "../support/worl
 interface Refusal {
   /** What cannot be moved. */
   what: string;
-  /** Makes it so on the source; `:s` is the shard's schema. */
+  /** SQL that creates it on the source; `:s` is the shard's schema. */
   source: string;
   destination?: string;
   /** What the refusal says: the object, and what to change. */
@@ -121,7 +121,7 @@ const REFUSALS: Refusal[] = [
     says: /^table "hashed" on .* is partitioned by the hash of sh\d+\.feeling, .*partition it by another column or by LIST$/,
   },
   {
-    what: "a schema that is on the destination already",
+    what: "a schema that already exists on the destination",
     source: "CREATE TABLE :s.t (id int)",
     destination: "CREATE SCHEMA :s",
     says: /^schema "sh\d+" exists on .* already: rename or drop it$/,
@@ -177,7 +177,7 @@ async function schemasOf({ a, b }: World): Promise<string[]> {
 }
 
 describe("tables that are copied while writers wait", () => {
-  it("are refused when they are too large in all, the largest first", async () => {
+  it("are refused when they are too large in total, the largest first", async () => {
     const { a } = await createWorld();
     await a.rows(`CREATE SCHEMA s; CREATE UNLOGGED TABLE s.small AS SELECT 1;
       CREATE UNLOGGED TABLE s.large AS SELECT repeat('x', 1000) FROM generate_series(1, 100);

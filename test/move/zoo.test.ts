@@ -25,7 +25,7 @@ interface ZooWorld {
   world: World;
   worker: WorkerProcess;
   shard: Place;
-  /** What pg_dump says of the shard. */
+  /** What pg_dump writes for the shard. */
   ddl: string[];
 }
 
@@ -47,10 +47,10 @@ async function paused(handle: { query(query: typeof progressQuery): Promise<Prog
   });
 }
 
-/** Asserts that two schemas hold the same rows, and that DDL is what it was; both under the name of the shard. */
+/** Asserts that two schemas contain the same rows, and that the DDL is unchanged, both under the name of the shard. */
 async function expectSame(ddl: string[], source: Place, copy: Place): Promise<void> {
   const { bin } = copy.database.server;
-  // A schema of any other name keeps it.
+  // A schema with any other name keeps that name.
   const as = copy.schema.startsWith(SCHEMA) ? SCHEMA : copy.schema;
   assert.deepEqual(ddlDifferences(ddl, await ddlOf(copy, bin, as)), []);
   const [rows, copied] = [await rowsOf(source, as), await rowsOf(copy, as)];
@@ -119,7 +119,7 @@ describe("a shard with every kind of object", { concurrency: 2 }, () => {
     await expectNoLeftovers(a, b);
   });
 
-  it("indexes and all that follows them are built once, also when that step runs again", async () => {
+  it("indexes and everything after them are built only once, even if that step runs again", async () => {
     const { world, worker, ddl } = await createZooWorld({ fault: "after build indexes" });
     const { a, b } = world;
     const handle = await world.startMove({ validateFks: true });
@@ -129,7 +129,7 @@ describe("a shard with every kind of object", { concurrency: 2 }, () => {
       return resultOf(handle);
     });
     await expectSame(ddl, { database: a, schema: leftover! }, { database: b, schema: SCHEMA });
-    // One that the source itself had not validated, and one to a table that was empty until the switch.
+    // One that the source itself had not validated, and one that refers to a table that was empty until the switch.
     const unvalidated = await b.rows(
       "SELECT conname FROM pg_constraint WHERE contype = 'f' AND NOT convalidated AND connamespace = $1::regnamespace ORDER BY 1",
       [SCHEMA],

@@ -15,7 +15,7 @@ before(async () => {
   const { a, b } = await testIslands();
   [source, destination] = await Promise.all([createDatabase(a), createDatabase(b)]);
 });
-// Before the databases are dropped, which nobody may be connected to.
+// Before the databases are dropped, to which nobody may be connected then.
 after(() => Promise.all(opened.map((client) => client.end())));
 
 /** Two sessions, with a table of the given rows on the source and an empty one on the destination. */
@@ -70,7 +70,7 @@ for (const options of ["FORMAT binary", "FORMAT text"]) {
   }
 }
 
-test("bytes and rows are told while they pass", async () => {
+test("bytes and rows are reported while they pass", async () => {
   const [from, to] = await sessions("SELECT i, md5(i::text) FROM generate_series(1, 50000) i");
   const seen = { bytes: 0, rows: 0, calls: 0 };
   await relayCopy(from, "COPY t TO STDOUT", to, "COPY t FROM STDIN", (bytes, rows) => {
@@ -86,7 +86,7 @@ test("an error of the destination in the middle is the error, and ends both sess
   const [from, to] = await sessions("SELECT i, md5(i::text) FROM generate_series(1, 500000) i");
   await to.query("ALTER TABLE t ADD CHECK (id < 200000)");
   await assert.rejects(relay(from, to), /violates check constraint/);
-  // The one would go on sending, the other would take the next statement for the rest of a row.
+  // One would continue sending, and the other would take the next statement for the rest of a row.
   assert.deepEqual(await Promise.all([isAlive(from), isAlive(to)]), [false, false]);
 });
 
@@ -96,7 +96,7 @@ test("a destination that refuses the COPY from the start is the error", async ()
   await assert.rejects(relay(from, to), /relation "t" does not exist/);
 });
 
-test("an error of the source in the middle is the error, and leaves both sessions", async () => {
+test("an error of the source in the middle is the error, and both sessions stay open", async () => {
   const [from, to] = await sessions("SELECT i, md5(i::text) FROM generate_series(1, 100000) i");
   const failing = "(SELECT 1 / (id - 90000), body FROM t ORDER BY id)";
   await assert.rejects(relay(from, to, "FORMAT binary", failing), /division by zero/);
@@ -114,7 +114,7 @@ for (const side of ["source", "destination"] as const) {
     copying.catch(() => undefined);
     await database.rows("SELECT pg_terminate_backend($1)", [pid]);
     await assert.rejects(copying, /terminat/);
-    // The query would sleep on, and whoever drops its table or creates a slot on that server would wait for it.
+    // The query would keep sleeping, and dropping its table or creating a slot on that server would wait for it.
     await source.rows(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(CASE%' AND pid <> pg_backend_pid()",
     );
@@ -142,7 +142,7 @@ for (const [side, dead] of [
   ["source", 0],
   ["destination", 1],
 ] as const) {
-  test(`a session on the ${side} that has ended before fails with the error of its connection`, async () => {
+  test(`a session on the ${side} that has already ended fails with the error of its connection`, async () => {
     const both = await sessions("SELECT 1, 'x'");
     const ended = new Promise((resolve) => both[dead].once("end", () => resolve(undefined)));
     await both[dead].query("SELECT pg_terminate_backend(pg_backend_pid())").catch(() => undefined);

@@ -13,7 +13,7 @@ test("a copy is named after its schema and the second in which it was made", () 
   assert.equal(copyName("sh0042", "new", AT), "sh0042new_20250131120059");
 });
 
-test("the name of a copy of a long name has its whole time, and another one for each schema", () => {
+test("the name of a copy of a schema with a long name has its full time, and differs for each schema", () => {
   const longest = "x".repeat(45);
   assert.equal(copyBase(longest), longest);
   for (const schema of ["y".repeat(46), "y".repeat(62) + "z", "ü".repeat(31), "𐍈".repeat(15) + "abc"]) {

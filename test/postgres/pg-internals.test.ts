@@ -1,6 +1,6 @@
 /**
- * copy-relay.ts, client-config.ts and a few statements use parts of node-postgres that its types do not publish. A
- * new version of pg may change them without a word; here this is said by name, before rows are lost or sessions hang.
+ * copy-relay.ts, client-config.ts and a few statements use parts of node-postgres that its types do not declare. A
+ * new version of pg may change them silently; these tests name what has changed, before rows are lost or sessions hang.
  */
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -38,7 +38,7 @@ function message(type: string, text: string): Buffer {
   return Buffer.concat([Buffer.from(type), length, body]);
 }
 
-describe("what is used of node-postgres beyond its types", () => {
+describe("what is used of node-postgres beyond its declared types", () => {
   it("a connection has the methods that are called or replaced", () => {
     for (const [usedBy, names] of [
       ["src/postgres/copy-relay.ts", ["query", "sendCopyFail"]],
@@ -63,7 +63,7 @@ describe("what is used of node-postgres beyond its types", () => {
     assert.deepEqual(told, ["COPY 3"], upgraded(usedBy, "messages are read in another way"));
   });
 
-  it("a query of our own is submitted, and told of what the server sends", () => {
+  it("a query of our own is submitted, and told about what the server sends", () => {
     const { client, connection } = connecting();
     connection.emit("readyForQuery", { status: "I" });
     const calls: string[] = [];

@@ -20,7 +20,7 @@ async function check(source: TestDatabase, destination: TestDatabase): Promise<s
   );
 }
 
-describe("what a schema needs outside of itself", () => {
+describe("what a schema needs from outside", () => {
   const OUTSIDE = `CREATE SCHEMA other;
     CREATE TABLE other.t (id int);
     CREATE VIEW other.v AS SELECT id FROM other.t;
@@ -34,7 +34,7 @@ describe("what a schema needs outside of itself", () => {
     CREATE VIEW sh0042.of_sequence AS SELECT last_value FROM other.s;
     CREATE VIEW sh0042.of_type AS SELECT (ROW(1)::other.c).x;`;
 
-  it("may be columns of views, sequences and types, and is found where it is", async () => {
+  it("may be columns of views, sequences and types, and is found where it exists", async () => {
     const { a, b } = await testIslands();
     const [source, destination] = [await createDatabase(a), await createDatabase(b)];
     await source.rows(`${OUTSIDE} ${SHARD}`);
@@ -64,7 +64,7 @@ describe("what a schema needs outside of itself", () => {
            EXECUTE format('CREATE TABLE sh0042.t%s (id bigserial PRIMARY KEY, a text UNIQUE, b int CHECK (b > 0))', i);
          END LOOP; END $$`,
       );
-    // With statistics the planner took a nested loop over everything in the schema.
+    // With statistics, the planner chose a nested loop over everything in the schema.
     await source.rows("ANALYZE pg_depend, pg_class");
     const begin = performance.now();
     assert.deepEqual(await check(source, destination), []);
@@ -74,7 +74,7 @@ describe("what a schema needs outside of itself", () => {
 });
 
 describe("links between a schema and others", () => {
-  it("are none where a session has a temporary table like one of the shard", async () => {
+  it("do not exist where a session has a temporary table like one of the shard", async () => {
     const source = await createDatabase((await testIslands()).a);
     await source.rows(`CREATE SCHEMA sh0042; CREATE TYPE sh0042.mood AS ENUM ('a');
       CREATE TABLE sh0042.t (id serial PRIMARY KEY, m sh0042.mood, CHECK (m = 'a'));`);

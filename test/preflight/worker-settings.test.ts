@@ -4,11 +4,11 @@ import { describe, it } from "node:test";
 import { ident } from "../../src/postgres/quote.ts";
 import { activePlaces, createShard, createWorld, resultOf, untilPaused } from "../support/world.ts";
 
-/** Settings of a destination under which workers of a subscription store other values than they are sent. */
+/** Settings of a destination under which workers of a subscription store different values from those they are sent. */
 const HARMFUL = ["client_encoding = latin1", "array_nulls = off", "xmloption = document"];
 
-describe("a destination whose database changes rows on their way", { timeout: 120_000 }, () => {
-  it("is refused with the remedy, which makes it fit", async () => {
+describe("a destination whose database changes rows in transit", { timeout: 120_000 }, () => {
+  it("is refused with the remedy, which makes it acceptable", async () => {
     const world = await createWorld();
     const { a, b } = world;
     await createShard(a, 42, "CREATE TABLE sh0042.t (id int PRIMARY KEY, name text, tags text[])");

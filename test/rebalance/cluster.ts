@@ -4,7 +4,7 @@ import { schemaOf } from "../cli/run-command.ts";
 import { createDatabase, type TestDatabase, type TestServer } from "../support/index.ts";
 import { Ledger } from "../support/ledger.ts";
 
-/** Islands with the SQL API, as databases of some servers in turn. */
+/** Islands with the SQL API, as databases that alternate between some servers. */
 export interface Cluster {
   databases: TestDatabase[];
   /** Names of the islands, as Shardferry shows them. */
@@ -25,7 +25,7 @@ export async function createCluster(servers: readonly TestServer[], count: numbe
   };
 }
 
-/** Creates active shards, each with the writers' table and a few rows more the higher its number. */
+/** Creates active shards, each with the writers' table, and with a few more rows the higher its number. */
 export async function createShards(
   database: TestDatabase,
   first: number,

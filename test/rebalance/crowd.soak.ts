@@ -16,7 +16,7 @@ const WIDE = {
   max_worker_processes: "130",
 };
 
-it("sixty moves at a time between two servers all come to their end, to and fro", async () => {
+it("sixty concurrent moves between two servers, in both directions, all finish", async () => {
   const servers = await Promise.all(
     ["a", "b"].map((name) => startPostgres({ version: 17, name: `wide-${name}`, settings: WIDE })),
   );
@@ -34,7 +34,7 @@ it("sixty moves at a time between two servers all come to their end, to and fro"
   const began = Date.now();
   const { stdout, stderr } = await run([...args, "--json"], cluster);
   console.log(`60 moves at a time took ${Math.round((Date.now() - began) / 1000)} s`);
-  // What node-postgres says to who waits for a session of a pool for too long.
+  // What node-postgres says after waiting too long for a session of a pool.
   assert.doesNotMatch(stderr, /timeout exceeded/);
   const { moves, failed } = JSON.parse(stdout) as RebalanceResult;
   assert.deepEqual([moves.length, failed], [60, []]);

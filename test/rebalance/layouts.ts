@@ -1,5 +1,5 @@
 /**
- * Layouts for the planner's tests and bench, and the slow truth to compare it with.
+ * Layouts for the planner's tests and benchmark, and the slow exact answer to compare it with.
  */
 import type { IslandLoad, Layout, ShardLoad } from "../../src/rebalance/types.ts";
 
@@ -16,7 +16,7 @@ export function randomNumbers(seed: number): () => number {
   };
 }
 
-/** Makes a layout of weights: the bytes are the weights, the shards are numbered from 1 on. */
+/** Makes a layout from weights: the bytes are the weights, and the shards are numbered from 1. */
 export function layoutOf(weights: Record<string, readonly number[]>): IslandLoad[] {
   let no = 0;
   const shardOf = (weight: number): ShardLoad => {
@@ -26,7 +26,7 @@ export function layoutOf(weights: Record<string, readonly number[]>): IslandLoad
   return Object.entries(weights).map(([island, list]) => ({ island, shards: list.map(shardOf) }));
 }
 
-/** Makes shards of weights 10·e^U(0,3) at random places. */
+/** Makes shards with weights 10·e^U(0,3) at random places. */
 export function randomLayout(random: () => number, islands: number, shards: number): IslandLoad[] {
   const weights = Object.fromEntries(Array.from({ length: islands }, (_, i) => [`i${i}`, [] as number[]]));
   for (let i = 0; i < shards; i++) {
@@ -35,7 +35,7 @@ export function randomLayout(random: () => number, islands: number, shards: numb
   return layoutOf(weights);
 }
 
-/** Names each island's weights. */
+/** The weights of each island, by name. */
 export function weightsOf(layout: Layout): Record<string, number[]> {
   return Object.fromEntries(layout.map(({ island, shards }) => [island, shards.map(({ weight }) => weight)]));
 }
@@ -52,9 +52,9 @@ export function spreadOf(layout: Layout, except: readonly string[] = []): number
 export interface Truth {
   /** The least spread of all placements. */
   spread: number;
-  /** The fewest bytes that buy a spread not above the limit. */
+  /** The fewest bytes that lead to a spread within the limit. */
   bytesFor(limit: number): number;
-  /** The least spread that so many bytes buy. */
+  /** The least spread that can be reached with so many bytes. */
   spreadFor(bytes: number): number;
 }
 
@@ -64,7 +64,7 @@ export function tryAll(layout: Layout): Truth {
     shards.map(({ weight, bytes }) => ({ weight, bytes, home })),
   );
   const loads = layout.map(() => 0);
-  // Numbers of their own, no objects: this is done 60 million times.
+  // Plain numbers, not objects: this is done 60 million times.
   const spreads = new Float64Array(loads.length ** shards.length);
   const moved = new Float64Array(spreads.length);
   const total = shards.reduce((sum, { weight }) => sum + weight, 0);

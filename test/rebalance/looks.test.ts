@@ -35,7 +35,7 @@ describe("looks at a running move", () => {
       const asked = queries();
       const second = await look(first);
       assert.equal(queries(), asked);
-      // The step's heartbeats come and go without the workflow.
+      // The step's heartbeats do not involve the workflow.
       assert.deepEqual({ ...second, activities: [] }, { ...first, activities: [] });
 
       await handle.signal(skipLagSignal);
@@ -56,7 +56,7 @@ describe("looks at a running move", () => {
   });
 });
 
-/** A handle of a workflow that tells how often it was queried. */
+/** A workflow handle that counts how often it was queried. */
 function countQueries(handle: WorkflowHandle): { queries: () => number; counted: WorkflowHandle } {
   let count = 0;
   const query: WorkflowHandle["query"] = (...args) => {

@@ -12,7 +12,7 @@ import { progressQuery } from "../../workflows/signals.ts";
 import type { Behaviours } from "../faults/mocks.ts";
 import { createNamespace, type TestNamespace, waitFor } from "../support/index.ts";
 
-/** The workflow itself: the steps of the moves do nothing here, Temporal is real. */
+/** The real workflow and a real Temporal; the steps of the moves do nothing here. */
 export let place: TestNamespace;
 export let client: Client;
 let connection: Connection;
@@ -75,7 +75,7 @@ export const stateOf = async (shard: number): Promise<string> =>
 export const phaseOf = async (shard: number): Promise<string | null> =>
   (await client.workflow.getHandle(moveWorkflowId(schemaOf(shard))).query<Progress>(progressQuery)).phase;
 
-/** Waits until a shard's move is in the step in which the mocked steps make it stay. */
+/** Waits until a shard's move has reached the step in which the mocked steps make it stay. */
 export const stays = (shard: number): Promise<unknown> =>
   waitFor(
     async () => {

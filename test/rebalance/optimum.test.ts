@@ -10,7 +10,7 @@ const bytesOf = (layout: Layout): number =>
   layout.flatMap(({ shards }) => shards).reduce((sum, s) => sum + s.bytes, 0);
 const average = (values: number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 
-/** Three islands, 6-9 shards of weights 10·e^U(0,3) at random places. */
+/** Three islands, 6-9 shards with weights 10·e^U(0,3) at random places. */
 function smallClusters(seed: number): Layout[] {
   const random = randomNumbers(seed);
   return Array.from({ length: CASES }, () => randomLayout(random, 3, 6 + Math.floor(random() * 4)));
@@ -22,7 +22,7 @@ function hasTiny(layout: Layout): boolean {
   return weights[0]! <= 0.1 * weights[Math.floor(weights.length / 2)]!;
 }
 
-describe("beside all placements there are", () => {
+describe("compared with all possible placements", () => {
   it("a plan is within 5 % of the least spread, for at most 1.2 times the bytes that it takes", () => {
     const rows = smallClusters(11).map((layout) => {
       const plan = planRebalance(layout);
@@ -48,7 +48,7 @@ describe("beside all placements there are", () => {
     );
   });
 
-  it("a plan without tolerance has the least spread, but for what is negligible", () => {
+  it("a plan without tolerance has the least spread, except for negligible differences", () => {
     for (const layout of smallClusters(12).slice(0, 300)) {
       if (hasTiny(layout)) continue;
       const plan = planRebalance(layout, { tolerance: 0 });
@@ -56,7 +56,7 @@ describe("beside all placements there are", () => {
     }
   });
 
-  it("a budget buys nearly the least spread that it can", () => {
+  it("a budget leads to nearly the least spread that it allows", () => {
     const random = randomNumbers(13);
     const rows = smallClusters(14).map((layout) => {
       const maxBytes = 0.4 * random() * bytesOf(layout);
@@ -78,14 +78,14 @@ describe("100 islands with 100,000 shards", () => {
     const before = process.cpuUsage();
     const plan = planRebalance(layout);
     const seconds = process.cpuUsage(before).user / 1e6;
-    // However shards are chosen, what an island has above the spread must leave it.
+    // However shards are chosen, what an island has beyond the spread must leave it.
     const excess = loads.reduce((sum, load) => sum + Math.max(0, load - mean * (1 + plan.spreadAfter)), 0);
     assert.ok(seconds < 2, `${seconds} s`);
     assert.ok(plan.spreadAfter < 0.001, `spread ${plan.spreadAfter}`);
     assert.ok(plan.bytes < 1.05 * excess, `${plan.bytes} bytes moved, at least ${excess}`);
   });
 
-  it("are brought as far as a budget of 1 % of the bytes goes", () => {
+  it("are evened out as far as a budget of 1 % of the bytes allows", () => {
     const maxBytes = 0.01 * bytesOf(layout);
     const plan = planRebalance(layout, { maxBytes });
     assert.ok(plan.bytes <= maxBytes);

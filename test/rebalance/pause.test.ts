@@ -31,7 +31,7 @@ import {
 } from "./mocked.ts";
 
 describe("a rebalance that is steered", () => {
-  it("starts no move while it is paused, goes on when confirmed, and only then confirms those that wait", async () => {
+  it("starts no move while it is paused, continues when confirmed, and only then confirms the waiting moves", async () => {
     await withMockedSteps(place, {}, async () => {
       const input = inputOf(range(701, 704), { parallelism: 2, switches: { ...SWITCHES, wait: true } });
       const handle = await start(input);
@@ -107,7 +107,7 @@ describe("a rebalance that is steered", () => {
     });
   });
 
-  it("is told of no signal that would change nothing; who sends it is told why", async () => {
+  it("is sent no signal that would change nothing; the sender is told why", async () => {
     await withMockedSteps(place, { analyze: staying(901) }, async () => {
       const env = { TEMPORAL_ADDRESS: place.address, TEMPORAL_NAMESPACE: place.namespace };
       const settings = await loadSettings({ action: "pause", env, skipConfig: true });
@@ -135,7 +135,7 @@ describe("a rebalance that is steered", () => {
     });
   });
 
-  it("keeps what many failures say within what a payload holds", async () => {
+  it("keeps the reasons of many failures within the limit of a payload", async () => {
     const analyze: Steps = () => "fails for good";
     await withMockedSteps(place, { analyze }, async () => {
       const full = { schema: "sh0001", from: 0, to: 1, reason: "x".repeat(1000) };
@@ -149,7 +149,7 @@ describe("a rebalance that is steered", () => {
         failed: Array.from({ length: 250 }, () => full),
       };
       const { failed } = await (await start(inputOf([951], { before }))).result();
-      assert.equal(failed.at(-1)!.reason, "`shardferry attach move-sh0951` tells why");
+      assert.equal(failed.at(-1)!.reason, "`shardferry attach move-sh0951` shows why");
     });
   });
 });

@@ -27,7 +27,7 @@ describe("planRebalance", () => {
     assert.equal(plan.moves.length, 75);
   });
 
-  it("spreads new shards by count also where they outnumber the large ones", () => {
+  it("spreads new shards by count even if they outnumber the large ones", () => {
     const large = [1e10, 1.1e10, 1e10, 1.05e10];
     const plan = planRebalance(layoutOf({ a: [...many(90, 80_000), ...large], b: large, c: large }));
     assert.deepEqual(counts(weightsOf(plan.after)), [34, 34, 34]);
@@ -49,7 +49,7 @@ describe("planRebalance", () => {
     assert.equal(plan.bytes, 3);
   });
 
-  it("leaves a layout alone that cannot become more even", () => {
+  it("leaves alone a layout that cannot become more even", () => {
     for (const weights of [
       {},
       { a: [1] },
@@ -71,7 +71,7 @@ describe("planRebalance", () => {
     assert.equal(plan.moves.length, 2);
   });
 
-  it("has no needless move among hundreds of shards", () => {
+  it("has no unnecessary move among hundreds of shards", () => {
     const layout = randomLayout(randomNumbers(21), 8, 200);
     const plan = planRebalance(layout);
     const loads = new Map(plan.after.map(({ island, shards }) => [island, sumOf(shards)]));
@@ -98,7 +98,7 @@ describe("planRebalance", () => {
     assert.ok(plan.after[0]!.shards.includes(global));
   });
 
-  it("takes no account of an island that holds only the global shard", () => {
+  it("ignores an island that holds only the global shard", () => {
     const layout = layoutOf({ a: [50, 50], b: [] });
     const global = { no: 0, schema: "sh0000", weight: 7, bytes: 7 };
     const plan = planRebalance([{ island: "g", shards: [global] }, ...layout]);
@@ -118,14 +118,14 @@ describe("planRebalance", () => {
     );
   });
 
-  it("moves nothing with a budget of nothing, and pays only for what the budget allows", () => {
+  it("moves nothing with a budget of zero, and stays within the budget otherwise", () => {
     const layout = layoutOf({ a: [40, 30, 20, 10], b: [] });
     assert.deepEqual(planRebalance(layout, { maxBytes: 0 }).moves, []);
     assert.equal(planRebalance(layout, { maxBytes: 35 }).bytes, 30);
     assert.equal(planRebalance(layout, { maxBytes: 1000 }).spreadAfter, 0);
   });
 
-  it("refuses a budget that does not pay for emptying the decommissioned islands", () => {
+  it("refuses a budget that is not enough to empty the decommissioned islands", () => {
     const layout = layoutOf({ a: [40, 30], b: [10] });
     assert.throws(() => planRebalance(layout, { decommission: ["a"], maxBytes: 69 }), RefusedError);
     assert.equal(planRebalance(layout, { decommission: ["a"], maxBytes: 70 }).bytes, 70);
@@ -143,11 +143,11 @@ describe("planRebalance", () => {
     );
   });
 
-  it("names the islands there are when one to decommission is unknown", () => {
+  it("names the existing islands when one to decommission is unknown", () => {
     assert.throws(() => planRebalance(layoutOf({ a: [1], b: [] }), { decommission: ["x"] }), /x.*a, b/);
   });
 
-  it("refuses weights that are no numbers and islands named twice", () => {
+  it("refuses weights that are not numbers, and islands named twice", () => {
     assert.throws(() => planRebalance(layoutOf({ a: [NaN], b: [] })), UsageError);
     assert.throws(() => planRebalance([...layoutOf({ a: [1] }), ...layoutOf({ a: [2] })]), UsageError);
   });

@@ -38,17 +38,17 @@ function layouts(weight: fc.Arbitrary<number>, global = true): fc.Arbitrary<Isla
 const check = <T>(arbitrary: fc.Arbitrary<T>, predicate: (value: T) => void, numRuns = 100): void =>
   fc.assert(fc.property(arbitrary, predicate), { numRuns, seed: 20_240 });
 
-/** A layout and an island to decommission, with another left that can take its shards. */
+/** A layout and an island to decommission, with at least one other island that can take its shards. */
 const decommissions = layouts(weightKinds.any)
   .filter(
     (layout) => layout.length > 1 && layout.slice(1).some(({ shards }) => shards.every(({ no }) => no !== 0)),
   )
   .map((layout) => ({ layout, decommission: [layout[0]!.island] }));
 
-/** What even counts of tiny shards may cost in evenness of weights. */
+/** By how much even counts of tiny shards may make the weights less even. */
 const withGrace = (spread: number): number => 1.05 * spread + 0.01 + 1e-9;
 
-/** Whether shards of 8 are tiny beside those of 80. */
+/** Whether shards of 8 are tiny compared with those of 80. */
 const mostlyLarge = (layout: readonly IslandLoad[]): boolean => {
   const weights = layout.flatMap(({ shards }) => shards.map(({ weight }) => weight));
   return weights.filter((weight) => weight >= 80).length > weights.length / 2;
@@ -63,7 +63,7 @@ const countsOf = (plan: Plan, which: (weight: number) => boolean): number[] =>
 const assertEven = (counts: number[]): void =>
   assert.ok(Math.max(...counts) - Math.min(...counts) <= 1, `counts ${counts.join(", ")}`);
 
-/** Carries out moves, asserting that each finds its shard where the plan says. */
+/** Carries out moves, asserting that each shard is where the plan says. */
 function carryOut(layout: readonly IslandLoad[], moves: Plan["moves"]): IslandLoad[] {
   const islands = new Map(layout.map(({ island, shards }) => [island, [...shards]]));
   for (const { schema, from, to } of moves) {
@@ -77,7 +77,7 @@ function carryOut(layout: readonly IslandLoad[], moves: Plan["moves"]): IslandLo
 const sorted = (layout: readonly IslandLoad[]): string[][] => layout.map((island) => names([island]).sort());
 
 describe("a plan", () => {
-  it("loses and doubles no shard, and its moves lead from the layout before to the one after", () => {
+  it("neither loses nor doubles a shard, and its moves lead from the layout before to the one after", () => {
     check(layouts(weightKinds.any), (layout) => {
       const plan = planRebalance(layout);
       assert.deepEqual(names(plan.after).sort(), names(layout).sort());
@@ -86,7 +86,7 @@ describe("a plan", () => {
     });
   });
 
-  it("empties decommissioned islands of all but the global shard, which it reports", () => {
+  it("empties decommissioned islands of everything but the global shard, which it reports", () => {
     check(decommissions, ({ layout, decommission }) => {
       const plan = planRebalance(layout, { decommission });
       assert.deepEqual(sorted(carryOut(layout, plan.moves)), sorted(plan.after));
@@ -136,7 +136,7 @@ describe("a plan", () => {
     });
   });
 
-  it("tells the spreads that the layouts before and after have", () => {
+  it("reports the spreads of the layouts before and after", () => {
     check(layouts(weightKinds.any), (layout) => {
       const plan = planRebalance(layout);
       const out = plan.before.filter((_, i) => plan.roles[i] !== "member").map(({ island }) => island);
@@ -182,12 +182,12 @@ describe("a plan", () => {
     );
   });
 
-  it("gives every island as many empty shards, but for one", () => {
+  it("gives every island the same number of empty shards, give or take one", () => {
     const mixed = layouts(fc.oneof(fc.constant(0), fc.integer({ min: 80, max: 120 })), false);
     check(mixed, (layout) => assertEven(countsOf(planRebalance(layout), (weight) => weight === 0)));
   });
 
-  it("gives every island as many tiny shards, but for one, unless that makes the weights too uneven", () => {
+  it("gives every island the same number of tiny shards, give or take one, unless that makes the weights too uneven", () => {
     const mixed = layouts(fc.oneof(fc.integer({ min: 0, max: 8 }), fc.integer({ min: 80, max: 120 })), false);
     let givenUp = 0;
     check(mixed.filter(mostlyLarge), (layout) => {

@@ -10,12 +10,12 @@ import { layoutOf, randomLayout, randomNumbers } from "./layouts.ts";
 const GB = 1024 ** 3;
 
 describe("renderPlan", () => {
-  it("shows bars of each island now and then, the moves and the totals", () => {
+  it("shows bars of each island before and after, the moves and the totals", () => {
     const layout = layoutOf({ "db1/app": [40 * GB, 30 * GB, 20 * GB, 10 * GB], "db2/app": [] });
     assert.equal(
       renderPlan(planRebalance(layout), { width: 80 }),
       [
-        "         shards  now                              then",
+        "         shards  before                           after",
         "db1/app   4 → 2  ██████████████████████  100 GiB  ███████████┊            50 GiB",
         "db2/app   0 → 2             ┊                0 B  ███████████┊            50 GiB",
         "",
@@ -23,25 +23,25 @@ describe("renderPlan", () => {
         "  sh0001 sh0004",
         "",
         "2 moves, 50 GiB (50.0 % of all)",
-        "Spread, (heaviest - lightest) / mean: 200.0 % now, 0.0 % then",
+        "Spread, (heaviest - lightest) / mean: 200.0 % before, 0.0 % after",
       ].join("\n"),
     );
   });
 
-  it("says so when nothing pays", () => {
+  it("says so when no move is worthwhile", () => {
     const text = renderPlan(planRebalance(layoutOf({ a: [GB], b: [GB] })), { width: 80 });
-    assert.match(text, /Nothing to move: no move would pay/);
+    assert.match(text, /Nothing to move: no move would be worthwhile/);
   });
 
   it("says how many moves are left for the next rebalance", () => {
     const plan = planRebalance(layoutOf({ a: [GB, GB, GB, GB], b: [] }));
     assert.match(
       renderPlan(plan, { width: 80, remaining: 1 }),
-      /^One rebalance makes 1 of them; 1 more move then remains: run rebalance again\.$/m,
+      /^One rebalance makes 1 of them; 1 more move remains after that: run rebalance again\.$/m,
     );
   });
 
-  it("marks islands that leave, islands without a part, and global shards left behind", () => {
+  it("marks islands that leave, islands that take no part, and global shards left behind", () => {
     const global = { no: 0, schema: "sh0000", weight: GB, bytes: GB };
     const layout = [...layoutOf({ a: [GB], b: [] }), { island: "g", shards: [global] }];
     layout[0]!.shards = [...layout[0]!.shards, { ...global }];
@@ -51,7 +51,7 @@ describe("renderPlan", () => {
     assert.match(text, /sh0000 stays on a/);
   });
 
-  it("tells islands apart that differ in the port only", () => {
+  it("distinguishes islands that differ only in the port", () => {
     const island = (port: number): string => `127.0.0.1:${port}/postgres`;
     const layout = layoutOf({ [island(40001)]: [40 * GB, 30 * GB], [island(40002)]: [] });
     const lines = renderLayout(planRebalance(layout), { width: 80 }).split("\n");
@@ -77,7 +77,7 @@ describe("renderPlan", () => {
     }
   });
 
-  it("shows heavy, light and even islands to who paints, and any unit to who formats", () => {
+  it("lets heavy, light and even islands be painted, and any unit be formatted", () => {
     const tones: string[] = [];
     const paint = (text: string, tone: string): string => (tones.push(tone), text);
     const plan = planRebalance(layoutOf({ a: [40, 30, 20, 10], b: [] }));
@@ -99,7 +99,7 @@ describe("fitMoves", () => {
     })),
   });
 
-  it("takes ten thousand moves of a plan and counts the rest; fewer where names are long", () => {
+  it("takes ten thousand moves of a plan and counts the rest; fewer if names are long", () => {
     for (const [moves, name, fitting] of [
       [9_999, "sh0042", 9_999],
       [10_000, "sh0042", 10_000],

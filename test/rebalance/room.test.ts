@@ -10,7 +10,7 @@ import type { RebalanceResult } from "../../src/watch/rebalance-result.ts";
 import { runJson } from "../cli/run-command.ts";
 import { countsOf, createCluster, createShards } from "./cluster.ts";
 
-/** What PostgreSQL has where nobody has set anything. */
+/** PostgreSQL's default settings. */
 const DEFAULTS = {
   max_replication_slots: "10",
   max_wal_senders: "10",
@@ -19,7 +19,7 @@ const DEFAULTS = {
   max_sync_workers_per_subscription: "2",
 };
 
-it("a rebalance starts no more moves at a time than a server with default settings has workers for", async () => {
+it("a rebalance starts no more concurrent moves than a server with default settings has workers for", async () => {
   const server = await startPostgres({ version: 17, name: "small", settings: DEFAULTS });
   const cluster = await createCluster([server], 3);
   await createShards(cluster.databases[0]!, 1, 15);
@@ -37,7 +37,7 @@ it("a rebalance starts no more moves at a time than a server with default settin
   assert.deepEqual(await countsOf(cluster), [5, 5, 5]);
 });
 
-it("a rebalance plans as many moves at a time for a shard whose indexes alone are large as for small ones", async () => {
+it("a rebalance plans as many concurrent moves for a shard in which only the indexes are large as for small ones", async () => {
   const server = await startPostgres({ version: 17, name: "indexed", settings: DEFAULTS });
   const cluster = await createCluster([server], 2);
   const [first] = cluster.databases;
@@ -48,7 +48,7 @@ it("a rebalance plans as many moves at a time for a shard whose indexes alone ar
   const files = await first!.rows<{ path: string }>(
     "SELECT pg_relation_filepath(oid) AS path FROM pg_class WHERE relname LIKE 'large%'",
   );
-  // Files with a hole take no room, and count like full ones.
+  // Sparse files take no space, and count like full ones.
   for (const { path } of files) await truncate(join(server.dataDir, path), 700 * 1024 ** 2);
   const settings = await loadSettings({ action: "rebalance", env: cluster.env, skipConfig: true });
   const { plan, rooms } = await proposeRebalance(settings, { decommission: [cluster.names[0]!] });

@@ -21,7 +21,7 @@ const limits: fc.Arbitrary<MoveLimits> = fc.record(
 );
 
 /**
- * Runs moves as a workflow does, each ending after a time that `endsAfter` tells; calls `look` whenever no
+ * Runs moves as a workflow does, each ending after the time that `endsAfter` returns; calls `look` whenever no
  * more may start.
  */
 function run(
@@ -50,7 +50,7 @@ function run(
   }
 }
 
-/** The move that starts next beside those that run. */
+/** The move that starts next, given those that are running. */
 const nextMove = (pending: Movable[], running: Movable[], limits: MoveLimits): Movable | null =>
   new Schedule(pending, running, limits).take();
 
@@ -58,7 +58,7 @@ const endsOf = (running: Movable[], name: string): number =>
   running.filter(({ from, to }) => from === name || to === name).length;
 
 describe("Schedule", () => {
-  it("starts every move once and keeps within both limits", () => {
+  it("starts every move once and stays within both limits", () => {
     fc.assert(
       fc.property(moves, limits, (all, limits) => {
         const { order } = run(
@@ -114,7 +114,7 @@ describe("Schedule", () => {
     assert.equal(nextMove(pending, [move("a", "b")], { parallelism: 4, perIsland: 1 }), null);
   });
 
-  it("runs as many moves at a time as asked for when all leave the same island", () => {
+  it("runs as many concurrent moves as requested when all leave the same island", () => {
     const pending = [move("a", "b"), move("a", "c"), move("a", "d")];
     let most = 0;
     run(
@@ -131,7 +131,7 @@ describe("Schedule", () => {
   });
 
   it("keeps one island from being left for last", () => {
-    // Everything from `a` takes 12 hours; what else there is takes 12 hours on a second lane.
+    // Everything from `a` takes 12 hours; the rest takes 12 hours on a second lane.
     const fromA = Array.from({ length: 6 }, (_, i) => move("a", `t${i}`, 2 * GB));
     const others = Array.from({ length: 6 }, (_, i) => move(`s${i}`, `u${i}`, 2 * GB));
     const { duration } = run(
@@ -151,7 +151,7 @@ describe("Schedule", () => {
     assert.ok(duration < 1.05 * ideal, `${duration / ideal}`);
   });
 
-  it("keeps within what servers have room for, counted over all databases of a server, each end by itself", () => {
+  it("stays within the room of the servers, counted over all databases of a server, separately for each end", () => {
     const rooms = [{ islands: ["a1", "a2"], leaving: 2, arriving: 1 }];
     const all = [
       ...["a1", "a2", "a1", "a2"].map((from) => move(from, "b")),
@@ -171,7 +171,7 @@ describe("Schedule", () => {
     assert.deepEqual([most, order.length], [{ leaving: 2, arriving: 1 }, all.length]);
   });
 
-  it("lets one move through where a server has no room, so that its preflight can say why", () => {
+  it("lets one move through if a server has no room, so that its preflight can say why", () => {
     const rooms = [{ islands: ["a"], leaving: 0, arriving: 0 }];
     let most = 0;
     const { order } = run(

@@ -2,7 +2,7 @@ import { it } from "node:test";
 
 import { Storm } from "./storm.ts";
 
-it("60 shards under writers all move, but for one that cannot, though everything goes down once, one after the other", async () => {
+it("60 shards under writers all move, except one that cannot, although everything goes down once, one after the other", async () => {
   const storm = await Storm.begin();
   await storm.arrived(6);
   await storm.loseWorker();

@@ -2,7 +2,7 @@ import { it } from "node:test";
 
 import { Storm } from "./storm.ts";
 
-it("60 shards under writers all move, but for one that cannot, though an island, the worker and Temporal go down at once", async () => {
+it("60 shards under writers all move, except one that cannot, although an island, the worker and Temporal go down at once", async () => {
   const storm = await Storm.begin();
   await storm.arrived(8);
   await storm.loseIsland(3, 20_000, async () => {

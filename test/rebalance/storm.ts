@@ -16,11 +16,11 @@ import { WorkerProcess } from "../support/worker.ts";
 import { type Cluster, countsOf, createCluster, createShards, layoutOf } from "./cluster.ts";
 
 const SHARDS = 60;
-/** What cannot be moved: a table of another schema refers to it. */
+/** A shard that cannot be moved: a table of another schema refers to it. */
 const STUCK = 5;
-/** Sessions to each island that all writers share, so that the moves have something left of two cores. */
+/** Sessions to each island that all writers share, so that the moves get their share of two cores. */
 const SESSIONS = 6;
-/** Each an insert, and an update of the row before. */
+/** Each write is an insert, and an update of the previous row. */
 const WRITES_PER_SHARD_AND_SECOND = 1.5;
 
 /** A rebalance in which all of 60 shards move, from two of four islands to the two others, under writers on each. */
@@ -70,7 +70,7 @@ export class Storm {
     return storm;
   }
 
-  /** Waits until so many shards have arrived on the given ones of the islands 2 and 3. */
+  /** Waits until a number of shards have arrived on the given ones of islands 2 and 3. */
   async arrived(shards: number, islands: readonly number[] = [2, 3]): Promise<void> {
     const databases = islands.map((island) => this.cluster.databases[island]!);
     await waitFor(
@@ -105,7 +105,7 @@ export class Storm {
     await server.start();
   }
 
-  /** Every move but one is made, its reason is told, and the rest takes one more run; no write is lost. */
+  /** Every move but one is made, the reason for that one is reported, and the rest takes one more run; no write is lost. */
   async end(): Promise<void> {
     const [first] = this.cluster.databases;
     const { status, stdout, stderr } = await this.#command.ended();
@@ -147,7 +147,7 @@ export class Storm {
     const leaving = this.cluster.names.slice(0, 2).join(",");
     return [
       ...["rebalance", "--yes", "--json", "--parallelism=8", `--decommission=${leaving}`],
-      // The writers make some shards heavier all the time; counted, it is known what has to come out.
+      // The writers keep making some shards heavier; by count, the result is known.
       "--weight-sql=SELECT 1",
     ];
   }

@@ -23,7 +23,7 @@ import {
 } from "./mocked.ts";
 
 describe("the workflow rebalance", () => {
-  it("makes every move once and names those that fail; 10,000 moves need few histories of its own", async () => {
+  it("makes every move once and names those that fail; 10,000 moves need only a few histories", async () => {
     const analyze: Steps = (schema) => (schema === "sh0007" ? "fails for good" : undefined);
     await withMockedSteps(place, { analyze }, async () => {
       const handle = await start(inputOf(range(1, 40)));
@@ -36,7 +36,7 @@ describe("the workflow rebalance", () => {
       );
       assert.deepEqual(failed, [{ schema: "sh0007", from: 0, to: 2, reason: "analyze failed" }]);
       assert.equal(activated, true);
-      // Also of a move that begins and ends between two looks of a command, both are told.
+      // Both are reported, even for a move that begins and ends between two looks of a command.
       const { events: told } = await handle.query(rebalanceProgressQuery);
       for (const shard of range(1, 40)) {
         const lines = told.filter(({ text }) => text.includes(schemaOf(shard))).map(({ text }) => text);
@@ -47,7 +47,7 @@ describe("the workflow rebalance", () => {
       const { historyLength, historySize } = await handle.describe();
       const [events, bytes] = [historyLength / 40, historySize! / 40];
       console.log(`a move costs its rebalance ${events.toFixed(1)} events and ${Math.round(bytes)} bytes`);
-      // Three of the child, and at most two workflow tasks of three; 4,096 events make a new history.
+      // Three events of the child, and at most two workflow tasks of three events; 4,096 events make a new history.
       assert.ok(events <= 9.5, `${events} events a move`);
       assert.ok(
         4096 * (bytes / events) < 25e6,
@@ -56,7 +56,7 @@ describe("the workflow rebalance", () => {
     });
   });
 
-  it("continues as new when its history is long; moves that run go on, and none is lost or doubled", async () => {
+  it("continues as new when its history is long; running moves continue, and none is lost or doubled", async () => {
     const analyze: Steps = (schema) => (schema === "sh0120" ? "fails for good" : undefined);
     await withMockedSteps(place, { analyze }, async () => {
       const before = await runsOf(REBALANCE_WORKFLOW_ID);
@@ -80,7 +80,7 @@ describe("the workflow rebalance", () => {
     });
   });
 
-  it("aborts also the moves that a run before has started, and waits for their clean-up", async () => {
+  it("also aborts the moves that a previous run has started, and waits for their clean-up", async () => {
     await withMockedSteps(place, { analyze: staying(201, 202) }, async () => {
       const handle = await start(inputOf(range(201, 216), { maxEvents: 40, parallelism: 3 }));
       const current = client.workflow.getHandle(REBALANCE_WORKFLOW_ID);
@@ -104,7 +104,7 @@ describe("the workflow rebalance", () => {
     });
   });
 
-  it("waits for a move that runs already to the same place, and does not abort it with itself", async () => {
+  it("waits for a move to the same place that is already running, and does not abort it with itself", async () => {
     await withMockedSteps(place, { analyze: staying(301) }, async () => {
       const other = await startMove(301, ISLANDS[2]!);
       await stays(301);
@@ -112,7 +112,7 @@ describe("the workflow rebalance", () => {
       const progress = await waitFor(
         async () => {
           const now = await handle.query(rebalanceProgressQuery);
-          const waits = now.events.some(({ text }) => /move-sh0301 runs already/.test(text));
+          const waits = now.events.some(({ text }) => /move-sh0301 is already running/.test(text));
           return now.done === 1 && waits ? now : null;
         },
         { what: "the rebalance to wait" },
@@ -129,7 +129,7 @@ describe("the workflow rebalance", () => {
     });
   });
 
-  it("names a shard as failed that is being moved to another place", async () => {
+  it("names as failed a shard that is being moved to another place", async () => {
     await withMockedSteps(place, { analyze: staying(401) }, async () => {
       const other = await startMove(401, ISLANDS[1]!);
       const { done, failed } = await (await start(inputOf([401, 402]))).result();
@@ -139,14 +139,14 @@ describe("the workflow rebalance", () => {
       );
       assert.match(
         failed[0]!.reason,
-        /move-sh0401, which runs since .*, moves the shard from a:5432\/app to b:5432\/app/,
+        /move-sh0401, which has been running since .*, is moving the shard from a:5432\/app to b:5432\/app/,
       );
       await other.cancel();
       await assert.rejects(other.result());
     });
   });
 
-  it("leaves its moves to themselves when it is terminated, and the next one waits for them", async () => {
+  it("leaves its moves running when it is terminated, and the next rebalance waits for them", async () => {
     let slow = true;
     const analyze: Steps = (schema) =>
       slow && schema === "sh0501" ? "waits for its cancellation" : undefined;
@@ -168,7 +168,7 @@ describe("the workflow rebalance", () => {
     });
   });
 
-  it("names a move that somebody aborts by itself, and goes on with the others", async () => {
+  it("names a move that somebody aborts individually, and continues with the others", async () => {
     await withMockedSteps(place, { analyze: staying(601) }, async () => {
       const handle = await start(inputOf([601, 602, 603]));
       await stays(601);

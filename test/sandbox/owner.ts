@@ -3,7 +3,7 @@ import { startPostgres, startReplica, startTemporal } from "../../src/sandbox/in
 
 const primary = await startPostgres();
 const [replica, temporal] = await Promise.all([startReplica(primary), startTemporal()]);
-// A server that does not react must not outlive its owner either.
+// Even a server that does not react must not outlive its owner.
 process.kill(replica.pid(), "SIGSTOP");
 console.log(
   JSON.stringify({ pids: [primary.pid(), replica.pid(), temporal.pid()], dataDir: primary.dataDir }),

@@ -22,7 +22,7 @@ afterEach(() => {
   }
 });
 
-/** Makes a folder with programs that say they are of a version; nothing else of them is run here. */
+/** Creates a folder with programs that report a given version; that is all that is used of them here. */
 function programs(major: number): string {
   const bin = join(folder, String(major));
   mkdirSync(bin);
@@ -47,7 +47,7 @@ test("PG_BIN is used even when an older pg_dump would do", async () => {
   assert.equal((await findPgDump(14)).pgDump, join(folder, "99", "pg_dump"));
 });
 
-test("a PG_BIN that is older than the source is passed over", async () => {
+test("a PG_BIN that is older than the source is skipped", async () => {
   process.env["PG_BIN"] = programs(13);
   assert.equal((await findPgDump(14)).major, 14);
 });
@@ -57,7 +57,7 @@ test("a pg_dump on PATH is found", async () => {
   assert.equal(dirname((await findPgDump(97)).pgDump), join(folder, "98"));
 });
 
-test("where every pg_dump is too old, the error names those that were found and what to install", async () => {
+test("if every pg_dump is too old, the error names those that were found and what to install", async () => {
   process.env["PG_BIN"] = programs(96);
   await assert.rejects(findPgDump(97), (error: Error) => {
     assert.ok(error instanceof NoPgDumpError);
@@ -67,7 +67,7 @@ test("where every pg_dump is too old, the error names those that were found and 
   });
 });
 
-test("a server of a version that this machine does not have is an error that says how to get it", async () => {
+test("a server version that this machine does not have is an error that says how to get it", async () => {
   const unknown = 13 as 14;
   await assert.rejects(findPostgres(unknown), /No PostgreSQL 13.*npm run setup/);
 });

@@ -28,7 +28,7 @@ async function value(server: PostgresServer, sql: string, database?: string): Pr
   }, database);
 }
 
-/** What \`ps\` shows of all processes; small containers do not have it. */
+/** What \`ps\` shows for all processes; small containers do not have that program. */
 function commandLines(): string {
   if (!existsSync("/proc/self")) return execFileSync("ps", ["-axo", "args"], { encoding: "utf8" });
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
@@ -75,7 +75,7 @@ test("a server asks for its password, and two servers have different ones", asyn
   await assert.rejects(client.connect(), { code: "28P01" });
 });
 
-test("two servers of one version are told apart by their system identifiers", async () => {
+test("two servers of one version are distinguished by their system identifiers", async () => {
   const identifier = "SELECT system_identifier FROM pg_control_system()";
   const [one, other] = [await start({}), await start({})];
   assert.notEqual(await value(one, identifier), await value(other, identifier));
@@ -89,7 +89,7 @@ test("a server listens on 127.0.0.1 only and never runs as root", async () => {
   assert.notEqual(statSync(server.dataDir).uid, 0);
 });
 
-test("a server that was killed starts again on its port with what was committed", async () => {
+test("a server that was killed starts again on its port with everything that was committed", async () => {
   const server = await start({ durable: true });
   const { port } = server;
   await server.withClient((client) => client.query("CREATE TABLE note AS SELECT 7 AS id"));
@@ -111,7 +111,7 @@ test("reload changes a setting of the running server, and ALTER SYSTEM wins over
   assert.equal(server.pid(), pid);
 });
 
-test("a replica streams from its primary and is known there by its name", async () => {
+test("a replica streams from its primary, where it is known by its name", async () => {
   const primary = await start({ version: 18 });
   const replica = await startReplica(primary, { name: "reader" });
   servers.push(replica);
@@ -139,7 +139,7 @@ test("a server in a folder of the caller keeps its data and its password", async
   }
 });
 
-test("a removed server leaves neither a process nor a folder, and its password never stood in a command line", async () => {
+test("a removed server leaves neither a process nor a folder, and its password was never in a command line", async () => {
   const server = await start({});
   const pid = server.pid();
   assert.ok(!commandLines().includes(server.password));

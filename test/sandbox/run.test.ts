@@ -17,11 +17,11 @@ after(() => {
 });
 
 test(
-  "the runner of the tests, told to end, first ends what tests have started, and its servers",
+  "the test runner, told to end, first ends what tests have started, and its servers",
   { skip: !existsSync("/proc") && "there is no /proc to look at" },
   async () => {
     const env = { ...process.env };
-    // With it, node takes this for a run within a run, and runs nothing.
+    // With this variable, node takes this for a run within a run, and runs nothing.
     delete env["NODE_TEST_CONTEXT"];
     const child = spawn(process.execPath, ["--import", "tsx", RUNNER, "test/cli/move.test.ts"], {
       stdio: "ignore",

@@ -16,7 +16,7 @@ function setUp(args: string[], env: Record<string, string> = {}): { status: numb
   return { status, said: stderr };
 }
 
-test("a set-up of what is set up does nothing, and quickly", () => {
+test("setting up again does nothing, and is quick", () => {
   assert.equal(setUp(["--servers=all"]).status, 0);
   const before = statSync(join(ROOT, "dist/.built-from")).mtimeMs;
   const start = performance.now();
@@ -28,13 +28,13 @@ test("a set-up of what is set up does nothing, and quickly", () => {
   assert.ok(took < 2000, `took ${took} ms`);
 });
 
-test("what a set-up has fetched is found under another HOME", () => {
+test("what a set-up has fetched is found with another HOME", () => {
   const empty = mkdtempSync(join(tmpdir(), "shardferry-home-"));
-  // One whose cache the servers' user could enter too, unlike root's own.
+  // A HOME whose cache the servers' user could also enter, unlike root's own.
   chmodSync(empty, 0o755);
   try {
     assert.equal(setUp(["--servers=any"]).status, 0);
-    // With nothing on PATH, what is found is in a cache.
+    // With an empty PATH, whatever is found is in a cache.
     assert.deepEqual(
       foundServers({ PATH: empty, HOME: empty, XDG_CACHE_HOME: "" }),
       foundServers({ PATH: empty }),

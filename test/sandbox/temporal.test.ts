@@ -5,7 +5,7 @@ import { Client, Connection } from "@temporalio/client";
 
 import { startTemporal } from "../../src/sandbox/index.ts";
 
-test("a Temporal server that was killed goes on with its workflows, on the same port", async () => {
+test("a Temporal server that was killed continues with its workflows, on the same port", async () => {
   const server = await startTemporal();
   after(() => server.stop());
   const { address } = server;

@@ -14,7 +14,7 @@ before(async () => {
   database = await createDatabase((await testIslands()).a);
 });
 
-/** The values that are still handed out behind the fence, and the first of the destination. */
+/** The values that the fenced old copy still hands out, and the first one of the destination. */
 const CASES: [what: string, definition: string, use: string, old: string[], destination: string | null][] = [
   ["called", "", "SELECT nextval('o.s')", [], "2"],
   ["never called", "", "SELECT", ["0"], "1"],
@@ -58,7 +58,7 @@ for (const [what, definition, use, old, destination] of CASES) {
       const shares = handOver("o", sequences[0]!, value!, false);
       await client.query([shares.fence, ...setSequences("d", [shares.destination])].join(";\n"));
     });
-    // Another session, which has no values in its cache.
+    // A separate session, which has no values in its cache.
     assert.deepEqual(
       [await valuesOf("o.s", 3), await valuesOf("d.s", 1)],
       [old, destination === null ? [] : [destination]],

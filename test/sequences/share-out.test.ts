@@ -5,7 +5,7 @@ import fc from "fast-check";
 
 import { type Sequence, type SequenceValue, shareOut } from "../../src/sequences/share-out.ts";
 
-/** A sequence as PostgreSQL counts. */
+/** A sequence that counts as PostgreSQL does. */
 class Counter {
   increment: bigint;
   min: bigint;
@@ -20,7 +20,7 @@ class Counter {
     [this.increment, this.min, this.max] = [BigInt(increment), BigInt(min), BigInt(max)];
   }
 
-  /** The next value; null when there is none. */
+  /** The next value; null if there is none. */
   next(): bigint | null {
     if (!this.called) this.called = true;
     else {
@@ -48,14 +48,14 @@ interface Case {
 }
 
 const bigints = (min: bigint, max: bigint): fc.Arbitrary<bigint> =>
-  // The ends, and what lies close to them, are where mistakes are.
+  // Mistakes occur at the ends, and close to them.
   fc.oneof(
     fc.bigInt({ min, max }),
     fc.bigInt({ min: 0n, max: 3n }).map((near) => (min + near < max ? min + near : max)),
     fc.bigInt({ min: 0n, max: 3n }).map((near) => (max - near > min ? max - near : min)),
   );
 
-/** Sequences of all types in all states; one that was called with CACHE is one that is at the last value of its caches. */
+/** Sequences of all types in all states; one called with CACHE is the same as one at the last value of its caches. */
 const cases: fc.Arbitrary<Case> = fc.constantFrom(2n, 4n, 8n).chain((bytes) => {
   const highest = 2n ** (8n * bytes - 1n) - 1n;
   const lowest = -highest - 1n;
@@ -84,7 +84,7 @@ const cases: fc.Arbitrary<Case> = fc.constantFrom(2n, 4n, 8n).chain((bytes) => {
     );
 });
 
-/** Puts the old copy behind its fence, as ALTER SEQUENCE does: it refuses what is not possible. */
+/** Fences the old copy as ALTER SEQUENCE does, which refuses what is not possible. */
 function fenced({ sequence, state }: Case, waitedFor: boolean): Counter {
   const { fence } = shareOut(sequence, state, waitedFor);
   const [value, called] =
@@ -104,7 +104,7 @@ const check = (property: (one: Case, waitedFor: boolean) => void): void =>
   fc.assert(fc.property(cases, fc.boolean(), property), { numRuns: 1000, seed: 20_260 });
 
 describe("a sequence that is handed over", () => {
-  it("is shared out: the old copy has the next values, the destination those that follow, and none has another's", () => {
+  it("is shared out: the old copy gets the next values, the destination those that follow, and no value belongs to both", () => {
     check((one, waitedFor) => {
       const { sequence, state } = one;
       const left = fenced(one, waitedFor).take(20_000);
@@ -113,25 +113,25 @@ describe("a sequence that is handed over", () => {
       const { destination } = shareOut(sequence, state, waitedFor);
       const going = counterOf(one, destination).take(20);
       assert.deepEqual([...own, ...going], counterOf(one, state).take(own.length + going.length));
-      // An uncalled sequence cannot be kept from handing out one value; it is one that the source never has.
+      // An uncalled sequence cannot be prevented from handing out one value; it is one that the source never has.
       assert.ok(left.length - own.length <= (state.called ? 0 : 1));
     });
   });
 
-  it("goes on exactly where it was when nobody waits", () => {
+  it("continues exactly where it was if nobody is waiting", () => {
     check((one) => {
       const { sequence, state } = one;
       const { destination } = shareOut(sequence, state, false);
       const up = BigInt(sequence.increment) > 0n;
       const beyond = BigInt(up ? sequence.min : sequence.max) - BigInt(sequence.increment);
       const isRoom = beyond >= BIGINT.lowest && beyond <= BIGINT.highest;
-      // Only at the very end of bigint an uncalled one leaves its first value to the old copy.
+      // Only at the very end of bigint does an uncalled one leave its first value to the old copy.
       if (state.called || isRoom) assert.deepEqual(destination, state);
       else assert.deepEqual(destination, { ...state, called: true });
     });
   });
 
-  it("leaves the old copy at most a thousandth of its values, and ten thousand, however many wait", () => {
+  it("leaves the old copy at most a thousandth of its values, and at most ten thousand, however many are waiting", () => {
     check((one) => {
       const { sequence, state } = one;
       const { destination } = shareOut(sequence, state, true);

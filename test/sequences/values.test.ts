@@ -7,7 +7,7 @@ import { firstBeyond, lastShard, ownNumbers } from "../../src/sequences/own-valu
 const SHARDS = [0, 1, 42, 9999];
 
 describe("values of a shard's own", () => {
-  it("are those of no other shard, in both modes, also when they count down", () => {
+  it("belong to no other shard, in both modes, even when they count down", () => {
     for (const mode of ["interleave", "range"] as const) {
       for (const width of [4, 8]) {
         const reaches = [false, true].flatMap((down) =>
@@ -33,7 +33,7 @@ describe("values of a shard's own", () => {
     assert.equal(ownNumbers("range", 10_737, 4), null);
   });
 
-  it("go on beyond what is taken, or say that nothing is left", () => {
+  it("continue beyond used values, or say that nothing is left", () => {
     const up = ownNumbers("interleave", 42, 8)!;
     for (const [beyond, first] of [
       [null, 42n],

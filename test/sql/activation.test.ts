@@ -107,7 +107,7 @@ for (const version of VERSIONS) {
     );
   });
 
-  test(`a shard restored by pg_dump of PostgreSQL ${version} is not active, and keeps its factor`, async () => {
+  test(`a shard restored from a dump of PostgreSQL ${version} is not active, and keeps its factor`, async () => {
     const from = await create();
     const to = await create();
     await from.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(41, 42)`);
@@ -125,7 +125,7 @@ for (const version of VERSIONS) {
   });
 }
 
-test("installations at once in one transaction each all succeed", async () => {
+test("concurrent installations in one transaction each all succeed", async () => {
   const db = await createDatabase(await serverOf(18));
   await db.rows(`CREATE SCHEMA ${apiSchema}`);
   await Promise.all(Array.from({ length: 4 }, () => psqlOk(db, `BEGIN;\n${upScript(apiSchema)}COMMIT;`)));
@@ -146,7 +146,7 @@ test("10,000 shards are listed in well under a second", async () => {
       times.push(performance.now() - started);
       assert.deepEqual(rows, [{ n: 10_000 }]);
     }
-    // The least of them: others use the machine as well.
+    // The shortest of them, since others use the machine as well.
     const least = Math.min(...times);
     assert.ok(least < 500, `took ${Math.round(least)} ms`);
   });

@@ -64,7 +64,7 @@ for (const version of VERSIONS) {
         assert.deepEqual(await column(db, `SELECT ${apiSchema}.microsharding_active_shards_()`), [[]]);
       });
 
-      test("refuses ranges that make no sense", async () => {
+      test("refuses invalid ranges", async () => {
         const db = await create();
         for (const action of ["exist", "active", "inactive", "absent"]) {
           for (const range of ["-1", "-1, 3", "3, 2", "NULL", "0, 100000"]) {
@@ -110,7 +110,7 @@ for (const version of VERSIONS) {
         assert.deepEqual(await activeShards(db, layout), ["sh0001"]);
       });
 
-      test("drops none of a range that has a shard with something in it", async () => {
+      test("drops none of a range in which a shard is not empty", async () => {
         const db = await create();
         await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1, 3)`);
         await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1, 3)`);
@@ -122,7 +122,7 @@ for (const version of VERSIONS) {
         assert.deepEqual(await activeShards(db, layout), ["sh0001", "sh0002", "sh0003"]);
       });
 
-      test("runs a statement on each active shard but the global one", async () => {
+      test("runs a statement on each active shard except the global one", async () => {
         const db = await create();
         await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(0, 3)`);
         await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(0, 2)`);
@@ -153,7 +153,7 @@ for (const version of VERSIONS) {
         assert.deepEqual(await column(db, "SELECT n FROM sh0002.t ORDER BY n"), [11, 12]);
       });
 
-      test("keeps the weight factor in the comment, beside its other text", async () => {
+      test("keeps the weight factor in the comment, next to its other text", async () => {
         const db = await create();
         await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1)`);
         const comments = async (...factors: string[]): Promise<unknown[]> => {
@@ -232,7 +232,7 @@ for (const version of VERSIONS) {
         });
       });
 
-      test("is installed again without a word, and leaves search_path as it was", async () => {
+      test("is installed again silently, and leaves search_path as it was", async () => {
         const db = await create();
         await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1)`);
         await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1)`);
@@ -248,7 +248,7 @@ for (const version of VERSIONS) {
         assert.deepEqual(await activeShards(db, layout), ["sh0001"]);
       });
 
-      test("goes without a trace, and leaves the shards", async () => {
+      test("is removed without a trace, and leaves the shards", async () => {
         const db = await create();
         await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1)`);
         await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1)`);

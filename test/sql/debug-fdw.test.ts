@@ -28,7 +28,7 @@ describe("debug views over several islands", () => {
         ...["sh0001 10", "sh0001 11", "sh0002 20", "sh0002 21"],
         ...["sh0003 130", "sh0003 131", "sh0004 140", "sh0004 141"],
       ]);
-      // Conditions and sorting that the other island would take differently, or not at all.
+      // Conditions and sort orders that the other island would interpret differently, or not at all.
       assert.deepEqual(
         await column(
           db,
@@ -59,7 +59,7 @@ describe("debug views over several islands", () => {
     assert.equal((await column(here, "SELECT srvname FROM pg_foreign_server")).length, 1);
   });
 
-  test("can be made in the transaction that installs, on all islands at once", async () => {
+  test("can be created in the transaction that installs, on all islands at once", async () => {
     const islands = await pair();
     const hosts = islands.map((db) => hostOf(db)).join(",");
     await Promise.all(
@@ -112,7 +112,7 @@ describe("debug views over several islands", () => {
     assert.deepEqual(await after(here, ...hosts), ["public.other", "public.users"]);
     assert.deepEqual(await column(here, "SELECT count(*)::int FROM users WHERE note = 'new'"), [2]);
 
-    // Shard 4 comes here, shard 1 goes there.
+    // Shard 4 moves here, shard 1 moves there.
     await there.rows(
       `SELECT ${apiSchema}.microsharding_ensure_inactive(4); SELECT ${apiSchema}.microsharding_ensure_active(1)`,
     );
@@ -158,7 +158,7 @@ describe("debug views over several islands", () => {
     ]);
   });
 
-  test("say which island is the trouble", async () => {
+  test("say which island is causing trouble", async () => {
     const [here, there] = await pair();
     await psqlOk(there, `DROP SCHEMA ${apiSchema} CASCADE`);
     await assert.rejects(after(here, hostOf(there)), {
@@ -178,7 +178,7 @@ describe("debug views over several islands", () => {
     assert.deepEqual(await column(here, "SELECT srvname FROM pg_foreign_server"), []);
   });
 
-  test("never drop what somebody built upon the foreign tables", async () => {
+  test("never drop what somebody has built on the foreign tables", async () => {
     const [here, there] = await pair();
     await after(here, hostOf(there));
     await here.rows("CREATE VIEW mine AS SELECT id FROM microsharding_debug_sh0003.users");
@@ -242,7 +242,7 @@ describe("debug views over several islands", () => {
     assert.deepEqual(await made(here), []);
   });
 
-  test("need postgres_fdw, and say so to whoever may not create it", async () => {
+  test("need postgres_fdw, and say so to roles that may not create it", async () => {
     const [here, there] = await pair();
     await here.rows("CREATE ROLE plain_owner LOGIN");
     await here.rows(`GRANT USAGE ON SCHEMA ${apiSchema} TO plain_owner`);

@@ -4,7 +4,7 @@ import { column, psqlOk, upScript } from "./psql.ts";
 
 /** The schema of the SQL API. */
 export const apiSchema = "microsharding";
-/** A server, as it is given to the debug views. */
+/** A server in the form in which it is given to the debug views. */
 export const hostOf = ({ server }: TestDatabase, host = "127.0.0.1"): string => `${host}:${server.port}`;
 
 /** What a debug view shows: shards with ids. */

@@ -30,7 +30,7 @@ for (const [version, layout] of [
       return db;
     }
 
-    test("show each table over all active shards, with the shard first and the id next", async () => {
+    test("show each table across all active shards, with the shard first and the id next", async () => {
       const db = await create(3);
       for (const n of [0, 1, 2, 3]) {
         await db.rows(`CREATE TABLE sh000${n}.users(email text, "Name" varchar(20), id bigint)`);
@@ -53,7 +53,7 @@ for (const [version, layout] of [
       assert.deepEqual(await before(db), []);
     });
 
-    test("show nothing of a shard that is not active any more, nor of a renamed schema, also before they are rebuilt", async () => {
+    test("show nothing of a shard that is no longer active, nor of a renamed schema, even before they are rebuilt", async () => {
       const db = await create(2);
       for (const n of [1, 2]) {
         await db.rows(`CREATE TABLE sh000${n}.t(id int, "schema_name" text, n int, a int, c int)`);
@@ -77,7 +77,7 @@ for (const [version, layout] of [
       assert.ok(!plan.join().includes("sh0001"), "the other shards are not even looked at");
     });
 
-    test("have NULL where a shard lacks a column, and text where types differ", async () => {
+    test("have NULL if a shard lacks a column, and text if types differ", async () => {
       const db = await create(3);
       await db.rows("CREATE TABLE sh0001.t(id int, code char(4), state int, shard int, shard_ int, at date)");
       await db.rows('CREATE TABLE sh0002.t(id int, state bigint, word text COLLATE "C")');
@@ -200,7 +200,7 @@ for (const [version, layout] of [
         "c integer",
       ]);
 
-      // The same names, but other tables and columns behind them.
+      // The same names, but with other tables and columns behind them.
       await db.rows(
         "ALTER TABLE sh0001.u RENAME TO old_u; CREATE TABLE sh0001.u(id int); INSERT INTO sh0001.u VALUES (5)",
       );
@@ -228,7 +228,7 @@ for (const [version, layout] of [
       await assert.rejects(db.rows("DELETE FROM public.t"), { code: "55000" });
     });
 
-    test("follow a move: refreshed where they are used, and not made where they are not", async () => {
+    test("follow a move: refreshed where they are used, and not created where they are not", async () => {
       const db = await create(2);
       const refresh = (): Promise<unknown[]> =>
         column(db, `SELECT ${apiSchema}.microsharding_debug_views_refresh_()`);
@@ -244,7 +244,7 @@ for (const [version, layout] of [
       assert.deepEqual(await refresh(), []);
     });
 
-    test("can be made in another schema, by a migration that takes them back, and for thousands of tables", async () => {
+    test("can be created in another schema, in a transaction that rolls them back, and for thousands of tables", async () => {
       const db = await create(150);
       await db.rows("CREATE SCHEMA debug");
       await db.withClient(async (client) => {

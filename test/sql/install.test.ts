@@ -75,7 +75,7 @@ test("install does the same as psql with the same files", async () => {
   );
 });
 
-test("an installation is found in whatever schema it is, and upgraded there with its shards and names", async () => {
+test("an installation is found whatever schema it is in, and upgraded there with its shards and names", async () => {
   for (const schema of ["public", 'Odd "lib']) {
     const db = await create();
     await psqlOk(db, oldToolScript(schema, { nameBody: "SELECT 'shard' || lpad($1::text, 5, '0')" }));
@@ -122,7 +122,7 @@ test("the format of the schemas' names is an option, checked before anything is 
   assert.deepEqual(await column(db, "SELECT microsharding.microsharding_schema_name_(7)"), ["s'007"]);
 });
 
-test("a format that names an active shard otherwise is refused, and one that does not is taken", async () => {
+test("a format that would rename an active shard is refused, and one that would not is accepted", async () => {
   const db = await create();
   await installIn(db, { schemaNameFmt: "db2%d_7" });
   const name = "microsharding.microsharding_schema_name_(12)";
@@ -139,7 +139,7 @@ test("a format that names an active shard otherwise is refused, and one that doe
   assert.equal((await installIn(db, { schemaNameFmt: "db2%d_7" })).activeShards, 1);
 });
 
-test("the owner of a database can install on PostgreSQL 14 and 18 without being superuser", async () => {
+test("the owner of a database can install on PostgreSQL 14 and 18 without being a superuser", async () => {
   for (const version of [14, 18] as const) {
     const db = await createDatabase(await serverOf(version));
     const role = `owner_${db.name}`;
@@ -195,7 +195,7 @@ test("a role that may not create anything learns what it needs, and nothing stay
   await db.rows(`DROP ROLE ${role}`);
 });
 
-test("installations at once all succeed", async () => {
+test("concurrent installations all succeed", async () => {
   const db = await create();
   const results = await Promise.all(Array.from({ length: 4 }, () => installIn(db)));
   assert.deepEqual(new Set(results.map(({ upgraded }) => upgraded)), new Set([false]));

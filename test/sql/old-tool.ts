@@ -1,7 +1,7 @@
 import { ident } from "../../src/postgres/quote.ts";
 
 /**
- * The layout of functions of a pg-microsharding installation, re-created: the active shards are a constant in
+ * Recreates the functions of a pg-microsharding installation: the active shards are a constant in
  * the body of a function, which the other functions replace.
  */
 export const oldToolScript = (schema: string, options: { nameBody?: string } = {}): string => `

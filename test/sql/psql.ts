@@ -10,12 +10,12 @@ const SQL = fileURLToPath(new URL("../../sql/", import.meta.url));
 const UP = join(SQL, "pg-microsharding-up.sql");
 export const DOWN = join(SQL, "pg-microsharding-down.sql");
 
-/** The oldest and the newest version that the SQL API is for. */
+/** The oldest and the newest version that the SQL API supports. */
 export const VERSIONS = [14, 18] as const satisfies Major[];
-/** Where users have it: in a schema of its own, among everything else, and under a name that needs quotes. */
+/** Where users install it: in a schema of its own, among everything else, and under a name that needs quotes. */
 export const LAYOUTS = ["microsharding", "public", `Odd "lib`];
 
-/** Answers a server of this version, started once for the test file. */
+/** Returns a server of this version, started once for the test file. */
 export function serverOf(version: Major): Promise<PostgresServer> {
   let server = servers.get(version);
   if (!server) servers.set(version, (server = startPostgres({ version })));
@@ -59,14 +59,14 @@ export interface PsqlLogin {
   options?: string;
 }
 
-/** Runs a script in psql that is to succeed, and answers what it printed. */
+/** Runs a script in psql that has to succeed, and returns what it printed. */
 export async function psqlOk(database: TestDatabase, script: string, as?: PsqlLogin): Promise<string> {
   const { status, stdout, stderr } = await psql(database, script, as);
   if (status !== 0) throw new Error(`psql ended with ${status}: ${stderr}`);
   return stdout.trim();
 }
 
-/** The script that installs into a schema, which is created where it is missing. */
+/** The script that installs into a schema, which is created if it is missing. */
 export const upScript = (schema: string): string => `
   SET client_min_messages TO warning;
   CREATE SCHEMA IF NOT EXISTS ${ident(schema)};
@@ -77,7 +77,7 @@ export const upScript = (schema: string): string => `
 
 export const downScript = (schema: string): string => `SET search_path TO ${ident(schema)};\n\\i ${DOWN}\n`;
 
-/** Answers a function that creates databases with the SQL API installed by psql. */
+/** Returns a function that creates databases with the SQL API installed by psql. */
 export function databasesWithApi(version: Major, schema: string): () => Promise<TestDatabase> {
   let template: Promise<TestDatabase> | undefined;
   return async () => {

@@ -10,7 +10,7 @@ for (const version of VERSIONS) {
       const create = databasesWithApi(version, layout);
       const apiSchema = ident(layout);
 
-      test("fails as a table that is not there where the global shard is not active", async () => {
+      test("fails like a missing table where the global shard is not active", async () => {
         const db = await create();
         const lookUp = (): Promise<unknown[]> =>
           column(db, `SELECT ${apiSchema}.microsharding_tenant_shard('acme')`);

@@ -75,7 +75,7 @@ for (const version of VERSIONS) {
       assert.deepEqual(await activeShards(db, apiSchema), ["sh0003", "sh0004"]);
     });
 
-    test("loses no activation that the old tool has under way", async () => {
+    test("loses no activation that the old tool has in progress", async () => {
       const db = await createWithOldTool(version, apiSchema);
       await db.rows(`SELECT ${apiSchema}.microsharding_ensure_exist(1, 2)`);
       await db.rows(`SELECT ${apiSchema}.microsharding_ensure_active(1)`);
@@ -94,12 +94,12 @@ for (const version of VERSIONS) {
       );
       await old.query("COMMIT");
       await old.end();
-      // It may fail, since the function has changed under it; a second run is what an operator does then.
+      // It may fail, since the function has changed under it; then an operator would run it a second time.
       if ((await upgrade).status !== 0) await psqlOk(db, upScript(apiSchema));
       assert.deepEqual(await activeShards(db, apiSchema), ["sh0001", "sh0002"]);
     });
 
-    test("keeps what was built upon the list of shards", async () => {
+    test("keeps what was built on the list of shards", async () => {
       const db = await createWithOldTool(version, apiSchema);
       await db.rows(
         `CREATE VIEW islands_shards AS SELECT unnest(${apiSchema}.microsharding_list_active_shards())::text AS shard`,
@@ -110,7 +110,7 @@ for (const version of VERSIONS) {
       assert.deepEqual(await column(db, "SELECT shard FROM islands_shards"), ["sh0001"]);
     });
 
-    test("replaces functions of other parameters and results", async () => {
+    test("replaces functions with other parameters and results", async () => {
       const db = await createWithOldTool(version, apiSchema);
       await db.rows(
         `CREATE FUNCTION ${apiSchema}.microsharding_migration_before() RETURNS void LANGUAGE sql AS ''`,

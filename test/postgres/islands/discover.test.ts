@@ -43,7 +43,7 @@ describe("discoverIslands", () => {
     assert.deepEqual(names(await discoverIslands(dsns)), names(dsns));
   });
 
-  it("refuses a list of replicas only", async () => {
+  it("refuses a list that contains only replicas", async () => {
     await assert.rejects(discoverIslands([parseDsn(replica.dsn(), {})]), /No primary among the DSNs/);
   });
 
@@ -98,7 +98,7 @@ describe("resolveIsland", () => {
   });
   const resolve = (text: string): string => resolveIsland(text, islands, env).name;
 
-  it("finds an island by a DSN, its name, host:port, host, or a prefix that fits no other", () => {
+  it("finds an island by a DSN, its name, host:port, host, or a prefix that matches no other", () => {
     for (const [text, name] of [
       ["postgresql://ann:secret@db2:6433/main", "db2:6433/main"],
       ["db1/main", "db1/main"],
@@ -116,11 +116,11 @@ describe("resolveIsland", () => {
     }
   });
 
-  it("names the candidates when none or several fit", () => {
-    assert.throws(() => resolve("db2"), /fits several islands: db2:6432\/main, db2:6433\/main/);
-    assert.throws(() => resolve("db3"), /fits several islands: db3\/a, db3\/b/);
+  it("names the candidates when none or several match", () => {
+    assert.throws(() => resolve("db2"), /matches several islands: db2:6432\/main, db2:6433\/main/);
+    assert.throws(() => resolve("db3"), /matches several islands: db3\/a, db3\/b/);
     assert.throws(() => resolve("db"), UsageError);
-    assert.throws(() => resolve("nix"), /No island fits "nix". The islands are: db1\/main, db10\/main, /);
+    assert.throws(() => resolve("nix"), /No island matches "nix". The islands are: db1\/main, db10\/main, /);
     assert.throws(() => resolve(""), UsageError);
     assert.throws(() => resolve("postgresql://ann:secret@nix/main"), /^UsageError: (?!.*secret).*nix/);
   });

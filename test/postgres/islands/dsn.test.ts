@@ -44,7 +44,7 @@ describe("parseDsn", () => {
     });
   });
 
-  it("reads host:port/db, and takes what is missing from the environment", () => {
+  it("reads host:port/db, and takes missing parts from the environment", () => {
     for (const [text, name, user, password] of [
       ["db1", "db1/main", "joe", "from-env"],
       ["db1:6432", "db1:6432/main", "joe", "from-env"],
@@ -73,7 +73,7 @@ describe("parseDsn", () => {
     );
   });
 
-  it("gives the environment of libpq its meaning, and the DSN the last word", () => {
+  it("understands the environment of libpq, but lets the DSN override it", () => {
     const env = { ...ENV, PGPORT: "6000", PGSSLMODE: "disable", PGCONNECT_TIMEOUT: "7", PGAPPNAME: "" };
     assert.deepEqual(parseDsn("db1", env).params, { connect_timeout: "7", sslmode: "disable" });
     assert.equal(parseDsn("db1", env).port, 6000);
@@ -132,7 +132,7 @@ describe("parseDsnList", () => {
     );
   });
 
-  it("names the place of what it does not understand", () => {
+  it("names the position of what it does not understand", () => {
     assert.throws(
       () => parseDsnList("db1,ann:secret@db2:x,db3", ENV),
       /^UsageError: DSN 2 of 3: (?!.*secret)/,
@@ -162,7 +162,7 @@ describe("files of libpq", () => {
   });
   after(() => rmSync(home, { recursive: true }));
 
-  it("finds the password of the first line that fits in ~/.pgpass", () => {
+  it("finds the password in the first matching line of ~/.pgpass", () => {
     const env = { PGUSER: "joe", HOME: home };
     assert.equal(parseDsn("db1/a%3Ab", env).password, "with:colon");
     assert.equal(parseDsn("db1/other", env).password, "any");
@@ -183,7 +183,7 @@ describe("files of libpq", () => {
     assert.deepEqual([dsn.name, dsn.user, dsn.params["sslmode"]], ["svc2:6001/app", "sue", "disable"]);
     assert.throws(
       () => parseDsn("db1", { ...env, PGSERVICE: "third" }),
-      /service "third" is defined in none/,
+      /service "third" is not defined in any/,
     );
   });
 });
@@ -219,7 +219,7 @@ describe("what a DSN is turned into", () => {
     });
   });
 
-  it("survives the way through a list of URLs", () => {
+  it("survives a round trip through a list of URLs", () => {
     const odd = parseDsn("postgresql://a%40b:p%2C%20w@%2Frun%2Fpg:1/d%3F%23?options=-c%20a%3Db%2Cc", {});
     const [first, second] = parseDsnList([dsn, odd].map(toUrl).join(","), {});
     assert.deepEqual([parts(first!), parts(second!)], [parts(dsn), parts(odd)]);
@@ -287,12 +287,12 @@ describe("redact", () => {
     );
   });
 
-  it("hides the passwords of given DSNs wherever they stand, in any spelling", () => {
+  it("hides the passwords of given DSNs wherever they occur, in any spelling", () => {
     const dsns = parseDsnList("ann:t%2Fop@db1/app,joe:t%2Foppest@db1/app", {});
     assert.equal(redact("t/op and t%2Fop and t/oppest", dsns), "*** and *** and ***");
   });
 
-  it("leaves words alone that are a user, host or database, though also a password", () => {
+  it("leaves alone words that are a user, host or database, even if they are also a password", () => {
     const dsns = parseDsnList("postgres:postgres@db1/postgres", {});
     assert.equal(redact('database "postgres" does not exist', dsns), 'database "postgres" does not exist');
   });

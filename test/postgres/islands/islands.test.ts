@@ -17,8 +17,8 @@ before(async () => {
 
 const ADDRESS = "SELECT inet_server_port() AS port";
 
-describe("Islands, with more of us than sessions", () => {
-  it("lets those who hold a session of two islands, to and fro, look beside it, and all come to their end", async () => {
+describe("Islands, with more users than sessions", () => {
+  it("lets callers that hold a session on two islands, in either direction, take another look, and all of them finish", async () => {
     const dsns = databases.map(({ dsn }) => parseDsn(dsn));
     const islands = new Islands(dsns, { pooled: 2, looking: 1 });
     const [here, there] = dsns.map(({ name }) => name) as [string, string];
@@ -63,7 +63,7 @@ it("sessions of Islands see in a transaction what others commit, whatever the da
   await islands.close();
 });
 
-it("an error in the middle of a COPY between two islands tells on which of them", async () => {
+it("an error in the middle of a COPY between two islands says on which of them it occurred", async () => {
   const dsns = databases.map(({ dsn }) => parseDsn(dsn));
   const islands = new Islands(dsns);
   const [here, there] = dsns.map(({ name }) => name) as [string, string];

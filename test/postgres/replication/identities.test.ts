@@ -18,7 +18,7 @@ const identity = async (): Promise<string> =>
     await database.rows<{ is: string }>("SELECT relreplident AS is FROM pg_class WHERE oid = 't'::regclass")
   )[0]!.is;
 
-/** Writes down what the identity was, as each replication does before it changes it. */
+/** Records the identity, as each replication does before it changes it. */
 async function record(publication: string): Promise<void> {
   const [{ oid }] = (await database.rows("SELECT 't'::regclass::oid::text AS oid")) as [{ oid: string }];
   await database.rows(recordSql(publication, [{ oid, was: "d" }]));
@@ -34,8 +34,8 @@ const waitForLock = (): Promise<unknown> =>
     { what: "the other one to wait for the table" },
   );
 
-describe("the identity of a table without key", () => {
-  it("stays as long as one of two replications needs it, also one that has not published the table yet", async () => {
+describe("the identity of a table without a key", () => {
+  it("stays as long as one of two replications needs it, even one that has not published the table yet", async () => {
     await database.rows("CREATE TABLE t (n int); INSERT INTO t VALUES (1)");
     await record(FIRST);
     await database.rows(`${FULL}; ALTER PUBLICATION ${FIRST} ADD TABLE t`);
@@ -50,11 +50,11 @@ describe("the identity of a table without key", () => {
     assert.equal(await identity(), "d");
   });
 
-  it("stays when another replication begins at the very moment at which the last one ends", async () => {
+  it("stays when another replication begins at the very moment when the last one ends", async () => {
     await record(FIRST);
     await database.rows(`${FULL}; ALTER PUBLICATION ${FIRST} ADD TABLE t`);
     await database.withClient(async (beginning) => {
-      // Its record is not to be seen yet when the other one looks, but before the other one changes anything.
+      // Its record cannot be seen yet when the other one looks, but can be before the other one changes anything.
       await beginning.query("BEGIN; LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE");
       const ending = database.withClient((client) => dropPublication(client, FIRST));
       await waitForLock();
@@ -67,7 +67,7 @@ describe("the identity of a table without key", () => {
     assert.equal(await identity(), "d");
   });
 
-  it("is given back when two replications end at the same moment", async () => {
+  it("is restored when two replications end at the same moment", async () => {
     await record(FIRST);
     await record(SECOND);
     await database.rows(
@@ -76,7 +76,7 @@ describe("the identity of a table without key", () => {
     const drop = (publication: string): Promise<void> =>
       database.withClient((client) => dropPublication(client, publication));
     await database.withClient(async (reader) => {
-      // Both have begun to look at who else publishes the table before either has changed anything.
+      // Both have begun to look who else publishes the table before either has changed anything.
       await reader.query("BEGIN; LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE");
       const ending = Promise.all([drop(FIRST), drop(SECOND)]);
       await waitForLock();

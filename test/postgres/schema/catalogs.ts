@@ -1,6 +1,6 @@
 import type { TestDatabase } from "../../support/index.ts";
 
-/** Names of everything that stands in a schema, and of the schema itself. */
+/** Names of everything in a schema, and of the schema itself. */
 export async function catalogsIn(database: TestDatabase, schema: string): Promise<string[]> {
   const rows = await database.rows<{ name: string }>(
     `WITH ns AS (SELECT oid FROM pg_namespace WHERE nspname = $1)

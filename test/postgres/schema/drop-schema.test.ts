@@ -10,7 +10,7 @@ import { startPostgres } from "../../../src/sandbox/index.ts";
 import { createDatabase, type TestDatabase, testIslands, waitFor } from "../../support/index.ts";
 import { catalogsIn } from "./catalogs.ts";
 
-/** Drops without ever giving up, and keeps what it was told. */
+/** A patience that never gives up, and records what it was told. */
 function options(database: TestDatabase): DropOptions & { waits: string[]; left: number[] } {
   const waits: string[] = [];
   const left: number[] = [];
@@ -41,7 +41,7 @@ describe("dropping a schema", { timeout: 600_000 }, () => {
     database = await createDatabase((await testIslands()).a);
   });
 
-  it("drops one with thousands of objects where one DROP SCHEMA runs out of lock memory", async () => {
+  it("drops one with thousands of objects, for which a single DROP SCHEMA would exhaust the lock table", async () => {
     const server = await startPostgres({
       version: 17,
       settings: { max_locks_per_transaction: "10", max_connections: "20", max_wal_senders: "2" },
@@ -133,12 +133,12 @@ describe("dropping a schema", { timeout: 600_000 }, () => {
     assert.equal((await catalogsIn(database, "other")).length > 0, true);
   });
 
-  it("waits for a lock in short bursts only, says for whom, and gives up when it is told to", async () => {
+  it("waits for a lock only in short bursts, names the blocker, and gives up when it is told to", async () => {
     await database.rows(`CREATE SCHEMA busy; CREATE TABLE busy.t (id int); CREATE TABLE busy.u (id int)`);
     await database.withClient(async (reader: Client) => {
       await reader.query("BEGIN; SELECT FROM busy.t");
       const impatient = options(database);
-      // On a busy machine a look may come too late to see who is in the way.
+      // On a busy machine, a look may come too late to see the blocker.
       const named = (): boolean => impatient.waits.some((wait) => /pid \d+ .*SELECT FROM busy\.t/.test(wait));
       impatient.patience.pause = (ms) => (named() ? Promise.reject(new Error("enough")) : sleep(ms));
       await assert.rejects(drop(database, "busy", impatient), /enough/);
@@ -147,7 +147,7 @@ describe("dropping a schema", { timeout: 600_000 }, () => {
       const patient = options(database);
       const dropping = drop(database, "busy", patient);
       await waitFor(() => patient.waits.length > 1, { what: "the drop to have waited twice" });
-      // Whoever comes while it waits does not queue behind it for long.
+      // Others that come while it waits do not queue behind it for long.
       await database.withClient((client) => client.query("SET lock_timeout = '1s'; SELECT FROM busy.t"));
       await reader.query("COMMIT");
       await dropping;
@@ -155,7 +155,7 @@ describe("dropping a schema", { timeout: 600_000 }, () => {
     assert.deepEqual(await catalogsIn(database, "busy"), []);
   });
 
-  it("stops when the schema is no more the one that was to be dropped", async () => {
+  it("stops when the schema is no longer the one that was to be dropped", async () => {
     await database.rows(`CREATE SCHEMA changing; CREATE TABLE changing.t (id int)`);
     const how = options(database);
     how.ensureSame = () => Promise.reject(new Error("another one"));

@@ -8,7 +8,7 @@ const inWords = async (major: number, sql: string): Promise<string[]> =>
   (await inWordsOf(major, await parseDump(sql))).map((statement) => statement.sql);
 
 describe("a dump of PostgreSQL 18 for an older server", () => {
-  it("makes an inherited column NOT NULL by a statement of its own", async () => {
+  it("makes an inherited column NOT NULL with a separate statement", async () => {
     assert.deepEqual(
       await inWords(
         17,
@@ -21,7 +21,7 @@ describe("a dump of PostgreSQL 18 for an older server", () => {
     );
   });
 
-  it("does so wherever it stands, with a name, behind letters of several bytes and as the only element", async () => {
+  it("does so wherever it occurs: with a name, after characters of several bytes, and as the only element", async () => {
     assert.deepEqual(
       await inWords(
         14,
