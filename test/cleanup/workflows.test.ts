@@ -47,7 +47,7 @@ describe("cleanup after workflows", { concurrency: 2, timeout: 240_000 }, () => 
     const running = await findLeftovers(settings, session);
     assert.deepEqual(running.map(({ kind }) => kind).sort(), kinds);
     for (const { kept, workflowId } of running) {
-      assert.match(kept!, /^move-sh0042 runs/);
+      assert.match(kept!, /^move-sh0042 is running/);
       assert.equal(workflowId, "move-sh0042");
     }
     assert.deepEqual(await cleanup(settings, session, running), { dropped: [], failed: [] });
@@ -86,7 +86,7 @@ describe("cleanup after workflows", { concurrency: 2, timeout: 240_000 }, () => 
     const { settings, session } = await openSession(world);
     const before = await findLeftovers(settings, session);
     assert.ok(before.some(({ kind }) => kind === "old copy"));
-    for (const { kept } of before) assert.match(kept!, /^move-sh0042 runs/);
+    for (const { kept } of before) assert.match(kept!, /^move-sh0042 is running/);
     worker.goOn();
     const { leftover } = await resultOf(handle);
     const [old, ...more] = await findLeftovers(settings, session);
