@@ -2,7 +2,7 @@ import type { ChangeInput, MigrateActivities } from "../contract/migrate.ts";
 import type { Activities, StepInput } from "../contract/move.ts";
 import { UnknownIslandError } from "../src/postgres/islands/connections.ts";
 import { ActivityAttempt, type Deps } from "./attempt/attempt.ts";
-import { endedBy, type Retried, toFailure, untilDone } from "./attempt/failures.ts";
+import { endedBy, outlookOf, recognizable, type Retried, toFailure, untilDone } from "./attempt/failures.ts";
 import type { StepName } from "./attempt/fault-points.ts";
 import { keepingLeases, renewLeasesOn } from "./attempt/leases.ts";
 import { joinMove } from "./join-move.ts";
@@ -99,7 +99,12 @@ function guarded<T extends object>(deps: Deps, activities: T): T {
           return result;
         } catch (error) {
           await deps.fault(`failed ${name as StepName}`);
-          throw toFailure(error, (text) => deps.islands.redact(text), run.retryRule);
+          const redact = (text: string): string => deps.islands.redact(text);
+          const times =
+            outlookOf(error) === "may pass"
+              ? await new ActivityAttempt(deps).countFailure(redact(recognizable(error)))
+              : 1;
+          throw toFailure(error, redact, run.retryRule, times);
         }
       },
     ],

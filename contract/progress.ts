@@ -25,6 +25,8 @@ export interface StepProgress {
   lags?: ReplicaLag[];
   /** How often each statement of a migration has broken its session, by its position. */
   broken?: Record<string, number>;
+  /** How often an error that may pass has come, by its text. */
+  failed?: Record<string, number>;
 }
 
 export type MovePhase = "running" | "paused" | "aborting" | "done" | "failed" | "aborted";

@@ -7,8 +7,8 @@ export const EXIT = { done: 0, failed: 1, usage: 2, aborted: 130 } as const;
  */
 export class ShardferryError extends Error {
   readonly code: string;
-  /** True if the same step may succeed later without anybody's intervention. */
-  readonly retryable: boolean = false;
+  /** True if the same step may succeed later without anybody's intervention; `a few times` when nobody can tell. */
+  readonly retryable: boolean | "a few times" = false;
 
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);

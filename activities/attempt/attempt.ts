@@ -58,6 +58,12 @@ class SilentIslandError extends ShardferryError {
   }
 }
 
+/** Errors whose counts are remembered: a heartbeat has to stay small. */
+const REMEMBERED = 5;
+
+/** What an activity reported last; one attempt may be looked at from several places. */
+const lastBeats = new WeakMap<Context, StepProgress>();
+
 /** One attempt of an activity: its workflow, its heartbeat, its cancellation, and the sessions it may have left behind. */
 export class ActivityAttempt {
   readonly workflowId: string;
@@ -69,8 +75,6 @@ export class ActivityAttempt {
   /** Milliseconds from the first attempt to this one, by Temporal's clock. */
   readonly triedMs: number;
   readonly #context = Context.current();
-  /** The details of the last heartbeat, of this attempt or the one before. */
-  #lastBeat = this.#context.info.heartbeatDetails as StepProgress | undefined;
 
   constructor(readonly deps: Deps) {
     const { workflowExecution, scheduledTimestampMs, currentAttemptScheduledTimestampMs, attempt } =
@@ -95,13 +99,26 @@ export class ActivityAttempt {
 
   /** Reports that the step is alive and how far it has come. Called only after real progress was seen. */
   beat(progress: StepProgress): void {
-    this.#lastBeat = progress;
-    this.#context.heartbeat(progress);
+    const { failed } = this.lastBeat;
+    const told = failed ? { failed, ...progress } : progress;
+    lastBeats.set(this.#context, told);
+    this.#context.heartbeat(told);
   }
 
   /** What was last reported, by this attempt or by the one before. */
   get lastBeat(): StepProgress {
-    return this.#lastBeat ?? {};
+    const before = this.#context.info.heartbeatDetails as StepProgress | undefined;
+    return lastBeats.get(this.#context) ?? before ?? {};
+  }
+
+  /** Notes for the attempts to come that this one ends with an error, and returns how many have ended so. */
+  async countFailure(text: string): Promise<number> {
+    const { [text]: times = 0, ...others } = this.lastBeat.failed ?? {};
+    const latest = Object.entries(others).slice(1 - REMEMBERED);
+    this.beat({ ...this.lastBeat, failed: { ...Object.fromEntries(latest), [text]: times + 1 } });
+    // At once: the next attempt has to know. Where Temporal does not answer, it counts anew.
+    await this.ensureCurrent().catch(() => undefined);
+    return times + 1;
   }
 
   /** Runs a read on an island that takes seconds for a shard with thousands of tables. */
@@ -157,7 +174,7 @@ export class ActivityAttempt {
   async ensureCurrent(): Promise<{ cancelled: boolean }> {
     const { client, info } = this.#context;
     try {
-      await client.activity.heartbeat(info.taskToken, this.#lastBeat);
+      await client.activity.heartbeat(info.taskToken, this.lastBeat);
       return { cancelled: false };
     } catch (error) {
       if (error instanceof ActivityNotFoundError) throw new StaleAttemptError(this.workflowId);

@@ -3,33 +3,8 @@ import { ApplicationFailure, type ApplicationFailureOptions, CancelledFailure } 
 import { messageOf, ShardferryError } from "../../src/errors.ts";
 import { islandOf } from "../../src/postgres/error-origin.ts";
 import { UnknownIslandError } from "../../src/postgres/islands/connections.ts";
-import { classOf, SQLSTATE, SQLSTATE_CLASS } from "../../src/postgres/sqlstate.ts";
-
-/** Classes of SQLSTATEs whose causes usually go away on their own. */
-const TRANSIENT_CLASSES: readonly string[] = [
-  SQLSTATE_CLASS.connectionException,
-  SQLSTATE_CLASS.transactionRollback,
-  SQLSTATE_CLASS.insufficientResources,
-  SQLSTATE_CLASS.systemError,
-];
-
-/** Such SQLSTATEs of other classes. All others mean that the statement itself is wrong. */
-const TRANSIENT_STATES: readonly string[] = [
-  SQLSTATE.objectInUse,
-  SQLSTATE.lockNotAvailable,
-  SQLSTATE.queryCanceled,
-  // The server is restarting, or the session was ended.
-  SQLSTATE.adminShutdown,
-  SQLSTATE.crashShutdown,
-  SQLSTATE.cannotConnectNow,
-  SQLSTATE.databaseDropped,
-  SQLSTATE.idleSessionTimeout,
-  SQLSTATE.idleInTransactionSessionTimeout,
-  SQLSTATE.transactionTimeout,
-  SQLSTATE.inFailedTransaction,
-  // "tuple concurrently updated"
-  SQLSTATE.internalError,
-];
+import { lackOf, type Outlook, outlookOfSqlstate } from "../../src/postgres/outlook.ts";
+import { sqlstateOf } from "../../src/postgres/sqlstate.ts";
 
 /** Errors of the network and of node-postgres, which have no SQLSTATE. */
 const NETWORK_CODES = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND)/;
@@ -62,15 +37,28 @@ export const endedBy = <F extends object>(run: F, ...except: ErrorClass[]): Retr
 
 const UNKNOWN_ISLAND_RETRY = "500ms";
 
-/** Turns whatever an activity threw into the failure that the history keeps: typed, redacted, and with its island. */
+/** How often an error that may pass has to come in the same way to count as one that lasts. */
+export const MOST_TIMES = 3;
+
+/** The text by which an error is recognized when it comes again: numbers may be of files and processes. */
+export const recognizable = (error: unknown): string =>
+  `${islandOf(error) ?? ""} ${sqlstateOf(error)} ${messageOf(error).replaceAll(/\d+/g, "#")}`.slice(0, 200);
+
+/**
+ * Turns whatever an activity threw into the failure that the history keeps: typed, redacted, and with its island.
+ *
+ * @param times how often it has come in the same way, this time included.
+ */
 export function toFailure(
   error: unknown,
   redact: (text: string) => string,
   { on, except }: RetryRule = TRANSIENT,
+  times = 1,
 ): Error {
   if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
   if (error instanceof Error && error.name === "AbortError") return error;
-  const retryable = !except.some((type) => error instanceof type) && (on === "any" || isRetryable(error));
+  const retryable =
+    !except.some((type) => error instanceof type) && (on === "any" || isRetryable(error, times));
   const failure: ApplicationFailureOptions = {
     message: redact(describe(error)),
     type: typeOf(error),
@@ -81,22 +69,33 @@ export function toFailure(
   return ApplicationFailure.create(failure);
 }
 
-/** True for an error after which the same step may well succeed. */
-export function isRetryable(error: unknown): boolean {
-  if (error instanceof ShardferryError) return error.retryable;
-  if (!(error instanceof Error)) return false;
-  const { code } = error as { code?: unknown };
-  if (typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) && !NETWORK_CODES.test(code))
-    return TRANSIENT_CLASSES.includes(classOf(code)) || TRANSIENT_STATES.includes(code);
-  if (typeof code === "string" && NETWORK_CODES.test(code)) return true;
-  if (error instanceof AggregateError) return error.errors.every(isRetryable);
-  return CONNECTION_MESSAGES.test(error.message);
+/**
+ * True for an error after which the same step may well succeed.
+ *
+ * @param times how often it has been met so far, for an error of which nobody knows whether it passes.
+ */
+export function isRetryable(error: unknown, times = 1): boolean {
+  const outlook = outlookOf(error);
+  return outlook === "passes" || (outlook === "may pass" && times < MOST_TIMES);
+}
+
+/** What is to be expected of an error when the same is done again. */
+export function outlookOf(error: unknown): Outlook {
+  if (error instanceof ShardferryError)
+    return error.retryable === "a few times" ? "may pass" : error.retryable ? "passes" : "lasts";
+  if (!(error instanceof Error)) return "lasts";
+  const code = sqlstateOf(error);
+  if (NETWORK_CODES.test(code)) return "passes";
+  if (/^[0-9A-Z]{5}$/.test(code)) return outlookOfSqlstate(code);
+  if (error instanceof AggregateError)
+    return error.errors.every((one) => outlookOf(one) === "passes") ? "passes" : "lasts";
+  return CONNECTION_MESSAGES.test(error.message) ? "passes" : "lasts";
 }
 
 function typeOf(error: unknown): string {
   if (error instanceof ShardferryError) return error.code;
-  const { code } = error as { code?: unknown };
-  return typeof code === "string" ? code : error instanceof Error ? error.name : "unknown";
+  const code = sqlstateOf(error);
+  return lackOf(code)?.code ?? (code || (error instanceof Error ? error.name : "unknown"));
 }
 
 /** Everything that a database error says, in one text: island, message, detail, hint, SQLSTATE. */
@@ -114,6 +113,7 @@ function describe(error: unknown): string {
     hint && `hint: ${hint}`,
     where && `in ${where}`,
     code && /^[0-9A-Z]{5}$/.test(code) && `SQLSTATE ${code}`,
+    lackOf(sqlstateOf(error))?.remedy,
   ];
   return parts.filter(Boolean).join("; ");
 }

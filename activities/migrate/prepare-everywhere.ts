@@ -4,7 +4,7 @@ import { sessionName } from "../../src/migrations/names.ts";
 import { parseMigration } from "../../src/migrations/parse.ts";
 import { VANISHING_HOLDER } from "../../src/postgres/islands/session-settings.ts";
 import { backoffMs } from "../../src/postgres/locks.ts";
-import { classOf, hasSqlstate, SQLSTATE, SQLSTATE_CLASS, sqlstateOf } from "../../src/postgres/sqlstate.ts";
+import { hasSqlstate, SQLSTATE } from "../../src/postgres/sqlstate.ts";
 import type { ActivityAttempt } from "../attempt/attempt.ts";
 import { isRetryable } from "../attempt/failures.ts";
 import { StatementError } from "./run-statements.ts";
@@ -81,10 +81,8 @@ const describe = (blockers: ReadonlyMap<string, string>): string =>
  */
 function failureOf(error: unknown, { migration, round }: ChangeInput, attempt: ActivityAttempt): unknown {
   if (!(error instanceof StatementError)) return error;
-  // A transient error elsewhere; here it means too many locks or prepared transactions.
-  const lacksResources = classOf(sqlstateOf(error.cause)) === SQLSTATE_CLASS.insufficientResources;
   const inTime = attempt.triedMs < 1000 * migration.deadlineSec;
-  if (isRetryable(error.cause) && !lacksResources && inTime) return error.cause;
+  if (isRetryable(error.cause, attempt.number) && inTime) return error.cause;
   const outcome =
     round === 0
       ? "Everything was rolled back, on all islands."

@@ -28,7 +28,7 @@ export async function cleanUp(step: MoveStep, input: CleanUpInput): Promise<Step
     const views = await Promise.allSettled([refreshViews(step, step.from), refreshViews(step, step.to)]);
     for (const part of [...deactivated, ...views]) {
       if (part.status === "fulfilled") failures.push(...part.value);
-      else if (isRetryable(part.reason)) throw part.reason;
+      else if (isRetryable(part.reason, step.attempt.number)) throw part.reason;
       else failures.push(messageOf(part.reason));
     }
   }
@@ -47,7 +47,7 @@ async function deactivate(step: MoveStep, input: CleanUpInput): Promise<string[]
     for (const table of await readTables(client, leftover)) {
       const name = literal(qualified(leftover, table.name));
       await client.query(deactivateSql.replaceAll("$1", () => name)).catch((cause: Error) => {
-        if (isRetryable(cause)) throw cause;
+        if (isRetryable(cause, step.attempt.number)) throw cause;
         throw new Error(`--deactivate-sql for table "${table.name}": ${cause.message}`, { cause });
       });
       done = `: done with ${table.name}`;

@@ -2,7 +2,6 @@
 export const SQLSTATE = {
   invalidParameterValue: "22023",
   inFailedTransaction: "25P02",
-  idleInTransactionSessionTimeout: "25P03",
   transactionTimeout: "25P04",
   invalidSchemaName: "3F000",
   serializationFailure: "40001",
@@ -12,25 +11,18 @@ export const SQLSTATE = {
   undefinedObject: "42704",
   undefinedFunction: "42883",
   undefinedTable: "42P01",
+  configurationLimitExceeded: "53400",
   objectInUse: "55006",
   cannotChangeParameter: "55P02",
   lockNotAvailable: "55P03",
   queryCanceled: "57014",
-  adminShutdown: "57P01",
-  crashShutdown: "57P02",
-  cannotConnectNow: "57P03",
-  databaseDropped: "57P04",
-  idleSessionTimeout: "57P05",
   internalError: "XX000",
 } as const;
 
 /** The first two characters of SQLSTATEs that are distinguished by class. */
 export const SQLSTATE_CLASS = {
-  connectionException: "08",
-  transactionRollback: "40",
   syntaxErrorOrAccessRuleViolation: "42",
   insufficientResources: "53",
-  systemError: "58",
 } as const;
 
 /** The SQLSTATE of a server error; empty if it has none. */

@@ -1,14 +1,14 @@
+import { messageOf } from "../errors.ts";
 import { shorten } from "../format.ts";
+import { lackOf, outlookOfSqlstate } from "../postgres/outlook.ts";
 import { undoDefaultPrivileges } from "../postgres/schema/default-privileges.ts";
 import { dumpSchema, type SchemaDump } from "../postgres/schema/dump.ts";
 import { grants, placed, type Statement } from "../postgres/schema/dump-statements.ts";
 import { inWordsOf } from "../postgres/schema/for-older-server.ts";
 import { readSchema } from "../postgres/schema/tables.ts";
 import { whileLooking } from "../postgres/session.ts";
+import { sqlstateOf } from "../postgres/sqlstate.ts";
 import type { Check, CheckContext } from "./check.ts";
-
-/** Classes of errors that are not about the statement: out of memory, shutdown, a lock that was not granted. */
-const PASSING = /^(08|40|53|55|57|58)/;
 
 /**
  * An older server may not understand the DDL of a newer one, from NULLS NOT DISTINCT to a function used in a view. So
@@ -36,12 +36,13 @@ export const olderServerUnderstands: Check = async (context) => {
     await run([...all.filter(grants), ...postData]);
     return [];
   } catch (error) {
-    const { code = "", message } = error as { code?: string; message: string };
-    if (!/^[0-9A-Z]{5}$/.test(code)) throw error;
-    if (PASSING.test(code)) return [];
+    const code = sqlstateOf(error);
+    // A server that lacks something, or goes down, says nothing about the statement.
+    if (!/^[0-9A-Z]{5}$/.test(code) || lackOf(code) !== null) throw error;
+    if (outlookOfSqlstate(code) === "passes") return [];
     return [
       `${to.name} (PostgreSQL ${to.version}) does not understand an object of schema "${request.schema}" on ${from.name} ` +
-        `(PostgreSQL ${from.version}): ${message}, in ${shorten(sql.replaceAll(/\s+/g, " "), 300)}: change that object, or move to a newer server`,
+        `(PostgreSQL ${from.version}): ${messageOf(error)}, in ${shorten(sql.replaceAll(/\s+/g, " "), 300)}: change that object, or move to a newer server`,
     ];
   } finally {
     await destination.query("ROLLBACK");

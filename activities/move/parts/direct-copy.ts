@@ -3,7 +3,7 @@ import type { ClientBase } from "pg";
 
 import { COPY_SETTINGS } from "../../../src/postgres/islands/session-settings.ts";
 import { ident, qualified } from "../../../src/postgres/quote.ts";
-import { dropSlots } from "../../../src/postgres/replication/objects.ts";
+import { dropSlots, slotError } from "../../../src/postgres/replication/objects.ts";
 import { keyStatements, placed, type Statement } from "../../../src/postgres/schema/dump-statements.ts";
 import type { Table } from "../../../src/postgres/schema/tables.ts";
 import { type Copied, copied, Rate } from "./copy-progress.ts";
@@ -70,9 +70,11 @@ async function exportSnapshot(step: MoveStep, walsender: pg.Client): Promise<str
   const { rows } = await step.watched(step.from, oldestTransaction, (onBackend) => {
     onBackend(walsender);
     // The old grammar, which every version from 14 to 18 understands.
-    return walsender.query<{ snapshot_name: string }>(
-      `CREATE_REPLICATION_SLOT ${ident(step.replicationName)} LOGICAL pgoutput EXPORT_SNAPSHOT`,
-    );
+    return walsender
+      .query<{ snapshot_name: string }>(
+        `CREATE_REPLICATION_SLOT ${ident(step.replicationName)} LOGICAL pgoutput EXPORT_SNAPSHOT`,
+      )
+      .catch((error: Error) => Promise.reject(slotError(error)));
   });
   return rows[0]!.snapshot_name;
 }

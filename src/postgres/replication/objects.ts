@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { ClientBase } from "pg";
 
+import { ShardferryError } from "../../errors.ts";
 import { withLockRetry } from "../locks.ts";
 import { ident, literal, qualified } from "../quote.ts";
 import type { Table } from "../schema/tables.ts";
@@ -25,6 +26,21 @@ export async function publicationSql(
   return rows[0].filled || list === "" ? null : `ALTER PUBLICATION ${ident(name)} ADD TABLE ${list}`;
 }
 
+/** All slots of the source are taken. Here this passes, unlike other limits: a move gives its slots back. */
+class NoFreeSlotError extends ShardferryError {
+  override readonly retryable = true;
+
+  constructor(cause: Error) {
+    super("no_free_slot", `${cause.message}: wait for other moves to end, or raise max_replication_slots`, {
+      cause,
+    });
+  }
+}
+
+/** What is told of a slot that could not be created. */
+export const slotError = (error: Error): Error =>
+  hasSqlstate(error, SQLSTATE.configurationLimitExceeded) ? new NoFreeSlotError(error) : error;
+
 /**
  * Creates the slot on the source, before any subscription: within one server, CREATE SUBSCRIPTION would
  * wait for its own transaction forever.
@@ -32,7 +48,11 @@ export async function publicationSql(
 export async function ensureSlot(client: ClientBase, name: string): Promise<string | null> {
   const { rowCount } = await client.query("SELECT FROM pg_replication_slots WHERE slot_name = $1", [name]);
   if (rowCount) return null;
-  await client.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [name]);
+  try {
+    await client.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [name]);
+  } catch (error) {
+    throw slotError(error as Error);
+  }
   return `SELECT pg_create_logical_replication_slot(${literal(name)}, 'pgoutput')`;
 }
 
