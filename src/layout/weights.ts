@@ -53,7 +53,7 @@ export async function askShards(
     for (const [schema, answer] of await ask(client, schemas.slice(i, i + BATCH), query))
       found.set(schema, answer);
   }
-  await client.query("RESET search_path; RESET default_transaction_read_only");
+  await client.query("RESET search_path; SET default_transaction_read_only TO off");
   return found;
 }
 

@@ -72,8 +72,9 @@ export async function readServer(client: ClientBase, name: IslandName): Promise<
        r.rolreplication AS replication,
        pg_encoding_to_char(d.encoding) AS encoding,
        pg_is_in_recovery() AS recovery,
-       -- Our own sessions have another transaction_timeout.
-       (SELECT json_object_agg(name, CASE name WHEN 'transaction_timeout' THEN reset_val ELSE setting END) FROM pg_settings
+       -- Our own sessions have others of these two.
+       (SELECT json_object_agg(name, CASE WHEN name IN ('transaction_timeout', 'default_transaction_read_only')
+          THEN reset_val ELSE setting END) FROM pg_settings
         WHERE name IN ('wal_level', 'max_replication_slots', 'max_wal_senders', 'max_worker_processes',
           'max_logical_replication_workers', 'max_active_replication_origins', 'default_transaction_read_only',
           'max_slot_wal_keep_size', 'idle_replication_slot_timeout', 'transaction_timeout')) AS settings

@@ -19,6 +19,7 @@ const ALLOWED = [
   "client_encoding",
   "client_min_messages",
   "default_transaction_isolation",
+  "default_transaction_read_only",
   "idle_in_transaction_session_timeout",
   "idle_session_timeout",
   "lock_timeout",
@@ -31,7 +32,7 @@ const ALLOWED = [
   "transaction_timeout",
 ];
 /** For sessions with SQL that only reads. */
-const ALLOWED_LOOKING = [...ALLOWED, "default_transaction_read_only", "search_path"];
+const ALLOWED_LOOKING = [...ALLOWED, "search_path"];
 
 const SET_BY_US = "SELECT name FROM pg_settings WHERE source IN ('client', 'session')";
 

@@ -6,7 +6,7 @@ import { noteIsland, onIsland } from "../error-origin.ts";
 import { toClientConfig } from "./client-config.ts";
 import { type Dsn } from "./dsn.ts";
 import { redact } from "./redact.ts";
-import { NO_TRANSACTION_TIMEOUT, OWN_SETTINGS } from "./session-settings.ts";
+import { LATE_SETTINGS, OWN_SETTINGS } from "./session-settings.ts";
 
 export interface SessionOptions {
   /** Further settings of the session, as in `-c name=value`. */
@@ -36,7 +36,7 @@ interface Lent {
 const SET =
   "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS wanted(name, value)";
 /** Removes what previous work has left in a session. */
-const CLEAR = `RESET ALL; RESET SESSION AUTHORIZATION; DISCARD TEMP; SELECT pg_advisory_unlock_all(); ${NO_TRANSACTION_TIMEOUT}`;
+const CLEAR = `RESET ALL; RESET SESSION AUTHORIZATION; DISCARD TEMP; SELECT pg_advisory_unlock_all(); ${LATE_SETTINGS}`;
 
 /** The settings of this process lack an island; another worker may know it, or may be started. */
 export class UnknownIslandError extends ShardferryError {
@@ -188,7 +188,7 @@ export class Islands {
     client.on("error", ignore);
     try {
       await client.connect();
-      await client.query(NO_TRANSACTION_TIMEOUT);
+      await client.query(LATE_SETTINGS);
     } catch (error) {
       await client.end();
       throw error;
@@ -264,7 +264,7 @@ class Pools {
         max: this.#most,
         idleTimeoutMillis: 10_000,
         maxUses: MAX_USES,
-        onConnect: (client) => client.query(NO_TRANSACTION_TIMEOUT) as unknown as void,
+        onConnect: (client) => client.query(LATE_SETTINGS) as unknown as void,
       });
       // An idle session that dies is replaced at the next use.
       pool.on("error", () => undefined);

@@ -7,7 +7,7 @@ import { lastRows } from "../session.ts";
 import { toClientConfig } from "./client-config.ts";
 import { type Dsn, parseDsn } from "./dsn.ts";
 import { redact } from "./redact.ts";
-import { NO_TRANSACTION_TIMEOUT, OWN_SETTINGS } from "./session-settings.ts";
+import { LATE_SETTINGS, OWN_SETTINGS } from "./session-settings.ts";
 
 /** A primary database, with an open session. */
 export interface ConnectedIsland {
@@ -34,7 +34,7 @@ const IDENTITY_SQL = `
 
 const SETTINGS_SQL = [
   ...Object.entries(OWN_SETTINGS).map(([name, value]) => `SET ${name} TO '${value}'`),
-  NO_TRANSACTION_TIMEOUT,
+  LATE_SETTINGS,
 ].join("; ");
 
 interface Probe {

@@ -1,4 +1,4 @@
-/** The timeouts that roles and databases may have in every version; see NO_TRANSACTION_TIMEOUT for the one since 17. */
+/** The timeouts that roles and databases may have in every version; see LATE_SETTINGS for the one since 17. */
 export const NO_TIMEOUTS = {
   statement_timeout: "0",
   lock_timeout: "0",
@@ -20,9 +20,15 @@ export const OWN_SETTINGS = {
   client_connection_check_interval: "2s",
 };
 
-/** A setting since PostgreSQL 17. Not a connection option, since older servers would refuse one that they do not know. */
-export const NO_TRANSACTION_TIMEOUT =
-  "SELECT set_config('transaction_timeout', '0', false) WHERE current_setting('transaction_timeout', true) IS NOT NULL";
+/**
+ * Settings that every session of ours has, but not from its start. An option that older servers do not know, such as
+ * transaction_timeout before PostgreSQL 17, would make them refuse the connection. And a provider makes a server read-only
+ * when its disk is full: we may still empty it, but preflight has to see what the sessions of others begin with (reset_val).
+ */
+export const LATE_SETTINGS = `
+  SELECT set_config(name, value, false)
+  FROM (VALUES ('transaction_timeout', '0'), ('default_transaction_read_only', 'off')) late (name, value)
+  WHERE current_setting(name, true) IS NOT NULL`;
 
 /** With these, sessions that copy write and read the text format in the same way, whatever the settings of their servers. */
 export const COPY_SETTINGS = {
