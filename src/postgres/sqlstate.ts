@@ -21,6 +21,7 @@ export const SQLSTATE = {
 
 /** The first two characters of SQLSTATEs that are distinguished by class. */
 export const SQLSTATE_CLASS = {
+  warning: "01",
   syntaxErrorOrAccessRuleViolation: "42",
   insufficientResources: "53",
 } as const;

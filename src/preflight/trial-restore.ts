@@ -59,6 +59,6 @@ async function dumpOf({ source, islands, request, from, alive }: CheckContext): 
     alive();
   };
   return whileLooking(LOOK_EVERY_MS, [look], () =>
-    dumpSchema(islands.dsn(request.from), request.schema, from.identity.serverMajor),
+    dumpSchema(islands.dsn(request.from), request.schema, from.identity),
   );
 }

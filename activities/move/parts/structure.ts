@@ -36,10 +36,9 @@ export async function ensureUnchanged(
 /** Returns the dump of the source's schema, which is made once per run and kept on the worker's disk. */
 export function structureOf(step: MoveStep, fingerprint = step.input.fingerprint): Promise<SchemaDump> {
   const { islands } = step.attempt.deps;
-  const { serverMajor } = step.input.plan.source;
   return cachedDump(step.attempt.runId, fingerprint, () =>
     step.attempt.reading(step.from, () =>
-      dumpSchema(islands.dsn(step.from), step.schema, serverMajor, step.attempt.signal),
+      dumpSchema(islands.dsn(step.from), step.schema, step.input.plan.source, step.attempt.signal),
     ),
   );
 }

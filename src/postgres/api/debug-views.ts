@@ -4,6 +4,7 @@ import type { IslandName } from "../../../contract/names.ts";
 import { ShardferryError } from "../../errors.ts";
 import { type Lend, limited, type Patience, withLocks } from "../locks.ts";
 import { qualified } from "../quote.ts";
+import { classOf, SQLSTATE_CLASS } from "../sqlstate.ts";
 
 /** Milliseconds for which readers of a debug view are waited for; after that the caller continues without the views. */
 const PATIENCE_MS = 10_000;
@@ -25,9 +26,9 @@ export interface ViewsOf {
   lend: Lend;
 }
 
-/** The parts of node-postgres' notices that are used here. */
+/** The parts of node-postgres' notices that are used here; their severity is a word in the language of the server. */
 interface Notice {
-  severity?: string | undefined;
+  code?: string | undefined;
   message?: string | undefined;
 }
 
@@ -45,8 +46,8 @@ export async function refreshDebugViews(
 ): Promise<string[]> {
   const sql = `SELECT ${qualified(apiSchema, "microsharding_debug_views_refresh_")}()`;
   let warnings: string[] = [];
-  const onNotice = ({ severity, message }: Notice): void => {
-    if (severity === "WARNING" && message) warnings.push(message);
+  const onNotice = ({ code = "", message }: Notice): void => {
+    if (classOf(code) === SQLSTATE_CLASS.warning && message) warnings.push(message);
   };
   client.on("notice", onNotice);
   try {

@@ -15,6 +15,13 @@ export interface SchemaDump {
   postData: Statement[];
 }
 
+/** What has to be known of a server to dump a schema of it. */
+export interface DumpedServer {
+  serverMajor: number;
+  /** True when our role there is a superuser. */
+  superuser: boolean;
+}
+
 /**
  * Milliseconds that pg_dump waits for its locks before it is started again: less than the second after which PostgreSQL
  * looks for deadlocks and may end the application's TRUNCATE.
@@ -25,20 +32,19 @@ const LOCK_WAIT_MS = 500;
  * Dumps the structure of a schema with pg_dump. pg_dump reads the catalogs of the whole database (1.0 s
  * for one shard of 100 tables among 25,000), so it runs only once, and pg_restore splits its archive.
  *
- * @param serverMajor major version of the server; pg_dump has to be at least as new.
+ * @param server pg_dump has to be at least as new as it.
  */
 export async function dumpSchema(
   dsn: Dsn,
   schema: string,
-  serverMajor: number,
+  server: DumpedServer,
   signal?: AbortSignal,
 ): Promise<SchemaDump> {
-  const { pgDump, pgRestore } = await findPgDump(serverMajor);
+  const { pgDump, pgRestore } = await findPgDump(server.serverMajor);
   const folder = await mkdtemp(join(await runtimeFolder(), "dump-"));
   try {
     const archive = join(folder, "schema.dump");
-    // The password goes through the environment: arguments are visible to every user of the machine.
-    const options = { env: libpqEnv(dsn, process.env), signal };
+    const options = { env: environment(dsn, server), signal };
     const pattern = `"${schema.replaceAll('"', '""')}"`;
     const flags = [
       "--format=custom",
@@ -59,25 +65,37 @@ export async function dumpSchema(
     return { preData, postData };
   } catch (error) {
     if (signal?.aborted || !(error instanceof ProgramError)) throw error;
-    throw new DumpError(dsn.name, schema, error);
+    throw new DumpError(dsn.name, schema, error, server);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
+/**
+ * The environment of the programs. The password is passed in it: arguments are visible to every user of the machine.
+ * A program reports no SQLSTATE, so it speaks a known language, and so does the server if the role may set that.
+ */
+function environment(dsn: Dsn, { superuser }: DumpedServer): NodeJS.ProcessEnv {
+  const own = libpqEnv(dsn, process.env);
+  const options = [own["PGOPTIONS"], ...(superuser ? ["-c lc_messages=C"] : [])].filter(Boolean).join(" ");
+  if (options !== "") own["PGOPTIONS"] = options;
+  return { ...own, LC_ALL: "C" };
+}
+
+/** The words of a program that failed for a transient reason: the server is restarting, or did so meanwhile; or a table was locked. */
+const TRANSIENT =
+  /connection|terminat|shutting down|starting up|recovery mode|statement timeout|lock timeout|deadlock/i;
+
 /** pg_dump or pg_restore failed; the message contains its own words. */
 class DumpError extends ShardferryError {
-  override readonly retryable: boolean;
+  override readonly retryable: ShardferryError["retryable"];
 
-  constructor(island: string, schema: string, cause: ProgramError) {
+  constructor(island: string, schema: string, cause: ProgramError, { superuser }: DumpedServer) {
     super("dump_failed", `pg_dump of schema "${schema}" on ${island} failed: ${cause.message.trim()}`, {
       cause,
     });
-    // The server is restarting, or did so while pg_dump was running; or a table was locked.
-    this.retryable =
-      /connection|terminat|shutting down|starting up|recovery mode|statement timeout|deadlock/i.test(
-        cause.message,
-      );
+    // Nobody knows which language the server spoke to an ordinary role.
+    this.retryable = TRANSIENT.test(cause.message) || (superuser ? false : "a few times");
   }
 }
 
