@@ -3,13 +3,9 @@ import { ApplicationFailure, type ApplicationFailureOptions, CancelledFailure } 
 import { messageOf, ShardferryError } from "../../src/errors.ts";
 import { islandOf } from "../../src/postgres/error-origin.ts";
 import { UnknownIslandError } from "../../src/postgres/islands/connections.ts";
+import { isNetworkError } from "../../src/postgres/islands/lost-session.ts";
 import { lackOf, type Outlook, outlookOfSqlstate } from "../../src/postgres/outlook.ts";
 import { sqlstateOf } from "../../src/postgres/sqlstate.ts";
-
-/** Errors of the network and of node-postgres, which have no SQLSTATE. */
-const NETWORK_CODES = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND)/;
-const CONNECTION_MESSAGES =
-  /connection terminated|connection.*timeout|timeout expired|timeout exceeded|server closed the connection|could not connect|connection to server|client was closed|is not queryable/i;
 
 type ErrorClass = abstract new (...args: never[]) => Error;
 
@@ -84,12 +80,11 @@ export function outlookOf(error: unknown): Outlook {
   if (error instanceof ShardferryError)
     return error.retryable === "a few times" ? "may pass" : error.retryable ? "passes" : "lasts";
   if (!(error instanceof Error)) return "lasts";
+  if (isNetworkError(error)) return "passes";
   const code = sqlstateOf(error);
-  if (NETWORK_CODES.test(code)) return "passes";
   if (/^[0-9A-Z]{5}$/.test(code)) return outlookOfSqlstate(code);
-  if (error instanceof AggregateError)
-    return error.errors.every((one) => outlookOf(one) === "passes") ? "passes" : "lasts";
-  return CONNECTION_MESSAGES.test(error.message) ? "passes" : "lasts";
+  if (!(error instanceof AggregateError)) return "lasts";
+  return error.errors.every((one) => outlookOf(one) === "passes") ? "passes" : "lasts";
 }
 
 function typeOf(error: unknown): string {

@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 
 import { EXIT, UsageError } from "../errors.ts";
 import { packageFolder } from "../machine/package-folder.ts";
+import { explainLost } from "../postgres/islands/lost-session.ts";
 import { explainGone } from "../watch/outcome.ts";
 import type { Action, Invocation } from "./action.ts";
 import { ACTIONS, findAction } from "./actions/index.ts";
@@ -27,7 +28,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     // Commander throws for help and version, too.
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
     const shown =
-      error instanceof CommanderError ? new UsageError(messageOfCommander(error)) : explainGone(error);
+      error instanceof CommanderError
+        ? new UsageError(messageOfCommander(error))
+        : explainLost(explainGone(error));
     ui.error(shown);
     // Without a terminal to reset, Node.js crashes when it exits; the signal ends it like any other program.
     if (shown instanceof DetachedError && shown.hungUp) process.kill(process.pid, "SIGHUP");

@@ -9,7 +9,7 @@ import { messageOf } from "../errors.ts";
 import { Islands } from "../postgres/islands/connections.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import type { Session } from "../worker/session.ts";
-import { dsnsOf, onIslands } from "./with-islands.ts";
+import { dsnsOf, readIslands } from "./with-islands.ts";
 
 /** The session to ask which workflows are running, or a function that opens one if there is a server to ask. */
 export type Asking = Session | null | (() => Promise<Session | null>);
@@ -95,12 +95,14 @@ interface Found {
 const isSchema = ({ row }: Judged): boolean => "oid" in row;
 
 async function find(settings: Settings, asking: Asking, filter: LeftoverFilter): Promise<Found[]> {
-  return onIslands(settings, async (islands) => {
+  let session: Promise<Session | null> | undefined;
+  return readIslands(dsnsOf(settings), async (islands) => {
     const catalogs = await Promise.all(islands.map(readCatalog));
     // No server is started if there is nothing to ask about.
     if (judge(catalogs, NO_OWNERS).length === 0) return [];
-    const session = typeof asking === "function" ? await asking() : asking;
-    const owners = session ? await askOwners(session.temporal) : NO_OWNERS;
+    session ??= Promise.resolve(typeof asking === "function" ? asking() : asking);
+    const asked = await session;
+    const owners = asked ? await askOwners(asked.temporal) : NO_OWNERS;
     const judged = judge(catalogs, owners);
     const sizes = await sizesOf(islands, judged);
     return judged.map((one) => ({ judged: one, leftover: toLeftover(one, sizes, filter) }));

@@ -3,7 +3,7 @@ import type { Settings } from "../config/settings.ts";
 import { UsageError } from "../errors.ts";
 import { activeNumbers, findShard } from "../layout/where.ts";
 import { Islands } from "../postgres/islands/connections.ts";
-import { resolveIsland, withIslands } from "../postgres/islands/discover.ts";
+import { resolveIsland } from "../postgres/islands/discover.ts";
 import type { Dsn } from "../postgres/islands/dsn.ts";
 import { collidingSequences } from "../preflight/colliding-sequences.ts";
 import type { Finding } from "../preflight/finding.ts";
@@ -11,7 +11,7 @@ import { inspect, type PreflightInput } from "../preflight/inspect.ts";
 import { doublyActive, examineIsland } from "../preflight/island.ts";
 import { copyInput, type CopyRequest } from "./copy.ts";
 import { moveInput, type MoveRequest } from "./move.ts";
-import { dsnsOf, onIslands } from "./with-islands.ts";
+import { dsnsOf, readIslands } from "./with-islands.ts";
 
 export interface Diagnosis {
   /** What was checked. */
@@ -24,7 +24,7 @@ export type DoctorRequest = Partial<MoveRequest> & Pick<MoveRequest, "shard" | "
 
 /** Checks every island; changes nothing. */
 export async function doctor(settings: Settings): Promise<Diagnosis> {
-  return onIslands(settings, async (islands) => {
+  return readIslands(dsnsOf(settings), async (islands) => {
     const findings = await Promise.all(islands.map(examineIsland));
     const checked = islands.map(({ name }) => name).join(", ");
     return {
@@ -41,7 +41,7 @@ export async function doctor(settings: Settings): Promise<Diagnosis> {
 /** Runs every check that a move would run before it creates anything. */
 export async function doctorMove(settings: Settings, request: DoctorRequest): Promise<Diagnosis> {
   const dsns = dsnsOf(settings, request.from, request.to);
-  return withIslands(dsns, async (connected) => {
+  return readIslands(dsns, async (connected) => {
     const to = resolveIsland(request.to, connected, settings.env);
     const { schema, active } = await findShard(connected, request.shard);
     const from =
@@ -63,7 +63,7 @@ export async function doctorMove(settings: Settings, request: DoctorRequest): Pr
 /** Runs every check that a copy would run before it creates anything. */
 export async function doctorCopy(settings: Settings, request: CopyRequest): Promise<Diagnosis> {
   const dsns = dsnsOf(settings, request.from, request.to);
-  return withIslands(dsns, async (connected) => {
+  return readIslands(dsns, async (connected) => {
     const from = resolveIsland(request.from, connected, settings.env);
     const to = resolveIsland(request.to, connected, settings.env);
     const input = copyInput(settings, request, from.name, to.name);

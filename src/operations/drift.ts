@@ -13,7 +13,7 @@ import { activeNumbers } from "../layout/where.ts";
 import { findSqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { majorVersion } from "../postgres/server.ts";
-import { onIslands } from "./with-islands.ts";
+import { dsnsOf, readIslands } from "./with-islands.ts";
 
 export interface DriftRequest {
   /** Numbers of the shards to compare; all active ones but shard 0 by default. */
@@ -57,7 +57,7 @@ interface Group {
  * or different. Only reads; throws a UsageError that names shards that are not active.
  */
 export async function drift(settings: Settings, request: DriftRequest = {}): Promise<Drift> {
-  return onIslands(settings, async (islands) => {
+  return readIslands(dsnsOf(settings), async (islands) => {
     const wanted = request.shards ? new Set([...request.shards, ...reference(request)]) : null;
     const found = (await Promise.all(islands.map((island) => digestsOf(island, wanted)))).flat();
     // The reference may be shard 0, which is not among the others.

@@ -21,7 +21,7 @@ import { type ConnectedIsland, withIslands } from "../postgres/islands/discover.
 import { attachIfSame, findRunning, start } from "../watch/start.ts";
 import type { Watch } from "../watch/watch.ts";
 import { opened, type Opening } from "../worker/session.ts";
-import { dsnsOf } from "./with-islands.ts";
+import { dsnsOf, readIslands } from "./with-islands.ts";
 
 /** The request for a migration; a missing option has the default of the command line. */
 export interface MigrateRequest {
@@ -64,7 +64,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 /** Returns what a migration would do, and changes nothing; throws whatever would stop it. */
 export async function planMigration(settings: Settings, request: MigrateRequest): Promise<MigrationPlan> {
   const migration = await readMigration(settings, request);
-  return withIslands(dsnsOf(settings), (islands) => plan(islands, migration));
+  return readIslands(dsnsOf(settings), (islands) => plan(islands, migration));
 }
 
 /**

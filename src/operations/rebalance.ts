@@ -7,14 +7,14 @@ import { readRooms } from "../layout/capacity.ts";
 import { chooseCopyMethod, DIRECT_COPY_BYTES, largestCopy } from "../layout/copy-method.ts";
 import { type Layout, readLayout, type ShardInfo } from "../layout/read.ts";
 import { NotInstalledError } from "../postgres/api/sql-api.ts";
-import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/islands/discover.ts";
+import { type ConnectedIsland, resolveIsland } from "../postgres/islands/discover.ts";
 import { planRebalance } from "../rebalance/plan.ts";
 import type { Plan, PlannedMove } from "../rebalance/types.ts";
 import type { RebalanceResult } from "../watch/rebalance-result.ts";
 import { attachIfSame, findRunning, start } from "../watch/start.ts";
 import type { Watch } from "../watch/watch.ts";
 import { opened, type Opening, Session } from "../worker/session.ts";
-import { dsnsOf } from "./with-islands.ts";
+import { dsnsOf, readIslands } from "./with-islands.ts";
 
 /** The request for a rebalance; a missing option has the default of the command line. */
 export interface RebalanceRequest extends MoveSwitchesRequest {
@@ -63,7 +63,7 @@ export async function proposeRebalance(
   request: RebalanceRequest = {},
 ): Promise<RebalanceProposal> {
   const leaving = request.decommission ?? [];
-  return withIslands(dsnsOf(settings, ...leaving), async (islands) => {
+  return readIslands(dsnsOf(settings, ...leaving), async (islands) => {
     const decommission = leaving.map((text) => resolveIsland(text, islands, settings.env).name);
     if (new Set(decommission).size === islands.length)
       throw new UsageError("--decommission: at least one island has to remain for the shards.");

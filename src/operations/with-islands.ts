@@ -1,7 +1,10 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import type { Settings } from "../config/settings.ts";
 import { UsageError } from "../errors.ts";
-import { type ConnectedIsland, withIslands } from "../postgres/islands/discover.ts";
+import { type ConnectedIsland, UnreachableError, withIslands } from "../postgres/islands/discover.ts";
 import { type Dsn, parseDsn } from "../postgres/islands/dsn.ts";
+import { LostSessionError } from "../postgres/islands/lost-session.ts";
 
 /** Returns the databases of the settings, and those that an option names by a full DSN. */
 export function dsnsOf(settings: Settings, ...named: (string | undefined)[]): readonly Dsn[] {
@@ -16,6 +19,28 @@ export function dsnsOf(settings: Settings, ...named: (string | undefined)[]): re
   throw new UsageError(
     "No databases: give --dsns, or set DSNS, PGDSNS or PGHOST, or list them in shardferry.config.ts.",
   );
+}
+
+/** Milliseconds before each further try of what only reads. */
+const PAUSES_MS = [200, 500, 1000];
+
+/** Like withIslands, for what only reads: it runs again when a session breaks meanwhile. */
+export async function readIslands<T>(
+  dsns: readonly Dsn[],
+  use: (islands: ConnectedIsland[]) => Promise<T>,
+): Promise<T> {
+  let lost = false;
+  for (const pause of PAUSES_MS) {
+    try {
+      return await withIslands(dsns, use);
+    } catch (error) {
+      lost ||= error instanceof LostSessionError;
+      // A server that has just gone may be about to come back; one that was never there is not.
+      if (!lost || !(error instanceof LostSessionError || error instanceof UnreachableError)) throw error;
+    }
+    await sleep(pause);
+  }
+  return withIslands(dsns, use);
 }
 
 /** Connects to all islands of the settings and passes the sessions to `use`. */

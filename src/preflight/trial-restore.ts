@@ -45,7 +45,8 @@ export const olderServerUnderstands: Check = async (context) => {
         `(PostgreSQL ${from.version}): ${messageOf(error)}, in ${shorten(sql.replaceAll(/\s+/g, " "), 300)}: change that object, or move to a newer server`,
     ];
   } finally {
-    await destination.query("ROLLBACK");
+    // A lost connection has rolled back; its own error tells more.
+    await destination.query("ROLLBACK").catch(() => undefined);
   }
 };
 

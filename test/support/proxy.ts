@@ -8,6 +8,7 @@ import type { TestServer } from "./servers.ts";
 export class Proxy {
   readonly #sockets = new Set<Socket>();
   #swallows = false;
+  #until = Infinity;
 
   private constructor(
     readonly server: Server,
@@ -42,6 +43,16 @@ export class Proxy {
     for (const socket of this.#sockets) socket.resume();
   }
 
+  /** Breaks all connections when a client sends the n-th piece of data from now on: mostly, a message or several. */
+  cutAt(n: number): void {
+    this.#until = n;
+  }
+
+  /** True when what `cutAt` has asked for is still to come. */
+  get isToCut(): boolean {
+    return this.#until > 0;
+  }
+
   /** Breaks all connections; new ones can be opened. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
@@ -61,7 +72,10 @@ export class Proxy {
       [far, near],
     ] as const) {
       this.#sockets.add(socket);
-      socket.on("data", (data) => void other.write(data));
+      socket.on("data", (data) => {
+        if (socket === near && --this.#until === 0) this.cut();
+        else other.write(data);
+      });
       socket.on("error", () => undefined);
       socket.once("close", () => {
         this.#sockets.delete(socket);

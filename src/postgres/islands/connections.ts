@@ -5,6 +5,7 @@ import { ShardferryError } from "../../errors.ts";
 import { noteIsland, onIsland } from "../error-origin.ts";
 import { toClientConfig } from "./client-config.ts";
 import { type Dsn } from "./dsn.ts";
+import { naming } from "./lost-session.ts";
 import { redact } from "./redact.ts";
 import { LATE_SETTINGS, OWN_SETTINGS } from "./session-settings.ts";
 
@@ -184,16 +185,16 @@ export class Islands {
   }
 
   async #open(name: IslandName, options: SessionOptions): Promise<Lent> {
-    const client = new pg.Client(this.#config(name, options));
+    const client = naming(new pg.Client(this.#config(name, options)), name);
     client.on("error", ignore);
     try {
       await client.connect();
       await client.query(LATE_SETTINGS);
     } catch (error) {
-      await client.end();
+      await client.end().catch(ignore);
       throw error;
     }
-    return { client, giveBack: () => client.end() };
+    return { client, giveBack: () => client.end().catch(ignore) };
   }
 
   async #reuse(name: IslandName, { applicationName, settings = {} }: SessionOptions): Promise<Lent> {
@@ -266,6 +267,7 @@ class Pools {
         maxUses: MAX_USES,
         onConnect: (client) => client.query(LATE_SETTINGS) as unknown as void,
       });
+      pool.on("connect", (client) => void naming(client, name));
       // An idle session that dies is replaced at the next use.
       pool.on("error", () => undefined);
       this.#pools.set(name, pool);

@@ -6,6 +6,7 @@ import { DATABASE, VERSION_NUMBER } from "../server.ts";
 import { lastRows } from "../session.ts";
 import { toClientConfig } from "./client-config.ts";
 import { type Dsn, parseDsn } from "./dsn.ts";
+import { explainLost, naming } from "./lost-session.ts";
 import { redact } from "./redact.ts";
 import { LATE_SETTINGS, OWN_SETTINGS } from "./session-settings.ts";
 
@@ -61,6 +62,8 @@ export async function withIslands<T>(
     );
     if (failures.length > 0) throw new UnreachableError([...new Set(failures)]);
     return await use(primaries(probes));
+  } catch (error) {
+    throw explainLost(error);
   } finally {
     await Promise.all(probes.map(({ client }) => client.end().catch(() => undefined)));
   }
@@ -73,10 +76,13 @@ export async function discoverIslands(dsns: readonly Dsn[]): Promise<Dsn[]> {
 
 async function probe(dsn: Dsn): Promise<Probe> {
   const config = toClientConfig(dsn);
-  const client = new pg.Client({
-    ...config,
-    connectionTimeoutMillis: config.connectionTimeoutMillis || CONNECT_TIMEOUT_MS,
-  });
+  const client = naming(
+    new pg.Client({
+      ...config,
+      connectionTimeoutMillis: config.connectionTimeoutMillis || CONNECT_TIMEOUT_MS,
+    }),
+    dsn.name,
+  );
   // The current query is rejected with the same error; without a listener, the error would end this process.
   client.on("error", () => undefined);
   try {
