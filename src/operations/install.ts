@@ -11,7 +11,10 @@ export interface IslandInstallation extends InstallResult {
 }
 
 /** Installs or upgrades the SQL API on all islands at once, even if it fails on some of them. */
-export async function install(settings: Settings): Promise<IslandInstallation[]> {
+export async function install(
+  settings: Settings,
+  tell: (line: string) => void = () => undefined,
+): Promise<IslandInstallation[]> {
   const { schemaNameFmt } = settings;
   const outcomes = await onIslands(settings, (islands) =>
     Promise.all(
@@ -19,7 +22,9 @@ export async function install(settings: Settings): Promise<IslandInstallation[]>
         try {
           return {
             island: name,
-            ...(await installOn(client, schemaNameFmt === undefined ? {} : { schemaNameFmt })),
+            ...(await installOn(client, schemaNameFmt === undefined ? {} : { schemaNameFmt }, (waitingFor) =>
+              tell(`${name}: waiting for ${waitingFor}`),
+            )),
           };
         } catch (error) {
           if (error instanceof ShardferryError && error.code === "usage") throw error;

@@ -16,7 +16,7 @@ export interface Blocker {
 }
 
 /** A session `a` of pg_stat_activity, in words. */
-const SESSION = `concat_ws(' ', 'pid', a.pid, nullif(a.usename, ''), '(' || nullif(a.application_name, '') || ')', a.state,
+export const SESSION = `concat_ws(' ', 'pid', a.pid, nullif(a.usename, ''), '(' || nullif(a.application_name, '') || ')', a.state,
          'for ' || extract(epoch FROM clock_timestamp() - a.xact_start)::int || ' s:', left(a.query, 120))`;
 
 const PREPARED = literal("a prepared transaction (see pg_prepared_xacts)");

@@ -11,7 +11,7 @@ export const install = defineAction({
   async run({ ui, load }) {
     const { settings: loaded } = await load();
     const { install: installOnAll } = await import("../../operations/install.ts");
-    const islands = await installOnAll(loaded);
+    const islands = await installOnAll(loaded, (line) => ui.say(line));
     ui.result({ islands }, () =>
       islands
         .map(({ island, libSchema, upgraded, activeShards }) => {

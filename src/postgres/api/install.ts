@@ -1,7 +1,10 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import type { ClientBase } from "pg";
 
 import { messageOf, ShardferryError, UsageError } from "../../errors.ts";
-import { ident } from "../quote.ts";
+import { SESSION } from "../locks.ts";
+import { ident, literal } from "../quote.ts";
 import { installedFunctions, ownFunctions } from "./functions.ts";
 import { readSqlFiles, type SqlFile } from "./sql-files.ts";
 
@@ -24,8 +27,15 @@ export interface InstallResult {
   activeShards: number;
 }
 
-/** Installs or upgrades the SQL API of one island, in one transaction; active shards stay active. */
-export async function install(client: ClientBase, options: InstallOptions = {}): Promise<InstallResult> {
+/**
+ * Installs or upgrades the SQL API of one island, in one transaction; active shards stay active. Another installation
+ * is waited for, and `tell` is told which.
+ */
+export async function install(
+  client: ClientBase,
+  options: InstallOptions = {},
+  tell: (waitingFor: string) => void = () => undefined,
+): Promise<InstallResult> {
   const { schemaNameFmt = "" } = options;
   if (schemaNameFmt !== "" && !SCHEMA_NAME_FMT.test(schemaNameFmt)) {
     throw new UsageError(
@@ -37,9 +47,11 @@ export async function install(client: ClientBase, options: InstallOptions = {}):
   await client.query("BEGIN");
   try {
     // Two first installations at once would both create the schema.
-    await client.query("SELECT pg_advisory_xact_lock(hashtext('microsharding install'), 0)");
+    await lockInstallation(client, "0", tell);
     const existing = options.libSchema ?? (await findApiSchema(client));
     const libSchema = existing ?? DEFAULT_API_SCHEMA;
+    // That of an installation by psql, which waits for it in silence.
+    await lockInstallation(client, `hashtext(${literal(ident(libSchema))})`, tell);
     const upgraded =
       (await installedFunctions(client, libSchema)).size > 0 && !(await isCurrent(client, libSchema));
     await ensureSchema(client, libSchema);
@@ -59,6 +71,33 @@ export async function install(client: ClientBase, options: InstallOptions = {}):
   } catch (error) {
     await client.query("ROLLBACK").catch(() => {}); // A lost connection has rolled back; the first error says more.
     throw error;
+  }
+}
+
+/** Milliseconds between two tries to get the lock. */
+const TRY_EVERY_MS = 200;
+
+/** Takes an advisory lock for the open transaction; tells who holds it, once for each holder. */
+async function lockInstallation(
+  client: ClientBase,
+  key: string,
+  tell: (waitingFor: string) => void,
+): Promise<void> {
+  let told = "";
+  for (;;) {
+    const { rows } = await client.query<{ granted: boolean; holder: string | null }>(
+      `SELECT pg_try_advisory_xact_lock(hashtext('microsharding install'), ${key}) AS granted,
+         (SELECT ${SESSION} FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+          WHERE l.locktype = 'advisory' AND l.granted AND l.pid <> pg_backend_pid() AND l.objsubid = 2
+            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND l.classid::bigint = hashtext('microsharding install')::bigint & 4294967295
+            AND l.objid::bigint = (${key})::bigint & 4294967295
+          LIMIT 1) AS holder`,
+    );
+    const { granted, holder } = rows[0]!;
+    if (granted) return;
+    if (holder !== null && holder !== told) tell((told = holder));
+    await sleep(TRY_EVERY_MS);
   }
 }
 

@@ -8,7 +8,7 @@ import { toClientConfig } from "./client-config.ts";
 import { type Dsn, parseDsn } from "./dsn.ts";
 import { explainLost, naming } from "./lost-session.ts";
 import { redact } from "./redact.ts";
-import { LATE_SETTINGS, OWN_SETTINGS } from "./session-settings.ts";
+import { ACTION_SETTINGS, LATE_SETTINGS } from "./session-settings.ts";
 
 /** A primary database, with an open session. */
 export interface ConnectedIsland {
@@ -34,7 +34,7 @@ const IDENTITY_SQL = `
   SELECT pg_is_in_recovery() AS replica, ${VERSION_NUMBER} AS version, ${DATABASE} AS identity`;
 
 const SETTINGS_SQL = [
-  ...Object.entries(OWN_SETTINGS).map(([name, value]) => `SET ${name} TO '${value}'`),
+  ...Object.entries(ACTION_SETTINGS).map(([name, value]) => `SET ${name} TO '${value}'`),
   LATE_SETTINGS,
 ].join("; ");
 

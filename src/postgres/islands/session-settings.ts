@@ -7,6 +7,17 @@ export const NO_TIMEOUTS = {
 };
 
 /**
+ * A server notices within about 20 s that a client has vanished without a word: its machine froze, or the network was
+ * cut. By default this takes two hours, and the session keeps its locks meanwhile.
+ */
+export const VANISHED_CLIENT = {
+  tcp_keepalives_idle: "10",
+  tcp_keepalives_interval: "5",
+  tcp_keepalives_count: "2",
+  tcp_user_timeout: "20000",
+};
+
+/**
  * All our sessions have these settings, including those that run the operator's SQL; anything else that a session needs
  * is set where it is opened. Timeouts of a role or a database must not kill a copy halfway (a role with
  * statement_timeout=200ms made tablesync loop forever); literals must mean what they mean to the parser of migrations;
@@ -14,6 +25,7 @@ export const NO_TIMEOUTS = {
  */
 export const OWN_SETTINGS = {
   ...NO_TIMEOUTS,
+  ...VANISHED_CLIENT,
   standard_conforming_strings: "on",
   default_transaction_isolation: "read committed",
   // A backend whose client has died stops its statement within this time.
@@ -52,3 +64,9 @@ export const VANISHING_HOLDER = {
   tcp_keepalives_count: "2",
   tcp_user_timeout: "3000",
 };
+
+/**
+ * A session of an action on the command line. It holds its locks for moments, so that one which is idle in a
+ * transaction for this long belongs to a command that hangs.
+ */
+export const ACTION_SETTINGS = { ...OWN_SETTINGS, idle_in_transaction_session_timeout: "10s" };

@@ -7,6 +7,7 @@ import { findPgDump } from "../../machine/pg-programs.ts";
 import { ProgramError, runProgram } from "../../machine/run-program.ts";
 import { runtimeFolder } from "../../machine/runtime-folder.ts";
 import { type Dsn, libpqEnv } from "../islands/dsn.ts";
+import { VANISHED_CLIENT } from "../islands/session-settings.ts";
 import { parseDump, type Statement } from "./dump-statements.ts";
 
 /** The structure of a schema, in the two sections that come before and after its rows. */
@@ -77,9 +78,11 @@ export async function dumpSchema(
  */
 function environment(dsn: Dsn, { superuser }: DumpedServer): NodeJS.ProcessEnv {
   const own = libpqEnv(dsn, process.env);
-  const options = [own["PGOPTIONS"], ...(superuser ? ["-c lc_messages=C"] : [])].filter(Boolean).join(" ");
-  if (options !== "") own["PGOPTIONS"] = options;
-  return { ...own, LC_ALL: "C" };
+  // pg_dump holds locks on the application's tables, and turns off every timeout but those of TCP.
+  const settings: Record<string, string> = { ...VANISHED_CLIENT };
+  if (superuser) settings["lc_messages"] = "C";
+  const flags = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
+  return { ...own, LC_ALL: "C", PGOPTIONS: [own["PGOPTIONS"], ...flags].filter(Boolean).join(" ") };
 }
 
 /** The words of a program that failed for a transient reason: the server is restarting, or did so meanwhile; or a table was locked. */
