@@ -102,13 +102,16 @@ describe("the trial of a structure on an older server", () => {
       destination: { query: () => Promise.resolve({ rows: [] }) },
       islands: {
         dsn: () => ({
-          ...{ name: "host/app", host: "127.0.0.1", port: 1 },
+          name: "host/app",
+          host: "127.0.0.1",
+          port: 1,
           user: "u",
           database: "app",
           params: {},
         }),
       },
-      ...{ alive: () => undefined, request: { schema: "sh0042", from: "host/app" } },
+      alive: () => undefined,
+      request: { schema: "sh0042", from: "host/app" },
       from: { identity: { serverMajor: 17, superuser: true } },
       to: { identity: { serverMajor: 16 } },
     } as unknown as Parameters<typeof olderServerUnderstands>[0];

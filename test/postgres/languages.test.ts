@@ -48,7 +48,7 @@ exit 1
 
   it("is asked by pg_dump to speak English where the role may ask for it", async () => {
     const error = await dump(true, "canceling statement due to statement timeout");
-    assert.match(error.message, /LC_ALL=C PGOPTIONS=.*-c tcp_user_timeout=20000 -c lc_messages=C$/m);
+    assert.match(error.message, /LC_ALL=C PGOPTIONS=.*-c tcp_user_timeout=20s -c lc_messages=C$/m);
     assert.equal(isRetryable(error, 1000), true);
     assert.equal(isRetryable(await dump(true, "permission denied for table t")), false);
   });

@@ -14,7 +14,7 @@ export const VANISHED_CLIENT = {
   tcp_keepalives_idle: "10",
   tcp_keepalives_interval: "5",
   tcp_keepalives_count: "2",
-  tcp_user_timeout: "20000",
+  tcp_user_timeout: "20s",
 };
 
 /**
