@@ -7,7 +7,7 @@
  */
 
 import type { IslandName } from "./names.ts";
-import type { StepReport } from "./progress.ts";
+import type { BlockedSoFar, StepReport, WriteBlock } from "./progress.ts";
 
 /** The steps of a move, in order, by their names in the history. */
 export const STEPS = [
@@ -44,6 +44,11 @@ export interface MoveSwitches extends ReplicationSwitches {
   activateOnDestination: boolean;
   /** Milliseconds that one attempt of the switch may hold the write lock. */
   maxWriteBlockMs: number;
+  /** Seconds of any ten minutes for which the switch may block writers before its next attempt waits. */
+  maxWriteBlockBudgetSec: number;
+  /** Milliseconds after which a session that blocks the switch is cancelled, or terminated; null: never. */
+  cancelBlockersAfterMs: number | null;
+  terminateBlockersAfterMs: number | null;
   /** SQL run for each table of the old copy after the switch; `$1` is the table's name as a literal. */
   deactivateSql: string | null;
 }
@@ -73,11 +78,17 @@ export interface MoveResult {
   rows: number;
   bytes: number;
   durationMs: number;
-  /** The longest time that writers were blocked in any attempt of the switch. */
+  /** Longest time that writers were blocked by an attempt of the switch: `writeBlocked.longestMs`. */
   writeBlockedMs: number;
+  writeBlocked: WriteBlock;
+  /** Sessions that were cancelled or terminated because they blocked the switch. */
+  endedBlockers: string[];
 }
 
-export type CopyResult = Omit<MoveResult, "activated" | "leftover" | "writeBlockedMs">;
+export type CopyResult = Omit<
+  MoveResult,
+  "activated" | "leftover" | "writeBlockedMs" | "writeBlocked" | "endedBlockers"
+>;
 
 /** Facts that preflight finds and later steps rely on; kept in the workflow's history. */
 export interface Preflight {
@@ -145,8 +156,16 @@ export interface SwitchInput extends StepInput {
   move: MoveInput;
 }
 
+export interface SettleInput extends SwitchInput {
+  /** What the switch that is to be settled told last. */
+  blocked?: BlockedSoFar | undefined;
+}
+
 export interface SwitchReport extends StepReport {
   writeBlockedMs: number;
+  /** Missing in the histories of moves that were begun before it was told. */
+  writeBlocked?: WriteBlock;
+  endedBlockers?: string[];
   leftover: string | null;
 }
 
@@ -173,9 +192,9 @@ export interface Activities {
   /** Waits for physical replicas and, with `subscription`, for the subscription, too. */
   "wait for lag"(input: StepInput & { subscription: boolean }): Promise<StepReport>;
   "lock and switch"(input: SwitchInput): Promise<SwitchReport>;
-  /** After a failed or aborted switch: finishes it if the source has committed, else returns null. */
-  "settle switch"(input: SwitchInput): Promise<SwitchReport | null>;
-  /** Ends a copy or a rehearsal: sequences and triggers as on the source, nothing switched. */
+  /** After a switch that failed or was aborted: finishes it when the source has left, else answers null. */
+  "settle switch"(input: SettleInput): Promise<SwitchReport | null>;
+  /** The end of a copy and of a rehearsal: sequences and triggers as on the source, nothing switched. */
   "finish copy"(input: StepInput): Promise<SwitchReport>;
   "clean up"(input: CleanUpInput): Promise<StepReport>;
   /** Renews the shard's lease during a long pause. */

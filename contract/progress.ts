@@ -7,7 +7,29 @@ export interface ReplicaLag {
   seconds: number;
 }
 
-/** Live numbers of the running step, sent as heartbeat details; always small (< 2 kB). */
+/**
+ * For how long a switch has kept writers waiting. An attempt counts from the request for the lock, behind which writers
+ * queue at once, until they can write again, whether it led to the switch or not.
+ */
+export interface WriteBlock {
+  attempts: number;
+  longestMs: number;
+  totalMs: number;
+  /** True when the end of an attempt was not seen, because a worker or a connection died: then these are upper bounds. */
+  atMost: boolean;
+}
+
+/** The same while the switch is being tried. */
+export interface BlockedSoFar extends WriteBlock {
+  /** When the attempt that is under way requested its lock, in milliseconds since the epoch. */
+  since?: number | undefined;
+  /** What attempts of the last ten minutes have cost, by the minute of their end. */
+  recent?: [minute: number, ms: number][];
+  /** Sessions that blocked the switch and were cancelled or terminated for it; the last few. */
+  endedBlockers?: string[];
+}
+
+/** Live numbers of the running step, sent as heartbeat details. Always small (< 2 kB). */
 export interface StepProgress {
   /** What is happening, in one line. */
   note?: string;
@@ -23,7 +45,9 @@ export interface StepProgress {
   bytesPerSec?: number;
   secondsLeft?: number | undefined;
   lags?: ReplicaLag[];
-  /** How often each statement of a migration has broken its session, by its position. */
+  /** What the switch has cost the writers so far. */
+  blocked?: BlockedSoFar;
+  /** How often a statement of a migration has broken its session, by its place. */
   broken?: Record<string, number>;
   /** How often an error that may pass has come, by its text. */
   failed?: Record<string, number>;

@@ -33,6 +33,10 @@ export interface DoneItem extends Pick<RebalanceItem, "schema" | "from" | "to"> 
   copied: number;
   durationMs: number;
   writeBlockedMs: number;
+  /** Attempts of the switch, the sum of their times, and 1 when these are upper bounds; only where it was not one exact attempt. */
+  blocked?: [attempts: number, totalMs: number, atMost: 0 | 1];
+  /** Sessions that were ended because they blocked its switch. */
+  ended?: string[];
 }
 
 /** A failed move, in compact form like DoneItem. */

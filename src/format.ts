@@ -1,5 +1,7 @@
 import prettyBytes from "pretty-bytes";
 
+import type { WriteBlock } from "../contract/progress.ts";
+
 /** Formats an integer as `1,234,567`. By hand, because loading the locales for it took 17 ms. */
 export const count = (number: number): string => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
 
@@ -22,6 +24,14 @@ export function duration(milliseconds: number): string {
   const whole = Math.round(seconds);
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+/** What `writers were blocked for`: `9 ms`, or of several attempts the sum, their number and the longest. */
+export function blockedFor({ attempts, longestMs, totalMs, atMost }: WriteBlock): string {
+  const total = `${atMost ? "at most " : ""}${count(Math.ceil(totalMs))} ms`;
+  return attempts > 1
+    ? `${total} in all by ${count(attempts)} attempts, ${count(Math.ceil(longestMs))} ms at the longest`
+    : total;
 }
 
 /** How long ago: `5 min`, `3 h`, `12 d`. */

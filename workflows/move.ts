@@ -1,6 +1,7 @@
-import { CancellationScope, workflowInfo } from "@temporalio/workflow";
+import { ActivityFailure, CancellationScope, TimeoutFailure, workflowInfo } from "@temporalio/workflow";
 
 import type { MoveInput, MoveResult, ReplicationInput, SwitchInput, SwitchReport } from "../contract/move.ts";
+import type { BlockedSoFar, StepProgress } from "../contract/progress.ts";
 import { Protocol } from "./protocol.ts";
 import { quick, switching } from "./proxies.ts";
 import { replicate, waitForLag } from "./replicate.ts";
@@ -50,17 +51,27 @@ async function lockAndSwitch(input: SwitchInput): Promise<SwitchReport> {
   try {
     return await switching["lock and switch"](input);
   } catch (error) {
-    const settled = await CancellationScope.nonCancellable(() => switching["settle switch"](input));
+    const settled = await CancellationScope.nonCancellable(() =>
+      switching["settle switch"]({ ...input, blocked: blockedBefore(error) }),
+    );
     if (settled) return settled;
     throw error;
   }
 }
 
+/** What a switch told last whose worker has died, and which is not tried again because the move is being aborted. */
+function blockedBefore(error: unknown): BlockedSoFar | undefined {
+  const cause = error instanceof ActivityFailure ? error.cause : undefined;
+  const told = cause instanceof TimeoutFailure ? (cause.lastHeartbeatDetails as StepProgress) : undefined;
+  return told?.blocked;
+}
+
 function resultOf(
   { schema, from, to, activateOnDestination }: MoveInput,
   copied: { rows: number; bytes: number },
-  { leftover, writeBlockedMs }: SwitchReport,
+  { leftover, writeBlockedMs, writeBlocked, endedBlockers = [] }: SwitchReport,
 ): MoveResult {
+  const once = { attempts: 1, longestMs: writeBlockedMs, totalMs: writeBlockedMs, atMost: false };
   const { workflowId, runId, startTime } = workflowInfo();
   return {
     workflowId,
@@ -73,5 +84,7 @@ function resultOf(
     ...copied,
     durationMs: Date.now() - startTime.getTime(),
     writeBlockedMs,
+    writeBlocked: writeBlocked ?? once,
+    endedBlockers,
   };
 }

@@ -2,7 +2,7 @@ import { setCurrentDetails, workflowInfo } from "@temporalio/workflow";
 
 import { type MoveResult } from "../contract/move.ts";
 import { moveWorkflowId } from "../contract/names.ts";
-import { type MovePhase } from "../contract/progress.ts";
+import { type MovePhase, type WriteBlock } from "../contract/progress.ts";
 import {
   type DoneItem,
   type FailedItem,
@@ -108,12 +108,31 @@ export class RebalanceRecord {
 
   succeeded(item: RebalanceItem, result: MoveResult): void {
     this.#running.delete(item.schema);
-    const { runId, rows, bytes: copied, durationMs, writeBlockedMs } = result;
+    const { runId, rows, bytes: copied, durationMs, writeBlockedMs, writeBlocked } = result;
     const { schema, from, to } = item;
-    this.#done.push({ schema, from, to, runId, rows, copied, durationMs, writeBlockedMs });
+    this.#done.push({
+      schema,
+      from,
+      to,
+      runId,
+      rows,
+      copied,
+      durationMs,
+      writeBlockedMs,
+      ...blockedBriefly(writeBlocked),
+      ...this.#ended(result),
+    });
     this.#bytesDone += item.bytes;
     this.#effortDone += effortOf(item);
     this.tell(`moved ${this.#route(item)}: ${rows} rows in ${duration(durationMs)}`);
+  }
+
+  /** The sessions that a move has ended, while there is room for them in the result. */
+  #ended({ schema, endedBlockers = [] }: Partial<MoveResult>): Pick<DoneItem, "ended"> {
+    for (const text of endedBlockers) this.tell(`${schema}: ${text}`);
+    if (endedBlockers.length === 0 || this.#reasons >= MAX_REASONS) return {};
+    this.#reasons += sum(endedBlockers, ({ length }) => length);
+    return { ended: endedBlockers };
   }
 
   failed(item: RebalanceItem, reason: string): void {
@@ -216,6 +235,12 @@ export class RebalanceRecord {
       [`${this.#phase}: **${this.summary}**`, "", "Running:", ...running, "", "Last:", ...last].join("\n"),
     );
   }
+}
+
+/** Left out for one exact attempt, since most moves have one; a run of an earlier version lacks it altogether. */
+function blockedBriefly(told: WriteBlock | undefined): Pick<DoneItem, "blocked"> {
+  if (!told || (told.attempts === 1 && !told.atMost)) return {};
+  return { blocked: [told.attempts, told.totalMs, told.atMost ? 1 : 0] };
 }
 
 const elsewhere = (schema: string): string => `\`shardferry attach ${moveWorkflowId(schema)}\` shows why`;

@@ -99,10 +99,18 @@ export class ActivityAttempt {
 
   /** Reports that the step is alive and how far it has come. Called only after real progress was seen. */
   beat(progress: StepProgress): void {
-    const { failed } = this.lastBeat;
-    const told = failed ? { failed, ...progress } : progress;
+    const { failed, blocked } = this.lastBeat;
+    const told: StepProgress = { ...progress };
+    // These count over all attempts, so each heartbeat carries them on.
+    if (failed) told.failed ??= failed;
+    if (blocked) told.blocked ??= blocked;
     lastBeats.set(this.#context, told);
     this.#context.heartbeat(told);
+  }
+
+  /** Makes something a part of every heartbeat from now on, so that the next attempt finds it. */
+  keep(part: Pick<StepProgress, "blocked">): void {
+    lastBeats.set(this.#context, { ...this.lastBeat, ...part });
   }
 
   /** What was last reported, by this attempt or by the one before. */

@@ -189,7 +189,7 @@ async function lookAt(work: Work, place: Place, observer: ClientBase): Promise<v
   const pid = backendPid(place.client);
   if (attempt.signal.aborted) await observer.query("SELECT pg_cancel_backend($1)", [pid]);
   const found = await blockersOf(observer, pid);
-  place.blockers = found.length > 0 ? `${describeBlockers(found)} on ${place.island}` : "";
+  place.blockers = found.length > 0 ? describeBlockers(found) : "";
   const { blockers, statement, schema } = place;
   attempt.beat({
     note: `${work.done} of ${total} shards are done, now ${schema}`,

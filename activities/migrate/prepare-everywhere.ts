@@ -57,7 +57,7 @@ export async function prepareEverywhere(
     } catch (error) {
       attempt.throwIfCancelled();
       if (!mayTryAgain(error)) throw failureOf(error, input, attempt);
-      if (blockers.size > 0) lastSeen = describe(blockers);
+      if (blockers.size > 0) lastSeen = [...blockers.values()].join("; ");
       if (Date.now() > deadline) {
         await rollBackEverywhere(attempt, names, attempt.number);
         throw new MigrationLockedError(migration.deadlineSec, lastSeen, error);
@@ -71,9 +71,6 @@ export async function prepareEverywhere(
 function mayTryAgain(error: unknown): boolean {
   return hasSqlstate(error instanceof StatementError ? error.cause : error, ...TRY_AGAIN);
 }
-
-const describe = (blockers: ReadonlyMap<string, string>): string =>
-  [...blockers].map(([island, text]) => `${text} on ${island}`).join("; ");
 
 /**
  * A lost connection is retried, unless it is a statement that breaks it again and again; a statement that fails for any

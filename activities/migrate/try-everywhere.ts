@@ -183,7 +183,7 @@ function lookAt(
       const found = await disturbBlockersOf(observer, pid);
       if (found.length > 0) blockers.set(island, describeBlockers(found));
     }
-    const waitingFor = [...blockers].map(([where, text]) => `${text} on ${where}`).join("; ");
+    const waitingFor = [...blockers.values()].join("; ");
     attempt.beat({ note: "changing the shards", waitingFor: waitingFor || undefined });
   };
 }

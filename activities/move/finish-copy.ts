@@ -68,7 +68,9 @@ export async function finishCopy(step: MoveStep): Promise<SwitchReport> {
     if (leftover) sql.push(`ALTER SCHEMA ${ident(step.schema)} RENAME TO ${ident(leftover)}`);
     await destination.query([...sql, "COMMIT"].join(";\n"));
   });
-  return { text: `"${leftover ?? step.schema}" on ${step.to} is complete`, writeBlockedMs: 0, leftover };
+  const text = `"${leftover ?? step.schema}" on ${step.to} is complete`;
+  const writeBlocked = { attempts: 0, longestMs: 0, totalMs: 0, atMost: false };
+  return { text, writeBlockedMs: 0, writeBlocked, endedBlockers: [], leftover };
 }
 
 /** Waits until the destination has everything that the source had when the wait began. */

@@ -1,12 +1,15 @@
-import type { SwitchInput, SwitchReport } from "../../contract/move.ts";
-import { backoffMs } from "../../src/postgres/locks.ts";
+import type { SettleInput, SwitchInput, SwitchReport } from "../../contract/move.ts";
+import { blockedFor } from "../../src/format.ts";
 import { lookAtOutcome } from "./parts/book.ts";
 import type { MoveStep } from "./parts/step.ts";
+import { BlockedTime } from "./switch/blocked-time.ts";
+import { Blockers } from "./switch/blockers.ts";
 import { catchUp } from "./switch/catch-up.ts";
 import { withSwitchSessions } from "./switch/open.ts";
 import { rollForward } from "./switch/roll-forward.ts";
 import type { SwitchSessions } from "./switch/sessions.ts";
 import { switchOnce } from "./switch/switch-once.ts";
+import { untilBudgetAllows, untilNextAttempt } from "./switch/until-next-attempt.ts";
 
 /**
  * Locks the source, waits until the destination is in step, and switches; tries again until this succeeds, is
@@ -14,13 +17,14 @@ import { switchOnce } from "./switch/switch-once.ts";
  * done: a switch that has passed its point of no return is finished, never undone.
  */
 export async function lockAndSwitch(step: MoveStep, input: SwitchInput): Promise<SwitchReport> {
-  const finished = await settleSwitch(step, input);
+  const blocked = new BlockedTime(step.attempt, input.move.maxWriteBlockMs);
+  const finished = await settle(step, input, blocked);
   if (finished) return finished;
   try {
-    return await switchWhenFree(step, input);
+    return await switchWhenFree(step, input, blocked);
   } catch (error) {
     // Wherever the error came from, only the book of switches knows whether the shard has left the source.
-    const rolledForward = await settleSwitch(step, input);
+    const rolledForward = await settle(step, input, blocked);
     if (rolledForward) return rolledForward;
     throw error;
   }
@@ -30,48 +34,68 @@ export async function lockAndSwitch(step: MoveStep, input: SwitchInput): Promise
  * Finishes a switch if the shard has left the source. Null if it has not; then it never will, because all sessions of
  * earlier attempts are ended before looking: one of them may have been about to commit.
  */
-export async function settleSwitch(step: MoveStep, input: SwitchInput): Promise<SwitchReport | null> {
+export const settleSwitch = (step: MoveStep, input: SettleInput): Promise<SwitchReport | null> =>
+  settle(step, input, new BlockedTime(step.attempt, input.move.maxWriteBlockMs, input.blocked));
+
+async function settle(
+  step: MoveStep,
+  input: SwitchInput,
+  blocked: BlockedTime,
+): Promise<SwitchReport | null> {
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
   const { left, arrived } = await lookAtOutcome(step);
-  if (!left) return null;
-  if (!arrived) await rollForward(step, input.move.shard, left);
-  return report(step, left.leftover, 0, "finished a switch that was interrupted");
+  if (left && !arrived) {
+    await rollForward(step, input.move.shard, left);
+    blocked.finished();
+  }
+  blocked.lost({ left: left !== null });
+  return left && report(step, left.leftover, blocked, "finished a switch that was interrupted");
 }
 
-async function switchWhenFree(step: MoveStep, input: SwitchInput): Promise<SwitchReport> {
-  const tried: Tried = { attempts: 0, writeBlockedMs: 0 };
+async function switchWhenFree(
+  step: MoveStep,
+  input: SwitchInput,
+  blocked: BlockedTime,
+): Promise<SwitchReport> {
+  const blockers = new Blockers(input.move);
   for (;;) {
-    const switched = await withSwitchSessions(step, input, (sessions) => trySwitching(sessions, tried));
+    const switched = await withSwitchSessions(step, input, (sessions) =>
+      trySwitching(sessions, blocked, blockers),
+    );
     if (switched) return switched;
   }
 }
 
-/** What earlier tries amount to. */
-interface Tried {
-  attempts: number;
-  writeBlockedMs: number;
-}
-
 /** Tries until it succeeds; null when new sessions are needed. */
-async function trySwitching(sessions: SwitchSessions, tried: Tried): Promise<SwitchReport | null> {
+async function trySwitching(
+  sessions: SwitchSessions,
+  blocked: BlockedTime,
+  blockers: Blockers,
+): Promise<SwitchReport | null> {
   const { step } = sessions;
   for (;;) {
     step.attempt.throwIfCancelled();
+    await untilBudgetAllows(sessions, blocked);
     await catchUp(sessions);
-    const result = await switchOnce(sessions);
-    tried.writeBlockedMs = Math.max(tried.writeBlockedMs, result.blockedMs);
-    if (result.done) return report(step, sessions.leftover, tried.writeBlockedMs, "switched");
-    step.attempt.beat({
-      waitingFor: result.reason,
-      note: `attempt ${++tried.attempts} blocked writers for ${result.blockedMs} ms`,
-    });
-    await step.attempt.pause(backoffMs(tried.attempts - 1));
+    await blocked.announce();
+    const result = await switchOnce(sessions, blocked);
+    if (result.done) return report(step, sessions.leftover, blocked, "switched");
+    await untilNextAttempt(sessions, result, blocked, blockers);
     if (result.spent) return null;
   }
 }
 
-const report = (step: MoveStep, leftover: string, writeBlockedMs: number, how: string): SwitchReport => ({
-  text: `${how}: "${step.schema}" is active on ${step.to}; writers were blocked for ${writeBlockedMs} ms`,
-  writeBlockedMs,
-  leftover,
-});
+function report(step: MoveStep, leftover: string, blocked: BlockedTime, how: string): SwitchReport {
+  const { attempts, longestMs, totalMs, atMost, endedBlockers = [] } = blocked.soFar;
+  const writeBlocked = { attempts, longestMs, totalMs, atMost };
+  return {
+    text: [
+      `${how}: "${step.schema}" is active on ${step.to}; writers were blocked for ${blockedFor(writeBlocked)}`,
+      ...endedBlockers,
+    ].join("; "),
+    writeBlockedMs: longestMs,
+    writeBlocked,
+    endedBlockers,
+    leftover,
+  };
+}

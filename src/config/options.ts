@@ -106,6 +106,22 @@ export const MOVE_SWITCHES = {
     (v) => v.wholeNumber(1, 600_000),
     { fallback: 3000 },
   ),
+  maxWriteBlockBudgetSec: option(
+    "--max-write-block-budget-sec <s>",
+    "seconds in 10 min for which all attempts of the switch together may block writers",
+    (v) => v.wholeNumber(1, 600),
+    { fallback: 10 },
+  ),
+  cancelBlockersAfterMs: option(
+    "--cancel-blockers-after <time>",
+    "cancel the statement of a session that blocks the switch for this time, for example 5min",
+    (v) => v.patience,
+  ),
+  terminateBlockersAfterMs: option(
+    "--terminate-blockers-after <time>",
+    "terminate a session that blocks the switch for this time, also one that is idle in its transaction",
+    (v) => v.patience,
+  ),
   ...REPLICATION_SWITCHES,
   deactivateSql: SETTINGS.deactivateSql,
 } satisfies { [K in keyof MoveSwitches]: Option<NonNullable<MoveSwitches[K]>> };

@@ -79,7 +79,16 @@ export const timeSpan = z.unknown().transform((value, context): number => {
   return Number(number) * (MINUTES[unit ?? "m"] ?? 1) * 60_000;
 });
 
-/** The largest shard number is the largest argument of the SQL function that names shards. */
+const PATIENCE: Readonly<Record<string, number>> = { s: 1, min: 60, m: 60, h: 3600 };
+
+/** `30s`, `5min` or `1h`, in milliseconds. */
+export const patience = z.unknown().transform((value, context): number => {
+  const [, number, unit] = /^\s*(\d+(?:\.\d+)?)\s*(s|min|m|h)\s*$/.exec(String(value)) ?? [];
+  if (unit === undefined) context.addIssue(`"${show(value)}" is not a time such as 30s, 5min or 1h`);
+  return Math.round(Number(number) * (PATIENCE[unit ?? "s"] ?? 1) * 1000);
+});
+
+/** Shard numbers go up to what the reference's SQL function names. */
 export const shardNumber = wholeNumber(0, 2_147_483_647);
 
 /** A larger range is a typo. */

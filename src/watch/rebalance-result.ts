@@ -1,6 +1,7 @@
 import { type MoveResult } from "../../contract/move.ts";
 import { moveWorkflowId, REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
-import { type FailedMove, type RebalanceOutcome } from "../../contract/rebalance.ts";
+import { type WriteBlock } from "../../contract/progress.ts";
+import { type DoneItem, type FailedMove, type RebalanceOutcome } from "../../contract/rebalance.ts";
 
 /** The result of a rebalance. */
 export interface RebalanceResult {
@@ -12,12 +13,18 @@ export interface RebalanceResult {
   remaining: number;
 }
 
-/** Expands the workflow's own result, which is kept small, into a self-contained one. */
+/** What a rebalance keeps of it only where it was not one exact attempt. */
+function writeBlockOf({ writeBlockedMs, blocked }: Pick<DoneItem, "writeBlockedMs" | "blocked">): WriteBlock {
+  const [attempts, totalMs, atMost] = blocked ?? [1, writeBlockedMs, 0];
+  return { attempts, longestMs: writeBlockedMs, totalMs, atMost: atMost === 1 };
+}
+
+/** Turns the workflow's own result, which is kept small, into one that stands for itself. */
 export function readOutcome(
   runId: string,
   { islands, activated, done, failed, remaining = 0 }: RebalanceOutcome,
 ): RebalanceResult {
-  const moves = done.map(({ schema, from, to, runId: run, rows, copied, durationMs, writeBlockedMs }) => ({
+  const moves = done.map(({ schema, from, to, runId: run, rows, copied, durationMs, ...item }) => ({
     workflowId: moveWorkflowId(schema),
     runId: run,
     schema,
@@ -27,7 +34,9 @@ export function readOutcome(
     rows,
     bytes: copied,
     durationMs,
-    writeBlockedMs,
+    writeBlockedMs: item.writeBlockedMs,
+    writeBlocked: writeBlockOf(item),
+    endedBlockers: item.ended ?? [],
   }));
   const failures = failed.map(({ schema, from, to, reason }) => ({
     schema,

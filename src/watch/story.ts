@@ -1,6 +1,6 @@
 import type { StepProgress } from "../../contract/progress.ts";
 import type { ProgressEvent } from "../../contract/story.ts";
-import { bytes, count, duration } from "../format.ts";
+import { blockedFor, bytes, count, duration } from "../format.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** One new line since the last snapshot. */
@@ -21,6 +21,7 @@ const REPEAT_EVERY_MS = 15_000;
 /** Turns snapshots of a workflow into a story: each event, wait and failed attempt appears once. */
 export class Story {
   readonly #told = new Set<string>();
+  readonly #ended = new Set<string>();
   #toldUntil = 0;
   #waiting = "";
   #failure = "";
@@ -59,6 +60,7 @@ export class Story {
   /** Returns a line for each new wait and failure, and from time to time the numbers of a long step. */
   tellTroubles(snapshot: Snapshot): Line[] {
     const now = [
+      ...this.#newEndings(snapshot),
       this.#newWait(snapshot),
       this.#newFailure(snapshot),
       this.#newIdle(snapshot),
@@ -84,6 +86,14 @@ export class Story {
     if (reason === this.#waiting) return null;
     this.#waiting = reason;
     return waiting ? `waiting for ${waiting}` : null;
+  }
+
+  /** Sessions that were ended because they blocked. */
+  #newEndings({ activities }: Snapshot): string[] {
+    const ended = activities.flatMap(({ details }) => details?.blocked?.endedBlockers ?? []);
+    const news = ended.filter((text) => !this.#ended.has(text));
+    for (const text of news) this.#ended.add(text);
+    return news;
   }
 
   #newFailure({ activities }: Snapshot): string | null {
@@ -126,11 +136,22 @@ export const waitOf = ({ progress, activities }: Snapshot): string | null =>
 
 /** Formats the numbers of a running step as one line. */
 export function numbersOf(details: StepProgress): string {
-  const { note, percent, tuples, tuplesTotal, bytes: done, bytesTotal, bytesPerSec, secondsLeft } = details;
+  const {
+    note,
+    blocked,
+    percent,
+    tuples,
+    tuplesTotal,
+    bytes: done,
+    bytesTotal,
+    bytesPerSec,
+    secondsLeft,
+  } = details;
   const of = (part: string | undefined, whole: string | undefined): string =>
     whole ? `${part} of ${whole}` : part!;
   return [
     note,
+    blocked && blocked.attempts > 1 ? `writers were blocked for ${blockedFor(blocked)}` : "",
     percent === undefined ? "" : `${Math.floor(percent)}%`,
     done === undefined ? "" : of(bytes(done), bytesTotal === undefined ? undefined : bytes(bytesTotal)),
     tuples === undefined

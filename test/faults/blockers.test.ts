@@ -39,6 +39,9 @@ describe("a move whose lock is held by others", { concurrency: 5, timeout: 600_0
         const reason = await waitFor(named, { what: "the move to say who blocks it" });
         assert.ok(reason.includes(`pid ${rows[0]!.pid} postgres`), reason);
         assert.ok(reason.includes(sql), reason);
+        const { from } = world.input();
+        const remedy = `on ${from}, idle in transaction for \\d+ s, ended by SELECT pg_terminate_backend\\(${rows[0]!.pid}\\): `;
+        assert.match(reason, new RegExp(remedy));
         await sleep(blockMs);
         // During the move, a table without a key has a different replica identity.
         const content = { ...(await contentBefore(world, blocker)), identity: "d" };
@@ -98,7 +101,7 @@ describe("a move whose lock is held by others", { concurrency: 5, timeout: 600_0
       };
       assert.match(
         await waitFor(reason, { what: "the move to say who keeps it waiting" }),
-        /transactions on the source to end: .*prepared transaction 'of the application'/,
+        /transactions on the source to end: .*pg_terminate_backend.*prepared transaction 'of the application' .*ended by ROLLBACK PREPARED 'of the application'/,
       );
       await writer.query("COMMIT");
       return started;

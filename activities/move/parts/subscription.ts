@@ -3,6 +3,7 @@ import type { ClientBase } from "pg";
 import type { StepProgress } from "../../../contract/progress.ts";
 import { toConninfo } from "../../../src/postgres/islands/dsn.ts";
 import { NO_TIMEOUTS } from "../../../src/postgres/islands/session-settings.ts";
+import { describeBlockers, openWriters } from "../../../src/postgres/locks.ts";
 import { ensureSubscription } from "../../../src/postgres/replication/objects.ts";
 import { ensureDurable } from "../../../src/postgres/replication/position.ts";
 import { readTables, type Table } from "../../../src/postgres/schema/tables.ts";
@@ -20,20 +21,11 @@ export async function publishedTables(step: MoveStep): Promise<Table[]> {
   return tables.filter((table) => table.kind === "r" && !locked.has(table.name));
 }
 
-/** The oldest transactions of the server, for the display while a slot is created. */
+/** Who keeps the slot from being created, for the display meanwhile. */
 export async function oldestTransaction(client: ClientBase): Promise<StepProgress> {
-  const { rows } = await client.query<{ text: string }>(
-    `SELECT concat_ws(' ', 'pid', pid, usename, 'in', datname, 'open for',
-       extract(epoch FROM clock_timestamp() - xact_start)::int || ' s:', left(query, 120)) AS text
-     FROM pg_stat_activity
-     WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
-     UNION ALL
-     SELECT concat_ws(' ', 'prepared transaction', quote_literal(gid), 'of', owner, 'in', database, 'since', prepared)
-     FROM pg_prepared_xacts
-     LIMIT 3`,
-  );
-  if (rows.length === 0) return { note: "creating the replication slot" };
-  return { waitingFor: `transactions on the source to end: ${rows.map((row) => row.text).join("; ")}` };
+  const writers = await openWriters(client);
+  if (writers.length === 0) return { note: "creating the replication slot" };
+  return { waitingFor: `transactions on the source to end: ${describeBlockers(writers)}` };
 }
 
 /** Creates the subscription on the destination. */

@@ -1,24 +1,17 @@
-import {
-  type Blocker,
-  blockersDuring,
-  creatorsSql,
-  describeBlockers,
-  LOCK_TIMEOUT_MS,
-} from "../../../src/postgres/locks.ts";
+import { type Blocker, blockersDuring, creatorsAfter, LOCK_TIMEOUT_MS } from "../../../src/postgres/locks.ts";
 import { qualified } from "../../../src/postgres/quote.ts";
-import { lastRows } from "../../../src/postgres/session.ts";
 import { hasSqlstate, SQLSTATE } from "../../../src/postgres/sqlstate.ts";
 import { lockSequence } from "../../../src/sequences/hand-over.ts";
 import type { SwitchSessions } from "./sessions.ts";
 
 /**
- * Takes all locks in one round trip, in a fixed order, or none: then returns in words which sessions block. EXCLUSIVE
- * lets readers through. ALTER SEQUENCE to its present owner changes nothing, but is the only way to lock a sequence:
- * no table lock stops nextval(). The statement timeout bounds the sum of the waits, during which the application's
- * writers queue behind us. A table that somebody is creating in the schema is not covered by our locks, and invisible to
- * the fingerprint before its commit: it would end up in the old copy. So whoever creates one counts as a blocker.
+ * Takes all locks in one round trip, in a fixed order, or none: then returns the blockers, as far as they were seen.
+ * EXCLUSIVE lets readers through. ALTER SEQUENCE to its present owner changes nothing, but is the only way to lock a
+ * sequence: no table lock stops nextval(). The statement timeout bounds the sum of the waits, during which the
+ * application's writers queue behind us. A table that somebody is creating in the schema is not covered by our locks, and
+ * invisible to the fingerprint before its commit: it would end up in the old copy. So whoever creates one is a blocker.
  */
-export async function lockEverything(plan: SwitchSessions): Promise<string | null> {
+export async function lockEverything(plan: SwitchSessions): Promise<Blocker[] | null> {
   const { step, facts, source } = plan;
   const tables = facts.tables.map((table) => `ONLY ${qualified(step.schema, table.name)}`);
   const timeout = LOCK_TIMEOUT_MS + Math.round(tables.length / 5);
@@ -29,16 +22,15 @@ export async function lockEverything(plan: SwitchSessions): Promise<string | nul
     ...(tables.length > 0 ? [`LOCK TABLE ${tables.join(", ")} IN EXCLUSIVE MODE`] : []),
     ...facts.sequences.map((sequence) => lockSequence(step.schema, sequence)),
     `SET LOCAL statement_timeout = ${plan.maxWriteBlockMs}`,
-    creatorsSql(step.schema),
-  ].join(";\n");
-  const locked = lastRows<Blocker>(source, sql);
+  ];
+  const locked = creatorsAfter(source, sql, step.schema);
   const watched = blockersDuring(source, locked, (use) => use(plan.sourceObserver));
   watched.catch(() => undefined);
   try {
     const creators = await locked;
     if (creators.length === 0) return null;
     await source.query("ROLLBACK");
-    return describeBlockers(creators);
+    return creators;
   } catch (error) {
     await source.query("ROLLBACK");
     const waitedInVain = hasSqlstate(
@@ -48,6 +40,6 @@ export async function lockEverything(plan: SwitchSessions): Promise<string | nul
       SQLSTATE.deadlockDetected,
     );
     if (!waitedInVain) throw error;
-    return describeBlockers(await watched);
+    return await watched;
   }
 }

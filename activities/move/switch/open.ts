@@ -1,10 +1,10 @@
 import type pg from "pg";
 
-import type { SwitchInput } from "../../../contract/move.ts";
+import type { MoveSwitches, SwitchInput } from "../../../contract/move.ts";
 import type { IslandName } from "../../../contract/names.ts";
 import { apiSchemaOf } from "../../../src/postgres/api/sql-api.ts";
 import { epochOf } from "../../../src/postgres/api/switches.ts";
-import { creatorsSql } from "../../../src/postgres/locks.ts";
+import { creatorsAfter } from "../../../src/postgres/locks.ts";
 import { ensureDurable } from "../../../src/postgres/replication/position.ts";
 import { schemaFingerprint } from "../../../src/postgres/schema/fingerprint.ts";
 import { findCopyName } from "../../../src/postgres/schema/free-copy-name.ts";
@@ -49,6 +49,8 @@ export async function withSwitchSessions<T>(
       entry: { schema, shard: input.move.shard, workflowId, runId, epoch: String(epoch + 1n) },
       leftover: departure.leftover,
       maxWriteBlockMs: input.move.maxWriteBlockMs,
+      // A move that was begun before there was a budget has none in its input.
+      maxWriteBlockBudgetSec: (input.move as Partial<MoveSwitches>).maxWriteBlockBudgetSec ?? Infinity,
     };
     await rehearse(sessions);
     return use(sessions);
@@ -69,7 +71,7 @@ async function readSource(step: MoveStep, source: pg.Client, observer: pg.Client
   const warm = async (): Promise<void> => {
     await schemaFingerprint(source, schema);
     await readSchema(source, schema);
-    await source.query(creatorsSql(schema));
+    await creatorsAfter(source, ["SELECT"], schema);
     await ensureDurable(source);
   };
   return step.attempt.reading(from, async () => {

@@ -29,4 +29,5 @@ export interface SwitchSessions {
   entry: BookEntry;
   leftover: string;
   maxWriteBlockMs: number;
+  maxWriteBlockBudgetSec: number;
 }

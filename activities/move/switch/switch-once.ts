@@ -1,6 +1,8 @@
+import { type Blocker, describeBlockers } from "../../../src/postgres/locks.ts";
 import { hasSqlstate, SQLSTATE } from "../../../src/postgres/sqlstate.ts";
 import type { SwitchStatement } from "../../attempt/fault-points.ts";
 import type { MoveStep } from "../parts/step.ts";
+import type { BlockedTime } from "./blocked-time.ts";
 import { lockEverything } from "./lock.ts";
 import type { SwitchSessions } from "./sessions.ts";
 import {
@@ -16,12 +18,12 @@ import {
 } from "./under-lock.ts";
 
 export type AttemptResult =
-  | { done: true; blockedMs: number }
+  | { done: true }
   /** `spent` if its sessions may no longer be usable: a timeout in the middle of a COPY ends them. */
-  | { done: false; blockedMs: number; reason: string; spent: boolean };
+  | { done: false; blockedMs: number; reason: string; blockers: Blocker[]; spent: boolean };
 
 /**
- * One attempt of the switch. Writers are blocked from the grant of the lock to the commit on the source:
+ * One attempt of the switch. Writers are blocked from 1, where they queue behind the request for the lock, to 7:
  *
  *   1. lock tables and sequences      source        all or nothing, within 100 ms
  *   2. read position and sequences    source        nothing changed since the structure was copied
@@ -35,22 +37,26 @@ export type AttemptResult =
  *
  * Until 7, any failure means that nothing has happened; after it, the next attempt rolls forward.
  */
-export async function switchOnce(sessions: SwitchSessions): Promise<AttemptResult> {
+export async function switchOnce(sessions: SwitchSessions, blocked: BlockedTime): Promise<AttemptResult> {
   const { source, destination } = sessions;
   const at = betweenFaultPoints(sessions.step);
-  const startedAt = performance.now();
-  const blockedMs = (): number => Math.round(performance.now() - startedAt);
   const notYet = async (reason: string, spent = false): Promise<AttemptResult> => {
     await rollback(sessions);
-    return { done: false, blockedMs: blockedMs(), reason, spent };
+    return { done: false, blockedMs: blocked.released(), reason, blockers: [], spent };
   };
 
-  // 1.
-  const blockers = await at("lock", () => lockEverything(sessions));
-  if (blockers) return { done: false, blockedMs: blockedMs(), reason: blockers, spent: false };
-  const deadline = Date.now() + sessions.maxWriteBlockMs;
-  let leaving = false;
+  let [leaving, left] = [false, false];
   try {
+    // 1.
+    const blockers = await at("lock", () => {
+      blocked.requested();
+      return lockEverything(sessions);
+    });
+    if (blockers) {
+      const reason = describeBlockers(blockers);
+      return { done: false, blockedMs: blocked.released(), reason, blockers, spent: false };
+    }
+    const deadline = Date.now() + sessions.maxWriteBlockMs;
     // 2.
     const [[position, values]] = await bothEnd([
       at("read", () => readUnderLock(sessions)),
@@ -73,13 +79,14 @@ export async function switchOnce(sessions: SwitchSessions): Promise<AttemptResul
     leaving = true;
     // 7.
     await at("commit source", () => source.query("COMMIT"));
-    const blocked = blockedMs();
+    left = true;
     // 8.
-    await at("commit destination", () => destination.query("COMMIT"));
-    return { done: true, blockedMs: blocked };
+    await at("commit destination", () => destination.query("COMMIT").then(() => blocked.released()));
+    return { done: true };
   } catch (error) {
     if (!leaving && hasSqlstate(error, SQLSTATE.queryCanceled)) return notYet(tooSlow(sessions), true);
-    await rollback(sessions);
+    const unlocked = await rollback(sessions);
+    if (unlocked && !left) blocked.released();
     throw error;
   }
 }
@@ -87,9 +94,13 @@ export async function switchOnce(sessions: SwitchSessions): Promise<AttemptResul
 const tooSlow = (sessions: SwitchSessions): string =>
   `a moment in which the switch takes less than ${sessions.maxWriteBlockMs} ms (it copies ${sessions.step.input.plan.lockedCopies.length} tables under the lock)`;
 
-/** Ends both transactions if they are still open; if the commit has succeeded, this changes nothing. */
-async function rollback({ source, destination }: SwitchSessions): Promise<void> {
-  await Promise.allSettled([source.query("ROLLBACK"), destination.query("ROLLBACK")]);
+/**
+ * Ends both transactions if they are still open; if the commit has succeeded, this changes nothing. Returns true if the
+ * source has confirmed that its lock is gone.
+ */
+async function rollback({ source, destination }: SwitchSessions): Promise<boolean> {
+  const [unlocked] = await Promise.allSettled([source.query("ROLLBACK"), destination.query("ROLLBACK")]);
+  return unlocked.status === "fulfilled";
 }
 
 /** Runs a statement of the switch between its two fault points. */

@@ -1,6 +1,6 @@
 import type { MoveResult } from "../../../contract/move.ts";
 import { ISLANDS, MOVE } from "../../config/options.ts";
-import { bytes, count, duration } from "../../format.ts";
+import { blockedFor, bytes, count, duration } from "../../format.ts";
 import { defineAction } from "../action.ts";
 import { runWorkflow } from "../run-workflow.ts";
 
@@ -17,7 +17,18 @@ export const move = defineAction({
 
 /** Describes the result of a move. */
 export function moveSummary(result: MoveResult): string {
-  const { schema, from, to, activated, leftover, rows, bytes: size, durationMs, writeBlockedMs } = result;
+  const {
+    schema,
+    from,
+    to,
+    activated,
+    leftover,
+    rows,
+    bytes: size,
+    durationMs,
+    writeBlocked,
+    endedBlockers,
+  } = result;
   const amount = `${count(rows)} rows, ${bytes(size)} in ${duration(durationMs)}`;
   if (!activated) {
     return `Rehearsed ${schema} from ${from} to ${to}: ${amount}. Nothing was switched; the copy is ${leftover} on ${to}, until \`shardferry cleanup\` drops it.`;
@@ -25,5 +36,5 @@ export function moveSummary(result: MoveResult): string {
   const old = leftover
     ? ` The old copy is ${leftover} on ${from}, until \`shardferry cleanup\` drops it.`
     : "";
-  return `Moved ${schema} from ${from} to ${to}: ${amount}; writers were blocked for ${Math.ceil(writeBlockedMs)} ms.${old}`;
+  return `Moved ${schema} from ${from} to ${to}: ${amount}; writers were blocked for ${[blockedFor(writeBlocked), ...endedBlockers].join("; ")}.${old}`;
 }

@@ -1,6 +1,7 @@
+import type { WriteBlock } from "../../../contract/progress.ts";
 import { ISLANDS, REBALANCE } from "../../config/options.ts";
 import { AbortedError, EXIT, UsageError } from "../../errors.ts";
-import { bytes, count, duration, plural, weight } from "../../format.ts";
+import { blockedFor, bytes, count, duration, plural, weight } from "../../format.ts";
 import type { RebalanceProposal } from "../../operations/rebalance.ts";
 import type { Tone } from "../../rebalance/render.ts";
 import type { RebalanceResult } from "../../watch/rebalance-result.ts";
@@ -44,7 +45,7 @@ export function rebalanceSummary({ moves, failed, remaining }: RebalanceResult):
     moves.reduce((sum, move) => sum + move.rows, 0),
     moves.reduce((sum, move) => sum + move.bytes, 0),
     moves.reduce((sum, move) => sum + move.durationMs, 0),
-    Math.max(0, ...moves.map(({ writeBlockedMs }) => writeBlockedMs)),
+    sumOf(moves.map(({ writeBlocked }) => writeBlocked)),
   ];
   const what = moves.every(({ activated }) => activated) ? "Moved" : "Rehearsed";
   const rest =
@@ -53,7 +54,7 @@ export function rebalanceSummary({ moves, failed, remaining }: RebalanceResult):
       : [];
   const done =
     `${what} ${plural(moves.length, "shard")}: ${count(rows)} rows, ${bytes(size)}; ` +
-    `${duration(time)} of work in all, writers were blocked for ${Math.ceil(blocked)} ms at most.`;
+    `${duration(time)} of work in all, writers were blocked for ${blockedFor(blocked)}.`;
   if (failed.length === 0) return [done, ...rest].join("\n");
   const failures = failed.map(
     ({ schema, from, to, reason }) => `  ${schema} from ${from} to ${to}: ${reason}`,
@@ -61,7 +62,14 @@ export function rebalanceSummary({ moves, failed, remaining }: RebalanceResult):
   return [done, `${count(failed.length)} failed:`, ...failures, ...rest].join("\n");
 }
 
-/** The exit status of a rebalance that has ended. */
+const sumOf = (blocks: readonly WriteBlock[]): WriteBlock => ({
+  attempts: blocks.reduce((sum, { attempts }) => sum + attempts, 0),
+  totalMs: blocks.reduce((sum, { totalMs }) => sum + totalMs, 0),
+  longestMs: Math.max(0, ...blocks.map(({ longestMs }) => longestMs)),
+  atMost: blocks.some(({ atMost }) => atMost),
+});
+
+/** The exit status for a rebalance that has come to its end. */
 export const rebalanceStatus = ({ failed }: RebalanceResult): number =>
   failed.length > 0 ? EXIT.failed : EXIT.done;
 

@@ -1,5 +1,6 @@
 import { Argument } from "commander";
 
+import type { BlockedSoFar, WriteBlock } from "../../../contract/progress.ts";
 import { duration } from "../../format.ts";
 import { rebalanceProgress } from "../../watch/rebalance-progress.ts";
 import type { Snapshot } from "../../watch/snapshot.ts";
@@ -57,12 +58,20 @@ function toRow(snapshot: Snapshot) {
     schema: request["schema"] ?? null,
     elapsedMs: progress ? Date.now() - progress.startedAt : null,
     note: noteOf(snapshot),
+    writeBlocked: writeBlockedOf(running?.details?.blocked),
     attempt: running?.attempt ?? null,
     lastFailure: running?.failure ?? null,
   };
 }
 
-/** The numbers of the running step or, for a rebalance, of its moves. */
+/** What the switch has cost the writers so far; null where none is being tried. */
+function writeBlockedOf(blocked: BlockedSoFar | undefined): WriteBlock | null {
+  if (!blocked) return null;
+  const { attempts, longestMs, totalMs, atMost } = blocked;
+  return { attempts, longestMs, totalMs, atMost };
+}
+
+/** The numbers of the running step; of a rebalance, those of its moves. */
 function noteOf(snapshot: Snapshot): string {
   const rebalance = rebalanceProgress(snapshot);
   if (rebalance) {

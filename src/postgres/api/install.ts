@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ClientBase } from "pg";
 
 import { messageOf, ShardferryError, UsageError } from "../../errors.ts";
-import { SESSION } from "../locks.ts";
+import { advisoryLockHolder } from "../locks.ts";
 import { ident, literal } from "../quote.ts";
 import { installedFunctions, ownFunctions } from "./functions.ts";
 import { readSqlFiles, type SqlFile } from "./sql-files.ts";
@@ -77,26 +77,23 @@ export async function install(
 /** Milliseconds between two tries to get the lock. */
 const TRY_EVERY_MS = 200;
 
-/** Takes an advisory lock for the open transaction; tells who holds it, once for each holder. */
+/** The first of the two keys of the advisory lock that installations take. */
+const INSTALL_KEY = "hashtext('microsharding install')";
+
+/** Takes an advisory lock for the open transaction; while it waits, it reports each holder once. */
 async function lockInstallation(
   client: ClientBase,
   key: string,
   tell: (waitingFor: string) => void,
 ): Promise<void> {
-  let told = "";
+  let told: string | undefined;
   for (;;) {
-    const { rows } = await client.query<{ granted: boolean; holder: string | null }>(
-      `SELECT pg_try_advisory_xact_lock(hashtext('microsharding install'), ${key}) AS granted,
-         (SELECT ${SESSION} FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-          WHERE l.locktype = 'advisory' AND l.granted AND l.pid <> pg_backend_pid() AND l.objsubid = 2
-            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            AND l.classid::bigint = hashtext('microsharding install')::bigint & 4294967295
-            AND l.objid::bigint = (${key})::bigint & 4294967295
-          LIMIT 1) AS holder`,
+    const { rows } = await client.query<{ granted: boolean }>(
+      `SELECT pg_try_advisory_xact_lock(${INSTALL_KEY}, ${key}) AS granted`,
     );
-    const { granted, holder } = rows[0]!;
-    if (granted) return;
-    if (holder !== null && holder !== told) tell((told = holder));
+    if (rows[0]!.granted) return;
+    const holder = await advisoryLockHolder(client, [INSTALL_KEY, key]);
+    if (holder && holder.text !== told) tell((told = holder.text));
     await sleep(TRY_EVERY_MS);
   }
 }

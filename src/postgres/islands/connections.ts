@@ -128,6 +128,7 @@ export class Islands {
 
   async #lend<T>(pools: Pools, name: IslandName, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const client = await pools.connect(name).catch((error: Error) => Promise.reject(onIsland(name, error)));
+    noteIsland(client, name);
     let failure: Error | undefined;
     // Without a listener, a server that shuts down while the session is idle would end this process.
     const onError = (error: Error): void => void (failure = error);

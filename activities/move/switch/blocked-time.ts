@@ -1,0 +1,139 @@
+import type { BlockedSoFar } from "../../../contract/progress.ts";
+import type { ActivityAttempt } from "../../attempt/attempt.ts";
+
+/** After this time, PostgreSQL has ended the session of a worker that vanished under the lock; see VANISHING_HOLDER. */
+const VANISHED_MS = 5000;
+
+/** The budget of blocked time holds for this long. */
+const BUDGET_MINUTES = 10;
+const MINUTE_MS = 60_000;
+
+/** Ended sessions that are told; heartbeats are small. */
+const ENDED_KEPT = 8;
+
+const NONE: BlockedSoFar = { attempts: 0, longestMs: 0, totalMs: 0, atMost: false };
+
+/** Milliseconds since the epoch, by a clock that nobody sets. */
+const now = (): number => performance.timeOrigin + performance.now();
+
+/**
+ * For how long the switch has kept writers waiting. An attempt counts from the request for the lock, behind which writers
+ * queue at once, until they can write again: the release of the lock, or, once the source has left, the arrival on the
+ * destination. The sums travel in the heartbeats, so that the next attempt of the activity goes on with them.
+ */
+export class BlockedTime {
+  readonly #attempt: ActivityAttempt;
+  readonly #maxWriteBlockMs: number;
+  #soFar: BlockedSoFar;
+
+  constructor(attempt: ActivityAttempt, maxWriteBlockMs: number, before?: BlockedSoFar) {
+    this.#attempt = attempt;
+    this.#maxWriteBlockMs = maxWriteBlockMs;
+    this.#soFar = before ?? attempt.lastBeat.blocked ?? NONE;
+    this.#keep();
+  }
+
+  get soFar(): BlockedSoFar {
+    return this.#soFar;
+  }
+
+  /**
+   * Tells Temporal, without the delay of a heartbeat, that an attempt begins: should this worker die in it, the next one
+   * counts it. Also asks whether this attempt of the activity is still the current one.
+   */
+  async announce(): Promise<void> {
+    this.requested();
+    // What the SDK still holds back must not replace it later.
+    this.#attempt.beat(this.#attempt.lastBeat);
+    let begins = false;
+    try {
+      const { cancelled } = await this.#attempt.ensureCurrent();
+      if (cancelled) await this.#attempt.awaitCancellation();
+      begins = true;
+    } finally {
+      if (!begins) this.#set({ since: undefined });
+    }
+  }
+
+  /** To be called right before the lock is requested. */
+  requested(): void {
+    this.#set({ since: now() });
+  }
+
+  /** To be called when writers can write again; returns the milliseconds of this attempt. */
+  released(): number {
+    return this.#add(Infinity, false);
+  }
+
+  /**
+   * Counts an attempt whose end nobody has seen, now that it is certain to be over: its session lived no longer than
+   * `--max-write-block-ms` and the time after which the server ends it.
+   */
+  lost({ left }: { left: boolean }): void {
+    const limit = this.#maxWriteBlockMs + VANISHED_MS;
+    // The source has left, so there was an attempt, even if no heartbeat has told of it.
+    if (left && this.#soFar.attempts === 0 && this.#soFar.since === undefined)
+      this.#set({ since: now() - limit });
+    this.#add(limit, true);
+  }
+
+  /** When the next attempt may begin, in milliseconds since the epoch: at once, or when enough of the budget is free again. */
+  mayBegin(budgetMs: number): number {
+    const spent = this.#recent();
+    let sum = spent.reduce((all, [, ms]) => all + ms, 0);
+    let begin = 0;
+    for (const [minute, ms] of spent) {
+      if (sum < budgetMs) break;
+      sum -= ms;
+      begin = (minute + BUDGET_MINUTES + 1) * MINUTE_MS;
+    }
+    return begin;
+  }
+
+  /** What counts for the budget, the oldest first. */
+  #recent(): [minute: number, ms: number][] {
+    const oldest = Math.floor(now() / MINUTE_MS) - BUDGET_MINUTES;
+    return (this.#soFar.recent ?? []).filter(([minute]) => minute >= oldest);
+  }
+
+  /** Notes that a session was ended because it blocked. */
+  ended(text: string): void {
+    this.#set({ endedBlockers: [...(this.#soFar.endedBlockers ?? []), text].slice(-ENDED_KEPT) });
+  }
+
+  /** Counts an attempt that was finished by another one: until now the shard was active nowhere. */
+  finished(): void {
+    this.#add(Infinity, true);
+  }
+
+  #add(limit: number, atMost: boolean): number {
+    const { since, attempts, longestMs, totalMs, ...rest } = this.#soFar;
+    if (since === undefined) return 0;
+    // The clock of the worker that began it may be ahead.
+    const ms = Math.round(Math.min(Math.max(now() - since, 0), limit));
+    const minute = Math.floor(now() / MINUTE_MS);
+    const recent = this.#recent();
+    const last = recent.at(-1);
+    if (last?.[0] === minute) recent.splice(-1, 1, [minute, last[1] + ms]);
+    else recent.push([minute, ms]);
+    this.#set({
+      ...rest,
+      recent,
+      attempts: attempts + 1,
+      longestMs: Math.max(longestMs, ms),
+      totalMs: totalMs + ms,
+      atMost: rest.atMost || atMost,
+      since: undefined,
+    });
+    return ms;
+  }
+
+  #set(part: Partial<BlockedSoFar>): void {
+    this.#soFar = { ...this.#soFar, ...part };
+    this.#keep();
+  }
+
+  #keep(): void {
+    this.#attempt.keep({ blocked: this.#soFar });
+  }
+}

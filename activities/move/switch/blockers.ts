@@ -1,0 +1,77 @@
+import type { ClientBase } from "pg";
+
+import type { MoveSwitches } from "../../../contract/move.ts";
+import { messageOf } from "../../../src/errors.ts";
+import { duration } from "../../../src/format.ts";
+import { type Blocker, type Ending, endTransaction, stillOpen } from "../../../src/postgres/locks.ts";
+import { hasSqlstate, SQLSTATE } from "../../../src/postgres/sqlstate.ts";
+
+/** A transaction that blocks the switch. */
+interface Seen {
+  since: number;
+  /** What has been tried against it, so that it is tried once. */
+  tried: Set<Ending>;
+}
+
+/** The transactions that keep the switch from its lock, and since when each of them does. */
+export class Blockers {
+  readonly #seen = new Map<string, Seen>();
+  readonly #after: readonly (readonly [Ending, number])[];
+  #trouble: string | null = null;
+
+  constructor({ cancelBlockersAfterMs, terminateBlockersAfterMs }: Partial<MoveSwitches>) {
+    const after = [
+      ["cancel", cancelBlockersAfterMs],
+      ["terminate", terminateBlockersAfterMs],
+    ] as const;
+    this.#after = after.flatMap(([how, ms]) => (ms == null ? [] : [[how, ms] as const]));
+  }
+
+  /** Why one could not be ended. */
+  get trouble(): string | null {
+    return this.#trouble;
+  }
+
+  /** Takes down who blocked the last attempt. */
+  saw(blockers: readonly Blocker[]): void {
+    for (const { transaction } of blockers)
+      if (transaction !== null && !this.#seen.has(transaction))
+        this.#seen.set(transaction, { since: Date.now(), tried: new Set() });
+  }
+
+  /** Looks which of them are still there; also a sign of life of the source. */
+  async look(client: ClientBase): Promise<Blocker[]> {
+    const open = await stillOpen(client, [...this.#seen.keys()]);
+    const still = new Set(open.map(({ transaction }) => transaction));
+    for (const transaction of this.#seen.keys()) if (!still.has(transaction)) this.#seen.delete(transaction);
+    return open;
+  }
+
+  /** Ends those whose time is up, each of them once in each way, and returns what was done. */
+  async endOverdue(client: ClientBase): Promise<string[]> {
+    const done: string[] = [];
+    for (const [transaction, { since, tried }] of this.#seen)
+      for (const [how, ms] of this.#after) {
+        if (tried.has(how) || Date.now() - since < ms) continue;
+        const who = await this.#end(client, transaction, how);
+        // Idle at the moment: it may run a statement soon.
+        if (who === null) continue;
+        tried.add(how);
+        if (who)
+          done.push(
+            `${how === "cancel" ? "cancelled" : "terminated"} ${who}: blocked for ${duration(Date.now() - since)}`,
+          );
+      }
+    return done;
+  }
+
+  async #end(client: ClientBase, transaction: string, how: Ending): Promise<string | null> {
+    try {
+      return await endTransaction(client, transaction, how);
+    } catch (error) {
+      if (!hasSqlstate(error, SQLSTATE.insufficientPrivilege)) throw error;
+      this.#trouble = `the role may not ${how} it (${messageOf(error)})`;
+      return "";
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { Ledger } from "../support/ledger.ts";
+import { activePlaces, createShard, createWorld, resultOf, type World } from "../support/world.ts";
+
+/** A world whose move has come to its switch, with a worker that waits there. */
+async function beforeSwitch(switches: Parameters<World["startMove"]>[0]) {
+  const world = await createWorld();
+  await createShard(world.a, 42, Ledger.tableSql("sh0042"));
+  const worker = await world.startWorker({ fault: "before lock and switch", mode: "hold" });
+  const handle = await world.startMove(switches);
+  await worker.reached("before lock and switch");
+  return { world, worker, handle };
+}
+
+describe("a session that blocks the switch for too long", { concurrency: 3, timeout: 200_000 }, () => {
+  it("is terminated when it is idle in its transaction, and no other one is", async () => {
+    const switches = { cancelBlockersAfterMs: 500, terminateBlockersAfterMs: 3000 };
+    const { world, worker, handle } = await beforeSwitch(switches);
+    await world.a.withClient(async (bystander) => {
+      await bystander.query("BEGIN; SELECT count(*) FROM sh0042.ledger");
+      await world.a
+        .withClient(async (blocker) => {
+          const ended = new Promise((resolve) => blocker.on("error", resolve));
+          const { rows } = await blocker.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+          await blocker.query("BEGIN");
+          await blocker.query("INSERT INTO sh0042.ledger (op) VALUES ('blocker')");
+          const since = Date.now();
+          worker.goOn();
+          await ended;
+          assert.ok(Date.now() - since >= 3000, "too early");
+          const { endedBlockers } = await resultOf(handle);
+          assert.equal(endedBlockers.length, 1, endedBlockers.join("; "));
+          const { from } = world.input();
+          assert.ok(endedBlockers[0]!.startsWith(`terminated pid ${rows[0]!.pid} `), endedBlockers[0]);
+          assert.ok(endedBlockers[0]!.includes(` on ${from}: blocked for `), endedBlockers[0]);
+        })
+        .catch((error: unknown) => {
+          // Its session is gone, so it cannot be given back in order.
+          if (error instanceof assert.AssertionError) throw error;
+        });
+      assert.equal((await bystander.query("SELECT 1 AS one")).rows.length, 1);
+      await bystander.query("ROLLBACK");
+    });
+    assert.deepEqual(await activePlaces("sh0042", world.a, world.b), [world.b.name]);
+  });
+
+  it("has its statement cancelled, and goes on", async () => {
+    const { world, worker, handle } = await beforeSwitch({ cancelBlockersAfterMs: 2000 });
+    await world.a.withClient(async (blocker) => {
+      await blocker.query("BEGIN; INSERT INTO sh0042.ledger (op) VALUES ('blocker')");
+      const statement = blocker.query("SELECT pg_sleep(150)");
+      worker.goOn();
+      await assert.rejects(statement, /canceling statement due to user request/);
+      await blocker.query("ROLLBACK");
+    });
+    const { endedBlockers } = await resultOf(handle);
+    assert.match(endedBlockers.join("; "), /^cancelled pid \d+ .*: blocked for \d+\.\d+ s$/);
+  });
+});
