@@ -21,6 +21,7 @@ const FLOORS = [
   ["^src/postgres/schema/"],
   ["^src/postgres/(islands|api)/"],
   ["^src/postgres/[^/]+[.]ts$"],
+  ["^src/postgres/errors/"],
   ["^workflows/", "^src/(rebalance|machine)/"],
   ["^src/(errors|format|all-end)[.]ts$"],
   ["^contract/"],

@@ -19,7 +19,7 @@ const NO_SPREAD_LITERAL = {
 
 const NO_BARE_SQLSTATE = {
   selector: "Literal[value=/^[0-9A-Z]{3}[0-9]{2}$/]",
-  message: "SQLSTATEs have names in src/postgres/sqlstate.ts.",
+  message: "SQLSTATEs have names in src/postgres/errors/sqlstate.ts.",
 };
 
 export default tseslint.config(
@@ -54,7 +54,7 @@ export default tseslint.config(
   {
     // Tests may say in full what they expect.
     files: ["src/**/*.ts", "activities/**/*.ts"],
-    ignores: ["src/postgres/sqlstate.ts", "src/postgres/outlook.ts"],
+    ignores: ["src/postgres/errors/sqlstate.ts", "src/postgres/errors/outlook.ts"],
     rules: { "no-restricted-syntax": ["error", NO_SPREAD_LITERAL, NO_BARE_SQLSTATE] },
   },
   {

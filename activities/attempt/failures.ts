@@ -1,11 +1,11 @@
 import { ApplicationFailure, type ApplicationFailureOptions, CancelledFailure } from "@temporalio/common";
 
 import { messageOf, ShardferryError } from "../../src/errors.ts";
-import { islandOf } from "../../src/postgres/error-origin.ts";
+import { islandOf } from "../../src/postgres/errors/origin.ts";
+import { lackOf, type Outlook, outlookOfSqlstate } from "../../src/postgres/errors/outlook.ts";
+import { sqlstateOf } from "../../src/postgres/errors/sqlstate.ts";
 import { UnknownIslandError } from "../../src/postgres/islands/connections.ts";
 import { isNetworkError } from "../../src/postgres/islands/lost-session.ts";
-import { lackOf, type Outlook, outlookOfSqlstate } from "../../src/postgres/outlook.ts";
-import { sqlstateOf } from "../../src/postgres/sqlstate.ts";
 
 type ErrorClass = abstract new (...args: never[]) => Error;
 

@@ -10,10 +10,11 @@ import { sessionName } from "../../src/migrations/names.ts";
 import { type MigrationStatement, parseMigration } from "../../src/migrations/parse.ts";
 import { createLedgers, LEDGER_TABLE, readApplied } from "../../src/postgres/api/ledger.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
-import { backoffMs, blockersOf, describeBlockers } from "../../src/postgres/locks.ts";
+import { blockersOf, describeBlockers } from "../../src/postgres/blockers.ts";
+import { lockNotGranted } from "../../src/postgres/errors/sqlstate.ts";
+import { backoffMs } from "../../src/postgres/locks.ts";
 import { ident, qualified } from "../../src/postgres/quote.ts";
 import { backendPid, whileLooking } from "../../src/postgres/session.ts";
-import { lockNotGranted } from "../../src/postgres/sqlstate.ts";
 import { type ActivityAttempt } from "../attempt/attempt.ts";
 import { isRetryable } from "../attempt/failures.ts";
 

@@ -22,8 +22,8 @@ import {
 } from "../../src/migrations/names.ts";
 import { readApplied } from "../../src/postgres/api/ledger.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
+import { hasSqlstate, SQLSTATE } from "../../src/postgres/errors/sqlstate.ts";
 import { literal } from "../../src/postgres/quote.ts";
-import { hasSqlstate, SQLSTATE } from "../../src/postgres/sqlstate.ts";
 import type { ActivityAttempt } from "../attempt/attempt.ts";
 
 /** Somebody else has ended a transaction that should have been committed. */

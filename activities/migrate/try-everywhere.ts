@@ -18,10 +18,10 @@ import type { MigrationStatement } from "../../src/migrations/parse.ts";
 import { createDebugViews, dropDebugViews } from "../../src/postgres/api/debug-views.ts";
 import { createLedgers } from "../../src/postgres/api/ledger.ts";
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
-import { describeBlockers, disturbBlockersOf } from "../../src/postgres/locks.ts";
+import { describeBlockers, disturbBlockersOf } from "../../src/postgres/blockers.ts";
+import { hasSqlstate, SQLSTATE } from "../../src/postgres/errors/sqlstate.ts";
 import { literal } from "../../src/postgres/quote.ts";
 import { backendPid, whileLooking } from "../../src/postgres/session.ts";
-import { hasSqlstate, SQLSTATE } from "../../src/postgres/sqlstate.ts";
 import type { ActivityAttempt } from "../attempt/attempt.ts";
 import { runInShards, StatementError } from "./run-statements.ts";
 

@@ -5,9 +5,9 @@ import { findLeasingSchema, readLeases } from "../postgres/api/leases.ts";
 import { LEDGER_TABLE } from "../postgres/api/ledger.ts";
 import { activeShardsSql } from "../postgres/api/shards.ts";
 import { findSqlApi } from "../postgres/api/sql-api.ts";
+import { hasSqlstate, SQLSTATE } from "../postgres/errors/sqlstate.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { qualified } from "../postgres/quote.ts";
-import { hasSqlstate, SQLSTATE } from "../postgres/sqlstate.ts";
 
 /** The migrations that the active shards of all islands have had, except the global shard, which is unlike the others. */
 export interface ActiveLedger {

@@ -1,7 +1,7 @@
 import type { MigrateInput } from "../../contract/migrate.ts";
 import type { IslandName } from "../../contract/names.ts";
 import { messageOf, ShardferryError } from "../errors.ts";
-import { SQLSTATE } from "../postgres/sqlstate.ts";
+import { SQLSTATE } from "../postgres/errors/sqlstate.ts";
 import { excerpt } from "./excerpt.ts";
 import type { MigrationStatement } from "./parse.ts";
 

@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 
 import type pg from "pg";
 
-import { inSession } from "./error-origin.ts";
+import { inSession } from "./errors/origin.ts";
 
 /**
  * COPY from one session to another. The rows are never more than bytes: a CopyData message that a

@@ -1,8 +1,8 @@
 import type { ClientBase } from "pg";
 
+import { classOf, hasSqlstate, SQLSTATE, SQLSTATE_CLASS, sqlstateOf } from "../postgres/errors/sqlstate.ts";
 import { CLOSURE } from "../postgres/schema/closure.ts";
 import { DATABASE_OID } from "../postgres/server.ts";
-import { classOf, hasSqlstate, SQLSTATE, SQLSTATE_CLASS, sqlstateOf } from "../postgres/sqlstate.ts";
 import type { Check, CheckContext } from "./check.ts";
 
 /**

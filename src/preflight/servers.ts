@@ -4,12 +4,12 @@ import type { ClientBase } from "pg";
 
 import { duration, plural } from "../format.ts";
 import { findPgDump } from "../machine/pg-programs.ts";
+import { hasSqlstate, SQLSTATE } from "../postgres/errors/sqlstate.ts";
 import { ident } from "../postgres/quote.ts";
 import { namesBegin, replicationName, runOfMark } from "../postgres/replication/names.ts";
 import { runWithConninfo } from "../postgres/replication/objects.ts";
 import { readSchema } from "../postgres/schema/tables.ts";
 import { MAJORS } from "../postgres/server.ts";
-import { hasSqlstate, SQLSTATE } from "../postgres/sqlstate.ts";
 import type { Check, CheckContext, Server } from "./check.ts";
 
 /** Unknown setting, invalid value, not allowed for this role, bad syntax, settable only at server start. */

@@ -1,13 +1,13 @@
 import { messageOf } from "../errors.ts";
 import { shorten } from "../format.ts";
-import { lackOf, outlookOfSqlstate } from "../postgres/outlook.ts";
+import { lackOf, outlookOfSqlstate } from "../postgres/errors/outlook.ts";
+import { sqlstateOf } from "../postgres/errors/sqlstate.ts";
 import { undoDefaultPrivileges } from "../postgres/schema/default-privileges.ts";
 import { dumpSchema, type SchemaDump } from "../postgres/schema/dump.ts";
 import { grants, placed, type Statement } from "../postgres/schema/dump-statements.ts";
 import { inWordsOf } from "../postgres/schema/for-older-server.ts";
 import { readSchema } from "../postgres/schema/tables.ts";
 import { whileLooking } from "../postgres/session.ts";
-import { sqlstateOf } from "../postgres/sqlstate.ts";
 import type { Check, CheckContext } from "./check.ts";
 
 /**

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 
 import { messageOf } from "../errors.ts";
-import { hasSqlstate, SQLSTATE } from "../postgres/sqlstate.ts";
+import { hasSqlstate, SQLSTATE } from "../postgres/errors/sqlstate.ts";
 import { type Balance, Books, type Entry } from "./books.ts";
 import { Router } from "./router.ts";
 

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ClientBase } from "pg";
 
 import { RefusedError, ShardferryError } from "../errors.ts";
+import { lockNotGranted } from "../postgres/errors/sqlstate.ts";
 import { qualified } from "../postgres/quote.ts";
-import { lockNotGranted } from "../postgres/sqlstate.ts";
 import { lockSequence } from "./hand-over.ts";
 import { firstBeyond, lastShard, ownNumbers, type SequenceMode, type SequenceNumbers } from "./own-values.ts";
 import { type Answer, furthest, type Question, readUsed, type ShardSequence } from "./read.ts";

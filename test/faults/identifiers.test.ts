@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 
 import { Client } from "pg";
 
+import { hasSqlstate, SQLSTATE } from "../../src/postgres/errors/sqlstate.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
-import { hasSqlstate, SQLSTATE } from "../../src/postgres/sqlstate.ts";
 import { expectNoLeftovers, type TestDatabase, waitFor } from "../support/index.ts";
 import { createShard, createWorld, resultOf } from "../support/world.ts";
 

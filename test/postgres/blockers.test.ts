@@ -3,9 +3,9 @@ import { it } from "node:test";
 
 import type { Client } from "pg";
 
+import { type Blocker, blockersOf, type Ending, endTransaction } from "../../src/postgres/blockers.ts";
 import { Islands } from "../../src/postgres/islands/connections.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
-import { type Blocker, blockersOf, type Ending, endTransaction } from "../../src/postgres/locks.ts";
 import { createDatabase } from "../support/database.ts";
 import { testIslands, waitFor } from "../support/index.ts";
 

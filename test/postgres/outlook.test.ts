@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { isRetryable, MOST_TIMES, recognizable, toFailure } from "../../activities/attempt/failures.ts";
-import { onIsland } from "../../src/postgres/error-origin.ts";
-import { type Outlook, outlookOfSqlstate } from "../../src/postgres/outlook.ts";
+import { onIsland } from "../../src/postgres/errors/origin.ts";
+import { type Outlook, outlookOfSqlstate } from "../../src/postgres/errors/outlook.ts";
 
 const WANTED: Record<Outlook, string> = {
   passes:

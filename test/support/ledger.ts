@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type pg from "pg";
 
+import { hasSqlstate, SQLSTATE } from "../../src/postgres/errors/sqlstate.ts";
 import { ident, qualified } from "../../src/postgres/quote.ts";
-import { hasSqlstate, SQLSTATE } from "../../src/postgres/sqlstate.ts";
 import { type Balance, Books, type Entry } from "../../src/sandbox/books.ts";
 import { Sessions } from "./sessions.ts";
 

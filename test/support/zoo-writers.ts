@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { Client } from "pg";
 
+import { hasSqlstate, SQLSTATE } from "../../src/postgres/errors/sqlstate.ts";
 import { ident } from "../../src/postgres/quote.ts";
-import { hasSqlstate, SQLSTATE } from "../../src/postgres/sqlstate.ts";
 
 /** The statements of an application of the zoo; `:n` is a growing number, `:r` a random one from 1 to 20. */
 const STATEMENTS = [

@@ -1,9 +1,9 @@
 import type { ClientBase } from "pg";
 
 import type { StepProgress } from "../../../contract/progress.ts";
+import { describeBlockers, openWriters } from "../../../src/postgres/blockers.ts";
 import { toConninfo } from "../../../src/postgres/islands/dsn.ts";
 import { NO_TIMEOUTS } from "../../../src/postgres/islands/session-settings.ts";
-import { describeBlockers, openWriters } from "../../../src/postgres/locks.ts";
 import { ensureSubscription } from "../../../src/postgres/replication/objects.ts";
 import { ensureDurable } from "../../../src/postgres/replication/position.ts";
 import { readTables, type Table } from "../../../src/postgres/schema/tables.ts";

@@ -3,8 +3,8 @@ import type { ClientBase } from "pg";
 import type { MoveSwitches } from "../../../contract/move.ts";
 import { messageOf } from "../../../src/errors.ts";
 import { duration } from "../../../src/format.ts";
-import { type Blocker, type Ending, endTransaction, stillOpen } from "../../../src/postgres/locks.ts";
-import { hasSqlstate, SQLSTATE } from "../../../src/postgres/sqlstate.ts";
+import { type Blocker, type Ending, endTransaction, stillOpen } from "../../../src/postgres/blockers.ts";
+import { hasSqlstate, SQLSTATE } from "../../../src/postgres/errors/sqlstate.ts";
 
 /** A transaction that blocks the switch. */
 interface Seen {

@@ -1,6 +1,7 @@
-import { type Blocker, blockersDuring, creatorsAfter, LOCK_TIMEOUT_MS } from "../../../src/postgres/locks.ts";
+import { type Blocker, creatorsAfter } from "../../../src/postgres/blockers.ts";
+import { hasSqlstate, SQLSTATE } from "../../../src/postgres/errors/sqlstate.ts";
+import { blockersDuring, LOCK_TIMEOUT_MS } from "../../../src/postgres/locks.ts";
 import { qualified } from "../../../src/postgres/quote.ts";
-import { hasSqlstate, SQLSTATE } from "../../../src/postgres/sqlstate.ts";
 import { lockSequence } from "../../../src/sequences/hand-over.ts";
 import type { SwitchSessions } from "./sessions.ts";
 

@@ -4,7 +4,7 @@ import type { MoveSwitches, SwitchInput } from "../../../contract/move.ts";
 import type { IslandName } from "../../../contract/names.ts";
 import { apiSchemaOf } from "../../../src/postgres/api/sql-api.ts";
 import { epochOf } from "../../../src/postgres/api/switches.ts";
-import { creatorsAfter } from "../../../src/postgres/locks.ts";
+import { creatorsAfter } from "../../../src/postgres/blockers.ts";
 import { ensureDurable } from "../../../src/postgres/replication/position.ts";
 import { schemaFingerprint } from "../../../src/postgres/schema/fingerprint.ts";
 import { findCopyName } from "../../../src/postgres/schema/free-copy-name.ts";

@@ -1,5 +1,5 @@
-import { type Blocker, describeBlockers } from "../../../src/postgres/locks.ts";
-import { hasSqlstate, SQLSTATE } from "../../../src/postgres/sqlstate.ts";
+import { type Blocker, describeBlockers } from "../../../src/postgres/blockers.ts";
+import { hasSqlstate, SQLSTATE } from "../../../src/postgres/errors/sqlstate.ts";
 import type { SwitchStatement } from "../../attempt/fault-points.ts";
 import type { MoveStep } from "../parts/step.ts";
 import type { BlockedTime } from "./blocked-time.ts";

@@ -1,8 +1,8 @@
 import { allEnd } from "../../../src/all-end.ts";
 import { activateSql } from "../../../src/postgres/api/shards.ts";
+import { hasSqlstate, SQLSTATE } from "../../../src/postgres/errors/sqlstate.ts";
 import { flushedPosition, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
 import { readSchema } from "../../../src/postgres/schema/tables.ts";
-import { hasSqlstate, SQLSTATE } from "../../../src/postgres/sqlstate.ts";
 import {
   type HandOver,
   handOver,

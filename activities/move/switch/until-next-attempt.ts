@@ -1,5 +1,6 @@
 import { duration } from "../../../src/format.ts";
-import { backoffMs, describeBlockers } from "../../../src/postgres/locks.ts";
+import { describeBlockers } from "../../../src/postgres/blockers.ts";
+import { backoffMs } from "../../../src/postgres/locks.ts";
 import { POLL_MS } from "../../attempt/poll.ts";
 import type { BlockedTime } from "./blocked-time.ts";
 import type { Blockers } from "./blockers.ts";

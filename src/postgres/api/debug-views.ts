@@ -2,9 +2,9 @@ import type { ClientBase } from "pg";
 
 import type { IslandName } from "../../../contract/names.ts";
 import { ShardferryError } from "../../errors.ts";
+import { classOf, SQLSTATE_CLASS } from "../errors/sqlstate.ts";
 import { type Lend, limited, type Patience, withLocks } from "../locks.ts";
 import { qualified } from "../quote.ts";
-import { classOf, SQLSTATE_CLASS } from "../sqlstate.ts";
 
 /** Milliseconds for which readers of a debug view are waited for; after that the caller continues without the views. */
 const PATIENCE_MS = 10_000;

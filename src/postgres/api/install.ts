@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ClientBase } from "pg";
 
 import { messageOf, ShardferryError, UsageError } from "../../errors.ts";
-import { advisoryLockHolder } from "../locks.ts";
+import { advisoryLockHolder } from "../blockers.ts";
 import { ident, literal } from "../quote.ts";
 import { installedFunctions, ownFunctions } from "./functions.ts";
 import { readSqlFiles, type SqlFile } from "./sql-files.ts";

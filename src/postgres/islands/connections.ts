@@ -2,7 +2,7 @@ import pg from "pg";
 
 import type { IslandName } from "../../../contract/names.ts";
 import { ShardferryError } from "../../errors.ts";
-import { noteIsland, onIsland } from "../error-origin.ts";
+import { noteIsland, onIsland } from "../errors/origin.ts";
 import { toClientConfig } from "./client-config.ts";
 import { type Dsn } from "./dsn.ts";
 import { naming } from "./lost-session.ts";

@@ -2,8 +2,8 @@ import type { ClientBase } from "pg";
 
 import type { IslandName } from "../../../contract/names.ts";
 import { messageOf, ShardferryError } from "../../errors.ts";
-import { islandOf, onIsland } from "../error-origin.ts";
-import { sqlstateOf } from "../sqlstate.ts";
+import { islandOf, onIsland } from "../errors/origin.ts";
+import { sqlstateOf } from "../errors/sqlstate.ts";
 
 /** A session with an island broke: its server went down, somebody ended it, or the network was cut. */
 export class LostSessionError extends ShardferryError {

@@ -3,11 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ClientBase } from "pg";
 
 import { ShardferryError } from "../../errors.ts";
+import { hasSqlstate, SQLSTATE } from "../errors/sqlstate.ts";
 import { withLockRetry } from "../locks.ts";
 import { ident, literal, qualified } from "../quote.ts";
 import type { Table } from "../schema/tables.ts";
 import { DATABASE_OID, SYSTEM_IDENTIFIER } from "../server.ts";
-import { hasSqlstate, SQLSTATE } from "../sqlstate.ts";
 import { overriddenTables, publishersOf, restoreUnlessNeededSql } from "./replica-identity.ts";
 
 /** The statement that publishes the given tables, each by itself (ONLY); null if they are already published. */

@@ -4,7 +4,7 @@ import { before, describe, it } from "node:test";
 import type { ClientBase } from "pg";
 
 import { relayCopy } from "../../../src/postgres/copy-relay.ts";
-import { islandOf } from "../../../src/postgres/error-origin.ts";
+import { islandOf } from "../../../src/postgres/errors/origin.ts";
 import { Islands } from "../../../src/postgres/islands/connections.ts";
 import { parseDsn } from "../../../src/postgres/islands/dsn.ts";
 import { createDatabase, type TestDatabase, testIslands } from "../../support/index.ts";

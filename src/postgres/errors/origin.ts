@@ -1,6 +1,6 @@
 import type { ClientBase } from "pg";
 
-import type { IslandName } from "../../contract/names.ts";
+import type { IslandName } from "../../../contract/names.ts";
 
 const failedOn = new WeakMap<Error, IslandName>();
 const islands = new WeakMap<ClientBase, IslandName>();
