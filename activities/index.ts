@@ -102,7 +102,7 @@ function guarded<T extends object>(deps: Deps, activities: T): T {
           const redact = (text: string): string => deps.islands.redact(text);
           const times =
             outlookOf(error) === "may pass"
-              ? await new ActivityAttempt(deps).countFailure(redact(recognizable(error)))
+              ? await new ActivityAttempt(deps).countFailure(recognizable(error, redact))
               : 1;
           throw toFailure(error, redact, run.retryRule, times);
         }

@@ -192,7 +192,7 @@ export interface Activities {
   /** Waits for physical replicas and, with `subscription`, for the subscription, too. */
   "wait for lag"(input: StepInput & { subscription: boolean }): Promise<StepReport>;
   "lock and switch"(input: SwitchInput): Promise<SwitchReport>;
-  /** After a switch that failed or was aborted: finishes it when the source has left, else answers null. */
+  /** After a switch that failed or was aborted: finishes it if the shard has left the source, otherwise returns null. */
   "settle switch"(input: SettleInput): Promise<SwitchReport | null>;
   /** The end of a copy and of a rehearsal: sequences and triggers as on the source, nothing switched. */
   "finish copy"(input: StepInput): Promise<SwitchReport>;

@@ -59,11 +59,11 @@ async function lockAndSwitch(input: SwitchInput): Promise<SwitchReport> {
   }
 }
 
-/** What a switch told last whose worker has died, and which is not tried again because the move is being aborted. */
+/** The last report of a switch that is not retried after the death of its worker, because the move is being aborted. */
 function blockedBefore(error: unknown): BlockedSoFar | undefined {
   const cause = error instanceof ActivityFailure ? error.cause : undefined;
-  const told = cause instanceof TimeoutFailure ? (cause.lastHeartbeatDetails as StepProgress) : undefined;
-  return told?.blocked;
+  const reported = cause instanceof TimeoutFailure ? (cause.lastHeartbeatDetails as StepProgress) : undefined;
+  return reported?.blocked;
 }
 
 function resultOf(

@@ -60,7 +60,8 @@ export class RebalanceRecord {
     const open = [...pending, ...running];
     this.#bytesDone = before?.bytesDone ?? 0;
     this.#effortDone = before?.effortDone ?? 0;
-    this.#reasons = sum(failed, ({ reason }) => reason.length);
+    const ended = done.flatMap((item) => item.ended ?? []);
+    this.#reasons = sum(failed, ({ reason }) => reason.length) + sum(ended, ({ length }) => length);
     this.#total = {
       moves: open.length + done.length + failed.length,
       bytes: this.#bytesDone + sum(open, ({ bytes }) => bytes),

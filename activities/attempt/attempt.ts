@@ -22,7 +22,7 @@ import { pause, POLL_MS } from "./poll.ts";
 /** What the worker gives to the activities. */
 export interface Deps {
   islands: Islands;
-  /** PGOPTIONS for the sessions that build indexes. */
+  /** PGOPTIONS for the sessions that copy rows and build indexes. */
   pgOptions: string | undefined;
   /** Called around each step, even one that fails, and each statement of the switch; tests kill the process there. */
   fault: (point: FaultPoint) => Promise<void>;

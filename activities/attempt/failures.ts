@@ -37,8 +37,10 @@ const UNKNOWN_ISLAND_RETRY = "500ms";
 export const MOST_TIMES = 3;
 
 /** The text by which an error is recognized when it comes again: numbers may be of files and processes. */
-export const recognizable = (error: unknown): string =>
-  `${islandOf(error) ?? ""} ${sqlstateOf(error)} ${messageOf(error).replaceAll(/\d+/g, "#")}`.slice(0, 200);
+export function recognizable(error: unknown, redact: (text: string) => string): string {
+  const message = redact(messageOf(error)).replaceAll(/\d+/g, "#");
+  return `${islandOf(error) ?? ""} ${sqlstateOf(error)} ${message}`.slice(0, 200);
+}
 
 /**
  * Turns whatever an activity threw into the failure that the history keeps: typed, redacted, and with its island.

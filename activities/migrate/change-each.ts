@@ -4,6 +4,7 @@ import type { ClientBase } from "pg";
 import type { ChangeInput, IslandShards } from "../../contract/migrate.ts";
 import type { IslandName } from "../../contract/names.ts";
 import type { StepReport } from "../../contract/progress.ts";
+import { messageOf, ShardferryError } from "../../src/errors.ts";
 import { plural } from "../../src/format.ts";
 import { MigrationFailedError, MigrationLockedError } from "../../src/migrations/failure.ts";
 import { sessionName } from "../../src/migrations/names.ts";
@@ -16,7 +17,7 @@ import { backoffMs } from "../../src/postgres/locks.ts";
 import { ident, qualified } from "../../src/postgres/quote.ts";
 import { backendPid, whileLooking } from "../../src/postgres/session.ts";
 import { type ActivityAttempt } from "../attempt/attempt.ts";
-import { isRetryable } from "../attempt/failures.ts";
+import { isRetryable, outlookOf } from "../attempt/failures.ts";
 
 /** Milliseconds between two looks at a session. */
 const LOOK_MS = 100;
@@ -79,6 +80,17 @@ export async function changeEachShard(attempt: ActivityAttempt, input: ChangeInp
  * back. When sessions break this often at the same statement, the statement is what breaks them.
  */
 const MOST_BREAKS = 3;
+
+/** A statement failed in a way that may go away; `broken` counts how often, for each statement of each shard. */
+class BrokenStatementError extends ShardferryError {
+  override readonly retryable = true;
+
+  constructor({ island, schema }: Place, cause: unknown) {
+    super("statement_broken", `${schema} on ${island}: ${messageOf(cause)}; the statement is retried`, {
+      cause,
+    });
+  }
+}
 
 async function changeIsland(work: Work, { island, schemas }: IslandShards): Promise<void> {
   const { attempt } = work;
@@ -202,7 +214,8 @@ async function lookAt(work: Work, place: Place, observer: ClientBase): Promise<v
 }
 
 function failureOf(error: unknown, again: boolean, { input, done, total }: Work, place: Place): unknown {
-  if (error instanceof MigrationLockedError || again) return error;
+  if (error instanceof MigrationLockedError) return error;
+  if (again) return outlookOf(error) === "may pass" ? new BrokenStatementError(place, error) : error;
   const { island, schema, statement } = place;
   const offset = Math.max(0, Number((error as { position?: string }).position ?? 1) - 1);
   const outcome = `${done} of ${total} shards are done, the others are not. Fix the cause and run the same command again, which continues with the others.`;

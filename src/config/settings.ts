@@ -16,7 +16,7 @@ export interface Settings {
   readonly deactivateSql: string | undefined;
   readonly parallelism: number;
   readonly maxReplicationLagSec: number;
-  /** libpq options of the sessions that build indexes. */
+  /** libpq options of the sessions that copy rows and build indexes. */
   readonly pgOptions: string | undefined;
   /** The environment, with the values that config files add. */
   readonly env: NodeJS.ProcessEnv;

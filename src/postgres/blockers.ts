@@ -14,6 +14,8 @@ export interface Blocker {
   cancellable: boolean;
   /** Tells this transaction of this backend from all others; null for a prepared one. */
   transaction: string | null;
+  /** False if our role may not see what kind of session it is: that takes pg_read_all_stats. */
+  visible: boolean;
 }
 
 /** A blocker as a query finds it; a prepared transaction has neither user nor state. */
@@ -35,13 +37,13 @@ const SESSION = `a.pid, nullif(a.usename, '') AS user, nullif(a.application_name
        extract(epoch FROM clock_timestamp() - a.xact_start)::int AS seconds, left(a.query, 1000) AS statement,
        CASE WHEN coalesce(a.backend_type, 'client backend') = 'client backend' THEN
          format('SELECT %s(%s)', CASE a.state WHEN 'active' THEN 'pg_cancel_backend' ELSE 'pg_terminate_backend' END, a.pid)
-       END AS remedy, ${TRANSACTION} AS transaction`;
+       END AS remedy, ${TRANSACTION} AS transaction, a.backend_type IS NOT NULL AS visible`;
 
 /** A prepared transaction; which one it is, the locks do not tell. */
 const PREPARED = `0 AS pid, NULL AS user, NULL AS application, NULL AS state, NULL::int AS seconds,
        'a prepared transaction (see pg_prepared_xacts)' AS statement,
        (SELECT CASE count(*) WHEN 1 THEN format('ROLLBACK PREPARED %L', min(gid)) END
-        FROM pg_prepared_xacts WHERE database = current_database()) AS remedy, NULL AS transaction`;
+        FROM pg_prepared_xacts WHERE database = current_database()) AS remedy, NULL AS transaction, true AS visible`;
 
 /** Characters of a blocker's statement that are shown. */
 const STATEMENT_LENGTH = 120;
@@ -56,14 +58,15 @@ function cut(sql: string): string {
 
 /** Puts a blocker into words. Its statement comes last: if a screen cuts something off, it is not the SQL that ends it. */
 function inWords(client: ClientBase, row: BlockerRow): Blocker {
-  const { pid, user, application, state, seconds, statement, remedy, cancellable, transaction } = row;
+  const { pid, user, application, state, seconds, statement, remedy, cancellable, transaction, visible } =
+    row;
   const island = islandOfSession(client);
   const where = island === undefined ? "" : ` on ${island}`;
   const end = remedy === null ? "" : `, ended by ${remedy}`;
   const who = ["pid", pid, user, application && `(${application})`].filter(Boolean).join(" ");
   const since = state === null ? "" : `, ${state} for ${seconds ?? 0} s`;
   const text = pid === 0 ? `${statement}${where}${end}` : `${who}${where}${since}${end}: ${cut(statement)}`;
-  return { pid, cancellable, transaction, text };
+  return { pid, cancellable, transaction, visible, text };
 }
 
 /** The sessions for which the backend `pid` is waiting at the moment, as seen from another session. */
@@ -158,7 +161,7 @@ export async function openWriters(client: ClientBase): Promise<Blocker[]> {
      UNION ALL
      SELECT 0, NULL, NULL, NULL, NULL,
        concat_ws(' ', 'prepared transaction', quote_literal(gid), 'of', owner, 'in database', database, 'since', prepared),
-       format('ROLLBACK PREPARED %L', gid), NULL, false
+       format('ROLLBACK PREPARED %L', gid), NULL, true, false
      FROM pg_prepared_xacts
      LIMIT 3`,
   );
@@ -180,6 +183,13 @@ export async function advisoryLockHolder(
   return rows.length === 0 ? null : inWords(client, rows[0]!);
 }
 
+/** Blockers that are described one by one; some have 250 characters, and a heartbeat has to stay small. */
+const DESCRIBED = 3;
+
 /** Describes the blockers in words. */
-export const describeBlockers = (blockers: readonly Blocker[]): string =>
-  blockers.length > 0 ? blockers.map(({ text }) => text).join("; ") : "a lock on the shard's tables";
+export function describeBlockers(blockers: readonly Blocker[]): string {
+  if (blockers.length === 0) return "a lock on the shard's tables";
+  const texts = blockers.slice(0, DESCRIBED).map(({ text }) => text);
+  if (blockers.length > DESCRIBED) texts.push(`and ${blockers.length - DESCRIBED} more`);
+  return texts.join("; ");
+}

@@ -23,7 +23,7 @@ export interface CheckContext {
   alive: () => void;
   /** True if Temporal knows that a run of this workflow has ended. */
   isOver: (runId: string) => Promise<boolean>;
-  /** PGOPTIONS for the sessions that build indexes. */
+  /** PGOPTIONS for the sessions that copy rows and build indexes. */
   pgOptions: string | undefined;
 }
 

@@ -40,7 +40,7 @@ export interface PreflightInput {
  * Runs every check and returns all problems together; if there are none, returns the plan.
  *
  * `checked` is called after each check that has finished; `isOver` returns whether a run of the workflow has ended;
- * `pgOptions` are those of the sessions that build indexes.
+ * `pgOptions` are those of the sessions that copy rows and build indexes.
  */
 export async function inspect(
   islands: Islands,

@@ -40,6 +40,7 @@ export const olderServerUnderstands: Check = async (context) => {
     // A server that lacks something, or goes down, says nothing about the statement.
     if (!/^[0-9A-Z]{5}$/.test(code) || lackOf(code) !== null) throw error;
     if (outlookOfSqlstate(code) === "passes") return [];
+    if (outlookOfSqlstate(code) === "may pass") throw error;
     return [
       `${to.name} (PostgreSQL ${to.version}) does not understand an object of schema "${request.schema}" on ${from.name} ` +
         `(PostgreSQL ${from.version}): ${messageOf(error)}, in ${shorten(sql.replaceAll(/\s+/g, " "), 300)}: change that object, or move to a newer server`,

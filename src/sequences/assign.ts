@@ -66,7 +66,8 @@ export const questionOf = ({ sequence, numbers }: Assignment): Question => ({
   columns: sequence.columns.filter(({ indexed }) => indexed),
 });
 
-const LOCK_TIMEOUT_MS = 500;
+/** Milliseconds for which the lock is waited for: it is short, and only `nextval()` queues behind it. */
+const SEQUENCE_LOCK_MS = 500;
 const PATIENCE_MS = 30_000;
 
 /**
@@ -92,7 +93,7 @@ export async function assignSequence(
   for (;;) {
     try {
       const lock = lockSequence(sequence.schema, sequence);
-      await client.query(`BEGIN; SET LOCAL lock_timeout TO '${LOCK_TIMEOUT_MS}ms'; ${lock}`);
+      await client.query(`BEGIN; SET LOCAL lock_timeout TO '${SEQUENCE_LOCK_MS}ms'; ${lock}`);
       return await assignLocked(client, assignment, [beyond, slow?.last ?? null]);
     } catch (error) {
       await client.query("ROLLBACK");

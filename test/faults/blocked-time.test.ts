@@ -86,7 +86,7 @@ describe("the time for which writers were blocked", { concurrency: 3, timeout: 3
       await stalling.query("ROLLBACK");
       return details;
     });
-    assert.match(told.waitingFor!, /1 s in 10 min are used up .*the next attempt comes in \d+ min/);
+    assert.match(told.waitingFor!, /all 1 s per 10 min are used .*the next attempt comes in \d+ min/);
     await sleep(5000);
     const { blocked } = await detailsOf(handle);
     assert.equal(blocked!.attempts, 1, "another attempt was made");

@@ -34,7 +34,10 @@ describe("a session that blocks the switch for too long", { concurrency: 3, time
           assert.equal(endedBlockers.length, 1, endedBlockers.join("; "));
           const { from } = world.input();
           assert.ok(endedBlockers[0]!.startsWith(`terminated pid ${rows[0]!.pid} `), endedBlockers[0]);
-          assert.ok(endedBlockers[0]!.includes(` on ${from}: blocked for `), endedBlockers[0]);
+          assert.ok(
+            endedBlockers[0]!.includes(` on ${from}, which had blocked the switch for `),
+            endedBlockers[0],
+          );
         })
         .catch((error: unknown) => {
           // Its session is gone, so it cannot be given back in order.
@@ -56,6 +59,9 @@ describe("a session that blocks the switch for too long", { concurrency: 3, time
       await blocker.query("ROLLBACK");
     });
     const { endedBlockers } = await resultOf(handle);
-    assert.match(endedBlockers.join("; "), /^cancelled pid \d+ .*: blocked for \d+\.\d+ s$/);
+    assert.match(
+      endedBlockers.join("; "),
+      /^cancelled pid \d+ .*, which had blocked the switch for \d+\.\d+ s$/,
+    );
   });
 });

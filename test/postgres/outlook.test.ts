@@ -36,9 +36,21 @@ test("an error is recognized though the numbers in it are others", () => {
   const [first, second] = [1, 2345].map((n) =>
     databaseError("XX000", `could not open relation with OID ${n}`),
   );
-  assert.equal(recognizable(first), recognizable(second));
-  assert.notEqual(recognizable(first), recognizable(databaseError("XX000", "tuple concurrently updated")));
-  assert.notEqual(recognizable(first), recognizable(onIsland("a/app", second!)));
+  assert.equal(recognizable(first, String), recognizable(second, String));
+  assert.notEqual(
+    recognizable(first, String),
+    recognizable(databaseError("XX000", "tuple concurrently updated"), String),
+  );
+  assert.notEqual(recognizable(first, String), recognizable(onIsland("a/app", second!), String));
+});
+
+test("an error is recognized without any part of a password, also of one with digits in it", () => {
+  const error = databaseError(
+    "XX000",
+    `connection to "hunter22secret" failed ${"x".repeat(200)} hunter22secret`,
+  );
+  const text = recognizable(error, (all) => all.replaceAll("hunter22secret", "***"));
+  assert.doesNotMatch(text, /hunter|secret/);
 });
 
 test("what a server lacks has a code, and the failure tells where and what to do", () => {

@@ -69,7 +69,7 @@ test("without Python's pip, the set-up says what to install", () => {
   try {
     const { status, said } = setUp(["--servers=all"], { PATH: empty, SHARDFERRY_CACHE: empty, PG_BIN: "" });
     assert.equal(status, 1);
-    assert.match(said, /no Python 3 with pip is on PATH/);
+    assert.match(said, /there is no Python 3 with pip on PATH/);
   } finally {
     rmSync(empty, { recursive: true });
   }

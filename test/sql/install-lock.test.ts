@@ -20,7 +20,7 @@ describe("install, while somebody else installs", { timeout: 120_000 }, () => {
       await waitFor(() => lines.length > 0, { what: "the word for whom it waits" });
     });
     await waiting;
-    assert.match(lines.join("\n"), /: waiting for pid \d+ \S+ \(somebody\) idle in transaction/);
+    assert.match(lines.join("\n"), /: waiting for pid \d+ \S+ \(somebody\), idle in transaction/);
   });
 
   it("is free soon when that one has vanished without a word", async () => {

@@ -8,7 +8,7 @@ const VANISHED_MS = 5000;
 const BUDGET_MINUTES = 10;
 const MINUTE_MS = 60_000;
 
-/** Ended sessions that are told; heartbeats are small. */
+/** Ended sessions that are reported; heartbeats have to stay small. */
 const ENDED_KEPT = 8;
 
 const NONE: BlockedSoFar = { attempts: 0, longestMs: 0, totalMs: 0, atMost: false };
@@ -38,7 +38,7 @@ export class BlockedTime {
   }
 
   /**
-   * Tells Temporal, without the delay of a heartbeat, that an attempt begins: should this worker die in it, the next one
+   * Reports to Temporal, without the delay of a heartbeat, that an attempt begins: if this worker dies in it, the next one
    * counts it. Also asks whether this attempt of the activity is still the current one.
    */
   async announce(): Promise<void> {
@@ -66,19 +66,19 @@ export class BlockedTime {
   }
 
   /**
-   * Counts an attempt whose end nobody has seen, now that it is certain to be over: its session lived no longer than
-   * `--max-write-block-ms` and the time after which the server ends it.
+   * Counts an attempt whose end nobody has seen, now that it is certain to be over. If the source has not left, its session
+   * lived no longer than `--max-write-block-ms` and the time after which the server ends it.
    */
   lost({ left }: { left: boolean }): void {
     const limit = this.#maxWriteBlockMs + VANISHED_MS;
     // The source has left, so there was an attempt, even if no heartbeat has told of it.
     if (left && this.#soFar.attempts === 0 && this.#soFar.since === undefined)
       this.#set({ since: now() - limit });
-    this.#add(limit, true);
+    this.#add(left ? Infinity : limit, true);
   }
 
-  /** When the next attempt may begin, in milliseconds since the epoch: at once, or when enough of the budget is free again. */
-  mayBegin(budgetMs: number): number {
+  /** Milliseconds until enough of the budget is free again for the next attempt; 0 if it may begin at once. */
+  budgetWaitMs(budgetMs: number): number {
     const spent = this.#recent();
     let sum = spent.reduce((all, [, ms]) => all + ms, 0);
     let begin = 0;
@@ -87,7 +87,7 @@ export class BlockedTime {
       sum -= ms;
       begin = (minute + BUDGET_MINUTES + 1) * MINUTE_MS;
     }
-    return begin;
+    return Math.max(0, begin - now());
   }
 
   /** What counts for the budget, the oldest first. */
@@ -125,6 +125,8 @@ export class BlockedTime {
       atMost: rest.atMost || atMost,
       since: undefined,
     });
+    // A failure that follows takes the last heartbeat along, and that one began an attempt without an end.
+    this.#attempt.beat(this.#attempt.lastBeat);
     return ms;
   }
 

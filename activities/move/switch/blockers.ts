@@ -6,18 +6,22 @@ import { duration } from "../../../src/format.ts";
 import { type Blocker, type Ending, endTransaction, stillOpen } from "../../../src/postgres/blockers.ts";
 import { hasSqlstate, SQLSTATE } from "../../../src/postgres/errors/sqlstate.ts";
 
+const HIDDEN =
+  "the role may not see what that session is: grant it pg_read_all_stats, otherwise it is not ended";
+
 /** A transaction that blocks the switch. */
 interface Seen {
   since: number;
   /** What has been tried against it, so that it is tried once. */
   tried: Set<Ending>;
+  /** Why it cannot be ended. */
+  trouble: string | null;
 }
 
 /** The transactions that keep the switch from its lock, and since when each of them does. */
 export class Blockers {
   readonly #seen = new Map<string, Seen>();
   readonly #after: readonly (readonly [Ending, number])[];
-  #trouble: string | null = null;
 
   constructor({ cancelBlockersAfterMs, terminateBlockersAfterMs }: Partial<MoveSwitches>) {
     const after = [
@@ -29,14 +33,15 @@ export class Blockers {
 
   /** Why one could not be ended. */
   get trouble(): string | null {
-    return this.#trouble;
+    for (const { trouble } of this.#seen.values()) if (trouble !== null) return trouble;
+    return null;
   }
 
   /** Takes down who blocked the last attempt. */
   saw(blockers: readonly Blocker[]): void {
     for (const { transaction } of blockers)
       if (transaction !== null && !this.#seen.has(transaction))
-        this.#seen.set(transaction, { since: Date.now(), tried: new Set() });
+        this.#seen.set(transaction, { since: Date.now(), tried: new Set(), trouble: null });
   }
 
   /** Looks which of them are still there; also a sign of life of the source. */
@@ -44,33 +49,37 @@ export class Blockers {
     const open = await stillOpen(client, [...this.#seen.keys()]);
     const still = new Set(open.map(({ transaction }) => transaction));
     for (const transaction of this.#seen.keys()) if (!still.has(transaction)) this.#seen.delete(transaction);
+    if (this.#after.length > 0)
+      for (const { transaction, visible } of open)
+        if (!visible) this.#seen.get(transaction!)!.trouble = HIDDEN;
     return open;
   }
 
   /** Ends those whose time is up, each of them once in each way, and returns what was done. */
   async endOverdue(client: ClientBase): Promise<string[]> {
     const done: string[] = [];
-    for (const [transaction, { since, tried }] of this.#seen)
+    for (const [transaction, seen] of this.#seen)
       for (const [how, ms] of this.#after) {
+        const { since, tried } = seen;
         if (tried.has(how) || Date.now() - since < ms) continue;
-        const who = await this.#end(client, transaction, how);
+        const who = await this.#end(client, transaction, seen, how);
         // Idle at the moment: it may run a statement soon.
         if (who === null) continue;
         tried.add(how);
         if (who)
           done.push(
-            `${how === "cancel" ? "cancelled" : "terminated"} ${who}: blocked for ${duration(Date.now() - since)}`,
+            `${how === "cancel" ? "cancelled" : "terminated"} ${who}, which had blocked the switch for ${duration(Date.now() - since)}`,
           );
       }
     return done;
   }
 
-  async #end(client: ClientBase, transaction: string, how: Ending): Promise<string | null> {
+  async #end(client: ClientBase, transaction: string, seen: Seen, how: Ending): Promise<string | null> {
     try {
       return await endTransaction(client, transaction, how);
     } catch (error) {
       if (!hasSqlstate(error, SQLSTATE.insufficientPrivilege)) throw error;
-      this.#trouble = `the role may not ${how} it (${messageOf(error)})`;
+      seen.trouble = `the role may not ${how} it (${messageOf(error)})`;
       return "";
     }
   }

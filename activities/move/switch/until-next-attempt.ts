@@ -12,24 +12,24 @@ const longBackoffMs = (attempt: number): number =>
   Math.min(60_000, 50 * 2 ** attempt) * (0.5 + Math.random() / 2);
 
 const budgetSpent = (seconds: number, wait: number): string =>
-  `a time in which writers may be blocked: ${seconds} s in 10 min are used up (--max-write-block-budget-sec), the next attempt comes in ${duration(wait)}`;
+  `the budget of blocked time: all ${seconds} s per 10 min are used (--max-write-block-budget-sec); the next attempt comes in ${duration(wait)}`;
 
 /** Waits for what earlier attempts of this step have used up of the budget, should one of them have failed or died. */
 export async function untilBudgetAllows(
   { step: { attempt }, sourceObserver, maxWriteBlockBudgetSec }: SwitchSessions,
   blocked: BlockedTime,
 ): Promise<void> {
-  const begin = blocked.mayBegin(1000 * maxWriteBlockBudgetSec);
-  for (let wait; (wait = begin - Date.now()) > 0; await attempt.pause(Math.min(POLL_MS, wait))) {
+  for (let wait; (wait = blocked.budgetWaitMs(1000 * maxWriteBlockBudgetSec)) > 0;) {
     await sourceObserver.query("SELECT");
     attempt.beat({ waitingFor: budgetSpent(maxWriteBlockBudgetSec, wait) });
+    await attempt.pause(Math.min(POLL_MS, wait));
   }
 }
 
 /**
- * Waits before the next attempt, says for whom, and ends those that block for too long. To look whether they are still
- * there blocks nobody, so the wait ends early when all of them have gone. When the budget of blocked time is used up, it
- * lasts until some of it is free again.
+ * Waits before the next attempt, shows for which sessions, and ends those that block for too long. Looking whether they are
+ * still there blocks nobody, so the wait ends early when all of them have gone. When the budget of blocked time is used up,
+ * the wait lasts until some of it is free again.
  */
 export async function untilNextAttempt(
   { step: { attempt }, sourceObserver, maxWriteBlockBudgetSec }: SwitchSessions,
@@ -41,13 +41,12 @@ export async function untilNextAttempt(
   const note = `attempt ${attempts} blocked writers for ${blockedMs} ms`;
   blockers.saw(seen);
   attempt.beat({ waitingFor: reason, note });
-  const budgeted = blocked.mayBegin(1000 * maxWriteBlockBudgetSec);
-  const soonest = Math.max(budgeted, Date.now() + backoffMs(attempts - 1));
-  const latest = Math.max(budgeted, Date.now() + longBackoffMs(attempts - 1));
+  const soonest = Date.now() + backoffMs(attempts - 1);
+  const latest = Date.now() + longBackoffMs(attempts - 1);
   const known = seen.length > 0 && seen.every(({ transaction }) => transaction !== null);
   for (;;) {
     const open = await blockers.look(sourceObserver);
-    const wait = budgeted - Date.now();
+    const wait = blocked.budgetWaitMs(1000 * maxWriteBlockBudgetSec);
     // Whoever has gone by the time that the next attempt may begin need not be ended.
     if (wait <= 0) for (const text of await blockers.endOverdue(sourceObserver)) blocked.ended(text);
     const who = open.length > 0 ? describeBlockers(open) : reason;
@@ -57,7 +56,7 @@ export async function untilNextAttempt(
       blockers.trouble ?? "",
     ].filter((text) => text !== "");
     attempt.beat({ waitingFor: reasons.join("; "), note });
-    const left = (known && open.length === 0 ? soonest : latest) - Date.now();
+    const left = Math.max(wait, (known && open.length === 0 ? soonest : latest) - Date.now());
     if (left <= 0) return;
     await attempt.pause(Math.min(POLL_MS, left));
   }

@@ -86,14 +86,15 @@ async function lockInstallation(
   key: string,
   tell: (waitingFor: string) => void,
 ): Promise<void> {
-  let told: string | undefined;
+  let told: string | null = null;
   for (;;) {
     const { rows } = await client.query<{ granted: boolean }>(
       `SELECT pg_try_advisory_xact_lock(${INSTALL_KEY}, ${key}) AS granted`,
     );
     if (rows[0]!.granted) return;
     const holder = await advisoryLockHolder(client, [INSTALL_KEY, key]);
-    if (holder && holder.text !== told) tell((told = holder.text));
+    if (holder && holder.transaction !== told) tell(holder.text);
+    told = holder?.transaction ?? told;
     await sleep(TRY_EVERY_MS);
   }
 }

@@ -46,7 +46,7 @@ export const KEYWORD_ENV: Readonly<Record<string, string | null>> = {
 
 /**
  * Keywords that have a field of their own in `Dsn`, or that only say where to look up others; they are
- * never kept as parameters. PGOPTIONS is excluded, too: it is for the sessions that build indexes
+ * never kept as parameters. PGOPTIONS is excluded, too: it is for the sessions that copy rows and build indexes
  * (a separate setting), while `options` in a DSN is for every session.
  */
 const OWN_FIELDS = ["host", "port", "user", "password", "dbname", "passfile", "service", "servicefile"];

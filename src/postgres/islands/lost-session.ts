@@ -12,7 +12,7 @@ export class LostSessionError extends ShardferryError {
   constructor(island: IslandName, cause: Error) {
     super(
       "session_lost",
-      `The session with ${island} broke (${messageOf(cause)}): see whether its server and the network to it work, then run the same command again`,
+      `The session with ${island} broke (${messageOf(cause)}): check its server and the network, then run the same command again`,
       { cause },
     );
   }
