@@ -6,8 +6,8 @@ import type { WriteBlock } from "../contract/progress.ts";
 export const count = (number: number): string => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
 
 /** `1 shard`, `1,234 shards`. */
-export const plural = (number: number, word: string): string =>
-  `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+export const plural = (number: number, one: string, many = `${one}s`): string =>
+  `${count(number)} ${number === 1 ? one : many}`;
 
 /** Shortens a statement for the history and the screen, which have no use for long lists of tables. */
 export const shorten = (sql: string, length = 400): string =>

@@ -1,6 +1,6 @@
 import type { Preflight, ReplicationInput, StepInput } from "../contract/move.ts";
 import type { StepReport } from "../contract/progress.ts";
-import { bytes } from "../src/format.ts";
+import { bytes, plural } from "../src/format.ts";
 import type { Protocol } from "./protocol.ts";
 import { quick, waiting } from "./proxies.ts";
 
@@ -58,7 +58,7 @@ export async function waitForLag(
 function describe({ tables, bytes: size, copyMethod, warnings }: Preflight): StepReport[] {
   const how = copyMethod === "direct" ? "one direct COPY" : "tablesync";
   return [
-    { text: `nothing is in the way: ${tables} tables, ${bytes(size)}, copied by ${how}` },
+    { text: `nothing is in the way: ${plural(tables, "table")}, ${bytes(size)}, copied by ${how}` },
     ...warnings.map((warning) => ({ text: `warning: ${warning}` })),
   ];
 }

@@ -2,6 +2,7 @@ import type pg from "pg";
 import type { ClientBase } from "pg";
 
 import type { StepProgress, StepReport } from "../../contract/progress.ts";
+import { plural } from "../../src/format.ts";
 import { qualified } from "../../src/postgres/quote.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
 import { flushDestination } from "./parts/flush-destination.ts";
@@ -24,7 +25,8 @@ export async function analyze(step: MoveStep): Promise<StepReport> {
   const names = tables.sort((a, b) => b.bytes - a.bytes).map((table) => qualified(step.schema, table.name));
   const lanes = Math.max(1, Math.min(MAX_LANES, Math.ceil(names.length / BATCH)));
 
-  await step.watched(step.to, progress, async (onBackend) => {
+  const look = (client: ClientBase): Promise<StepProgress> => progressOf(client, step.replicationName);
+  await step.watched(step.to, look, async (onBackend) => {
     // In a session of its own, because the operator's functions run in it.
     const refreshing = { pgOptions: step.attempt.deps.pgOptions, reuse: false };
     const refresh = async (client: pg.Client): Promise<void> => {
@@ -49,7 +51,7 @@ export async function analyze(step: MoveStep): Promise<StepReport> {
   });
   await flushDestination(step);
   return {
-    text: `analyzed ${tables.length} tables${views.length > 0 ? `, refreshed ${views.length} materialized views` : ""}`,
+    text: `analyzed ${plural(tables.length, "table")}${views.length > 0 ? `, refreshed ${plural(views.length, "materialized view")}` : ""}`,
     sql: [`${command} …`],
   };
 }
@@ -88,12 +90,18 @@ async function filledViews(client: ClientBase, schema: string): Promise<string[]
   return rows.map((row) => row.name);
 }
 
-async function progress(client: ClientBase): Promise<StepProgress> {
+/** What the sessions of a name are doing; autovacuum and other moves work on the same server. */
+export async function progressOf(client: ClientBase, sessionName: string): Promise<StepProgress> {
   const { rows } = await client.query<{ note: string }>(
-    `SELECT 'analyzing ' || relid::regclass || ': ' || phase AS note FROM pg_stat_progress_analyze
-     UNION ALL
-     SELECT 'vacuuming ' || relid::regclass || ': ' || phase FROM pg_stat_progress_vacuum
+    `SELECT doing || ' ' || relid::regclass || ': ' || phase AS note
+     FROM (
+       SELECT 'analyzing' AS doing, pid, relid, phase FROM pg_stat_progress_analyze
+       UNION ALL
+       SELECT 'vacuuming', pid, relid, phase FROM pg_stat_progress_vacuum
+     ) work JOIN pg_stat_activity USING (pid)
+     WHERE application_name = $1
      LIMIT 1`,
+    [sessionName],
   );
   return { note: rows[0]?.note ?? "refreshing materialized views" };
 }

@@ -2,7 +2,7 @@ import type pg from "pg";
 import type { ClientBase } from "pg";
 
 import type { StepProgress, StepReport } from "../../contract/progress.ts";
-import { shorten } from "../../src/format.ts";
+import { plural, shorten } from "../../src/format.ts";
 import { ident, qualified } from "../../src/postgres/quote.ts";
 import { undoDefaultPrivileges } from "../../src/postgres/schema/default-privileges.ts";
 import { grants, placed, type Statement } from "../../src/postgres/schema/dump-statements.ts";
@@ -125,7 +125,7 @@ async function indexProgress(
   total: number,
 ): Promise<StepProgress> {
   const { rows } = await client.query<{ text: string; share: number | null; sql: string }>(
-    `SELECT p.phase || coalesce(' of ' || p.index_relid::regclass::text, '') AS text,
+    `SELECT p.relid::regclass || ': ' || p.phase AS text,
        CASE WHEN p.blocks_total > 0 THEN p.blocks_done::float8 / p.blocks_total END AS share,
        left(a.query, 200) AS sql
      FROM pg_stat_progress_create_index p JOIN pg_stat_activity a USING (pid)
@@ -135,7 +135,7 @@ async function indexProgress(
   const building = rows.reduce((sum, row) => sum + (row.share ?? 0), 0);
   const finished = Math.max(0, done - rows.length);
   return {
-    note: `${finished} of ${total} indexes; ${rows.map((row) => row.text).join(", ")}`,
+    note: [`${finished} of ${plural(total, "index", "indexes")}`, ...rows.map(({ text }) => text)].join("; "),
     percent: total === 0 ? 100 : Math.round((100 * (finished + building)) / total),
     sql: rows[0]?.sql,
   };

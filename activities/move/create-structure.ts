@@ -3,6 +3,7 @@ import type { ClientBase } from "pg";
 import type { StructureReport } from "../../contract/move.ts";
 import type { StepReport } from "../../contract/progress.ts";
 import { allEnd } from "../../src/all-end.ts";
+import { plural } from "../../src/format.ts";
 import { ident, literal, qualified } from "../../src/postgres/quote.ts";
 import { markOf } from "../../src/postgres/replication/names.ts";
 import { restoreIdentitySql } from "../../src/postgres/replication/replica-identity.ts";
@@ -56,7 +57,7 @@ export async function createStructure(step: MoveStep): Promise<StructureReport> 
   });
   await flushDestination(step);
   return {
-    text: `created the structure of "${schema}" on ${step.to}: ${step.input.plan.tables} tables`,
+    text: `created the structure of "${schema}" on ${step.to}: ${plural(step.input.plan.tables, "table")}`,
     sql: [`CREATE SCHEMA ${ident(schema)}`],
     fingerprint,
     replicasBehind: await replicasBehind(step),

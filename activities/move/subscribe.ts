@@ -1,7 +1,7 @@
 import type { ClientBase } from "pg";
 
 import type { StepReport } from "../../contract/progress.ts";
-import { shorten } from "../../src/format.ts";
+import { plural, shorten } from "../../src/format.ts";
 import { withLockRetry } from "../../src/postgres/locks.ts";
 import { qualified } from "../../src/postgres/quote.ts";
 import { ensureSlot, publicationSql } from "../../src/postgres/replication/objects.ts";
@@ -31,7 +31,7 @@ export async function subscribe(step: MoveStep): Promise<StepReport> {
     done.push(await createSlot(step), await createSubscription(step, tables, true));
   }
   const sql = done.filter((statement) => statement !== null).map((statement) => shorten(statement));
-  return { text: `published ${tables.length} tables on ${step.from}`, sql };
+  return { text: `published ${plural(tables.length, "table")} on ${step.from}`, sql };
 }
 
 /** Undoes `subscribe`. */

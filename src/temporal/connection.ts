@@ -1,6 +1,6 @@
 import { connect as tcpConnect } from "node:net";
 
-import type { Client } from "@temporalio/client";
+import type { Client, Connection } from "@temporalio/client";
 import type { ClientConnectConfig } from "@temporalio/envconfig";
 
 import { messageOf, ShardferryError, UsageError } from "../errors.ts";
@@ -27,6 +27,8 @@ export interface Temporal {
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
+/** Milliseconds for which the embedded server keeps the history of a workflow that has ended; its own default is one day. */
+const RETENTION_MS = 30 * 86_400_000;
 const DEFAULT_PORT = 7233;
 
 /** Reads `TEMPORAL_…` and the Temporal config file, as every Temporal tool does; null if they give no address. */
@@ -82,6 +84,7 @@ export async function connectClient(
       throw unreachable(target, messageOf(cause), cause);
     },
   );
+  if (target.embedded) await keepHistories(connection, target.namespace);
   const client = new Client({ connection, namespace: target.namespace });
   const revive = async (): Promise<void> => {
     if (target.embedded) await ensureServer(env, say);
@@ -96,6 +99,14 @@ export async function connectClient(
     await connection.close();
   };
   return { target, client, revive, settleBeforeClose, close };
+}
+
+async function keepHistories({ workflowService }: Connection, namespace: string): Promise<void> {
+  const { msToTs, tsToMs } = await import("./sdk.ts");
+  const { config } = await workflowService.describeNamespace({ namespace });
+  if (tsToMs(config?.workflowExecutionRetentionTtl) === RETENTION_MS) return;
+  const retention = { workflowExecutionRetentionTtl: msToTs(RETENTION_MS) };
+  await workflowService.updateNamespace({ namespace, config: retention });
 }
 
 function unreachable(target: TemporalTarget, why: string, cause?: unknown): ShardferryError {

@@ -42,6 +42,20 @@ it("the embedded server keeps its port, which no outgoing connection gets, and f
   }
 });
 
+it("the embedded server keeps the histories of ended workflows for 30 days", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "embedded-"));
+  const env = userEnvironment({ SHARDFERRY_STATE_DIR: folder });
+  try {
+    const temporal = await connectClient(await resolveTarget(env, () => undefined), env, () => undefined);
+    const { config } = await temporal.client.workflowService.describeNamespace({ namespace: "default" });
+    assert.equal(String(config?.workflowExecutionRetentionTtl?.seconds), String(30 * 86_400));
+    await temporal.close();
+  } finally {
+    await stopServer(env);
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
 it(
   "the embedded server starts again after it was killed right after its first start",
   { timeout: 120_000 },
