@@ -44,7 +44,7 @@ const MAX_MOVES = 10_000;
 /** The result has to fit into a payload of 2 MB, together with the reasons of failures. */
 const MAX_RESULT_BYTES = 1_700_000;
 /** Size of one move in the result, without the name of its schema. */
-const BYTES_OF_A_RESULT = 185;
+const BYTES_OF_A_RESULT = 160;
 
 /** Takes as many moves of a plan as one workflow can make. */
 export function fitMoves({ moves }: Pick<Plan, "moves">): Pick<RebalanceProposal, "moves" | "remaining"> {

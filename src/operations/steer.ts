@@ -104,7 +104,11 @@ async function refuseRebalance(temporal: Temporal, signal: SteeringSignal, runni
     throw new NoEffectError(`No move of ${workflowId} is running: nothing waits for replication lag.`);
 }
 
-async function runningIds(temporal: Temporal, skip?: (parent: string | null) => boolean): Promise<string[]> {
+/** Returns the ids of the running workflows; `skip` gets the id of a workflow's parent. */
+export async function runningIds(
+  temporal: Temporal,
+  skip?: (parent: string | null) => boolean,
+): Promise<string[]> {
   const ids: string[] = [];
   for await (const { workflowId, parentExecution } of temporal.client.workflow.list({ query: RUNNING })) {
     if (!skip?.(parentExecution?.workflowId ?? null)) ids.push(workflowId);

@@ -61,6 +61,11 @@ export async function resolveTarget(
 export async function existingTarget(env: NodeJS.ProcessEnv): Promise<TemporalTarget | null> {
   const configured = await configuredTarget(env);
   if (configured) return configured;
+  return runningEmbedded(env);
+}
+
+/** Returns the embedded server, whatever address is configured; null if it is not running. */
+export function runningEmbedded(env: NodeJS.ProcessEnv): TemporalTarget | null {
   const server = runningServer(env);
   return server && embeddedTarget(server);
 }

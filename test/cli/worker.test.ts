@@ -152,7 +152,7 @@ describe("the embedded Temporal server", () => {
     const { pid } = state();
     const { stdout, status } = await run(["down"], islands);
     assert.equal(status, 0);
-    assert.match(stdout, /Stopped 1 workers and the embedded Temporal server/);
+    assert.match(stdout, /Stopped 1 worker and the embedded Temporal server/);
     assert.equal(startOf(pid), null);
     assert.match((await run(["down"], islands)).stdout, /No embedded Temporal server is running/);
   });
@@ -161,7 +161,9 @@ describe("the embedded Temporal server", () => {
     const stopped = start([...moveArgs(6), "--wait"], islands);
     await stopped.prints(/waiting for confirmation/);
     const { pid } = state();
-    assert.equal((await run(["down"], islands)).status, 0);
+    const down = await run(["down"], islands);
+    assert.equal(down.status, 0);
+    assert.match(down.stdout, /Running: move-sh0006\. While the server is stopped, .* keeps WAL/);
     const { stderr } = await stopped.ended();
     assert.match(stderr, /the embedded Temporal server is being stopped/);
     assert.deepEqual([state().pid, startOf(pid)], [pid, null]);
