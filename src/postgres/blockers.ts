@@ -48,9 +48,12 @@ const PREPARED = `0 AS pid, NULL AS user, NULL AS application, NULL AS state, NU
 /** Characters of a blocker's statement that are shown. */
 const STATEMENT_LENGTH = 120;
 
-/** Writes a statement in one line, and cuts it between two words. */
+/** The literal after PASSWORD in CREATE ROLE and the like; its end may be cut off. */
+const PASSWORD = /\b(password\s+)(?:e|u&)?(?:'(?:[^'\\]|''|\\.)*'?|(\$\w*\$)[\s\S]*?(?:\2|$))/gi;
+
+/** Writes a statement in one line without passwords, and cuts it between two words. */
 function cut(sql: string): string {
-  const line = sql.trim().replace(/\s+/g, " ");
+  const line = sql.replace(PASSWORD, "$1'***'").trim().replace(/\s+/g, " ");
   if (line.length <= STATEMENT_LENGTH) return line;
   const head = line.slice(0, STATEMENT_LENGTH);
   return `${head.slice(0, head.lastIndexOf(" ")) || head} …`;

@@ -49,6 +49,18 @@ it("a blocker is told with its island, its age, its statement cut between words,
     );
     assert.match(text, / word …$/);
 
+    for (const secret of [
+      "'Top''Secret99'",
+      "E'Top\\'Secret99'",
+      "$$TopSecret99$$",
+      `'TopSecret99${"x".repeat(2000)}'`,
+    ]) {
+      await blocker.query(`DO LANGUAGE plpgsql $do$ BEGIN /* ALTER ROLE r PASSWORD ${secret} */ END $do$`);
+      const [told] = await seen();
+      assert.ok(told!.text.includes("ALTER ROLE r PASSWORD '***'"), told!.text);
+      assert.doesNotMatch(told!.text, /Secret99/);
+    }
+
     const active = blocker.query("SELECT pg_sleep(60)").catch(() => undefined);
     const [running] = await seen();
     assert.ok(running!.text.includes(`, active for `), running!.text);
