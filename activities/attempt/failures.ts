@@ -3,7 +3,7 @@ import { ApplicationFailure, type ApplicationFailureOptions, CancelledFailure } 
 import { messageOf, ShardferryError } from "../../src/errors.ts";
 import { islandOf } from "../../src/postgres/errors/origin.ts";
 import { lackOf, type Outlook, outlookOfSqlstate } from "../../src/postgres/errors/outlook.ts";
-import { sqlstateOf } from "../../src/postgres/errors/sqlstate.ts";
+import { isSqlstate, sqlstateOf } from "../../src/postgres/errors/sqlstate.ts";
 import { UnknownIslandError } from "../../src/postgres/islands/connections.ts";
 import { isNetworkError } from "../../src/postgres/islands/lost-session.ts";
 
@@ -84,7 +84,7 @@ export function outlookOf(error: unknown): Outlook {
   if (!(error instanceof Error)) return "lasts";
   if (isNetworkError(error)) return "passes";
   const code = sqlstateOf(error);
-  if (/^[0-9A-Z]{5}$/.test(code)) return outlookOfSqlstate(code);
+  if (isSqlstate(code)) return outlookOfSqlstate(code);
   if (!(error instanceof AggregateError)) return "lasts";
   return error.errors.every((one) => outlookOf(one) === "passes") ? "passes" : "lasts";
 }
@@ -109,7 +109,7 @@ function describe(error: unknown): string {
     detail,
     hint && `hint: ${hint}`,
     where && `in ${where}`,
-    code && /^[0-9A-Z]{5}$/.test(code) && `SQLSTATE ${code}`,
+    code && isSqlstate(code) && `SQLSTATE ${code}`,
     lackOf(sqlstateOf(error))?.remedy,
   ];
   return parts.filter(Boolean).join("; ");

@@ -1,7 +1,7 @@
 import { messageOf } from "../errors.ts";
 import { shorten } from "../format.ts";
 import { lackOf, outlookOfSqlstate } from "../postgres/errors/outlook.ts";
-import { sqlstateOf } from "../postgres/errors/sqlstate.ts";
+import { isSqlstate, sqlstateOf } from "../postgres/errors/sqlstate.ts";
 import { undoDefaultPrivileges } from "../postgres/schema/default-privileges.ts";
 import { dumpSchema, type SchemaDump } from "../postgres/schema/dump.ts";
 import { grants, placed, type Statement } from "../postgres/schema/dump-statements.ts";
@@ -38,7 +38,7 @@ export const olderServerUnderstands: Check = async (context) => {
   } catch (error) {
     const code = sqlstateOf(error);
     // A server that lacks something, or goes down, says nothing about the statement.
-    if (!/^[0-9A-Z]{5}$/.test(code) || lackOf(code) !== null) throw error;
+    if (!isSqlstate(code) || lackOf(code) !== null) throw error;
     if (outlookOfSqlstate(code) === "passes") return [];
     if (outlookOfSqlstate(code) === "may pass") throw error;
     return [

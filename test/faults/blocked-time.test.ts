@@ -10,7 +10,7 @@ import { numbersOf } from "../../src/watch/story.ts";
 import { progressQuery } from "../../workflows/signals.ts";
 import { waitFor } from "../support/index.ts";
 import { Ledger } from "../support/ledger.ts";
-import { activePlaces, createShard, createWorld, resultOf, type World } from "../support/world.ts";
+import { activePlaces, createShard, createWorld, reportsOf, resultOf, type World } from "../support/world.ts";
 
 /** Attempts that have to fail before the blocker ends. */
 const ATTEMPTS = 4;
@@ -28,9 +28,8 @@ async function smallShard({ a, b }: World): Promise<Ledger> {
 
 /** What the step under way tells. */
 async function detailsOf(handle: WorkflowHandle): Promise<StepProgress> {
-  const { raw } = await handle.describe();
-  const data = raw.pendingActivities?.[0]?.heartbeatDetails?.payloads?.[0]?.data;
-  return data ? (JSON.parse(Buffer.from(data).toString()) as StepProgress) : {};
+  const [step] = await reportsOf(handle);
+  return step?.details ?? {};
 }
 
 describe("the time for which writers were blocked", { concurrency: 3, timeout: 300_000 }, () => {

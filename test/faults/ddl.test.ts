@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 
 import { install } from "../../src/postgres/api/install.ts";
 import { dropSlots } from "../../src/postgres/replication/objects.ts";
+import { backendPid } from "../../src/postgres/session.ts";
 import { expectNoLeftovers, type TestDatabase, waitFor, withClient } from "../support/index.ts";
 import {
   activePlaces,
@@ -104,9 +105,9 @@ describe("DDL on the source in the middle of a move", { concurrency: 3, timeout:
         "BEGIN; CREATE TABLE sh0042.another (id int); INSERT INTO sh0042.another VALUES (1)",
       );
       await handle.signal("confirm");
-      const { processID } = client as unknown as { processID: number };
+      const pid = backendPid(client);
       const named = async (): Promise<boolean> =>
-        (await waitingFor(handle))?.includes(`pid ${processID} `) ?? false;
+        (await waitingFor(handle))?.includes(`pid ${pid} `) ?? false;
       await waitFor(named, { what: "the switch to wait for whoever creates the table" });
       await client.query("COMMIT");
     });

@@ -5,7 +5,7 @@ import type { WorkflowHandle } from "@temporalio/client";
 
 import type { StepProgress } from "../../contract/progress.ts";
 import { waitFor } from "../support/index.ts";
-import { createWorld, resultOf } from "../support/world.ts";
+import { createWorld, reportsOf, resultOf } from "../support/world.ts";
 import { catalogsOf } from "./catalogs.ts";
 import { contentBefore, expectSound, expectUntouched, loadedShard } from "./shard.ts";
 
@@ -14,11 +14,8 @@ const ATTEMPTS = 6;
 
 /** What the current step reports, and in which attempt of Temporal's. */
 async function lookAt(handle: WorkflowHandle): Promise<{ attempt: number; told: Partial<StepProgress> }> {
-  const { raw } = await handle.describe();
-  const step = raw.pendingActivities?.[0];
-  const data = step?.heartbeatDetails?.payloads?.[0]?.data;
-  const told = data ? (JSON.parse(Buffer.from(data).toString()) as StepProgress) : {};
-  return { attempt: step?.attempt ?? 0, told };
+  const [step] = await reportsOf(handle);
+  return { attempt: step?.attempt ?? 0, told: step?.details ?? {} };
 }
 
 describe("a limit of --max-write-block-ms that cannot be met", { concurrency: 2, timeout: 300_000 }, () => {

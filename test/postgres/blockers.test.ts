@@ -1,15 +1,12 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 
-import type { Client } from "pg";
-
 import { type Blocker, blockersOf, type Ending, endTransaction } from "../../src/postgres/blockers.ts";
 import { Islands } from "../../src/postgres/islands/connections.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
+import { backendPid } from "../../src/postgres/session.ts";
 import { createDatabase } from "../support/database.ts";
 import { testIslands, waitFor } from "../support/index.ts";
-
-const backendOf = (client: Client): number => (client as unknown as { processID: number }).processID;
 
 it("a blocker is told with its island, its age, its statement cut between words, and the SQL that ends it", async () => {
   const { a } = await testIslands();
@@ -21,7 +18,7 @@ it("a blocker is told with its island, its age, its statement cut between words,
   const seen = (): Promise<Blocker[]> =>
     database.withClient(async (waiter) => {
       const wait = waiter.query("BEGIN; LOCK TABLE t").catch(() => undefined);
-      const pid = backendOf(waiter);
+      const pid = backendPid(waiter);
       const look = (): Promise<Blocker[]> => islands.withLook(dsn.name, (client) => blockersOf(client, pid));
       const found = await waitFor(
         async () => {
@@ -36,7 +33,7 @@ it("a blocker is told with its island, its age, its statement cut between words,
       return found;
     });
   await database.withClient(async (blocker) => {
-    const pid = backendOf(blocker);
+    const pid = backendPid(blocker);
     const words = "SELECT 'one' AS a,\n  'two' AS b /* ".padEnd(200, "word ");
     await blocker.query(`BEGIN; SET application_name = 'web'; LOCK TABLE t IN ROW SHARE MODE`);
     await blocker.query(`${words}*/`);

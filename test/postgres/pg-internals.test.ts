@@ -105,6 +105,6 @@ describe("what is used of node-postgres beyond its declared types", () => {
     const { client, connection } = connecting();
     connection.emit("backendKeyData", { processID: 4711, secretKey: 1 });
     const { processID } = client as unknown as { processID: unknown };
-    assert.equal(processID, 4711, upgraded("src/postgres/locks.ts", "a client has no processID"));
+    assert.equal(processID, 4711, upgraded("src/postgres/session.ts", "a client has no processID"));
   });
 });

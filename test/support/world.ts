@@ -173,15 +173,22 @@ function rootMessage(error: unknown): string {
   return inner.message;
 }
 
-/** Returns what the running step is waiting for, according to its heartbeats. */
-export async function waitingFor(handle: WorkflowHandle): Promise<string | undefined> {
+/** Returns what the running steps report in their heartbeats, and in which attempt of Temporal's. */
+export async function reportsOf(
+  handle: WorkflowHandle,
+): Promise<{ attempt: number; details: Partial<StepProgress> }[]> {
   const { raw } = await handle.describe();
-  for (const { heartbeatDetails } of raw.pendingActivities ?? []) {
+  return (raw.pendingActivities ?? []).map(({ attempt, heartbeatDetails }) => {
     const data = heartbeatDetails?.payloads?.[0]?.data;
     const details = data && (JSON.parse(Buffer.from(data).toString()) as StepProgress | null);
-    if (details?.waitingFor) return details.waitingFor;
-  }
-  return undefined;
+    return { attempt: attempt ?? 0, details: details || {} };
+  });
+}
+
+/** Returns what the running step is waiting for, according to its heartbeats. */
+export async function waitingFor(handle: WorkflowHandle): Promise<string | undefined> {
+  const reports = await reportsOf(handle);
+  return reports.find(({ details }) => details.waitingFor)?.details.waitingFor;
 }
 
 /** Returns true once Temporal has requested the cancellation of the running step. */

@@ -26,11 +26,14 @@ export const SQLSTATE_CLASS = {
   insufficientResources: "53",
 } as const;
 
-/** The SQLSTATE of a server error; empty if it has none. */
+/** The code of an error, which is the SQLSTATE if a server sent it; empty if it has none. */
 export function sqlstateOf(error: unknown): string {
   const code = (error as { code?: unknown } | null | undefined)?.code;
   return typeof code === "string" ? code : "";
 }
+
+/** Whether the code of an error has the form of a SQLSTATE; errors of the network have codes, too. */
+export const isSqlstate = (code: string): boolean => /^[0-9A-Z]{5}$/.test(code);
 
 /** The class of a SQLSTATE. */
 export const classOf = (sqlstate: string): string => sqlstate.slice(0, 2);

@@ -3,7 +3,7 @@ import type { ClientBase } from "pg";
 import type { IslandName } from "../../../contract/names.ts";
 import { messageOf, ShardferryError } from "../../errors.ts";
 import { islandOf, onIsland } from "../errors/origin.ts";
-import { sqlstateOf } from "../errors/sqlstate.ts";
+import { isSqlstate, sqlstateOf } from "../errors/sqlstate.ts";
 
 /** A session with an island broke: its server went down, somebody ended it, or the network was cut. */
 export class LostSessionError extends ShardferryError {
@@ -27,7 +27,7 @@ const CONNECTION_MESSAGES =
 export function isNetworkError(error: Error): boolean {
   const code = sqlstateOf(error);
   if (NETWORK_CODES.test(code)) return true;
-  return !/^[0-9A-Z]{5}$/.test(code) && CONNECTION_MESSAGES.test(error.message);
+  return !isSqlstate(code) && CONNECTION_MESSAGES.test(error.message);
 }
 
 /** With these the server ends a session: a broken connection, an idle transaction, a shutdown, an idle session. */
