@@ -33,10 +33,10 @@ export const endedBy = <F extends object>(run: F, ...except: ErrorClass[]): Retr
 
 const UNKNOWN_ISLAND_RETRY = "500ms";
 
-/** How often an error that may pass has to come in the same way to count as one that lasts. */
+/** An error that may pass counts as lasting once it has occurred this often in the same way. */
 export const MOST_TIMES = 3;
 
-/** The text by which an error is recognized when it comes again: numbers may be of files and processes. */
+/** The text by which a recurring error is recognized. Numbers are left out: they may be those of files and processes. */
 export function recognizable(error: unknown, redact: (text: string) => string): string {
   const message = redact(messageOf(error)).replaceAll(/\d+/g, "#");
   return `${islandOf(error) ?? ""} ${sqlstateOf(error)} ${message}`.slice(0, 200);
@@ -45,7 +45,7 @@ export function recognizable(error: unknown, redact: (text: string) => string): 
 /**
  * Turns whatever an activity threw into the failure that the history keeps: typed, redacted, and with its island.
  *
- * @param times how often it has come in the same way, this time included.
+ * @param times how often it has occurred in the same way, this time included.
  */
 export function toFailure(
   error: unknown,
@@ -70,14 +70,14 @@ export function toFailure(
 /**
  * True for an error after which the same step may well succeed.
  *
- * @param times how often it has been met so far, for an error of which nobody knows whether it passes.
+ * @param times how often it has occurred so far, for an error that may or may not pass.
  */
 export function isRetryable(error: unknown, times = 1): boolean {
   const outlook = outlookOf(error);
   return outlook === "passes" || (outlook === "may pass" && times < MOST_TIMES);
 }
 
-/** What is to be expected of an error when the same is done again. */
+/** What to expect of an error if the same thing is tried again. */
 export function outlookOf(error: unknown): Outlook {
   if (error instanceof ShardferryError)
     return error.retryable === "a few times" ? "may pass" : error.retryable ? "passes" : "lasts";

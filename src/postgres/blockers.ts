@@ -135,24 +135,33 @@ export async function disturbBlockersOf(client: ClientBase, pid: number): Promis
  * a lock on a table does not wait for them.
  */
 const creatorsSql = (schema: string): string =>
-  `WITH creators AS (
-     SELECT l.pid FROM pg_locks l
-     WHERE l.locktype = 'object' AND l.classid = 'pg_namespace'::regclass
-       AND l.objid = (SELECT oid FROM pg_namespace WHERE nspname = ${literal(schema)})
-       AND l.database = ${DATABASE_OID}
-       AND l.pid IS DISTINCT FROM pg_backend_pid()
-   )
-   SELECT ${SESSION}, false AS cancellable FROM creators JOIN pg_stat_activity a USING (pid)
-   UNION ALL
-   SELECT ${PREPARED}, false FROM creators WHERE pid IS NULL`;
+  `SELECT l.pid FROM pg_locks l
+   WHERE l.locktype = 'object' AND l.classid = 'pg_namespace'::regclass
+     AND l.objid = (SELECT oid FROM pg_namespace WHERE nspname = ${literal(schema)})
+     AND l.database = ${DATABASE_OID}
+     AND l.pid IS DISTINCT FROM pg_backend_pid()`;
 
-/** Runs statements, and then, in the same round trip, looks for those who are creating something in a schema. */
+/**
+ * Runs statements, and then, in the same round trip, looks for those who are creating something in a schema. Their
+ * description takes another 0.8 ms to plan, with a lock held, so it is read only if there are any.
+ */
 export async function creatorsAfter(
   client: ClientBase,
   statements: readonly string[],
   schema: string,
 ): Promise<Blocker[]> {
-  const rows = await lastRows<BlockerRow>(client, [...statements, creatorsSql(schema)].join(";\n"));
+  const found = await lastRows<{ pid: number | null }>(
+    client,
+    [...statements, creatorsSql(schema)].join(";\n"),
+  );
+  if (found.length === 0) return [];
+  const { rows } = await client.query<BlockerRow>(
+    `WITH creators AS (SELECT unnest($1::int[]) AS pid)
+     SELECT ${SESSION}, false AS cancellable FROM creators JOIN pg_stat_activity a USING (pid)
+     UNION ALL
+     SELECT ${PREPARED}, false FROM creators WHERE pid IS NULL`,
+    [found.map(({ pid }) => pid)],
+  );
   return rows.map((row) => inWords(client, row));
 }
 

@@ -57,5 +57,5 @@ test("what a server lacks has a code, and the failure tells where and what to do
   const error = onIsland("host2/app", databaseError("53100", 'could not extend file "base/1/2"'));
   const failure = toFailure(error, String) as Error & { type?: string; nonRetryable?: boolean };
   assert.deepEqual([failure.type, failure.nonRetryable], ["disk_full", true]);
-  assert.match(failure.message, /^host2\/app: could not extend file .*make room on it/);
+  assert.match(failure.message, /^host2\/app: could not extend file .*free space on it/);
 });
