@@ -69,7 +69,7 @@ export function tooLargeToLock(locked: readonly Table[], island: string, limit =
   return largest.map(({ name, unlogged, bytes: size }) => {
     const what = unlogged
       ? `unlogged table "${name}" on ${island}`
-      : `table "${name}" on ${island}, which has no key and columns that cannot be compared (such as json or point) or are generated,`;
+      : `table "${name}" on ${island}, which has no key and columns that cannot be compared (such as json or point), that are equal without being the same (such as float8, numeric without a scale, or citext), or that are generated,`;
     const remedy = unlogged ? "ALTER TABLE … SET LOGGED, or empty it" : "add a primary key";
     return (
       `${what} can only be copied while writers wait, and is too large for that (${bytes(size)} of the ${bytes(all)} ` +
@@ -79,12 +79,9 @@ export function tooLargeToLock(locked: readonly Table[], island: string, limit =
 }
 
 /** True for unlogged tables, and for tables without a key for which REPLICA IDENTITY FULL does not work. */
-export const needsLockedCopy = (table: {
-  kind: string;
-  unlogged: boolean;
-  hasIdentity: boolean;
-  comparable: boolean;
-}): boolean => table.kind === "r" && (table.unlogged || (!table.hasIdentity && !table.comparable));
+export const needsLockedCopy = (
+  table: Pick<Table, "kind" | "unlogged" | "hasIdentity" | "comparable">,
+): boolean => table.kind === "r" && (table.unlogged || (!table.hasIdentity && !table.comparable));
 
 /** Large objects belong to the database, not to a schema, and are not replicated. */
 export const largeObjects: Check = async ({ source, request, from }) => {

@@ -1,5 +1,7 @@
+import { bytes } from "../format.ts";
 import { CLOSURE, INBOUND } from "../postgres/schema/closure.ts";
 import type { CheckContext } from "./check.ts";
+import { needsLockedCopy } from "./shard.ts";
 
 /** Returns facts that do not prevent a move but are worth knowing before it. */
 export async function warnings({
@@ -36,6 +38,7 @@ export async function warnings({
   const keyless = tables.filter(
     (table) => table.kind === "r" && !table.hasIdentity && table.comparable && !table.unlogged,
   );
+  const locked = tables.filter(needsLockedCopy);
   const slow = to.identity.serverMajor < 16 ? keyless.filter((table) => table.estimatedRows > 100_000) : [];
   const { rows: triggers } = await destination.query<{ name: string }>(
     "SELECT evtname AS name FROM pg_event_trigger WHERE evtenabled <> 'D'",
@@ -45,6 +48,12 @@ export async function warnings({
     ...(keyless.length > 0
       ? [
           `tables without a key, which get REPLICA IDENTITY FULL during the move: ${keyless.map((table) => table.name).join(", ")}`,
+        ]
+      : []),
+    ...(locked.length > 0
+      ? [
+          `tables that are copied while writers wait, because they are unlogged, or have no key and their rows cannot be told apart ` +
+            `for certain: ${locked.map(({ name, bytes: size }) => `${name} (${bytes(size)})`).join(", ")}`,
         ]
       : []),
     ...slow.map(

@@ -19,6 +19,7 @@ const STATEMENTS = [
   `DELETE FROM keyless WHERE ctid IN (SELECT ctid FROM keyless LIMIT 1)`,
   `UPDATE keyless_json SET j = '{"n": :n}' WHERE a = :r`,
   `INSERT INTO keyless_json (a, d) VALUES (:n, '2021-02-03')`,
+  `DELETE FROM keyless_inexact WHERE ctid IN (SELECT max(ctid) FROM keyless_inexact); INSERT INTO keyless_inexact VALUES (:n.0, '-0', 'w', '1 day'), (:n.00, '0', 'W', '24 hours')`,
   `UPDATE keyless_unique SET j = '[:n]' WHERE a = :r`,
   `UPDATE identity_nothing SET b = 'w:n'`,
   `UPDATE full_json SET j = '{"n": :n}'`,

@@ -1,6 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { VERSION_NUMBER } from "../server.ts";
+import { isExactSql } from "./exact-types.ts";
 
 /** What the move needs to know about one table of the shard. */
 export interface Table {
@@ -14,8 +15,8 @@ export interface Table {
   /** True if UPDATE and DELETE can be replicated without changing the table. */
   hasIdentity: boolean;
   /**
-   * True if REPLICA IDENTITY FULL works: every column can be compared (unlike json, point, xml), and from 18 on
-   * none is generated, since every UPDATE of such a published table would fail.
+   * True if REPLICA IDENTITY FULL works: rows that are equal are the same (see exact-types.ts), or else the wrong one of
+   * two might be changed; and from 18 on no column is generated, since every UPDATE of such a published table would fail.
    */
   comparable: boolean;
   /** True if COPY and replication may use the binary format between servers. */
@@ -64,46 +65,36 @@ const TABLES_SQL = `
     WHERE a.attnum > 0 AND NOT a.attisdropped
   ),
   -- Every type that a column's type is built of; "inside" = its OID travels in the binary format.
-  part(root, typ, inside) AS (
-    SELECT DISTINCT atttypid, atttypid, false FROM attribute
+  part(root, root_mod, root_coll, typ, mod, coll, inside) AS (
+    SELECT DISTINCT atttypid, atttypmod, attcollation, atttypid, atttypmod, attcollation, false FROM attribute
     UNION
-    SELECT part.root, x.typ, x.inside
+    SELECT part.root, part.root_mod, part.root_coll, x.typ, x.mod, x.coll, x.inside
     FROM part
     JOIN pg_type t ON t.oid = part.typ
     CROSS JOIN LATERAL (
-      SELECT t.typbasetype AS typ, part.inside AS inside WHERE t.typtype = 'd'
+      SELECT t.typbasetype AS typ, t.typtypmod AS mod, part.coll AS coll, part.inside AS inside WHERE t.typtype = 'd'
       UNION ALL
-      SELECT t.typelem, true WHERE t.typelem <> 0 AND t.typcategory = 'A'
+      SELECT t.typelem, part.mod, part.coll, true WHERE t.typelem <> 0 AND t.typcategory = 'A'
       UNION ALL
-      SELECT a.atttypid, true
+      SELECT a.atttypid, a.atttypmod, a.attcollation, true
       FROM pg_attribute a
       WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
       UNION ALL
-      SELECT r.rngsubtype, false FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
+      SELECT r.rngsubtype, -1, r.rngcollation, false FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
     ) x
-  ),
-  equality AS (
-    SELECT opcintype AS typ FROM pg_opclass WHERE opcdefault AND opcmethod IN (403, 405)
-    UNION
-    SELECT castsource
-    FROM pg_cast
-    JOIN pg_opclass ON opcintype = casttarget AND opcdefault AND opcmethod IN (403, 405)
-    WHERE castmethod = 'b' AND castcontext = 'i'
   ),
   type_fact AS (
     SELECT
-      part.root AS typ,
+      part.root, part.root_mod, part.root_coll,
       bool_and(
         t.typsend <> 0
         AND t.typname !~ '^_?reg(class|collation|config|dictionary|namespace|oper|operator|proc|procedure|role|type)$'
         AND NOT (part.inside AND t.oid >= 16384)
         AND NOT (t.oid >= 16384 AND t.typtype = 'b' AND t.typcategory <> 'A')
       ) AS binary_safe,
-      bool_and(
-        t.typtype IN ('d', 'c', 'e', 'r', 'm') OR t.typcategory = 'A' OR t.oid IN (SELECT typ FROM equality)
-      ) AS comparable
+      bool_and(${isExactSql("t", "part.mod", "part.coll")}) AS comparable
     FROM part JOIN pg_type t ON t.oid = part.typ
-    GROUP BY 1
+    GROUP BY 1, 2, 3
   ),
   column_fact AS (
     SELECT
@@ -112,9 +103,11 @@ const TABLES_SQL = `
       bool_and(f.binary_safe) AS binary_safe,
       bool_and(f.comparable AND NOT a.blocks_full) AS comparable,
       bool_or(a.blocks_full) AS blocks_full
-    FROM attribute a JOIN type_fact f ON f.typ = a.atttypid
+    FROM attribute a
+    JOIN type_fact f ON f.root = a.atttypid AND f.root_mod = a.atttypmod AND f.root_coll = a.attcollation
     GROUP BY 1
   ),
+  -- A key may be of any type: it is unique by the same equality by which its row is looked up, so only one can match.
   key AS (
     SELECT i.indrelid,
       bool_or(i.indisprimary AND i.indimmediate AND NOT g.generated) AS has_primary_key,

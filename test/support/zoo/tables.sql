@@ -75,13 +75,17 @@ INSERT INTO all_kinds (id, l, s, bx, path, poly, circ, mac8, rn, rd, snap, ct, v
 UPDATE all_kinds SET cls = 'person', typ = 'mood', nsp = :schema_literal, prc = 'abs_cmp(integer, integer)', cfg = 'own_config'
 WHERE id = 3;
 
-CREATE TABLE keyless (a integer, b text, f float8 DEFAULT 'NaN', g integer GENERATED ALWAYS AS (a + 1) STORED);
+CREATE TABLE keyless (a integer, b text, f date DEFAULT 'infinity', g integer GENERATED ALWAYS AS (a + 1) STORED);
 INSERT INTO keyless (a, b) SELECT i % 10, repeat('same', i % 3) FROM generate_series(1, 50) i;
 CREATE TABLE keyless_json (a integer, j json, p point, d date, s interval, t timestamptz, f float8, b bytea, c regclass);
 INSERT INTO keyless_json
 SELECT i, '{"a" :1}', point(i, i / 3.0), date '2020-01-01' + i, interval '-1 month 2 days -3 hours', '2020-02-03 04:05:06+07', i / 7.0,
   '\x5c00', 'person'
 FROM generate_series(1, 10) i;
+-- Pairs of rows that are equal, but not the same.
+CREATE TABLE keyless_inexact (n numeric, f float8, nick citext, s interval);
+INSERT INTO keyless_inexact SELECT (i || '.' || repeat('0', k))::numeric, '-0'::float8 * k, repeat('A', k), k * interval '24 hours' / k
+FROM generate_series(1, 10) i, generate_series(1, 2) k;
 CREATE TABLE keyless_unique (a integer NOT NULL UNIQUE, j json);
 INSERT INTO keyless_unique SELECT i, '[]' FROM generate_series(1, 20) i;
 CREATE TABLE refers_to_keyless (a integer REFERENCES keyless_unique (a));
