@@ -128,11 +128,16 @@ export interface JoinInput {
   request: MoveInput;
 }
 
+/** By the name of a materialized view, the version of the source that the destination has. */
+export type ViewVersions = Record<string, string>;
+
 /** The input of every step. The workflow's id, from which all names derive, comes from the context. */
 export interface StepInput {
   kind: "move" | "copy";
   request: ReplicationInput;
   plan: Preflight;
+  /** The materialized views as the destination has them; missing before they are filled, and in older histories. */
+  views?: ViewVersions | undefined;
   /** The source schema's fingerprint when its structure was copied; empty before. */
   fingerprint: string;
 }
@@ -150,6 +155,11 @@ export interface StructureReport extends LagReport {
 export interface CopyReport extends LagReport {
   rows: number;
   bytes: number;
+}
+
+export interface AnalyzeReport extends StepReport {
+  /** Missing in older histories. */
+  views?: ViewVersions;
 }
 
 export interface SwitchInput extends StepInput {
@@ -188,7 +198,7 @@ export interface Activities {
   subscribe(input: StepInput): Promise<StepReport>;
   tablesync(input: StepInput): Promise<CopyReport>;
   "build indexes"(input: StepInput): Promise<StepReport>;
-  analyze(input: StepInput): Promise<StepReport>;
+  analyze(input: StepInput): Promise<AnalyzeReport>;
   /** Waits for physical replicas and, with `subscription`, for the subscription, too. */
   "wait for lag"(input: StepInput & { subscription: boolean }): Promise<StepReport>;
   "lock and switch"(input: SwitchInput): Promise<SwitchReport>;

@@ -40,7 +40,8 @@ export async function replicate(
 
   if (copied.replicasBehind) await waitForLag(protocol, input, { subscription: false });
   await protocol.step("build indexes", () => waiting["build indexes"](input));
-  await protocol.step("analyze", () => waiting.analyze(input));
+  const analyzed = await protocol.step("analyze", () => waiting.analyze(input));
+  input.views = analyzed.views;
   await waitForLag(protocol, input, { subscription: true });
   return { input, rows: copied.rows, bytes: copied.bytes };
 }

@@ -1,20 +1,19 @@
-import type pg from "pg";
-
 import type { SwitchReport } from "../../contract/move.ts";
 import { COPY_SETTINGS } from "../../src/postgres/islands/session-settings.ts";
 import { ident, literal } from "../../src/postgres/quote.ts";
 import { runOfMark } from "../../src/postgres/replication/names.ts";
-import { ensureDurable, flushedPosition, waitUntilApplied } from "../../src/postgres/replication/position.ts";
+import { ensureDurable } from "../../src/postgres/replication/position.ts";
 import { copyName } from "../../src/postgres/schema/copy-names.ts";
 import { findCopyName } from "../../src/postgres/schema/free-copy-name.ts";
 import { readSchema } from "../../src/postgres/schema/tables.ts";
 import { readSequenceValues, setSequences } from "../../src/sequences/hand-over.ts";
+import { catchUpWith } from "./parts/caught-up.ts";
 import { completeSchema } from "./parts/complete-schema.ts";
 import { copyLocked } from "./parts/copy-locked.ts";
 import { dropReplication } from "./parts/drop-replication.ts";
 import { ensureNotFailedOver, ensurePublished, ensureReplicated } from "./parts/guards.ts";
 import { CopyGoneError } from "./parts/half-made-copy.ts";
-import { ReplicationTrouble } from "./parts/replication-health.ts";
+import { refreshViews } from "./parts/refresh-views.ts";
 import { readFacts } from "./parts/source-facts.ts";
 import type { MoveStep } from "./parts/step.ts";
 import { ensureUnchanged } from "./parts/structure.ts";
@@ -22,9 +21,6 @@ import { isSubscribed } from "./parts/subscription.ts";
 
 /** Added to the mark of a copy that no longer needs its subscription: a later attempt continues from there. */
 const IN_STEP = "; in step";
-
-/** Milliseconds between two heartbeats while the destination catches up. */
-const CATCH_UP_MS = 1000;
 
 /**
  * Ends a copy, or a rehearsal of a move: brings the destination in step one last time, ends the replication,
@@ -51,10 +47,11 @@ export async function finishCopy(step: MoveStep): Promise<SwitchReport> {
       return;
     }
     leftover = name && name.free;
-    const facts = await step.attempt.reading(step.from, () => readFacts(source, step.schema));
+    const facts = await step.attempt.reading(step.from, () => readFacts(step, source, step.schema));
     if (!comment?.endsWith(IN_STEP)) {
       await ensureUnchanged(step, source);
-      await catchUp(step, source, destination);
+      await refreshViews(step, step.input.views ?? {}, source, destination);
+      await catchUpWith(step, source, destination);
       await ensurePublished(step, facts, source);
       await ensureReplicated(step, facts, destination);
       const inStep = literal(`${comment}${IN_STEP}`);
@@ -71,20 +68,4 @@ export async function finishCopy(step: MoveStep): Promise<SwitchReport> {
   const text = `"${leftover ?? step.schema}" on ${step.to} is complete`;
   const writeBlocked = { attempts: 0, longestMs: 0, totalMs: 0, atMost: false };
   return { text, writeBlockedMs: 0, writeBlocked, endedBlockers: [], leftover };
-}
-
-/** Waits until the destination has everything that the source had when the wait began. */
-async function catchUp(step: MoveStep, source: pg.Client, destination: pg.Client): Promise<void> {
-  const position = await flushedPosition(source);
-  const trouble = new ReplicationTrouble(step);
-  const alive = (): Promise<void> => Promise.resolve();
-  const reached = (): Promise<boolean> =>
-    waitUntilApplied(destination, step.replicationName, position, Date.now() + CATCH_UP_MS, alive);
-  while (!(await reached())) {
-    step.attempt.throwIfCancelled();
-    const reason = await trouble.look();
-    step.attempt.beat({
-      waitingFor: reason ?? `the subscription on ${step.to} to catch up with ${step.from}`,
-    });
-  }
 }

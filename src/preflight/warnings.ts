@@ -1,17 +1,19 @@
+import type { ClientBase } from "pg";
+
 import { bytes } from "../format.ts";
 import { CLOSURE, INBOUND } from "../postgres/schema/closure.ts";
+import { readMaterializedViews } from "../postgres/schema/materialized-views.ts";
 import type { CheckContext } from "./check.ts";
 import { needsLockedCopy } from "./shard.ts";
 
+async function lateViews(source: ClientBase, schema: string, locked: readonly string[]): Promise<string[]> {
+  const views = await readMaterializedViews(source, schema, locked);
+  return views.filter(({ late, populated }) => late && populated).map(({ name }) => name);
+}
+
 /** Returns facts that do not prevent a move but are worth knowing before it. */
-export async function warnings({
-  source,
-  destination,
-  request,
-  from,
-  to,
-  tables,
-}: CheckContext): Promise<string[]> {
+export async function warnings(context: CheckContext): Promise<string[]> {
+  const { source, destination, request, from, to } = context;
   const { rows } = await source.query<{ text: string }>(
     `${CLOSURE}${INBOUND},
      follower AS (
@@ -35,16 +37,32 @@ export async function warnings({
      JOIN pg_class s ON d.refclassid = 'pg_class'::regclass AND s.oid = d.refobjid AND s.relkind = 'S' AND s.relnamespace <> (SELECT oid FROM ns)`,
     [request.schema, to.name],
   );
-  const keyless = tables.filter(
-    (table) => table.kind === "r" && !table.hasIdentity && table.comparable && !table.unlogged,
-  );
-  const locked = tables.filter(needsLockedCopy);
-  const slow = to.identity.serverMajor < 16 ? keyless.filter((table) => table.estimatedRows > 100_000) : [];
   const { rows: triggers } = await destination.query<{ name: string }>(
     "SELECT evtname AS name FROM pg_event_trigger WHERE evtenabled <> 'D'",
   );
   return [
     ...rows.map((row) => `${row.text} (${from.name})`),
+    ...(await ofTables(context)),
+    ...triggers.map(({ name }) => `event trigger ${name} on ${to.name} runs for the DDL of the move`),
+  ];
+}
+
+/** Tables without a key, and those that are copied while writers wait. */
+async function ofTables({ source, request, to, tables }: CheckContext): Promise<string[]> {
+  const keyless = tables.filter(
+    (table) => table.kind === "r" && !table.hasIdentity && table.comparable && !table.unlogged,
+  );
+  const locked = tables.filter(needsLockedCopy);
+  const late =
+    locked.length === 0
+      ? []
+      : await lateViews(
+          source,
+          request.schema,
+          locked.map(({ name }) => name),
+        );
+  const slow = to.identity.serverMajor < 16 ? keyless.filter((table) => table.estimatedRows > 100_000) : [];
+  return [
     ...(keyless.length > 0
       ? [
           `tables without a key, which get REPLICA IDENTITY FULL during the move: ${keyless.map((table) => table.name).join(", ")}`,
@@ -56,10 +74,12 @@ export async function warnings({
             `for certain: ${locked.map(({ name, bytes: size }) => `${name} (${bytes(size)})`).join(", ")}`,
         ]
       : []),
+    ...(late.length > 0
+      ? [`materialized views that read from these, and are filled while writers wait: ${late.join(", ")}`]
+      : []),
     ...slow.map(
       (table) =>
         `table "${table.name}" has no key and ${table.estimatedRows} rows: each UPDATE and DELETE reads all of it on ${to.name} (PostgreSQL before 16)`,
     ),
-    ...triggers.map(({ name }) => `event trigger ${name} on ${to.name} runs for the DDL of the move`),
   ];
 }

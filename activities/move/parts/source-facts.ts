@@ -1,8 +1,14 @@
 import type { ClientBase } from "pg";
 
+import {
+  type MaterializedView,
+  readMaterializedViews,
+  searchPathFor,
+} from "../../../src/postgres/schema/materialized-views.ts";
 import { readSchema, readTables, type Table } from "../../../src/postgres/schema/tables.ts";
 import { readSequenceDefinitions } from "../../../src/sequences/hand-over.ts";
 import type { Sequence } from "../../../src/sequences/share-out.ts";
+import type { MoveStep } from "./step.ts";
 
 /** Everything that the switch has to know about the source's schema, read before the lock. */
 export interface SwitchFacts {
@@ -15,18 +21,24 @@ export interface SwitchFacts {
    * family, if a partition has a different state from its parent.
    */
   triggers: { table: string; trigger: string; enable: string }[];
+  /** The materialized views, each after those from which it reads. */
+  views: MaterializedView[];
+  /** The search_path with which those are filled. */
+  searchPath: string;
   /** Tables on which objects of other schemas are built: the rename does not prevent these from writing. */
   reachable: string[];
 }
 
 /** Reads the facts; `schema` is the shard's name, or that of the old copy if a crash came in between. */
-export async function readFacts(client: ClientBase, schema: string): Promise<SwitchFacts> {
+export async function readFacts(step: MoveStep, client: ClientBase, schema: string): Promise<SwitchFacts> {
   const { comment } = await readSchema(client, schema);
   return {
     comment,
     triggers: await readTriggers(client, schema),
     tables: await readTables(client, schema),
     sequences: await readSequenceDefinitions(client, schema),
+    views: await readMaterializedViews(client, schema, step.input.plan.lockedCopies),
+    searchPath: await searchPathFor(client, step.schema),
     reachable: await readReachable(client, schema),
   };
 }
@@ -69,6 +81,8 @@ async function readReachable(client: ClientBase, schema: string): Promise<string
      uses AS (
        SELECT d.refobjid AS used, w.ev_class AS relation
        FROM pg_depend d JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid
+       -- Nobody writes through a materialized view, and to ask whether it can be written to waits for its REFRESH.
+       JOIN pg_class c ON c.oid = w.ev_class AND c.relkind <> 'm'
        WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid IN (SELECT oid FROM inside) AND w.ev_class <> d.refobjid
        UNION
        SELECT d.refobjid, NULL

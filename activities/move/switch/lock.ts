@@ -1,9 +1,23 @@
 import { type Blocker, creatorsAfter } from "../../../src/postgres/blockers.ts";
 import { hasSqlstate, SQLSTATE } from "../../../src/postgres/errors/sqlstate.ts";
 import { blockersDuring, LOCK_TIMEOUT_MS } from "../../../src/postgres/locks.ts";
-import { qualified } from "../../../src/postgres/quote.ts";
+import { literal, qualified } from "../../../src/postgres/quote.ts";
 import { lockSequence } from "../../../src/sequences/hand-over.ts";
 import type { SwitchSessions } from "./sessions.ts";
+
+/**
+ * Keeps materialized views from being refreshed, and lets readers through. LOCK takes none; a comment that is the same as
+ * before changes nothing, but locks one.
+ */
+const lockViews = (schema: string): string =>
+  `DO ${literal(`BEGIN
+     EXECUTE (
+       SELECT coalesce(string_agg(
+         format('COMMENT ON MATERIALIZED VIEW %I.%I IS %L', n.nspname, c.relname, obj_description(c.oid, 'pg_class')), '; '
+         ORDER BY c.relname), '')
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = ${literal(schema)} AND c.relkind = 'm');
+   END`)}`;
 
 /**
  * Takes all locks in one round trip, in a fixed order, or none: then returns the blockers, as far as they were seen.
@@ -20,6 +34,7 @@ export async function lockEverything(plan: SwitchSessions): Promise<Blocker[] | 
     "BEGIN",
     `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
     `SET LOCAL statement_timeout = ${timeout}`,
+    ...(facts.views.length > 0 ? [lockViews(step.schema)] : []),
     ...(tables.length > 0 ? [`LOCK TABLE ${tables.join(", ")} IN EXCLUSIVE MODE`] : []),
     ...facts.sequences.map((sequence) => lockSequence(step.schema, sequence)),
     `SET LOCAL statement_timeout = ${plan.maxWriteBlockMs}`,

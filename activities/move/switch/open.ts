@@ -40,6 +40,7 @@ export async function withSwitchSessions<T>(
     const sessions: SwitchSessions = {
       step,
       facts: departure.facts,
+      views: (input.views ??= {}),
       source: source!,
       sourceObserver: sourceObserver!,
       destination: destination!,
@@ -64,7 +65,7 @@ export async function withSwitchSessions<T>(
 async function readSource(step: MoveStep, source: pg.Client, observer: pg.Client) {
   const { schema, from } = step;
   const read = async () => ({
-    facts: await readFacts(observer, schema),
+    facts: await readFacts(step, observer, schema),
     leftover: (await findCopyName(observer, schema, "old", step.attempt.scheduledAt)).free,
     ...(await bookOf(step, observer, from)),
   });

@@ -58,7 +58,7 @@ async function arrive(
   source: pg.Client,
   destination: pg.Client,
 ): Promise<void> {
-  const facts = await step.attempt.reading(step.from, () => readFacts(source, left.leftover));
+  const facts = await step.attempt.reading(step.from, () => readFacts(step, source, left.leftover));
   await ensureNotFailedOver(step, destination);
   await waitForPosition(step, left, destination);
   const apiSchema = await apiSchemaOf(destination, step.to);

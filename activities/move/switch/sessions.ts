@@ -1,5 +1,6 @@
 import type pg from "pg";
 
+import type { ViewVersions } from "../../../contract/move.ts";
 import type { BookEntry } from "../../../src/postgres/api/switches.ts";
 import { COPY_SETTINGS, VANISHING_HOLDER } from "../../../src/postgres/islands/session-settings.ts";
 import type { SwitchFacts } from "../parts/source-facts.ts";
@@ -17,6 +18,8 @@ export const LOCKING = {
 export interface SwitchSessions {
   step: MoveStep;
   facts: SwitchFacts;
+  /** The materialized views as the destination has them; see refreshViews. */
+  views: ViewVersions;
   /** Holds the lock. Its idle timeout is short, so that writers are freed within seconds when the worker vanishes. */
   source: pg.Client;
   /** Second session on the source: flushes WAL, and sees what blocks the first. */

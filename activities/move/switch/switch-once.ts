@@ -1,11 +1,13 @@
 import { type Blocker, describeBlockers } from "../../../src/postgres/blockers.ts";
 import { hasSqlstate, SQLSTATE } from "../../../src/postgres/errors/sqlstate.ts";
 import type { SwitchStatement } from "../../attempt/fault-points.ts";
+import { lateViews } from "../parts/copy-locked.ts";
 import type { MoveStep } from "../parts/step.ts";
 import type { BlockedTime } from "./blocked-time.ts";
 import { lockEverything } from "./lock.ts";
 import type { SwitchSessions } from "./sessions.ts";
 import {
+  areViewsFresh,
   beginDestination,
   bothEnd,
   completeDestination,
@@ -62,6 +64,8 @@ export async function switchOnce(sessions: SwitchSessions, blocked: BlockedTime)
       at("read", () => readUnderLock(sessions)),
       at("begin destination", () => beginDestination(sessions)),
     ]);
+    if (!(await areViewsFresh(sessions)))
+      return await notYet("a materialized view to be refreshed that the source has refreshed just now");
     // 3.
     if (!(await at("wait", () => waitUnderLock(sessions, position, deadline))))
       return await notYet(`the subscription to catch up: not within ${sessions.maxWriteBlockMs} ms`);
@@ -92,7 +96,7 @@ export async function switchOnce(sessions: SwitchSessions, blocked: BlockedTime)
 }
 
 const tooSlow = (sessions: SwitchSessions): string =>
-  `a moment in which the switch takes less than ${sessions.maxWriteBlockMs} ms (it copies ${sessions.step.input.plan.lockedCopies.length} tables under the lock)`;
+  `a moment in which the switch takes less than ${sessions.maxWriteBlockMs} ms (it copies ${sessions.step.input.plan.lockedCopies.length} tables under the lock, and refreshes ${lateViews(sessions.facts).length} materialized views)`;
 
 /**
  * Ends both transactions if they are still open; if the commit has succeeded, this changes nothing. Returns true if the

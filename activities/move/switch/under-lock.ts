@@ -2,6 +2,7 @@ import { allEnd } from "../../../src/all-end.ts";
 import { activateSql } from "../../../src/postgres/api/shards.ts";
 import { hasSqlstate, SQLSTATE } from "../../../src/postgres/errors/sqlstate.ts";
 import { flushedPosition, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
+import { readViewVersions } from "../../../src/postgres/schema/materialized-views.ts";
 import { readSchema } from "../../../src/postgres/schema/tables.ts";
 import {
   type HandOver,
@@ -40,6 +41,14 @@ async function readSource({ step, facts, source }: SwitchSessions): Promise<Sequ
   // It contains the weight factor, which may have been changed while the lock was being waited for.
   facts.comment = (await readSchema(source, step.schema)).comment;
   return readSequenceValues(source, step.schema, facts.sequences);
+}
+
+/** Whether the materialized views on the destination are those of the source, where nobody can refresh them now. */
+export async function areViewsFresh({ step, facts, views, source }: SwitchSessions): Promise<boolean> {
+  if (facts.views.length === 0) return true;
+  const now = await readViewVersions(source, step.schema);
+  for (const view of facts.views) view.populated = now.get(view.name)?.populated ?? view.populated;
+  return facts.views.every(({ name, late }) => late || views[name] === now.get(name)?.version);
 }
 
 /** Waits, with signs of life to Temporal and to both open transactions, whose idle timeouts are short. */
