@@ -1,9 +1,10 @@
 import { ApplicationFailure, type ApplicationFailureOptions, CancelledFailure } from "@temporalio/common";
 
-import { messageOf, ShardferryError } from "../../src/errors.ts";
+import { ShardferryError } from "../../src/errors.ts";
 import { islandOf } from "../../src/postgres/errors/origin.ts";
 import { lackOf, type Outlook, outlookOfSqlstate } from "../../src/postgres/errors/outlook.ts";
 import { isSqlstate, sqlstateOf } from "../../src/postgres/errors/sqlstate.ts";
+import { messageWithoutRows, type Told, withoutRows } from "../../src/postgres/errors/without-rows.ts";
 import { UnknownIslandError } from "../../src/postgres/islands/connections.ts";
 import { isNetworkError } from "../../src/postgres/islands/lost-session.ts";
 
@@ -38,7 +39,7 @@ export const MOST_TIMES = 3;
 
 /** The text by which a recurring error is recognized. Numbers are left out: they may be those of files and processes. */
 export function recognizable(error: unknown, redact: (text: string) => string): string {
-  const message = redact(messageOf(error)).replaceAll(/\d+/g, "#");
+  const message = redact(messageWithoutRows(error)).replaceAll(/\d+/g, "#");
   return `${islandOf(error) ?? ""} ${sqlstateOf(error)} ${message}`.slice(0, 200);
 }
 
@@ -95,22 +96,19 @@ function typeOf(error: unknown): string {
   return lackOf(code)?.code ?? (code || (error instanceof Error ? error.name : "unknown"));
 }
 
-/** Everything that a database error says, in one text: island, message, detail, hint, SQLSTATE. */
+/** Everything that a database error says, but no rows, in one text: island, message, detail, hint, SQLSTATE. */
 function describe(error: unknown): string {
-  const { code, detail, hint, where } = error as {
-    code?: string;
-    detail?: string;
-    hint?: string;
-    where?: string;
-  };
   const island = islandOf(error);
+  const { message, detail, hint, where }: Told =
+    error instanceof Error ? withoutRows(error) : { message: String(error) };
+  const code = sqlstateOf(error);
   const parts = [
-    island ? `${island}: ${messageOf(error)}` : messageOf(error),
+    island ? `${island}: ${message}` : message,
     detail,
     hint && `hint: ${hint}`,
     where && `in ${where}`,
-    code && isSqlstate(code) && `SQLSTATE ${code}`,
-    lackOf(sqlstateOf(error))?.remedy,
+    isSqlstate(code) && `SQLSTATE ${code}`,
+    lackOf(code)?.remedy,
   ];
   return parts.filter(Boolean).join("; ");
 }

@@ -4,7 +4,7 @@ import type { ClientBase } from "pg";
 import type { ChangeInput, IslandShards } from "../../contract/migrate.ts";
 import type { IslandName } from "../../contract/names.ts";
 import type { StepReport } from "../../contract/progress.ts";
-import { messageOf, ShardferryError } from "../../src/errors.ts";
+import { ShardferryError } from "../../src/errors.ts";
 import { plural } from "../../src/format.ts";
 import { MigrationFailedError, MigrationLockedError } from "../../src/migrations/failure.ts";
 import { sessionName } from "../../src/migrations/names.ts";
@@ -13,6 +13,7 @@ import { createLedgers, LEDGER_TABLE, readApplied } from "../../src/postgres/api
 import { requireSqlApi } from "../../src/postgres/api/sql-api.ts";
 import { blockersOf, describeBlockers } from "../../src/postgres/blockers.ts";
 import { lockNotGranted } from "../../src/postgres/errors/sqlstate.ts";
+import { messageWithoutRows } from "../../src/postgres/errors/without-rows.ts";
 import { backoffMs } from "../../src/postgres/locks.ts";
 import { ident, qualified } from "../../src/postgres/quote.ts";
 import { backendPid, whileLooking } from "../../src/postgres/session.ts";
@@ -86,9 +87,13 @@ class BrokenStatementError extends ShardferryError {
   override readonly retryable = true;
 
   constructor({ island, schema }: Place, cause: unknown) {
-    super("statement_broken", `${schema} on ${island}: ${messageOf(cause)}; the statement is retried`, {
-      cause,
-    });
+    super(
+      "statement_broken",
+      `${schema} on ${island}: ${messageWithoutRows(cause)}; the statement is retried`,
+      {
+        cause,
+      },
+    );
   }
 }
 

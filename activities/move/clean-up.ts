@@ -3,9 +3,9 @@ import type { ClientBase } from "pg";
 import type { CleanUpInput } from "../../contract/move.ts";
 import type { IslandName } from "../../contract/names.ts";
 import type { StepReport } from "../../contract/progress.ts";
-import { messageOf } from "../../src/errors.ts";
 import { refreshDebugViews } from "../../src/postgres/api/debug-views.ts";
 import { apiSchemaOf } from "../../src/postgres/api/sql-api.ts";
+import { messageWithoutRows } from "../../src/postgres/errors/without-rows.ts";
 import { literal, qualified } from "../../src/postgres/quote.ts";
 import { dropCachedDump } from "../../src/postgres/schema/dump.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
@@ -29,7 +29,7 @@ export async function cleanUp(step: MoveStep, input: CleanUpInput): Promise<Step
     for (const part of [...deactivated, ...views]) {
       if (part.status === "fulfilled") failures.push(...part.value);
       else if (isRetryable(part.reason, step.attempt.number)) throw part.reason;
-      else failures.push(messageOf(part.reason));
+      else failures.push(messageWithoutRows(part.reason));
     }
   }
   await releaseShard(step);
@@ -48,7 +48,9 @@ async function deactivate(step: MoveStep, input: CleanUpInput): Promise<string[]
       const name = literal(qualified(leftover, table.name));
       await client.query(deactivateSql.replaceAll("$1", () => name)).catch((cause: Error) => {
         if (isRetryable(cause, step.attempt.number)) throw cause;
-        throw new Error(`--deactivate-sql for table "${table.name}": ${cause.message}`, { cause });
+        throw new Error(`--deactivate-sql for table "${table.name}": ${messageWithoutRows(cause)}`, {
+          cause,
+        });
       });
       done = `: done with ${table.name}`;
     }

@@ -1,7 +1,8 @@
 import type { MigrateInput } from "../../contract/migrate.ts";
 import type { IslandName } from "../../contract/names.ts";
-import { messageOf, ShardferryError } from "../errors.ts";
+import { ShardferryError } from "../errors.ts";
 import { SQLSTATE } from "../postgres/errors/sqlstate.ts";
+import { type Told, withoutRows } from "../postgres/errors/without-rows.ts";
 import { excerpt } from "./excerpt.ts";
 import type { MigrationStatement } from "./parse.ts";
 
@@ -18,9 +19,6 @@ export interface FailurePlace {
 /** What node-postgres reports about a server error. */
 interface DatabaseError extends Error {
   code?: string;
-  detail?: string;
-  hint?: string;
-  where?: string;
   internalQuery?: string;
 }
 
@@ -61,9 +59,11 @@ export class MigrationLockedError extends ShardferryError {
 /** Island, shard, statement with line and caret, SQLSTATE and hint. */
 export function describeFailure(migration: MigrateInput, place: FailurePlace, cause: unknown): string {
   const { island, schema, statement, offset } = place;
-  const { code, detail, hint, where } = cause as DatabaseError;
+  const { code } = cause as DatabaseError;
+  const { message, detail, hint, where }: Told =
+    cause instanceof Error ? withoutRows(cause) : { message: String(cause) };
   const lines = [
-    `${island}${schema === null ? "" : `, shard ${schema}`}: ${messageOf(cause)}${code ? ` (SQLSTATE ${code})` : ""}`,
+    `${island}${schema === null ? "" : `, shard ${schema}`}: ${message}${code ? ` (SQLSTATE ${code})` : ""}`,
     statement && excerpt(migration.source, migration.sql, statement.start + offset),
     detail && `detail: ${detail}`,
     where && `where: ${where}`,
