@@ -95,6 +95,8 @@ export interface Preflight {
   /** The chosen method; never `auto`. */
   copyMethod: Exclude<CopyMethod, "auto">;
   tables: number;
+  /** The encoding of both databases; UTF8 in histories that do not tell. */
+  encoding?: string;
   /** Heap bytes to copy, and the planner's estimate of rows. */
   bytes: number;
   rows: number;

@@ -9,8 +9,11 @@ import { type OverriddenTable, overriddenTables } from "../postgres/replication/
 import { readTables, type Table } from "../postgres/schema/tables.ts";
 import { type Check, type CheckContext, readServer, type Server } from "./check.ts";
 import { outsideObjects, roles, tablespaces } from "./dependencies.ts";
+import { expressionsWithoutPath } from "./expressions.ts";
 import { crossSchemaLinks } from "./links.ts";
+import { rangesOfText } from "./locales.ts";
 import { hashPartitions } from "./partitions.ts";
+import { publishedWithoutIdentity } from "./publications.ts";
 import {
   destinationCapacity,
   different,
@@ -108,6 +111,9 @@ const CHECKS: Check[] = [
   lockedCopies,
   largeObjects,
   moneyFormat,
+  rangesOfText,
+  publishedWithoutIdentity,
+  expressionsWithoutPath,
   crossSchemaLinks,
   roles,
   tablespaces,
@@ -154,6 +160,7 @@ async function preflightOf(context: CheckContext, from: Server, to: Server): Pro
   return {
     copyMethod: copyMethodOf(context),
     tables: tables.length,
+    encoding: from.encoding,
     bytes: bytesOf(tables),
     rows: sum(copied, (table) => table.estimatedRows),
     source: from.identity,

@@ -4,6 +4,7 @@ import { bytes } from "../format.ts";
 import { CLOSURE, INBOUND } from "../postgres/schema/closure.ts";
 import { readMaterializedViews } from "../postgres/schema/materialized-views.ts";
 import type { CheckContext } from "./check.ts";
+import { otherLocale } from "./locales.ts";
 import { needsLockedCopy } from "./shard.ts";
 
 async function lateViews(source: ClientBase, schema: string, locked: readonly string[]): Promise<string[]> {
@@ -43,6 +44,7 @@ export async function warnings(context: CheckContext): Promise<string[]> {
   return [
     ...rows.map((row) => `${row.text} (${from.name})`),
     ...(await ofTables(context)),
+    ...(await otherLocale(context)),
     ...triggers.map(({ name }) => `event trigger ${name} on ${to.name} runs for the DDL of the move`),
   ];
 }

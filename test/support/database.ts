@@ -48,12 +48,15 @@ after(async () => {
  */
 export async function createDatabase(
   server: TestServer,
-  options: { name?: string; template?: string } = {},
+  options: { name?: string; template?: string; encoding?: string } = {},
 ): Promise<TestDatabase> {
   const name = options.name ?? `test_${randomBytes(6).toString("hex")}`;
   const dsn = server.dsn(name);
   await withClient(server.dsn(), (client) =>
-    client.query(`CREATE DATABASE ${ident(name)} TEMPLATE ${ident(options.template ?? "template0")}`),
+    client.query(
+      `CREATE DATABASE ${ident(name)} TEMPLATE ${ident(options.template ?? "template0")}` +
+        (options.encoding ? ` ENCODING '${options.encoding}' LOCALE 'C'` : ""),
+    ),
   );
   const pool = new pg.Pool({ connectionString: dsn, idleTimeoutMillis: KEPT_MS, max: Infinity });
   // Some tests stop the server during an idle session.

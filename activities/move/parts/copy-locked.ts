@@ -29,9 +29,10 @@ export async function copyLocked(
   await destination.query("SET LOCAL session_replication_role = replica");
   for (const table of facts.tables.filter(({ name, kind }) => kind === "r" && wanted.has(name))) {
     const names = { from: qualified(sourceSchema, table.name), to: qualified(step.schema, table.name) };
+    const how = { freeze: false, encoding: step.input.plan.encoding };
     const counters = { bytes: 0, tuples: 0 };
     const look = alive(() => `copying table "${table.name}" under the lock: ${counters.tuples} rows`);
-    await step.watched(step.to, look, () => copyRows(source, destination, names, table, false, counters));
+    await step.watched(step.to, look, () => copyRows(source, destination, names, table, how, counters));
   }
   await destination.query("SET LOCAL session_replication_role = origin");
   await refreshLate(step, facts, source, destination);

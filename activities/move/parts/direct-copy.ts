@@ -125,9 +125,10 @@ async function copyTable(
 ): Promise<void> {
   const name = qualified(step.schema, table.name);
   const freeze = table.bytes >= FREEZE_BYTES;
+  const { encoding } = step.input.plan;
   const begin = freeze || filled ? `BEGIN; TRUNCATE ONLY ${name}` : "BEGIN";
   const snapshotted = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${snapshot}'`;
-  await copyRows(source, destination, { from: name, to: name }, table, freeze, counters, {
+  await copyRows(source, destination, { from: name, to: name }, table, { freeze, encoding }, counters, {
     from: (copy) => `${snapshotted}; ${copy}; COMMIT`,
     to: (copy) => [begin, copy, ...keys.map((statement) => placed(statement)), "COMMIT"].join(";\n"),
   });

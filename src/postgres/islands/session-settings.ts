@@ -48,6 +48,8 @@ export const COPY_SETTINGS = {
   intervalstyle: "postgres",
   extra_float_digits: "3",
   bytea_output: "hex",
+  array_nulls: "on",
+  xmloption: "content",
   lc_monetary: "C",
   row_security: "off",
 };
