@@ -29,17 +29,24 @@ export const EXPRESSIONS = `
   caller AS (
     SELECT classid, objid, array_agg(DISTINCT remedy) AS remedies FROM calls GROUP BY 1, 2
   ),
-  -- Domains with such a check, and all types that contain one.
-  checked(typ, remedies) AS (
-    SELECT k.contypid, c.remedies
-    FROM caller c JOIN pg_constraint k ON c.classid = 'pg_constraint'::regclass AND k.oid = c.objid AND k.contypid <> 0
+  -- Every type that a column's type is built of; one with a check is a domain.
+  part(root, typ) AS (
+    SELECT a.atttypid, a.atttypid FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid WHERE r.relkind IN ('r', 'p') AND a.attnum > 0
     UNION
-    SELECT t.oid, checked.remedies
-    FROM checked
-    JOIN pg_type t ON t.typbasetype = checked.typ
-      OR t.typcategory = 'A' AND t.typelem = checked.typ
-      OR t.typtype = 'c' AND EXISTS (
-        SELECT FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.atttypid = checked.typ AND a.attnum > 0)
+    SELECT part.root, x.typ
+    FROM part
+    JOIN pg_type t ON t.oid = part.typ
+    CROSS JOIN LATERAL (
+      SELECT t.typbasetype AS typ WHERE t.typtype = 'd'
+      UNION ALL SELECT t.typelem WHERE t.typelem <> 0 AND t.typcategory = 'A'
+      UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0
+    ) x
+  ),
+  checked(typ, remedies) AS (
+    SELECT part.root, c.remedies
+    FROM part
+    JOIN pg_constraint k ON k.contypid = part.typ
+    JOIN caller c ON c.classid = 'pg_constraint'::regclass AND c.objid = k.oid
   ),
   expression(what, classid, objid, relid, sql, remedies) AS (
     SELECT format('CHECK %I of table %I', k.conname, r.name), c.classid, c.objid, r.oid,

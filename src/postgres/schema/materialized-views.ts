@@ -16,7 +16,7 @@ export interface MaterializedView {
  * Reads the materialized views of a schema, each after those from which it reads.
  *
  * @param lockedCopies the tables that are copied under the lock. What a function reads is not in the catalogs, so if there
- *   are any, a view that calls a function counts as one that reads from them.
+ *   are any, a view that calls one that is not IMMUTABLE counts as one that reads from them.
  */
 export async function readMaterializedViews(
   client: ClientBase,
@@ -52,6 +52,7 @@ export async function readMaterializedViews(
        UNION
        SELECT reader FROM uses
        WHERE refclassid = 'pg_proc'::regclass AND refobjid >= 16384 AND cardinality($2::text[]) > 0
+         AND NOT EXISTS (SELECT FROM pg_proc p WHERE p.oid = refobjid AND p.provolatile = 'i')
          AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = refclassid AND e.objid = refobjid AND e.deptype = 'e')
        UNION
        SELECT reads.reader FROM late JOIN reads ON reads.read = late.oid
