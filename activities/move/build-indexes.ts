@@ -8,6 +8,7 @@ import { undoDefaultPrivileges } from "../../src/postgres/schema/default-privile
 import { grants, placed, type Statement } from "../../src/postgres/schema/dump-statements.ts";
 import { existingObjects, keyOf, relationKey } from "../../src/postgres/schema/existing-objects.ts";
 import { inWordsOf } from "../../src/postgres/schema/for-older-server.ts";
+import { readLateKeys } from "../../src/postgres/schema/late-keys.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
 import { flushDestination } from "./parts/flush-destination.ts";
 import { inLanes, lanesFor } from "./parts/lanes.ts";
@@ -38,7 +39,8 @@ export async function buildIndexes(step: MoveStep): Promise<StepReport> {
   const missing = indexes.filter((statement) => !relations.has(keyOf(statement)));
   if (missing.length > 0) await buildInLanes(step, missing, size);
 
-  const rest = postData.filter((statement) => !indexes.includes(statement));
+  const isLate = await lateStatements(step);
+  const rest = postData.filter((statement) => !indexes.includes(statement) && !isLate(statement));
   const partitioned = tables.filter((table) => table.kind === "p").map((table) => table.name);
   if (rest.length > 0) await runRest(step, preData, rest, partitioned);
   await flushDestination(step);
@@ -46,6 +48,16 @@ export async function buildIndexes(step: MoveStep): Promise<StepReport> {
     text: `built ${missing.length} indexes and keys, and ${rest.length} further objects`,
     sql: missing.slice(0, 10).map((statement) => shorten(statement.sql, 200)),
   };
+}
+
+/** Finds the foreign keys that are left for the switch, and the comments on them. */
+async function lateStatements(step: MoveStep): Promise<(statement: Statement) => boolean> {
+  const keys = await step.onSource((client) =>
+    readLateKeys(client, step.schema, step.input.plan.lockedCopies),
+  );
+  const late = new Set(keys.map(({ table, name }) => JSON.stringify([table, name])));
+  return ({ constraint, node, relation, name }) =>
+    (constraint === "foreign" || node === "CommentStmt") && late.has(JSON.stringify([relation, name]));
 }
 
 const isIndex = (statement: Statement): boolean =>

@@ -1,5 +1,6 @@
 import type { ClientBase } from "pg";
 
+import { type LateKey, readLateKeys } from "../../../src/postgres/schema/late-keys.ts";
 import {
   type MaterializedView,
   readMaterializedViews,
@@ -25,6 +26,8 @@ export interface SwitchFacts {
   views: MaterializedView[];
   /** The search_path with which those are filled. */
   searchPath: string;
+  /** The foreign keys that are created with the rows of the tables that are copied under the lock. */
+  lateKeys: LateKey[];
   /** Tables on which objects of other schemas are built: the rename does not prevent these from writing. */
   reachable: string[];
 }
@@ -38,6 +41,7 @@ export async function readFacts(step: MoveStep, client: ClientBase, schema: stri
     tables: await readTables(client, schema),
     sequences: await readSequenceDefinitions(client, schema),
     views: await readMaterializedViews(client, schema, step.input.plan.lockedCopies),
+    lateKeys: await readLateKeys(client, schema, step.input.plan.lockedCopies),
     searchPath: await searchPathFor(client, step.schema),
     reachable: await readReachable(client, schema),
   };

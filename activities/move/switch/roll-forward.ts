@@ -1,8 +1,9 @@
 import type pg from "pg";
 
-import { messageOf, ShardferryError } from "../../../src/errors.ts";
+import { ShardferryError } from "../../../src/errors.ts";
 import { activateSql } from "../../../src/postgres/api/shards.ts";
 import { apiSchemaOf } from "../../../src/postgres/api/sql-api.ts";
+import { messageWithoutRows } from "../../../src/postgres/errors/without-rows.ts";
 import { COPY_SETTINGS } from "../../../src/postgres/islands/session-settings.ts";
 import { ensureDurable, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
 import { POLL_MS } from "../../attempt/poll.ts";
@@ -24,7 +25,7 @@ class RollForwardError extends ShardferryError {
   constructor(step: MoveStep, cause: unknown) {
     super(
       "switch_unfinished",
-      `shard "${step.schema}" has left ${step.from} and is not yet active on ${step.to}; trying again: ${messageOf(cause)}`,
+      `shard "${step.schema}" has left ${step.from} and is not yet active on ${step.to}; trying again: ${messageWithoutRows(cause)}`,
       { cause },
     );
   }
@@ -70,7 +71,7 @@ async function arrive(
   await destination.query(beginArrival(apiSchema, entry, step.from).join(";\n"));
   await ensureReplicated(step, facts, destination);
   await copyLocked(step, facts, source, destination, left.leftover);
-  const sql = [...completeSchema(schema, facts), activateSql(apiSchema, entry.shard), "COMMIT"];
+  const sql = [...completeSchema(step, facts), activateSql(apiSchema, entry.shard), "COMMIT"];
   await destination.query(sql.join(";\n"));
 }
 

@@ -77,9 +77,7 @@ export async function completeDestination(sessions: SwitchSessions): Promise<voi
   const { step, facts, destination, destinationApiSchema: apiSchema, entry } = sessions;
   await ensureReplicated(step, facts, destination);
   await copyLocked(step, facts, sessions.source, destination, step.schema);
-  await destination.query(
-    [...completeSchema(step.schema, facts), activateSql(apiSchema, entry.shard)].join(";\n"),
-  );
+  await destination.query([...completeSchema(step, facts), activateSql(apiSchema, entry.shard)].join(";\n"));
 }
 
 export async function handOverSequences(

@@ -130,6 +130,8 @@ function describe(node: string, tree: Node, sql: string, settings: Record<string
       return { ...base, sql: sql.replace(/^CREATE (?=FUNCTION|PROCEDURE)/, "CREATE OR REPLACE ") };
     case "AlterDomainStmt":
       return describeAlterDomain(base, tree);
+    case "CommentStmt":
+      return tree["objtype"] === "OBJECT_TABCONSTRAINT" ? describeKeyComment(base, tree) : base;
     case "CreateStatsStmt":
       return { ...base, creates: "statistics", name: lastName(tree["defnames"]) };
     case "CreateTableAsStmt":
@@ -146,6 +148,13 @@ function describe(node: string, tree: Node, sql: string, settings: Record<string
 function createsRelation(base: Statement, rangeVar: unknown): Statement {
   const name = relationName(rangeVar);
   return { ...base, creates: "relation", name, relation: name };
+}
+
+/** Describes COMMENT ON CONSTRAINT: the object is a schema, a table and a name. */
+function describeKeyComment(base: Statement, tree: Node): Statement {
+  const { items } = (tree["object"] as { List: { items: { String: { sval: string } }[] } }).List;
+  const [table, name] = items.slice(-2).map(({ String: { sval } }) => sval);
+  return { ...base, relation: table!, name: name! };
 }
 
 /** Describes ALTER DOMAIN: a constraint that is not valid is added after the rows. */
