@@ -50,6 +50,18 @@ const EXACT = [
   ...[":s.mood[]", ":s.price", "char(3)[]", "tid", "xid", "pg_lsn", "macaddr", ":s.code", "oidvector"],
 ];
 
+/** Values of exact types that are nearly the same. */
+const UNEQUAL = [
+  ["int[]", "{1}", "[0:0]={1}"],
+  ["int[]", "{}", "{NULL}"],
+  ["tsvector", "a:1", "a:1A"],
+  ["timetz", "12:00+01", "11:00+00"],
+  ["varchar", "a", "a "],
+  ["inet", "10.0.0.1/8", "10.0.0.1/32"],
+  ["varbit", "0", "00"],
+  ["numrange", "[1,2)", "[1,2]"],
+] as const;
+
 const TYPES = `
   CREATE TYPE :s.pair AS (a int, n numeric);
   CREATE DOMAIN :s.amount AS numeric;
@@ -125,5 +137,13 @@ describe("tables without a key", { timeout: 120_000 }, () => {
         ["loosely", false, false],
       ],
     );
+  });
+
+  it("of exact types are different where they look different", async () => {
+    const database = await createDatabase((await testIslands()).a);
+    const equal = UNEQUAL.map(
+      ([type, one, other]) => `SELECT '${type}' AS type WHERE '${one}'::${type} = '${other}'::${type}`,
+    );
+    assert.deepEqual(await database.rows(equal.join(" UNION ALL ")), []);
   });
 });
