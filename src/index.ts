@@ -37,12 +37,14 @@ export { install, type IslandInstallation } from "./operations/install.ts";
 export { list } from "./operations/list.ts";
 export { migrate, type MigrateRequest, type MigrationPlan, planMigration } from "./operations/migrate.ts";
 export { move, type MoveRequest } from "./operations/move.ts";
+export { proposeRebalance, rebalance, type RebalanceRequest } from "./operations/rebalance.ts";
 export {
-  proposeRebalance,
-  rebalance,
+  documentOf,
+  readPlan,
+  type RebalancePlan,
   type RebalanceProposal,
-  type RebalanceRequest,
-} from "./operations/rebalance.ts";
+  writePlan,
+} from "./operations/rebalance-plan.ts";
 export { type AssignedSequence, assignSequences, type SequencesRequest } from "./operations/sequences.ts";
 export { attach, status, steer } from "./operations/steer.ts";
 export { assignTenants, listTenants, unpinTenants } from "./operations/tenants.ts";

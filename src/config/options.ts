@@ -165,6 +165,15 @@ export const REBALANCE = {
   perIsland: option("--per-island <n>", "number of concurrent moves from or to one island", (v) =>
     v.wholeNumber(1, 1000),
   ),
+  dryRun: option("--dry-run [yes|no]", "show the plan, and start nothing", (v) => v.yesNo, {
+    fallback: false,
+  }),
+  out: option("--out <file>", "write the plan to a file, and start nothing", (v) => v.text),
+  plan: option(
+    "--plan <file>",
+    "make exactly the moves of this plan, if the layout is still the same",
+    (v) => v.text,
+  ),
   ...MOVE_SWITCHES,
   yes: YES,
 };

@@ -1,19 +1,25 @@
 import { type IslandName, REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
-import { type RebalanceInput, type Room } from "../../contract/rebalance.ts";
+import { type RebalanceInput } from "../../contract/rebalance.ts";
+import type { MoveLimits } from "../../workflows/rebalance-schedule.ts";
 import type { Settings } from "../config/settings.ts";
 import { moveSwitches, type MoveSwitchesRequest } from "../config/switches.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
 import { readRooms } from "../layout/capacity.ts";
 import { chooseCopyMethod, DIRECT_COPY_BYTES, largestCopy } from "../layout/copy-method.ts";
-import { type Layout, readLayout, type ShardInfo } from "../layout/read.ts";
+import { readInTheWay } from "../layout/in-the-way.ts";
+import { type Layout, readLayout } from "../layout/read.ts";
 import { NotInstalledError } from "../postgres/api/sql-api.ts";
 import { type ConnectedIsland, resolveIsland } from "../postgres/islands/discover.ts";
+import { concurrencyOf, timeFor } from "../rebalance/forecast.ts";
 import { planRebalance } from "../rebalance/plan.ts";
 import type { Plan, PlannedMove } from "../rebalance/types.ts";
+import { askTemporal } from "../temporal/ask.ts";
+import { readPace } from "../watch/pace.ts";
 import type { RebalanceResult } from "../watch/rebalance-result.ts";
 import { attachIfSame, findRunning, start } from "../watch/start.ts";
 import type { Watch } from "../watch/watch.ts";
 import { opened, type Opening, Session } from "../worker/session.ts";
+import { digestOf, planAsMade, type RebalancePlan, type RebalanceProposal } from "./rebalance-plan.ts";
 import { dsnsOf, readIslands } from "./with-islands.ts";
 
 /** The request for a rebalance; a missing option has the default of the command line. */
@@ -24,19 +30,8 @@ export interface RebalanceRequest extends MoveSwitchesRequest {
   maxBytes?: number | undefined;
   /** Number of concurrent moves from or to one island. */
   perIsland?: number | undefined;
-}
-
-/** What a rebalance would do. */
-export interface RebalanceProposal {
-  readonly plan: Plan<ShardInfo>;
-  /** Unit of the weights: `B` for bytes. */
-  readonly unit: string;
-  /** How many concurrent moves each server has capacity for. */
-  readonly rooms: readonly Room[];
-  /** The moves of the plan that this rebalance makes. */
-  readonly moves: readonly PlannedMove[];
-  /** How many more moves the plan has; the next rebalance plans them again. */
-  readonly remaining: number;
+  /** A plan that was made before: exactly its moves are made, if the layout is still the same. */
+  plan?: RebalancePlan | undefined;
 }
 
 /** The maximum number of moves of one rebalance. */
@@ -57,7 +52,10 @@ export function fitMoves({ moves }: Pick<Plan, "moves">): Pick<RebalanceProposal
   return { moves: fitting, remaining: moves.length - fitting.length };
 }
 
-/** Reads where the shards are, and plans the moves that make the weights of the islands even; changes nothing. */
+/**
+ * Reads where the shards are, and plans the moves that make the weights of the islands even, or checks the plan of the
+ * request; changes nothing.
+ */
 export async function proposeRebalance(
   settings: Settings,
   request: RebalanceRequest = {},
@@ -67,14 +65,44 @@ export async function proposeRebalance(
     const decommission = leaving.map((text) => resolveIsland(text, islands, settings.env).name);
     if (new Set(decommission).size === islands.length)
       throw new UsageError("--decommission: at least one island has to remain for the shards.");
-    const layout = await readLayout(islands, { weightSql: settings.weightSql });
+    const { plan: made, maxBytes } = request;
+    const basis = made?.basis ?? {
+      decommission,
+      maxBytes: maxBytes ?? null,
+      weightSql: settings.weightSql ?? null,
+    };
+    const layout = await readLayout(islands, { weightSql: basis.weightSql ?? undefined });
     refuseUnsound(layout);
-    const plan = planRebalance(layout.islands, { decommission, maxBytes: request.maxBytes });
+    const inTheWay = await readInTheWay(islands, layout);
+    const plan = made
+      ? planAsMade(made, layout.islands, inTheWay)
+      : planRebalance(layout.islands, { decommission, maxBytes, inTheWay });
     const largest = await largestOf(islands, plan.moves);
     const method = chooseCopyMethod(moveSwitches(settings, request).copyMethod, largest);
-    const rooms = await readRooms(islands, method === "tablesync");
-    return { plan, unit: unitOf(layout), rooms, ...fitMoves(plan) };
+    const limited = await readRooms(islands, method === "tablesync");
+    const rooms = limited.map(({ islands, leaving, arriving }) => ({ islands, leaving, arriving }));
+    const fitting = fitMoves(plan);
+    const limits = { parallelism: settings.parallelism, perIsland: request.perIsland, rooms };
+    return {
+      plan,
+      unit: unitOf(layout),
+      rooms,
+      ...fitting,
+      basis,
+      concurrency: concurrencyOf(fitting.moves, limits, limited),
+      expectedMs: await expectedMs(settings, fitting.moves, limits),
+    };
   });
+}
+
+/** Milliseconds that all moves take together, as far as earlier moves tell; null if they do not. */
+async function expectedMs(
+  settings: Settings,
+  moves: readonly PlannedMove[],
+  limits: MoveLimits,
+): Promise<number | null> {
+  const pace = moves.length === 0 ? null : await askTemporal(settings.env, readPace);
+  return pace && timeFor(moves, limits, pace.msOf);
 }
 
 /** Returns the size of the largest shard to move, measured as by its copy; only possibly large shards are measured. */
@@ -128,6 +156,7 @@ export async function rebalance(
 
 /** A later request counts as the same if this is equal. The plan is not part of it, because it changes all the time. */
 function requestOf(settings: Settings, request: RebalanceRequest, islands: IslandName[]): object {
+  const { plan } = request;
   return {
     islands,
     decommission: request.decommission ?? [],
@@ -135,6 +164,7 @@ function requestOf(settings: Settings, request: RebalanceRequest, islands: Islan
     maxBytes: request.maxBytes ?? null,
     parallelism: settings.parallelism,
     perIsland: request.perIsland ?? null,
+    plan: plan && digestOf(plan),
     ...moveSwitches(settings, request),
   };
 }

@@ -11,13 +11,13 @@
  * 4. of all such layouts, the one for which the fewest bytes have to be moved.
  *
  * A layout that is already within the tolerance stays as it is, so planning again after the moves finds
- * nothing to do.
+ * nothing to do. A shard for which a schema of its name is in the way stays where it is, or goes elsewhere.
  */
 import { RefusedError } from "../errors.ts";
 import { type Limits, place, spreadOf, waysFor } from "./place.ts";
-import { HOMELESS, type Placement, sum } from "./problem.ts";
-import { type SetUp, setUp } from "./set-up.ts";
-import type { IslandLoad, Layout, Plan, PlannedMove, PlanOptions, ShardLoad } from "./types.ts";
+import { HOMELESS, indexOfMin, type Placement, sum } from "./problem.ts";
+import { type Fixed, type Item, type SetUp, setUp } from "./set-up.ts";
+import type { IslandLoad, Layout, Obstacle, Plan, PlannedMove, PlanOptions, ShardLoad } from "./types.ts";
 
 const DEFAULT_TOLERANCE = 0.05;
 /** By how much, in addition to the tolerance, the spread may grow for the sake of the counts of tiny shards. */
@@ -28,9 +28,59 @@ export function planRebalance<Shard extends ShardLoad>(
   layout: Layout<Shard>,
   options: PlanOptions = {},
 ): Plan<Shard> {
-  const setup = setUp(layout, options);
+  const { inTheWay = [] } = options;
+  const walls = new Set(inTheWay.map(wallOf));
+  const avoided: Obstacle[] = [];
+  const decided = new Map<ShardLoad, number>();
+  const first = planAround(layout, options, decided);
+  for (let plan = first; ; plan = planAround(layout, options, decided)) {
+    const barred = plan.moves.filter(({ schema, to }) => walls.has(wallOf({ schema, island: to })));
+    // Those that meet an obstacle are placed by hand, and all others are planned again around them.
+    if (barred.length === 0) return { ...plan, spreadBefore: first.spreadBefore, avoided };
+    for (const { schema, from, to } of barred) {
+      avoided.push({ schema, island: to });
+      const home = layout.findIndex(({ island }) => island === from);
+      const shard = layout[home]!.shards.find((one) => one.schema === schema)!;
+      decided.set(shard, plan.roles[home] === "member" ? home : wayOut(plan, shard, from, walls));
+    }
+  }
+}
+
+const wallOf = ({ schema, island }: Obstacle): string => JSON.stringify([schema, island]);
+
+/** Position of the lightest island that can take a shard which has to leave its own. */
+function wayOut(
+  { after, roles }: Plan,
+  { schema }: ShardLoad,
+  from: string,
+  walls: ReadonlySet<string>,
+): number {
+  const isWalled = (island: string): boolean => walls.has(wallOf({ schema, island }));
+  const loads = after.map(({ island, shards }, i) =>
+    roles[i] !== "member" || isWalled(island)
+      ? Infinity
+      : sum(shards.filter((one) => one.schema !== schema).map(({ weight }) => weight)),
+  );
+  const to = indexOfMin(loads);
+  if (loads[to] !== Infinity) return to;
+  const on = after.map(({ island }) => island).filter(isWalled);
+  throw new RefusedError([
+    `${schema} cannot leave ${from}: an inactive schema of that name is in the way on ${on.join(", ")}. ` +
+      "Run `shardferry cleanup`; what it does not know has to be renamed or dropped there.",
+  ]);
+}
+
+function planAround<Shard extends ShardLoad>(
+  layout: Layout<Shard>,
+  options: PlanOptions,
+  decided: Fixed,
+): Plan<Shard> {
+  const setup = setUp(layout, options, decided);
   const homes = Int32Array.from(setup.items, ({ home }) => home);
-  const forced = sum(setup.items.filter(({ home }) => home === HOMELESS).map(({ bytes }) => bytes));
+  const leaving = setup.fixed.filter(({ item, to }) => item.from !== to).map(({ item }) => item);
+  const forced = sum(
+    [...setup.items.filter(({ home }) => home === HOMELESS), ...leaving].map(({ bytes }) => bytes),
+  );
   const { maxBytes = Infinity, tolerance = DEFAULT_TOLERANCE } = options;
   if (forced > maxBytes) {
     throw new RefusedError([
@@ -68,16 +118,17 @@ function choosePlacement(setup: SetUp<ShardLoad>, homes: Placement, limits: Limi
 }
 
 function toPlan<Shard extends ShardLoad>(setup: SetUp<Shard>, homes: Placement, at: Placement): Plan<Shard> {
-  const { layout, roles, members, items } = setup;
+  const { layout, roles, members, items, fixed } = setup;
   const moves: PlannedMove[] = [];
   const targets = new Map<ShardLoad, number>();
-  items.forEach(({ shard, from, home }, i) => {
-    const to = home === at[i] ? from : members[at[i]!]!;
+  const send = ({ shard, from }: Item<Shard>, to: number): void => {
     targets.set(shard, to);
     if (to === from) return;
     const { schema, no, weight, bytes } = shard;
     moves.push({ schema, no, from: layout[from]!.island, to: layout[to]!.island, weight, bytes });
-  });
+  };
+  items.forEach((item, i) => send(item, item.home === at[i] ? item.from : members[at[i]!]!));
+  for (const { item, to } of fixed) send(item, to);
   const after = layout.map(({ island }) => ({ island, shards: [] as Shard[] }));
   layout.forEach(({ shards }, i) =>
     shards.forEach((shard) => after[targets.get(shard) ?? i]!.shards.push(shard)),
@@ -91,6 +142,7 @@ function toPlan<Shard extends ShardLoad>(setup: SetUp<Shard>, homes: Placement, 
     spreadBefore: spreadOf(setup, homes),
     spreadAfter: spreadOf(setup, at),
     stays: globalShardsLeft(setup),
+    avoided: [],
   };
 }
 

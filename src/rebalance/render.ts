@@ -99,7 +99,7 @@ export function renderMoves(moves: readonly PlannedMove[], width: number): strin
 
 /** Renders the plan's figures, and which global shards have to be moved by hand. */
 function renderTotals(
-  { moves, bytes: moved, before, spreadBefore, spreadAfter, stays }: Plan,
+  { moves, bytes: moved, before, spreadBefore, spreadAfter, stays, avoided }: Plan,
   remaining = 0,
 ): string {
   const all = before.flatMap(({ shards }) => shards).reduce((sum, shard) => sum + shard.bytes, 0);
@@ -120,6 +120,11 @@ function renderTotals(
   }
   for (const { schema, island } of stays) {
     lines.push(`${schema} stays on ${island}: the global shard moves only by an explicit move.`);
+  }
+  for (const { schema, island } of avoided) {
+    lines.push(
+      `${schema} does not go to ${island}: an inactive schema of that name is in the way (cleanup).`,
+    );
   }
   return lines.join("\n");
 }

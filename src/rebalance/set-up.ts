@@ -23,19 +23,28 @@ export interface SetUp<Shard extends ShardLoad> {
   members: number[];
   /** The shards that may be moved, heaviest first. */
   items: Item<Shard>[];
-  /** The weight that stays on each member whatever is planned: that of its global shard. */
+  /** Shards whose island is decided already, with its position in the layout. */
+  fixed: { item: Item<Shard>; to: number }[];
+  /** The weight on each member whatever is planned: that of its global shard and of the fixed ones. */
   base: Float64Array;
   baseCounts: number[];
 }
 
+/** Shards whose island is decided: positions in the layout. */
+export type Fixed = ReadonlyMap<ShardLoad, number>;
+
 /** Sets up a layout for planning; refuses invalid names, weights and decommissions. */
-export function setUp<Shard extends ShardLoad>(layout: Layout<Shard>, options: PlanOptions): SetUp<Shard> {
+export function setUp<Shard extends ShardLoad>(
+  layout: Layout<Shard>,
+  options: PlanOptions,
+  decided: Fixed = new Map(),
+): SetUp<Shard> {
   checkLayout(layout);
   const roles = assignRoles(layout, options.decommission ?? []);
   const members = [...layout.keys()]
     .filter((i) => roles[i] === "member")
     .sort((a, b) => compare(layout[a]!.island, layout[b]!.island));
-  const items = layout.flatMap(({ shards }, from) =>
+  const all = layout.flatMap(({ shards }, from) =>
     shards
       .filter(({ no }) => no !== 0)
       .map((shard) => ({
@@ -46,22 +55,30 @@ export function setUp<Shard extends ShardLoad>(layout: Layout<Shard>, options: P
         bytes: shard.bytes,
       })),
   );
-  if (members.length === 0 && items.length > 0) {
+  if (members.length === 0 && all.length > 0) {
     throw new RefusedError([
       "Decommissioning leaves no island that could take the shards. Name fewer islands, or add one to --dsns; " +
         "an island with only the global shard takes none.",
     ]);
   }
-  items.sort(
+  all.sort(
     (a, b) =>
       b.weight - a.weight ||
       a.shard.no - b.shard.no ||
       compare(a.shard.schema, b.shard.schema) ||
       compare(layout[a.from]!.island, layout[b.from]!.island),
   );
-  const globals = members.map((i) => layout[i]!.shards.filter(({ no }) => no === 0));
-  const base = Float64Array.from(globals, (shards) => sum(shards.map(({ weight }) => weight)));
-  return { layout, roles, members, items, base, baseCounts: globals.map(({ length }) => length) };
+  const items = all.filter(({ shard }) => !decided.has(shard));
+  const fixed = all.flatMap((item) => {
+    const to = decided.get(item.shard);
+    return to === undefined ? [] : [{ item, to }];
+  });
+  const staying = members.map((i): ShardLoad[] => [
+    ...layout[i]!.shards.filter(({ no }) => no === 0),
+    ...fixed.filter(({ to }) => to === i).map(({ item }) => item.shard),
+  ]);
+  const base = Float64Array.from(staying, (shards) => sum(shards.map(({ weight }) => weight)));
+  return { layout, roles, members, items, fixed, base, baseCounts: staying.map(({ length }) => length) };
 }
 
 function assignRoles(layout: Layout, decommission: readonly string[]): IslandRole[] {

@@ -32,6 +32,14 @@ export interface PlanOptions {
    * @default 0.05
    */
   tolerance?: number;
+  /** Islands to which some shards cannot be moved, because a schema of their name is there. */
+  inTheWay?: readonly Obstacle[];
+}
+
+/** An island to which a shard cannot be moved. */
+export interface Obstacle {
+  schema: string;
+  island: IslandName;
 }
 
 export interface PlannedMove {
@@ -63,4 +71,6 @@ export interface Plan<Shard extends ShardLoad = ShardLoad> {
   spreadAfter: number;
   /** Global shards that stay on a decommissioned island, because only an explicit `move` moves them. */
   stays: { schema: string; island: IslandName }[];
+  /** Moves that would have been better, but for a schema of that name on their destination. */
+  avoided: Obstacle[];
 }

@@ -151,4 +151,35 @@ describe("planRebalance", () => {
     assert.throws(() => planRebalance(layoutOf({ a: [NaN], b: [] })), UsageError);
     assert.throws(() => planRebalance([...layoutOf({ a: [1] }), ...layoutOf({ a: [2] })]), UsageError);
   });
+
+  it("avoids an island where a schema of the shard's name is in the way, and says so", () => {
+    const layout = layoutOf({ a: [10, 10, 10, 10], b: [] });
+    const [first, second] = planRebalance(layout).moves;
+    const inTheWay = [{ schema: first!.schema, island: "b" }];
+    const plan = planRebalance(layout, { inTheWay });
+    assert.deepEqual(counts(weightsOf(plan.after)), [2, 2]);
+    assert.ok(plan.moves.every(({ schema }) => schema !== first!.schema));
+    assert.deepEqual(plan.avoided, inTheWay);
+    // What is in the way of no move is not worth a word.
+    const idle = planRebalance(layout, { inTheWay: [{ schema: second!.schema, island: "a" }] });
+    assert.deepEqual(idle.avoided, []);
+  });
+
+  it("leaves a decommissioned island by another way, and refuses if there is none", () => {
+    const layout = layoutOf({ a: [10], b: [10, 1], c: [10, 1] });
+    const [schema, ...others] = layout[0]!.shards.map((shard) => shard.schema);
+    assert.deepEqual(others, []);
+    const blocked = (...islands: string[]) => islands.map((island) => ({ schema: schema!, island }));
+    const free = planRebalance(layout, { decommission: ["a"] });
+    const [usual] = free.moves;
+    const around = planRebalance(layout, { decommission: ["a"], inTheWay: blocked(usual!.to) });
+    const moved = around.moves.find((move) => move.schema === schema);
+    assert.notEqual(moved!.to, usual!.to);
+    assert.equal(around.spreadBefore, free.spreadBefore);
+    assert.throws(
+      () => planRebalance(layout, { decommission: ["a"], inTheWay: blocked("b", "c") }),
+      (error: Error) =>
+        error instanceof RefusedError && /cannot leave a: .* in the way on b, c/.test(error.message),
+    );
+  });
 });

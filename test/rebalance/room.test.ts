@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { it } from "node:test";
 
 import { loadSettings } from "../../src/config/settings.ts";
-import { proposeRebalance, type RebalanceProposal } from "../../src/operations/rebalance.ts";
+import { proposeRebalance } from "../../src/operations/rebalance.ts";
+import type { RebalanceProposal } from "../../src/operations/rebalance-plan.ts";
 import { startPostgres } from "../../src/sandbox/index.ts";
 import type { RebalanceResult } from "../../src/watch/rebalance-result.ts";
 import { runJson } from "../cli/run-command.ts";
@@ -31,6 +32,15 @@ it("a rebalance starts no more concurrent moves than a server with default setti
   assert.deepEqual(await propose("direct"), [{ islands: cluster.names, leaving: 9, arriving: 3 }]);
   // Each of them takes a worker for the subscription, and two for the tables.
   assert.deepEqual(await propose("tablesync"), [{ islands: cluster.names, leaving: 3, arriving: 1 }]);
+
+  const env = { ...cluster.env, PARALLELISM: "6" };
+  const settings = await loadSettings({ action: "rebalance", env, skipConfig: true });
+  const { concurrency } = await proposeRebalance(settings, { copyMethod: "direct" });
+  assert.deepEqual(concurrency, {
+    asked: 6,
+    possible: 3,
+    because: [`3 moves at a time can reach ${cluster.names.join(", ")} (max_logical_replication_workers)`],
+  });
 
   const result = await runJson<RebalanceResult>(["rebalance", "--yes", "--parallelism=10"], cluster);
   assert.deepEqual([result.moves.length, result.failed], [10, []]);

@@ -1,8 +1,11 @@
 import type { WriteBlock } from "../../../contract/progress.ts";
+import type { RequestOf } from "../../config/option.ts";
 import { ISLANDS, REBALANCE } from "../../config/options.ts";
+import type { Settings } from "../../config/settings.ts";
 import { AbortedError, EXIT, UsageError } from "../../errors.ts";
 import { blockedFor, bytes, count, duration, plural, weight } from "../../format.ts";
-import type { RebalanceProposal } from "../../operations/rebalance.ts";
+import type { RebalanceRequest } from "../../operations/rebalance.ts";
+import type { RebalanceProposal } from "../../operations/rebalance-plan.ts";
 import type { Tone } from "../../rebalance/render.ts";
 import type { RebalanceResult } from "../../watch/rebalance-result.ts";
 import { defineAction } from "../action.ts";
@@ -15,29 +18,87 @@ export const rebalance = defineAction({
   examples: [
     "shardferry rebalance --dsns=host1,host2,host3 --parallelism=4",
     "shardferry rebalance --decommission=host2 --yes --dsns=host1,host2,host3",
+    "shardferry rebalance --out=plan.json && shardferry rebalance --plan=plan.json --yes",
   ],
 
   async run({ ui, load }) {
     const { settings, request: given } = await load();
     const { rebalance: startRebalance } = await import("../../operations/rebalance.ts");
-    const { renderPlan } = await import("../../rebalance/render.ts");
+    const request = await requestOf(given);
+    if (given.dryRun || given.out !== undefined) return showPlan(ui, settings, request, given.out);
     const approve = async (proposal: RebalanceProposal): Promise<boolean> => {
-      ui.progress.write(`${renderPlan(proposal.plan, renderOptions(ui, proposal))}\n\n`);
-      if (proposal.plan.moves.length > 0 && !given.yes) await ask(ui);
+      const asks = proposal.plan.moves.length > 0 && !given.yes;
+      if (asks && ui.json) throw new UsageError(NOT_ASKED);
+      ui.progress.write(`${await draw(ui, proposal)}\n\n`);
+      if (asks) await ask(ui);
       return true;
     };
-    const decommission = given.decommission?.split(",").map((part) => part.trim());
-    const asked = { ...given, decommission: decommission?.filter((part) => part !== "") };
     const result = await runWorkflow(
       ui,
       settings,
-      (open) => startRebalance(open, settings, asked, approve),
+      (open) => startRebalance(open, settings, request, approve),
       rebalanceSummary,
     );
     if (result === null) ui.result({ moves: [], failed: [], remaining: 0 }, () => "Nothing was moved.");
     return result === null ? EXIT.done : rebalanceStatus(result);
   },
 });
+
+const NOT_ASKED =
+  "Nothing was started: with --json, nobody is asked. Give --yes to make the moves, or --dry-run to see the plan as JSON.";
+
+async function requestOf(given: RequestOf<typeof REBALANCE>): Promise<RebalanceRequest> {
+  const decommission = given.decommission?.split(",").map((part) => part.trim());
+  if (given.plan === undefined)
+    return { ...given, decommission: decommission?.filter((part) => part !== ""), plan: undefined };
+  if (decommission !== undefined || given.maxBytes !== undefined)
+    throw new UsageError(
+      "--plan: the plan has its own --decommission and --max-bytes; leave these options out.",
+    );
+  const { readPlan } = await import("../../operations/rebalance-plan.ts");
+  return { ...given, decommission: undefined, plan: await readPlan(given.plan) };
+}
+
+/** Shows the plan, or writes it to a file; starts nothing. */
+async function showPlan(
+  ui: Ui,
+  settings: Settings,
+  request: RebalanceRequest,
+  file: string | undefined,
+): Promise<void> {
+  const { proposeRebalance } = await import("../../operations/rebalance.ts");
+  const { documentOf, writePlan } = await import("../../operations/rebalance-plan.ts");
+  const proposal = await proposeRebalance(settings, request);
+  const plan = documentOf(proposal);
+  if (file !== undefined) await writePlan(file, plan);
+  const drawing = await draw(ui, proposal);
+  const written =
+    file === undefined
+      ? ""
+      : `\n\nWritten to ${file}; \`shardferry rebalance --plan=${file}\` makes these moves.`;
+  ui.result(plan, () => `${drawing}${written}\n\nNothing was started.`);
+}
+
+/** Draws the plan, and says what it costs besides its moves. */
+async function draw(ui: Ui, proposal: RebalanceProposal): Promise<string> {
+  const { renderPlan } = await import("../../rebalance/render.ts");
+  const drawing = renderPlan(proposal.plan, renderOptions(ui, proposal));
+  return [drawing, ...consequencesOf(proposal)].join("\n");
+}
+
+function consequencesOf({ plan, concurrency, expectedMs }: RebalanceProposal): string[] {
+  if (plan.moves.length === 0) return [];
+  const { asked, possible, because } = concurrency;
+  return [
+    `The old copies, ${bytes(plan.bytes)}, stay on the islands that the shards leave until \`shardferry cleanup\` drops them.`,
+    ...(because.length > 0
+      ? [`At most ${plural(possible, "move")} at a time instead of ${asked}: ${because.join("; ")}.`]
+      : []),
+    ...(expectedMs === null
+      ? []
+      : [`Expected to take about ${duration(expectedMs)}, judging by earlier moves.`]),
+  ];
+}
 
 /** Describes the result of a rebalance, and names each failure. */
 export function rebalanceSummary({ moves, failed, remaining }: RebalanceResult): string {
