@@ -11,6 +11,6 @@ export async function preflight(deps: Deps, input: PreflightInput): Promise<Pref
     isOver: (runId) => attempt.isOver(runId),
     pgOptions: deps.pgOptions,
   });
-  if (problems.length > 0) throw new RefusedError(problems);
+  if (problems.length > 0) throw new RefusedError(problems.map(({ text }) => text));
   return plan!;
 }

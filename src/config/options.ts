@@ -181,6 +181,13 @@ export const REBALANCE = {
 /** Options of a check: in the command line of these actions, the name can be replaced by "doctor". */
 export const CHECK = optional({ ...PLACES, ...REBALANCE, ...COPY, ...MOVE });
 
+export const CORRECTION = option(
+  "--fix-sql [yes|no]",
+  "print the SQL that would correct what was found, by island; it is not run",
+  (v) => v.yesNo,
+  { fallback: false },
+);
+
 export const MIGRATION = {
   file: option(
     "--file <file>",

@@ -11,8 +11,8 @@ import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import type { Session } from "../worker/session.ts";
 import { dsnsOf, readIslands } from "./with-islands.ts";
 
-/** The session to ask which workflows are running, or a function that opens one if there is a server to ask. */
-export type Asking = Session | null | (() => Promise<Session | null>);
+/** Whom to ask which workflows are running, or a function that opens a session if there is a server to ask. */
+export type Asking = Pick<Session, "temporal"> | null | (() => Promise<Pick<Session, "temporal"> | null>);
 
 export interface LeftoverFilter {
   /** Keeps leftovers that are younger or of unknown age. */
@@ -95,7 +95,7 @@ interface Found {
 const isSchema = ({ row }: Judged): boolean => "oid" in row;
 
 async function find(settings: Settings, asking: Asking, filter: LeftoverFilter): Promise<Found[]> {
-  let session: Promise<Session | null> | undefined;
+  let session: Promise<Pick<Session, "temporal"> | null> | undefined;
   return readIslands(dsnsOf(settings), async (islands) => {
     const catalogs = await Promise.all(islands.map(readCatalog));
     // No server is started if there is nothing to ask about.

@@ -4,7 +4,7 @@ import { colliding, groupBy, reachOf } from "../sequences/collisions.ts";
 import { activeSequences, type ShardSequences } from "../sequences/of-shards.ts";
 import { highest } from "../sequences/own-values.ts";
 import type { ShardSequence } from "../sequences/read.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, findingOf } from "./finding.ts";
 
 /** A sequence and its shard. */
 interface Placed {
@@ -33,9 +33,8 @@ export async function collidingSequences(islands: readonly ConnectedIsland[]): P
     const same = await idsInCommon(
       names.size === 0 ? placed : placed.filter(({ sequence }) => names.has(sequence.schema)),
     );
-    if (names.size > 0)
-      findings.push({ island: null, severity: "warning", text: describe(name, [...names], same) });
-    else if (same !== null) findings.push({ island: null, severity: "warning", text: describeOld(same) });
+    const text = names.size > 0 ? describe(name, [...names], same) : same === null ? null : describeOld(same);
+    if (text !== null) findings.push(findingOf("colliding_sequences", "warning", text, []));
   }
   return findings;
 }

@@ -7,9 +7,10 @@ import { toConninfo } from "../postgres/islands/dsn.ts";
 import { OBJECT_PREFIX } from "../postgres/replication/names.ts";
 import { type OverriddenTable, overriddenTables } from "../postgres/replication/replica-identity.ts";
 import { readTables, type Table } from "../postgres/schema/tables.ts";
-import { type Check, type CheckContext, readServer, type Server } from "./check.ts";
+import { type Check, type CheckContext, readServer } from "./check.ts";
 import { outsideObjects, roles, tablespaces } from "./dependencies.ts";
 import { expressionsWithoutPath } from "./expressions.ts";
+import { type Finding, type FindingCode, findingOf } from "./finding.ts";
 import { crossSchemaLinks } from "./links.ts";
 import { rangesOfText } from "./locales.ts";
 import { hashPartitions } from "./partitions.ts";
@@ -39,6 +40,17 @@ export interface PreflightInput {
   shard: number | null;
 }
 
+/** What preflight found. */
+export interface Inspection {
+  problems: Finding[];
+  /** Facts that do not prevent it but are worth knowing; empty if there are problems. */
+  warnings: Finding[];
+  /** The checks that found nothing. */
+  fine: FindingCode[];
+  /** Null if there are problems. */
+  plan: Preflight | null;
+}
+
 /**
  * Runs every check and returns all problems together; if there are none, returns the plan.
  *
@@ -54,7 +66,7 @@ export async function inspect(
     isOver: over = () => Promise.resolve(false),
     pgOptions,
   }: { checked?: () => void; isOver?: CheckContext["isOver"]; pgOptions?: string | undefined } = {},
-): Promise<{ problems: string[]; plan: Preflight | null }> {
+): Promise<Inspection> {
   const { from, to, schema } = input.request;
   return islands.withBoth(from, to, async (source, destination) => {
     const [fromServer, toServer] = await Promise.all([readServer(source, from), readServer(destination, to)]);
@@ -75,12 +87,16 @@ export async function inspect(
       isOver: over,
       pgOptions,
     };
-    const fatal = await runChecks([different, schemas, versions], base, checked);
+    const first = await runChecks(FIRST_CHECKS, base, checked);
     // Without the schema, or within a single database, the other checks have nothing to look at.
-    if (fatal.length > 0) return { problems: fatal, plan: null };
-    const problems = await runAll(base, checked);
-    if (problems.length > 0) return { problems, plan: null };
-    return { problems, plan: await preflightOf(base, fromServer, toServer) };
+    const results = first.some(({ problems }) => problems.length > 0)
+      ? first
+      : [...first, ...(await runAll(base, checked))];
+    const problems = results.flatMap((one) => one.problems);
+    const fine = results.filter((one) => one.problems.length === 0).map(({ code }) => code);
+    if (problems.length > 0) return { problems, warnings: [], fine, plan: null };
+    const found = await warnings(base);
+    return { problems, warnings: found, fine, plan: preflightOf(base, found) };
   });
 }
 
@@ -93,69 +109,77 @@ function asBeforeEarlierRuns(tables: Table[], overridden: readonly OverriddenTab
   });
 }
 
+type Checks = Partial<Record<FindingCode, Check>>;
+
+const FIRST_CHECKS: Checks = { same_database: different, schema: schemas, server_version: versions };
+
 /** These share two sessions, so they run one after another. */
-const CHECKS: Check[] = [
+const CHECKS: Checks = {
   activation,
-  encodings,
-  sourceCapacity,
-  destinationCapacity,
-  tablesyncLasts,
-  workerSettings,
-  async ({ source, destination, from, to }) => [
+  encoding: encodings,
+  source_capacity: sourceCapacity,
+  destination_capacity: destinationCapacity,
+  tablesync_timeout: tablesyncLasts,
+  worker_settings: workerSettings,
+  replicas_hidden: async ({ source, destination, from, to }) => [
     ...(await replicasInSight(source, from)),
     ...(await replicasInSight(destination, to)),
   ],
-  indexSessions,
-  preparedTransactions,
-  foreignReplication,
-  lockedCopies,
-  largeObjects,
-  moneyFormat,
-  rangesOfText,
-  publishedWithoutIdentity,
-  expressionsWithoutPath,
-  crossSchemaLinks,
+  pgoptions: indexSessions,
+  prepared_transactions: preparedTransactions,
+  foreign_replication: foreignReplication,
+  locked_copies: lockedCopies,
+  large_objects: largeObjects,
+  money_format: moneyFormat,
+  locales: rangesOfText,
+  publications: publishedWithoutIdentity,
+  search_path: expressionsWithoutPath,
+  links: crossSchemaLinks,
   roles,
   tablespaces,
-  hashPartitions,
-  outsideObjects,
-  olderServerUnderstands,
-];
+  hash_partitions: hashPartitions,
+  outside_objects: outsideObjects,
+  structure: olderServerUnderstands,
+};
+
+/** What one check found. */
+interface CheckResult {
+  code: FindingCode;
+  problems: Finding[];
+}
 
 /**
  * Runs the checks and, concurrently in a session of its own, the one that waits for the two servers to connect. Four
  * lanes of checks were no faster, since each session has to fill its own catalog caches.
  */
-async function runAll(context: CheckContext, checked: () => void): Promise<string[]> {
+async function runAll(context: CheckContext, checked: () => void): Promise<CheckResult[]> {
   const { islands, request } = context;
   const connects = subscriberReachesPublisher(
     toConninfo(islands.dsn(request.from), { connect_timeout: "10" }),
   );
   // Neither may still be running when this returns.
-  const problems = await allEnd([
+  const results = await allEnd([
     runChecks(CHECKS, context, checked),
     islands.withSession(request.to, { reuse: true }, (destination) =>
-      runChecks([connects], { ...context, destination }, checked),
+      runChecks({ source_unreachable: connects }, { ...context, destination }, checked),
     ),
   ]);
-  return problems.flat();
+  return results.flat();
 }
 
-async function runChecks(
-  checks: readonly Check[],
-  context: CheckContext,
-  checked: () => void,
-): Promise<string[]> {
-  const problems: string[] = [];
-  for (const check of checks) {
-    problems.push(...(await check(context)));
+async function runChecks(checks: Checks, context: CheckContext, checked: () => void): Promise<CheckResult[]> {
+  const results: CheckResult[] = [];
+  const { from, to } = context.request;
+  for (const [code, check] of Object.entries(checks) as [FindingCode, Check][]) {
+    const problems = await check(context);
+    results.push({ code, problems: problems.map((text) => findingOf(code, "problem", text, [from, to])) });
     checked();
   }
-  return problems;
+  return results;
 }
 
-async function preflightOf(context: CheckContext, from: Server, to: Server): Promise<Preflight> {
-  const { tables } = context;
+function preflightOf(context: CheckContext, found: readonly Finding[]): Preflight {
+  const { tables, from, to } = context;
   const copied = tables.filter((table) => table.kind === "r");
   return {
     copyMethod: copyMethodOf(context),
@@ -167,7 +191,7 @@ async function preflightOf(context: CheckContext, from: Server, to: Server): Pro
     destination: to.identity,
     identityOverrides: copied.filter(needsOverride).map((table) => ({ table: table.name, was: was(table) })),
     lockedCopies: copied.filter(needsLockedCopy).map((table) => table.name),
-    warnings: await warnings(context),
+    warnings: found.map(({ text }) => text),
   };
 }
 

@@ -7,7 +7,7 @@ import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { MARK_PREFIX, OBJECT_PREFIX } from "../postgres/replication/names.ts";
 import { overriddenTables, restoreIdentitySql } from "../postgres/replication/replica-identity.ts";
 import { readServer } from "./check.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, type FindingCode, findingOf } from "./finding.ts";
 import {
   destinationCapacity,
   preparedTransactions,
@@ -16,12 +16,15 @@ import {
   versionProblems,
 } from "./servers.ts";
 
-type Say = (severity: Finding["severity"], text: string) => void;
+type Say = (code: FindingCode, severity: Finding["severity"], text: string, sql?: readonly string[]) => void;
 
 /** Finds everything on one island that would prevent moves from it or to it. */
 export async function examineIsland(island: ConnectedIsland): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const say: Say = (severity, text) => findings.push({ island: island.name, severity, text });
+  const say: Say = (code, severity, text, sql) => {
+    const found = findingOf(code, severity, text, []);
+    findings.push({ ...found, island: island.name, sql: sql ?? found.sql });
+  };
   await checkServer(island, say);
   await checkApi(island, say);
   await checkLeftovers(island, say);
@@ -31,31 +34,39 @@ export async function examineIsland(island: ConnectedIsland): Promise<Finding[]>
 /** Runs the checks of preflight that concern only the source or only the destination. */
 async function checkServer({ client, name }: ConnectedIsland, say: Say): Promise<void> {
   const server = await readServer(client, name);
-  const problems = [
-    ...versionProblems(server),
-    ...(await sourceCapacity({ source: client, from: server })),
-    ...(await preparedTransactions({ source: client, from: server })),
-    ...(await destinationCapacity({ destination: client, to: server })),
-    ...(await replicasInSight(client, server)),
+  const problems: [code: FindingCode, texts: string[]][] = [
+    ["server_version", versionProblems(server)],
+    ["source_capacity", await sourceCapacity({ source: client, from: server })],
+    ["prepared_transactions", await preparedTransactions({ source: client, from: server })],
+    ["destination_capacity", await destinationCapacity({ destination: client, to: server })],
+    ["replicas_hidden", await replicasInSight(client, server)],
   ];
-  for (const problem of problems) say("problem", problem);
-  await findPgDump(server.identity.serverMajor).catch((error: unknown) => say("problem", messageOf(error)));
+  for (const [code, texts] of problems) for (const text of texts) say(code, "problem", text);
+  await findPgDump(server.identity.serverMajor).catch((error: unknown) =>
+    say("pg_dump", "problem", messageOf(error)),
+  );
   const { rows } = await client.query<{ prepared: string }>(
     "SELECT current_setting('max_prepared_transactions') AS prepared",
   );
   if (rows[0]!.prepared === "0") {
     say(
+      "no_prepared_transactions",
       "warning",
       "max_prepared_transactions is 0: `shardferry migrate` needs a higher value, which takes a restart of the server",
+      ["ALTER SYSTEM SET max_prepared_transactions = 100; -- then restart the server"],
     );
   }
 }
 
 async function checkApi({ client }: ConnectedIsland, say: Say): Promise<void> {
   const schema = await findApiSchema(client);
-  if (schema === null) say("problem", "the SQL API is not installed: run `shardferry install`");
+  if (schema === null) say("sql_api", "problem", "the SQL API is not installed: run `shardferry install`");
   else if (!(await isCurrent(client, schema))) {
-    say("problem", `the SQL API in schema ${schema} has a different version: run \`shardferry install\``);
+    say(
+      "sql_api",
+      "problem",
+      `the SQL API in schema ${schema} has a different version: run \`shardferry install\``,
+    );
   }
 }
 
@@ -67,12 +78,14 @@ async function checkLeftovers({ client }: ConnectedIsland, say: Say): Promise<vo
   );
   for (const { name } of slots.rows) {
     say(
+      "unused_slot",
       "warning",
       `replication slot ${name} is not in use and retains WAL: \`shardferry cleanup\` drops it if its move is no longer running`,
     );
   }
   for (const { name, was, publication } of await overriddenTables(client, OBJECT_PREFIX)) {
     say(
+      "replica_identity",
       "warning",
       `table ${name} has REPLICA IDENTITY FULL for the move of publication ${publication}: if that move is no longer running ` +
         `(shardferry status), DROP PUBLICATION ${publication}; ${restoreIdentitySql(name, was)}`,
@@ -84,26 +97,47 @@ async function checkLeftovers({ client }: ConnectedIsland, say: Say): Promise<vo
   );
   for (const { name } of halves.rows) {
     say(
+      "half_made_copy",
       "warning",
       `schema ${name} is a half-made copy: \`shardferry cleanup\` drops it if its move is no longer running`,
     );
   }
   const api = await findSqlApi(client);
   if (!api) return;
-  const keys = await client.query<{ schema: string; keys: string }>(
-    `SELECT shard.nspname AS schema, string_agg(format('%I of %I', k.conname, c.relname), ', ' ORDER BY c.relname, k.conname) AS keys
+  const keys = await client.query<{ schema: string; keys: string; sql: string[] }>(
+    `SELECT shard.nspname AS schema, string_agg(format('%I of %I', k.conname, c.relname), ', ' ORDER BY c.relname, k.conname) AS keys,
+       array_agg(format('ALTER TABLE %I.%I VALIDATE CONSTRAINT %I;', shard.nspname, c.relname, k.conname)
+         ORDER BY c.relname, k.conname) AS sql
      FROM (${activeShardsSql(api)}) shard
      JOIN pg_class c ON c.relnamespace = shard.oid
      JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'f' AND NOT k.convalidated
      GROUP BY 1 ORDER BY 1`,
   );
-  for (const { schema, keys: names } of keys.rows) {
+  for (const { schema, keys: names, sql } of keys.rows) {
     say(
+      "foreign_keys_not_validated",
       "warning",
       `${schema} has foreign keys that are not validated: ${names}; ALTER TABLE … VALIDATE CONSTRAINT validates them without blocking writes`,
+      sql,
     );
   }
 }
+
+/** The kinds of what may be found on an island. */
+export const ISLAND_CHECKS = [
+  "server_version",
+  "source_capacity",
+  "destination_capacity",
+  "prepared_transactions",
+  "replicas_hidden",
+  "pg_dump",
+  "no_prepared_transactions",
+  "sql_api",
+  "unused_slot",
+  "replica_identity",
+  "half_made_copy",
+  "foreign_keys_not_validated",
+] as const satisfies readonly FindingCode[];
 
 /** Finds shards that are active on several islands, and so take writes on each. */
 export async function doublyActive(islands: readonly ConnectedIsland[]): Promise<Finding[]> {
@@ -121,9 +155,12 @@ export async function doublyActive(islands: readonly ConnectedIsland[]): Promise
   for (const { schema, name } of active.flat()) places.set(schema, [...(places.get(schema) ?? []), name]);
   return [...places]
     .filter(([, names]) => names.length > 1)
-    .map(([schema, names]) => ({
-      island: null,
-      severity: "problem",
-      text: `${schema} is active on ${names.join(" and ")}: deactivate the copy that the application does not use (${DEACTIVATING_FUNCTION})`,
-    }));
+    .map(([schema, names]) =>
+      findingOf(
+        "active_twice",
+        "problem",
+        `${schema} is active on ${names.join(" and ")}: deactivate the copy that the application does not use (${DEACTIVATING_FUNCTION})`,
+        [],
+      ),
+    );
 }

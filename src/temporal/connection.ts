@@ -121,15 +121,25 @@ function unreachable(target: TemporalTarget, why: string, cause?: unknown): Shar
 
 /** Throws if nothing listens at the address. */
 export async function ensureListening(target: TemporalTarget): Promise<void> {
-  const refused = await whyUnreachable(target.address);
+  const refused = await whyUnreachable(target.address, Boolean(target.connectionOptions?.tls));
   if (refused) throw unreachable(target, refused);
 }
 
+/** The beginning of every HTTP/2 connection, and with it of gRPC: a preface, and a frame with no settings. */
+const PREFACE = Buffer.concat([
+  Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+  Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
+]);
+/** A server of gRPC sends its settings at once; one that says nothing is left to the client. */
+const GREETING_MS = 1000;
+
+const WEB_PAGE = "it speaks HTTP/1.1, as Temporal's web page does, and not gRPC, whose port is usually 7233";
+
 /**
- * Checks whether anything listens, because otherwise a gRPC client would keep trying for seconds. Behind a proxy, only
- * gRPC itself can find out.
+ * Checks whether anything listens, and whether it is a web server, because otherwise a gRPC client would keep trying for
+ * seconds. Behind a proxy, only gRPC itself can find out; behind TLS, only whether anything listens is checked.
  */
-async function whyUnreachable(address: string): Promise<string | null> {
+async function whyUnreachable(address: string, tls: boolean): Promise<string | null> {
   const proxy = ["grpc_proxy", "https_proxy", "http_proxy"].some((name) => process.env[name]);
   const [, host, port] = /^(?:[a-z]+:\/\/)?(\[[^\]]+\]|[^:/]+)(?::(\d+))?/i.exec(address) ?? [];
   if (proxy || !host) return null;
@@ -140,7 +150,13 @@ async function whyUnreachable(address: string): Promise<string | null> {
       resolve(why);
     };
     socket.setTimeout(CONNECT_TIMEOUT_MS, () => done("no answer"));
-    socket.once("connect", () => done(null));
+    socket.once("connect", () => {
+      if (tls) return done(null);
+      socket.removeAllListeners("timeout").setTimeout(GREETING_MS, () => done(null));
+      socket.once("data", (data) => done(data.toString("latin1").startsWith("HTTP/1.") ? WEB_PAGE : null));
+      socket.once("close", () => done(null));
+      socket.write(PREFACE);
+    });
     socket.once("error", (error: NodeJS.ErrnoException) =>
       done(error.code === "ECONNREFUSED" ? "connection refused" : messageOf(error)),
     );

@@ -25,8 +25,22 @@ export function isPassing(error: unknown): boolean {
 /** The error of a worker that cannot connect; it has no code. */
 const NO_TRANSPORT = /^tonic::transport/;
 
-/** Explains what to do when Temporal becomes unreachable during a command; returns any other error unchanged. */
+/** The server's own words, which a worker wraps in others. */
+const NO_NAMESPACE = /\bNamespace "?([^\s"]+?)"? is not found\b/i;
+
+/**
+ * Explains what to do when Temporal becomes unreachable during a command, or does not know the namespace; returns any
+ * other error unchanged.
+ */
 export function explainGone(error: unknown): unknown {
+  const namespace = error instanceof ShardferryError ? undefined : unknownNamespace(error);
+  if (namespace !== undefined)
+    return new ShardferryError(
+      "temporal_namespace",
+      `Temporal has no namespace "${namespace}": set TEMPORAL_NAMESPACE to one that exists, or create it ` +
+        `(temporal operator namespace create ${namespace})`,
+      { cause: error },
+    );
   if (error instanceof ShardferryError || !(isPassing(error) || NO_TRANSPORT.test(messageOf(error))))
     return error;
   const why = (error as Error).cause instanceof Error ? (error as Error).cause : error;
@@ -36,6 +50,14 @@ export function explainGone(error: unknown): unknown {
       "command again, which also starts the embedded server, to see its progress",
     { cause: error },
   );
+}
+
+function unknownNamespace(error: unknown): string | undefined {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    const [, name] = NO_NAMESPACE.exec(at.message) ?? [];
+    if (name !== undefined) return name;
+  }
+  return undefined;
 }
 
 /** Reads from the error of a workflow's handle how the workflow ended; the root cause counts, not its wrappers. */

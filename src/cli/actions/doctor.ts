@@ -1,16 +1,20 @@
 import type { RequestOf } from "../../config/option.ts";
-import { CHECK, ISLANDS } from "../../config/options.ts";
+import { CHECK, CORRECTION, ISLANDS } from "../../config/options.ts";
 import type { Settings } from "../../config/settings.ts";
 import { EXIT, UsageError } from "../../errors.ts";
+import { bytes, count, duration, plural } from "../../format.ts";
 import type { Diagnosis } from "../../operations/doctor.ts";
+import { type Finding, type FindingCode, FINDINGS } from "../../preflight/finding.ts";
+import type { TemporalHealth } from "../../watch/temporal-health.ts";
 import { defineAction } from "../action.ts";
 import type { Ui } from "../ui.ts";
 
 export const doctor = defineAction({
-  options: { ...ISLANDS, ...CHECK },
+  options: { ...ISLANDS, ...CHECK, fixSql: CORRECTION },
   examples: [
     "shardferry doctor --dsns=host1,host2",
     "shardferry doctor --shard=42 --to=host2 --dsns=host1,host2",
+    "shardferry doctor --fix-sql --dsns=host1,host2",
     "shardferry doctor --schema=billing --from=host1 --to=host2 --dsns=host1,host2",
   ],
 
@@ -18,7 +22,8 @@ export const doctor = defineAction({
     const { settings, request: given } = await load();
     const diagnosis = await diagnose(settings, given);
     const ok = diagnosis.findings.every(({ severity }) => severity !== "problem");
-    ui.result({ ok, ...diagnosis }, () => render(diagnosis, ui.colors));
+    const document = { ok, summary: summaryOf(diagnosis), ...diagnosis };
+    ui.result(document, () => (given.fixSql ? script(diagnosis) : render(diagnosis, ui.colors)));
     return ok ? EXIT.done : EXIT.failed;
   },
 });
@@ -37,11 +42,132 @@ async function diagnose(settings: Settings, given: RequestOf<typeof CHECK>): Pro
   );
 }
 
-function render({ checked, findings }: Diagnosis, colors: Ui["colors"]): string {
-  if (findings.length === 0) return `${colors.green("✔")} checked ${checked}: nothing to change`;
-  const lines = findings.map(({ island, severity, text: what }) => {
-    const mark = severity === "problem" ? colors.red("✘") : colors.yellow("!");
-    return `${mark} ${island && !what.includes(island) ? `${island}: ` : ""}${what}`;
+/** How many findings of one kind are shown; the others are counted. */
+const SHOWN = { problem: 10, warning: 3 };
+
+function render(diagnosis: Diagnosis, colors: Ui["colors"]): string {
+  const { checked, findings } = diagnosis;
+  const head =
+    findings.length === 0
+      ? `${colors.green("✔")} checked ${checked}: nothing to change`
+      : `checked ${checked}`;
+  const parts = [
+    [head],
+    groupsOf(findings, "problem").flatMap((group) => showProblems(group, colors)),
+    groupsOf(findings, "warning").flatMap((group) => showWarnings(group, colors)),
+    factsOf(diagnosis, colors),
+    [summaryOf(diagnosis)],
+  ];
+  return parts
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join("\n"))
+    .join("\n\n");
+}
+
+/** The findings of one severity, by their codes. */
+function groupsOf(findings: readonly Finding[], severity: Finding["severity"]): Finding[][] {
+  const groups = new Map<FindingCode, Finding[]>();
+  for (const finding of findings)
+    if (finding.severity === severity)
+      groups.set(finding.code, [...(groups.get(finding.code) ?? []), finding]);
+  return [...groups.values()];
+}
+
+const said = ({ island, text }: Finding): string =>
+  island && !text.includes(island) ? `${island}: ${text}` : text;
+
+const more = (group: readonly Finding[], shown: number): string[] =>
+  group.length > shown ? [`    and ${count(group.length - shown)} more; --json has all of them`] : [];
+
+function showProblems(group: readonly Finding[], colors: Ui["colors"]): string[] {
+  const lines = group
+    .slice(0, SHOWN.problem)
+    .map((one) => `${colors.red("✘")} ${said(one)} ${colors.dim(`[${one.code}]`)}`);
+  return [...lines, ...more(group, SHOWN.problem)];
+}
+
+function showWarnings(group: readonly Finding[], colors: Ui["colors"]): string[] {
+  const [first, ...others] = group;
+  const mark = colors.yellow("!");
+  const code = colors.dim(`[${first!.code}]`);
+  if (others.length === 0) return [`${mark} ${said(first!)} ${code}`];
+  const sql = group.some((one) => one.sql.length > 0) ? ", which --fix-sql corrects" : "";
+  return [
+    `${mark} ${count(group.length)} × ${FINDINGS[first!.code]}${sql} ${code}`,
+    ...group.slice(0, SHOWN.warning).map((one) => `    ${said(one)}`),
+    ...more(group, SHOWN.warning),
+  ];
+}
+
+/** What is good to know, and wants no change. */
+function factsOf({ fine, servers, leftovers, temporal, size }: Diagnosis, colors: Ui["colors"]): string[] {
+  const lines = [
+    `${colors.green("✔")} ${plural(fine.length, "check")} without a finding: ${fine.join(", ")}`,
+    `PostgreSQL: ${servers.map(({ island, version }) => `${island} ${version}`).join(", ")}`,
+    temporal === null
+      ? "Temporal: none is configured or running; the commands start the embedded server"
+      : describeTemporal(temporal),
+  ];
+  if (leftovers !== null && leftovers.count > 0) {
+    const droppable = leftovers.list.filter(({ kept }) => kept === null).length;
+    lines.push(
+      `Leftovers: ${count(leftovers.count)}, ${bytes(leftovers.bytes)}; \`shardferry cleanup\` drops ${count(droppable)} of them`,
+    );
+  }
+  if (size !== null) {
+    const time =
+      size.expectedMs === null
+        ? "no move of that size has been made yet from which to tell the time"
+        : `expected to take about ${duration(size.expectedMs)}`;
+    lines.push(
+      `Size: ${plural(size.tables, "table")}, ${bytes(size.bytes)}, about ${count(size.rows)} rows; ${time}`,
+    );
+  }
+  return lines;
+}
+
+function describeTemporal({ address, namespace, embedded, version, workers }: TemporalHealth): string {
+  const kind = embedded ? "the embedded server at " : "";
+  const server = version === null ? "not usable" : `version ${version}`;
+  const polling =
+    workers.length > 0
+      ? `${plural(workers.length, "worker")}: ${workers.join(", ")}`
+      : embedded
+        ? "no worker; the commands do the work"
+        : "no worker";
+  return `Temporal: ${kind}${address}, namespace ${namespace}, ${server}; ${polling}`;
+}
+
+/** `1 problem, 12 warnings (1 kind), 17 checks without a finding`. */
+function summaryOf({ findings, fine }: Diagnosis): string {
+  const [problems, warnings] = (["problem", "warning"] as const).map((severity) =>
+    findings.filter((one) => one.severity === severity),
+  ) as [Finding[], Finding[]];
+  const kinds = new Set(warnings.map(({ code }) => code)).size;
+  const of = warnings.length > kinds ? ` of ${plural(kinds, "kind")}` : "";
+  const found = `${plural(problems.length, "problem")}, ${plural(warnings.length, "warning")}${of}`;
+  return `${found}, ${plural(fine.length, "check")} without a finding`;
+}
+
+/** The SQL that corrects what was found, by island. */
+function script({ findings }: Diagnosis): string {
+  const islands = new Map<string, Finding[]>();
+  for (const finding of findings.filter(({ sql }) => sql.length > 0)) {
+    const island = finding.island ?? "of your choice";
+    islands.set(island, [...(islands.get(island) ?? []), finding]);
+  }
+  const parts = [...islands].map(([island, list]) => {
+    const statements = list.flatMap(({ code, sql }) => [`-- ${code}`, ...sql]);
+    // One comment is enough for statements of the same kind.
+    const lines = statements.filter((line, i) => !line.startsWith("--") || statements.indexOf(line) === i);
+    return [`-- island ${island}`, ...lines].join("\n");
   });
-  return [`checked ${checked}`, ...lines].join("\n");
+  const left = findings.filter(({ severity, sql }) => severity === "problem" && sql.length === 0);
+  if (left.length > 0)
+    parts.push(
+      ["-- not to be corrected by SQL:", ...left.map((one) => `-- ${said(one).replaceAll("\n", " ")}`)].join(
+        "\n",
+      ),
+    );
+  return parts.join("\n\n") || "-- nothing to correct";
 }
