@@ -179,6 +179,8 @@ export interface SwitchReport extends StepReport {
   writeBlocked?: WriteBlock;
   endedBlockers?: string[];
   leftover: string | null;
+  /** What was copied under the lock; missing if nothing was, or if an interrupted attempt had done it. */
+  copied?: { rows: number; bytes: number } | undefined;
 }
 
 export interface CleanUpInput extends StepInput {
@@ -195,6 +197,8 @@ export interface Activities {
     kind: "move" | "copy";
     request: ReplicationInput;
     shard: number | null;
+    /** True if the move may end sessions that block its switch. */
+    endsBlockers?: boolean;
   }): Promise<Preflight>;
   "create structure"(input: StepInput): Promise<StructureReport>;
   subscribe(input: StepInput): Promise<StepReport>;

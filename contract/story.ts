@@ -1,7 +1,7 @@
 import type { MigrateStepName } from "./migrate.ts";
 import { type STEPS } from "./move.ts";
 import type { IslandName } from "./names.ts";
-import type { MovePhase } from "./progress.ts";
+import type { MovePhase, WriteBlock } from "./progress.ts";
 
 export type StepName = (typeof STEPS)[number] | MigrateStepName;
 
@@ -28,5 +28,7 @@ export interface Progress {
   percent: number;
   startedAt: number;
   waitingFor: string | null;
+  /** What the switch has cost the writers, once it is done; missing for what has none. */
+  writeBlocked?: WriteBlock;
   events: ProgressEvent[];
 }

@@ -3,7 +3,7 @@ import { CancellationScope, workflowInfo } from "@temporalio/workflow";
 import type { CopyInput, CopyResult } from "../contract/move.ts";
 import { Protocol } from "./protocol.ts";
 import { quick, switching } from "./proxies.ts";
-import { replicate } from "./replicate.ts";
+import { replicate, withLocked } from "./replicate.ts";
 import { Steering } from "./steering.ts";
 
 /** What a copy waits for once it is in step. */
@@ -14,12 +14,12 @@ const CONFIRMATION =
 export async function copy(input: CopyInput): Promise<CopyResult> {
   const protocol = new Protocol(new Steering(input));
 
-  const replica = await protocol.orUndo(async () => {
+  const { replica, finished } = await protocol.orUndo(async () => {
     const replica = await replicate(protocol, "copy", input, null);
     if (input.wait)
       await protocol.steering.confirmation(CONFIRMATION, () => quick["keep lease"](replica.input));
-    await protocol.step("lock and switch", () => switching["finish copy"](replica.input));
-    return replica;
+    const finished = await protocol.step("lock and switch", () => switching["finish copy"](replica.input));
+    return { replica, finished };
   });
 
   return CancellationScope.nonCancellable(async () => {
@@ -28,7 +28,7 @@ export async function copy(input: CopyInput): Promise<CopyResult> {
     protocol.steering.phase("done");
     const { workflowId, runId, startTime } = workflowInfo();
     const { schema, from, to } = input;
-    const { rows, bytes } = replica;
+    const { rows, bytes } = withLocked(replica, finished);
     return { workflowId, runId, schema, from, to, rows, bytes, durationMs: Date.now() - startTime.getTime() };
   });
 }

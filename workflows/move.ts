@@ -4,7 +4,7 @@ import type { MoveInput, MoveResult, ReplicationInput, SwitchInput, SwitchReport
 import type { BlockedSoFar, StepProgress } from "../contract/progress.ts";
 import { Protocol } from "./protocol.ts";
 import { quick, switching } from "./proxies.ts";
-import { replicate, waitForLag } from "./replicate.ts";
+import { replicate, waitForLag, withLocked } from "./replicate.ts";
 import { Steering } from "./steering.ts";
 
 /** Moves a shard to another island: replicate, then lock and switch, then clean up. */
@@ -13,7 +13,7 @@ export async function move(input: MoveInput): Promise<MoveResult> {
   const { shard, activateOnDestination: activate } = input;
 
   const { replica, switched } = await protocol.orUndo(async () => {
-    const replica = await replicate(protocol, "move", replicationOf(input), shard);
+    const replica = await replicate(protocol, "move", replicationOf(input), shard, endsBlockers(input));
     if (input.wait) {
       const keepLease = (): Promise<void> => quick["keep lease"](replica.input);
       await protocol.steering.confirmation("confirmation to switch (confirm)", keepLease);
@@ -23,6 +23,7 @@ export async function move(input: MoveInput): Promise<MoveResult> {
     const switched = await protocol.step("lock and switch", () =>
       activate ? lockAndSwitch({ ...replica.input, move: input }) : switching["finish copy"](replica.input),
     );
+    protocol.steering.switched(switched.writeBlocked ?? null);
     return { replica, switched };
   });
 
@@ -32,7 +33,7 @@ export async function move(input: MoveInput): Promise<MoveResult> {
     const deactivateSql = leftover ? input.deactivateSql : null;
     await protocol.step("clean up", () => quick["clean up"]({ ...replica.input, deactivateSql, leftover }));
     protocol.steering.phase("done");
-    return resultOf(input, { rows: replica.rows, bytes: replica.bytes }, switched);
+    return resultOf(input, withLocked(replica, switched), switched);
   });
 }
 
@@ -41,6 +42,9 @@ function replicationOf(input: MoveInput): ReplicationInput {
   const { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod } = input;
   return { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod };
 }
+
+const endsBlockers = ({ cancelBlockersAfterMs, terminateBlockersAfterMs }: MoveInput): boolean =>
+  Boolean(cancelBlockersAfterMs ?? terminateBlockersAfterMs);
 
 /**
  * The switch may be aborted until its point of no return. Temporal does not retry a step whose

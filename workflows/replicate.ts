@@ -1,4 +1,4 @@
-import type { Preflight, ReplicationInput, StepInput } from "../contract/move.ts";
+import type { Preflight, ReplicationInput, StepInput, SwitchReport } from "../contract/move.ts";
 import type { StepReport } from "../contract/progress.ts";
 import { bytes, plural } from "../src/format.ts";
 import type { Protocol } from "./protocol.ts";
@@ -20,10 +20,15 @@ export async function replicate(
   kind: "move" | "copy",
   request: ReplicationInput,
   shard: number | null,
+  endsBlockers = false,
 ): Promise<Replica> {
-  const plan = await protocol.step("preflight", () => quick.preflight({ kind, request, shard }), {
-    describe,
-  });
+  const plan = await protocol.step(
+    "preflight",
+    () => quick.preflight({ kind, request, shard, endsBlockers }),
+    {
+      describe,
+    },
+  );
   const input: StepInput = { kind, request, plan, fingerprint: "" };
 
   const structure = await protocol.step("create structure", () => quick["create structure"](input), {
@@ -45,6 +50,15 @@ export async function replicate(
   await waitForLag(protocol, input, { subscription: true });
   return { input, rows: copied.rows, bytes: copied.bytes };
 }
+
+/** What was copied in all: some tables can only be copied under the lock. */
+export const withLocked = (
+  { rows, bytes }: Replica,
+  { copied }: SwitchReport,
+): Pick<Replica, "rows" | "bytes"> => ({
+  rows: rows + (copied?.rows ?? 0),
+  bytes: bytes + (copied?.bytes ?? 0),
+});
 
 /** Waits for the physical replicas, and before the switch also for the subscription, unless `skipLag` arrives. */
 export async function waitForLag(

@@ -9,7 +9,7 @@ import {
 } from "@temporalio/workflow";
 
 import { STEPS } from "../contract/move.ts";
-import { type MovePhase, type StepReport } from "../contract/progress.ts";
+import { type MovePhase, type StepReport, type WriteBlock } from "../contract/progress.ts";
 import { type Progress, type ProgressEvent, type StepName } from "../contract/story.ts";
 import { abortSignal, confirmSignal, progressQuery, skipLagSignal } from "./signals.ts";
 
@@ -82,6 +82,11 @@ export class Steering {
     this.#progress.events.push(event);
     if (this.#progress.events.length > MAX_EVENTS) this.#progress.events.shift();
     this.#describe();
+  }
+
+  /** Adds what the switch has cost the writers. */
+  switched(writeBlocked: WriteBlock | null): void {
+    if (writeBlocked) this.#progress.writeBlocked = writeBlocked;
   }
 
   /** Sets the phase and, for a pause, what has to happen for it to end. */

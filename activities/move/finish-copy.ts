@@ -67,5 +67,5 @@ export async function finishCopy(step: MoveStep): Promise<SwitchReport> {
   });
   const text = `"${leftover ?? step.schema}" on ${step.to} is complete`;
   const writeBlocked = { attempts: 0, longestMs: 0, totalMs: 0, atMost: false };
-  return { text, writeBlockedMs: 0, writeBlocked, endedBlockers: [], leftover };
+  return { text, writeBlockedMs: 0, writeBlocked, endedBlockers: [], leftover, copied: step.copiedUnderLock };
 }

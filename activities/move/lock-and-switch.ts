@@ -97,5 +97,6 @@ function report(step: MoveStep, leftover: string, blocked: BlockedTime, how: str
     writeBlocked,
     endedBlockers,
     leftover,
+    copied: step.copiedUnderLock,
   };
 }

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 
+import { closest } from "../config/closest.ts";
 import { EXIT, UsageError } from "../errors.ts";
 import { packageFolder } from "../machine/package-folder.ts";
 import { explainLost } from "../postgres/islands/lost-session.ts";
@@ -22,11 +23,17 @@ The environment and shardferry.config.ts can give defaults for every option; see
 /** Runs the command line and returns its exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
   const ui = new Ui(argv.includes("--json"));
+  const written: string[] = [];
   try {
-    return (await run(argv, ui)) ?? EXIT.done;
+    const status = (await run(argv, ui, written)) ?? EXIT.done;
+    if (written.length > 0) showText(ui, "help", written);
+    return status;
   } catch (error) {
     // Commander throws for help and version, too.
-    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
+    if (error instanceof CommanderError && error.exitCode === 0) {
+      showText(ui, error.code === "commander.version" ? "version" : "help", written);
+      return EXIT.done;
+    }
     const shown =
       error instanceof CommanderError
         ? new UsageError(messageOfCommander(error))
@@ -38,24 +45,35 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function run(argv: readonly string[], ui: Ui): Promise<number | void> {
+/** Help and version are documents, too, if that is asked for. */
+function showText(ui: Ui, what: "help" | "version", written: readonly string[]): void {
+  const text = written.join("").trimEnd();
+  ui.result({ [what]: text }, () => text);
+}
+
+async function run(argv: readonly string[], ui: Ui, written: string[]): Promise<number | void> {
+  const output = { writeOut: (text: string) => void written.push(text), writeErr: () => undefined };
   // "help move" is "move --help".
   const args = argv[0] === "help" ? [...argv.slice(1), "--help"] : [...argv];
   const name = args.find((arg) => !arg.startsWith("-"));
   if (name === undefined) {
-    const program = usage();
+    const program = usage().configureOutput(output);
     if (args.length === 0) program.outputHelp();
     else await program.parseAsync(args, { from: "user" });
     return;
   }
   const entry = findAction(name);
   if (!entry) {
-    throw new UsageError(`Unknown action "${name}". The actions are: ${Object.keys(ACTIONS).join(", ")}.`);
+    const meant = closest(name, Object.keys(ACTIONS));
+    const hint = meant === null ? "" : ` Did you mean "${meant}"?`;
+    throw new UsageError(
+      `Unknown action "${name}".${hint} The actions are: ${Object.keys(ACTIONS).join(", ")}.`,
+    );
   }
   const action = await entry.load();
   const command = commandOf(`shardferry ${entry.name}`, entry.summary, action)
     .exitOverride()
-    .configureOutput({ writeErr: () => undefined });
+    .configureOutput(output);
   let status: number | void = undefined;
   command.action(async () => {
     status = await action.run(invocation(entry.name, action, command, ui));
@@ -78,8 +96,8 @@ function usage(): Command {
     .version(version(), "-v, --version")
     .helpCommand(false)
     .addHelpText("after", EXAMPLE)
-    .exitOverride()
-    .configureOutput({ writeErr: () => undefined });
+    .addOption(new Option("--json").hideHelp())
+    .exitOverride();
   for (const [name, { summary, aliases = [] }] of Object.entries(ACTIONS)) {
     program.command(name).aliases(aliases).description(summary);
   }

@@ -4,11 +4,25 @@ import { dirname, extname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
 import { messageOf, UsageError } from "../errors.ts";
+import { LIBPQ_VARIABLES } from "../postgres/islands/libpq-keywords.ts";
 import { maskPassword } from "../postgres/islands/redact.ts";
+import { closest } from "./closest.ts";
+import type { Option } from "./option.ts";
+import { ISLANDS, SETTINGS } from "./options.ts";
 
 const NAMES = ["shardferry.config", "pg-microsharding.config"];
 const EXTENSIONS = [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json"];
 const CANDIDATES = NAMES.flatMap((name) => EXTENSIONS.map((extension) => name + extension));
+
+/** What a config file can set. */
+const SETTING_NAMES: readonly string[] = [
+  ...Object.values<Option>({ ...ISLANDS, ...SETTINGS }).flatMap(({ variables = [] }) => variables),
+  ...["SHARDFERRY_STATE_DIR", "SHARDFERRY_SHARDS"],
+  ...LIBPQ_VARIABLES,
+  ...["ADDRESS", "NAMESPACE", "API_KEY", "TLS", "PROFILE", "CONFIG_FILE"].map((name) => `TEMPORAL_${name}`),
+];
+/** What is read before there is a config file, or by other processes. */
+const ENVIRONMENT_ONLY = ["PG_BIN", "SHARDFERRY_TEMPORAL", "SHARDFERRY_DEMO_SCALE", "SHARDFERRY_CACHE"];
 
 /** The values of a config file: settings by their environment names. */
 export type ConfigValues = Record<string, string>;
@@ -29,11 +43,31 @@ export async function loadConfigFile(path: string, action: string): Promise<Conf
   try {
     let exported = await load(path);
     if (typeof exported === "function") exported = await (exported as (action: string) => unknown)(action);
-    return configValues(exported);
+    const values = configValues(exported);
+    const mistaken = Object.keys(values).flatMap((name) => mistakeIn(name) ?? []);
+    if (mistaken.length > 0) throw new Error(mistaken.join("; "));
+    return values;
   } catch (cause) {
     const message = maskPassword(messageOf(cause));
     throw new UsageError(`Config file ${path}: ${message} (--skip-config ignores it)`, { cause });
   }
+}
+
+/**
+ * Says what is wrong with a name, if it is nearly that of a setting. Other names are allowed: they are variables for the
+ * commands of --migrate-cmd.
+ */
+function mistakeIn(name: string): string | null {
+  if (SETTING_NAMES.includes(name)) return null;
+  if (ENVIRONMENT_ONLY.includes(name)) return `${name} is read from the environment only: set it there`;
+  // An option in camelCase, or as it is on the command line, is meant as the variable.
+  const spelled = name
+    .replace(/([a-z])([A-Z])/g, "$1_$2")
+    .replace(/^-+/, "")
+    .replaceAll("-", "_")
+    .toUpperCase();
+  const meant = closest(spelled, SETTING_NAMES);
+  return meant === null ? null : `there is no setting ${name}; did you mean ${meant}?`;
 }
 
 async function load(path: string): Promise<unknown> {

@@ -256,6 +256,15 @@ export const SEQUENCES = {
   shards: option("--shards <n,m-k>", "numbers of the shards", (v) => v.shardList, {
     otherwise: "all active ones",
   }),
+  dryRun: option(
+    "--dry-run [yes|no]",
+    "show which sequences would be changed, and change none",
+    (v) => v.yesNo,
+    {
+      fallback: false,
+    },
+  ),
+  yes: YES,
 };
 
 export const FACTOR = {

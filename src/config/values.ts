@@ -85,6 +85,7 @@ const PATIENCE: Readonly<Record<string, number>> = { s: 1, min: 60, m: 60, h: 36
 export const patience = z.unknown().transform((value, context): number => {
   const [, number, unit] = /^\s*(\d+(?:\.\d+)?)\s*(s|min|m|h)\s*$/.exec(String(value)) ?? [];
   if (unit === undefined) context.addIssue(`"${show(value)}" is not a time such as 30s, 5min or 1h`);
+  else if (Number(number) === 0) context.addIssue("give more than 0; without this option, nothing is ended");
   return Math.round(Number(number) * (PATIENCE[unit ?? "s"] ?? 1) * 1000);
 });
 

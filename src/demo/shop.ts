@@ -1,5 +1,6 @@
 import type pg from "pg";
 
+import { plural } from "../format.ts";
 import { DEFAULT_API_SCHEMA } from "../postgres/api/install.ts";
 import { ensureRange } from "../postgres/api/shards.ts";
 import type { Workload } from "../sandbox/application.ts";
@@ -87,7 +88,7 @@ export async function describeShop(
   return {
     bytes: Number(bytes),
     heapBytes: Number(heap),
-    text: `${tables} tables, ${indexes} indexes, ${keys} foreign keys`,
+    text: `${plural(Number(tables), "table")}, ${plural(Number(indexes), "index", "indexes")}, ${plural(Number(keys), "foreign key")}`,
   };
 }
 

@@ -35,6 +35,7 @@ let known: Promise<PgDump[]> | undefined;
  * the oldest that are. The oldest, because a newer dump contains settings that an older destination does not know.
  */
 export async function findPgDump(minMajor: number): Promise<PgDump> {
+  await requireOwnFolder();
   const found = await (known ??= listPgDumps());
   const fitting = found.filter(({ major }) => major >= minMajor);
   const preferred = fitting.find(({ pgDump }) => pgDump === join(process.env["PG_BIN"] || "-", "pg_dump"));
@@ -45,6 +46,14 @@ export async function findPgDump(minMajor: number): Promise<PgDump> {
   const chosen = preferred ?? oldest;
   if (!chosen) throw new NoPgDumpError(minMajor, found);
   return chosen;
+}
+
+/** A folder that was named has to have the programs: others would be taken without a word. */
+async function requireOwnFolder(): Promise<void> {
+  const folder = process.env["PG_BIN"];
+  if (!folder || (await readPgDump(folder))) return;
+  const text = `PG_BIN is ${folder}, and that folder has no pg_dump and pg_restore that can be run: correct it, or leave it out.`;
+  throw new ShardferryError("pg_dump_missing", text);
 }
 
 /** Forgets the programs found so far, for a process that installs some itself. */

@@ -4,11 +4,12 @@ import type { Writable } from "node:stream";
 import type { IslandName } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import type { ShardRange } from "../config/values.ts";
-import { ShardferryError, UsageError } from "../errors.ts";
+import { RefusedError, ShardferryError, UsageError } from "../errors.ts";
 import { readActiveLedger } from "../migrations/behind.ts";
 import { awaitMigrations, notBehind } from "../migrations/new-shards.ts";
 import { activeShardsSql, ensureRange, schemaNameSql } from "../postgres/api/shards.ts";
 import { findSqlApi, requireSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
+import { inheritedValue, settingSql } from "../postgres/inherited-setting.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { sequencesOf } from "../sequences/of-shards.ts";
 import type { SequenceMode } from "../sequences/own-values.ts";
@@ -57,6 +58,7 @@ export async function allocate(
   const created = await onIslands(settings, async (islands) => {
     const island = islands[0]!;
     const api = await requireSqlApi(island.client, island.name);
+    await refuseReadOnly(island);
     await refuseActiveElsewhere(islands.slice(1), island, api, request);
     return {
       island: island.name,
@@ -123,6 +125,17 @@ async function namesOf(
   );
   return rows.map(({ schema }) => schema);
 }
+
+/** Our own sessions can write there, but those of the application could not; a move refuses such a destination, too. */
+async function refuseReadOnly({ name, client }: ConnectedIsland): Promise<void> {
+  if ((await inheritedValue(client, READ_ONLY)) !== "on") return;
+  const remedy = await settingSql(client, READ_ONLY, "off");
+  throw new RefusedError([
+    `${name} has ${READ_ONLY} = on, so that the application cannot write there: ${remedy}`,
+  ]);
+}
+
+const READ_ONLY = "default_transaction_read_only";
 
 async function refuseActiveElsewhere(
   others: readonly ConnectedIsland[],

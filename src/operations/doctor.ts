@@ -91,6 +91,7 @@ export async function doctorMove(settings: Settings, request: DoctorRequest): Pr
       kind: "move",
       request: input,
       shard: input.shard,
+      endsBlockers: Boolean(input.cancelBlockersAfterMs ?? input.terminateBlockersAfterMs),
     });
   });
 }

@@ -21,6 +21,8 @@ export interface SequencesRequest {
   mode: SequenceMode;
   /** Numbers of the shards; by default all active ones. */
   shards?: readonly number[] | undefined;
+  /** Only looks which sequences would be changed. */
+  dryRun?: boolean | undefined;
 }
 
 /** A sequence that now has values of its own. */
@@ -29,8 +31,8 @@ export interface AssignedSequence {
   readonly no: number;
   readonly schema: string;
   readonly sequence: string;
-  /** The next value, as text: it may be too large for an exact number. */
-  readonly next: string;
+  /** The next value, as text: it may be too large for an exact number. Null in a dry run, if it would be changed. */
+  readonly next: string | null;
   /** False if it already had values of its own. */
   readonly changed: boolean;
 }
@@ -44,7 +46,7 @@ const LEEWAY = 1_000_000n;
  */
 export async function assignSequences(
   settings: Settings,
-  { mode, shards: wanted }: SequencesRequest,
+  { mode, shards: wanted, dryRun = false }: SequencesRequest,
 ): Promise<AssignedSequence[]> {
   return onIslands(settings, async (islands) => {
     const all = (await Promise.all(islands.map((island) => activeSequences(island)))).flat();
@@ -60,7 +62,7 @@ export async function assignSequences(
     planAssignments(mode, chosen);
     const used = await valuesOfOthers(mode, islands, all);
     const perIsland = islands.map((island) => chosen.filter((shard) => shard.island === island));
-    return (await Promise.all(perIsland.map((shards) => assignShards(mode, shards, used)))).flat();
+    return (await Promise.all(perIsland.map((shards) => assignShards(mode, shards, used, dryRun)))).flat();
   });
 }
 
@@ -119,10 +121,11 @@ export async function assignShards(
   mode: SequenceMode,
   shards: readonly ShardSequences[],
   used: Used = new Map(),
+  dryRun = false,
 ): Promise<AssignedSequence[]> {
-  const [place] = shards;
-  if (!place) return [];
-  const { client, name: island } = place.island;
+  const [first] = shards;
+  if (!first) return [];
+  const { client, name: island } = first.island;
   const all = shards.flatMap(({ no, sequences }) =>
     planAssignments(mode, [{ no, sequences }]).map((assignment) => ({ no, assignment })),
   );
@@ -137,11 +140,13 @@ export async function assignShards(
     const { no, assignment } = one;
     const { schema, name } = assignment.sequence;
     const known = right.get(one) ?? null;
-    const { next, changed } =
-      known === null
-        ? await assignSequence(client, assignment, beyondOthers(used, no, assignment))
-        : { next: known, changed: false };
-    done.push({ island, no, schema, sequence: name, next: String(next), changed });
+    const place = { island, no, schema, sequence: name };
+    if (known !== null) done.push({ ...place, next: String(known), changed: false });
+    else if (dryRun) done.push({ ...place, next: null, changed: true });
+    else {
+      const { next, changed } = await assignSequence(client, assignment, beyondOthers(used, no, assignment));
+      done.push({ ...place, next: String(next), changed });
+    }
   }
   return done;
 }

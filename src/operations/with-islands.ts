@@ -29,18 +29,21 @@ export async function readIslands<T>(
   dsns: readonly Dsn[],
   use: (islands: ConnectedIsland[]) => Promise<T>,
 ): Promise<T> {
-  let lost = false;
+  let lost: LostSessionError | null = null;
   for (const pause of PAUSES_MS) {
     try {
       return await withIslands(dsns, use);
     } catch (error) {
-      lost ||= error instanceof LostSessionError;
+      if (error instanceof LostSessionError) lost ??= error;
       // A server that has just gone may be about to come back; one that was never there is not.
       if (!lost || !(error instanceof LostSessionError || error instanceof UnreachableError)) throw error;
     }
     await sleep(pause);
   }
-  return withIslands(dsns, use);
+  return withIslands(dsns, use).catch((error: unknown) => {
+    // A session was there and broke: that its server is away since then is a part of that.
+    throw lost && error instanceof UnreachableError ? lost : error;
+  });
 }
 
 /** Connects to all islands of the settings and passes the sessions to `use`. */

@@ -192,7 +192,12 @@ export async function advisoryLockHolder(
        AND l.database = ${DATABASE_OID} AND l.classid::bigint = ${first} AND l.objid::bigint = ${second}
      LIMIT 1`,
   );
-  return rows.length === 0 ? null : inWords(client, rows[0]!);
+  const [holder] = rows;
+  if (!holder) return null;
+  // Whoever holds such a lock is about to let go of it: to end that session is the last resort.
+  const found = inWords(client, { ...holder, remedy: null });
+  const resort = holder.remedy === null ? "" : ` (if it hangs: SELECT pg_terminate_backend(${holder.pid}))`;
+  return { ...found, text: `${found.text}; nothing to do but wait${resort}` };
 }
 
 /** Blockers that are described one by one; some have 250 characters, and a heartbeat has to stay small. */

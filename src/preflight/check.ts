@@ -12,6 +12,8 @@ export interface CheckContext {
   request: ReplicationInput;
   /** Null for a copy. */
   shard: number | null;
+  /** True if the move may end sessions that block its switch. */
+  endsBlockers?: boolean;
   workflowId: string;
   islands: Islands;
   source: ClientBase;

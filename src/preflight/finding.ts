@@ -91,6 +91,9 @@ export function findingOf(
 
 function statementsOf(text: string): string[] {
   const [, remedy] = REMEDY.exec(text) ?? [];
+  // Whoever runs it has the same default as everybody.
+  if (remedy?.endsWith(" SET default_transaction_read_only = off"))
+    return ["SET default_transaction_read_only = off;", `${remedy};`];
   if (remedy !== undefined) return [`${remedy};`];
   if (WAL_LEVEL.test(text)) return ["ALTER SYSTEM SET wal_level = 'logical'; -- then restart the server"];
   const [, limit, setting] = RAISE.exec(text) ?? [];

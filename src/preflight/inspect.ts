@@ -2,6 +2,7 @@ import type { Preflight, ReplicationInput } from "../../contract/move.ts";
 import { allEnd } from "../all-end.ts";
 import { ShardferryError } from "../errors.ts";
 import { chooseCopyMethod } from "../layout/copy-method.ts";
+import { settingSql } from "../postgres/inherited-setting.ts";
 import type { Islands } from "../postgres/islands/connections.ts";
 import { toConninfo } from "../postgres/islands/dsn.ts";
 import { OBJECT_PREFIX } from "../postgres/replication/names.ts";
@@ -38,6 +39,7 @@ export interface PreflightInput {
   kind: "move" | "copy";
   request: ReplicationInput;
   shard: number | null;
+  endsBlockers?: boolean;
 }
 
 /** What preflight found. */
@@ -206,11 +208,11 @@ const copyMethodOf = ({ request, tables }: CheckContext): Preflight["copyMethod"
 
 /** The timeouts of our sessions do not apply to tablesync workers: that of their role ends them, and they start over. */
 async function tablesyncLasts(context: CheckContext): Promise<string[]> {
-  const { name, role, settings } = context.to;
+  const { name, settings } = context.to;
   const limit = Number(settings["transaction_timeout"] ?? 0);
   if (limit === 0 || copyMethodOf(context) === "direct") return [];
   return [
-    `${name} has transaction_timeout = ${limit} ms, which would end the copying of a table: set it to 0 for role ${role}`,
+    `${name} has transaction_timeout = ${limit} ms, which would end the copying of a table: ${await settingSql(context.destination, "transaction_timeout", "0")}`,
   ];
 }
 

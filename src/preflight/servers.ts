@@ -5,6 +5,7 @@ import type { ClientBase } from "pg";
 import { duration, plural } from "../format.ts";
 import { findPgDump } from "../machine/pg-programs.ts";
 import { hasSqlstate, SQLSTATE } from "../postgres/errors/sqlstate.ts";
+import { settingSql } from "../postgres/inherited-setting.ts";
 import { ident } from "../postgres/quote.ts";
 import { namesBegin, replicationName, runOfMark } from "../postgres/replication/names.ts";
 import { runWithConninfo } from "../postgres/replication/objects.ts";
@@ -136,7 +137,8 @@ export const destinationCapacity = async ({ destination, to }: DestinationContex
     problems.push(`role ${to.role} may not create subscriptions on ${to.name}: ${remedy}`);
   }
   if (to.settings["default_transaction_read_only"] === "on") {
-    problems.push(`${to.name} has default_transaction_read_only = on: switch it off for role ${to.role}`);
+    const remedy = await settingSql(destination, "default_transaction_read_only", "off");
+    problems.push(`${to.name} has default_transaction_read_only = on: ${remedy}`);
   }
   return problems;
 };

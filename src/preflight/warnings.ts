@@ -1,6 +1,5 @@
 import type { ClientBase } from "pg";
 
-import type { MoveSwitches } from "../../contract/move.ts";
 import { bytes } from "../format.ts";
 import { ident } from "../postgres/quote.ts";
 import { CLOSURE, INBOUND } from "../postgres/schema/closure.ts";
@@ -101,9 +100,8 @@ async function eventTriggers({ destination, to }: CheckContext): Promise<string[
 }
 
 /** To end a blocker, the role has to be allowed to signal it, and to see it. */
-async function blockersRights({ source, request, from }: CheckContext): Promise<string[]> {
-  const { cancelBlockersAfterMs = null, terminateBlockersAfterMs = null } = request as Partial<MoveSwitches>;
-  if (cancelBlockersAfterMs === null && terminateBlockersAfterMs === null) return [];
+async function blockersRights({ source, endsBlockers, from }: CheckContext): Promise<string[]> {
+  if (!endsBlockers) return [];
   const { rows } = await source.query<{ name: string }>(
     `SELECT name FROM unnest(ARRAY['pg_signal_backend', 'pg_read_all_stats']::name[]) AS name
       WHERE NOT pg_has_role(name, 'USAGE')`,

@@ -26,7 +26,7 @@ export function isPassing(error: unknown): boolean {
 const NO_TRANSPORT = /^tonic::transport/;
 
 /** The server's own words, which a worker wraps in others. */
-const NO_NAMESPACE = /\bNamespace "?([^\s"]+?)"? is not found\b/i;
+const NO_NAMESPACE = /\bNamespace (?:not found: '([^']+)'|"?([^\s"]+?)"? is not found\b)/i;
 
 /**
  * Explains what to do when Temporal becomes unreachable during a command, or does not know the namespace; returns any
@@ -54,7 +54,8 @@ export function explainGone(error: unknown): unknown {
 
 function unknownNamespace(error: unknown): string | undefined {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    const [, name] = NO_NAMESPACE.exec(at.message) ?? [];
+    const [, first, second] = NO_NAMESPACE.exec(at.message) ?? [];
+    const name = first ?? second;
     if (name !== undefined) return name;
   }
   return undefined;

@@ -4,6 +4,7 @@ import type { WorkflowHandle } from "@temporalio/client";
 
 import { REQUEST_MEMO, TASK_QUEUE } from "../../contract/names.ts";
 import { type RebalanceOutcome } from "../../contract/rebalance.ts";
+import { flagFor } from "../config/flags.ts";
 import { ShardferryError } from "../errors.ts";
 import type { Temporal } from "../temporal/connection.ts";
 import { readOutcome } from "./rebalance-result.ts";
@@ -69,10 +70,11 @@ export function differencesOf(running: Running, request: object): string[] {
   const keys = new Set([...Object.keys(asked), ...Object.keys(running.request)]);
   return [...keys]
     .filter((key) => !isDeepStrictEqual(asked[key], running.request[key]))
-    .map(
-      (key) => `${key} is ${JSON.stringify(running.request[key])} there, ${JSON.stringify(asked[key])} here`,
-    );
+    .map((key) => `${flagFor(key)} is ${shown(running.request[key])} there, ${shown(asked[key])} here`);
 }
+
+const shown = (value: unknown): string =>
+  value === null || value === undefined ? "not given" : JSON.stringify(value);
 
 /** Watches a workflow that is already running, or shows the outcome of one that has ended. */
 export function watchRunning<T>(temporal: Temporal, { workflowId, runId, type, endedAt }: Running): Watch<T> {

@@ -139,7 +139,7 @@ describe("move, with the embedded Temporal server", () => {
     await holder.prints(/waiting for confirmation/);
     const { status, stderr } = await run(moveArgs(4, "--wait", "--max-write-block-ms=10"), islands);
     assert.equal(status, 1);
-    assert.match(stderr, /move-sh0004 has been running since .*maxWriteBlockMs is 3000 there, 10 here/);
+    assert.match(stderr, /move-sh0004 has been running since .*--max-write-block-ms is 3000 there, 10 here/);
     const attached = start(["attach", "move-sh0004"], islands);
     await attached.prints(/attached to move-sh0004/);
     assert.equal((await run(["abort", "move-sh0004"], islands)).status, 0);

@@ -96,7 +96,7 @@ describe("sequences", () => {
       { env },
     );
     for (const { sequence, next } of sequences)
-      if (sequence === "ticket") assert.ok(Number(next) >= 90_000, next);
+      if (sequence === "ticket") assert.ok(Number(next) >= 90_000, String(next));
     assert.match(await told(), /ids collide: note.id = 8 is in sh0001 and sh0003/);
   });
 
@@ -134,7 +134,7 @@ describe("sequences", () => {
       });
       await client.query("COMMIT");
       const { sequences } = await assigned;
-      assert.ok(Number(sequences[0]!.next) > 7_000_000, sequences[0]!.next);
+      assert.ok(Number(sequences[0]!.next) > 7_000_000, String(sequences[0]!.next));
       assert.equal(Number(sequences[0]!.next) % 10_000, 4);
     });
   });

@@ -65,6 +65,25 @@ describe("a connection that is cut at the n-th message", { timeout: 400_000 }, (
       assert.ok(healed > 2, String(healed));
     });
 
+  it("is told as a session that broke, and not in the words of a driver, even if the server stays away", async () => {
+    const near = await Proxy.start(islands.a.server);
+    const a = { ...islands.a, dsn: behind(near, islands.a.server).dsn(islands.a.name) };
+    const gone = await settingsOf([a, islands.b]);
+    near.cutAt(8);
+    // The session that is open is cut later, and there will be no other.
+    near.server.once("connection", () => near.server.close());
+    await assert.rejects(list(gone, { statistics: true }), (error: unknown) => {
+      assert.ok(error instanceof ShardferryError, String(error));
+      assert.deepEqual(
+        [error.code, error.message.includes(islandOf(a))],
+        ["session_lost", true],
+        error.message,
+      );
+      assert.doesNotMatch(error.message, /queryable/);
+      return true;
+    });
+  });
+
   it("is told with its island by `factor`, which is not run again", async () => {
     for (let n = 1; n < MOST; n++) {
       proxy.cutAt(n);

@@ -21,6 +21,11 @@ describe("install, while somebody else installs", { timeout: 120_000 }, () => {
     });
     await waiting;
     assert.match(lines.join("\n"), /: waiting for pid \d+ \S+ \(somebody\), idle in transaction/);
+    assert.match(
+      lines.join("\n"),
+      /; nothing to do but wait \(if it hangs: SELECT pg_terminate_backend\(\d+\)\)$/m,
+    );
+    assert.doesNotMatch(lines.join("\n"), /ended by/);
   });
 
   it("is free soon when that one has vanished without a word", async () => {

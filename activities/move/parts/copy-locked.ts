@@ -26,6 +26,7 @@ export async function copyLocked(
 ): Promise<void> {
   const wanted = new Set(step.input.plan.lockedCopies);
   if (wanted.size === 0) return;
+  const copied = { rows: 0, bytes: 0 };
   await destination.query("SET LOCAL session_replication_role = replica");
   for (const table of facts.tables.filter(({ name, kind }) => kind === "r" && wanted.has(name))) {
     const names = { from: qualified(sourceSchema, table.name), to: qualified(step.schema, table.name) };
@@ -33,7 +34,10 @@ export async function copyLocked(
     const counters = { bytes: 0, tuples: 0 };
     const look = alive(() => `copying table "${table.name}" under the lock: ${counters.tuples} rows`);
     await step.watched(step.to, look, () => copyRows(source, destination, names, table, how, counters));
+    copied.rows += counters.tuples;
+    copied.bytes += counters.bytes;
   }
+  step.copiedUnderLock = copied;
   await destination.query("SET LOCAL session_replication_role = origin");
   await refreshLate(step, facts, source, destination);
 }

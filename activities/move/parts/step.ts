@@ -27,6 +27,8 @@ export class MoveStep {
   readonly to: IslandName;
   /** The name of the slot, the publication, the subscription and the sessions of this run. */
   readonly replicationName: string;
+  /** What this attempt has copied under the lock, if anything. */
+  copiedUnderLock: { rows: number; bytes: number } | undefined;
 
   constructor(
     readonly attempt: ActivityAttempt,

@@ -1,7 +1,7 @@
 import { DRIFT, ISLANDS } from "../../config/options.ts";
 import type { ComparedShard } from "../../drift/read.ts";
 import { EXIT } from "../../errors.ts";
-import { count } from "../../format.ts";
+import { plural } from "../../format.ts";
 import type { Difference, Drift, DriftGroup, ShardFix } from "../../index.ts";
 import { defineAction } from "../action.ts";
 import type { Ui } from "../ui.ts";
@@ -50,8 +50,7 @@ function show({ change, object, reference, here }: Difference, colors: Ui["color
 
 const statement = (text: string): string => (text.trimStart().startsWith("--") ? text : `${text};`);
 
-const shards = ({ places }: DriftGroup): string =>
-  `${count(places.length)} shard${places.length === 1 ? "" : "s"}`;
+const shards = ({ places }: DriftGroup): string => plural(places.length, "shard");
 
 /** `sh0001-sh0003, sh0007 on host1; sh0004 on host2`. */
 function describe({ places }: DriftGroup): string {

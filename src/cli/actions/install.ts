@@ -1,4 +1,5 @@
 import { ISLANDS, SETTINGS } from "../../config/options.ts";
+import { plural } from "../../format.ts";
 import { defineAction } from "../action.ts";
 
 export const install = defineAction({
@@ -16,7 +17,7 @@ export const install = defineAction({
       islands
         .map(({ island, libSchema, upgraded, activeShards }) => {
           const how = upgraded ? "upgraded" : "installed";
-          return `${island}: ${how} in schema ${libSchema}, ${activeShards} active shards`;
+          return `${island}: ${how} in schema ${libSchema}, ${plural(activeShards, "active shard")}`;
         })
         .join("\n"),
     );

@@ -58,7 +58,7 @@ function toRow(snapshot: Snapshot) {
     schema: request["schema"] ?? null,
     elapsedMs: progress ? Date.now() - progress.startedAt : null,
     note: noteOf(snapshot),
-    writeBlocked: writeBlockedOf(running?.details?.blocked),
+    writeBlocked: writeBlockedOf(running?.details?.blocked) ?? writeBlockedIn(progress),
     attempt: running?.attempt ?? null,
     lastFailure: running?.failure ?? null,
   };
@@ -70,6 +70,10 @@ function writeBlockedOf(blocked: BlockedSoFar | undefined): WriteBlock | null {
   const { attempts, longestMs, totalMs, atMost } = blocked;
   return { attempts, longestMs, totalMs, atMost };
 }
+
+/** What the switch has cost the writers, once it is done. */
+const writeBlockedIn = (progress: Snapshot["progress"]): WriteBlock | null =>
+  (progress as { writeBlocked?: WriteBlock } | null)?.writeBlocked ?? null;
 
 /** The numbers of the running step; of a rebalance, those of its moves. */
 function noteOf(snapshot: Snapshot): string {

@@ -5,6 +5,12 @@ import { messageOf, ShardferryError } from "../../errors.ts";
 import { islandOf, onIsland } from "../errors/origin.ts";
 import { isSqlstate, sqlstateOf } from "../errors/sqlstate.ts";
 
+/** What node-postgres says of a session that broke between two statements tells an operator nothing. */
+const wordsOf = (cause: Error): string =>
+  /is not queryable/.test(cause.message)
+    ? "the connection was lost between two statements"
+    : messageOf(cause);
+
 /** A session with an island broke: its server went down, somebody ended it, or the network was cut. */
 export class LostSessionError extends ShardferryError {
   override readonly retryable = true;
@@ -12,7 +18,7 @@ export class LostSessionError extends ShardferryError {
   constructor(island: IslandName, cause: Error) {
     super(
       "session_lost",
-      `The session with ${island} broke (${messageOf(cause)}): check its server and the network, then run the same command again`,
+      `The session with ${island} broke (${wordsOf(cause)}): check its server and the network, then run the same command again`,
       { cause },
     );
   }
