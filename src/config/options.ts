@@ -267,46 +267,6 @@ export const SEQUENCES = {
   yes: YES,
 };
 
-export const FACTOR = {
-  shard: option("--shard <n>", "number of the shard", (v) => v.text),
-  shards: option(
-    "--shards <n,m|prefix>",
-    "numbers or ranges of shards, or a DSN or prefix: all shards of that island",
-    (v) => v.text,
-  ),
-  factor: option("--factor <p>", 'new factor P, or a change: +P, -P, "*P"', (v) => v.factorChange),
-};
-
-export const DRIFT = {
-  shards: option("--shards <n,m-k>", "numbers of the shards to compare", (v) => v.shardList, {
-    otherwise: "all active ones but shard 0",
-  }),
-  reference: option(
-    "--reference <n>",
-    "reference shard, which the others should match",
-    (v) => v.shardNumber,
-    {
-      otherwise: "the schema that most shards have",
-    },
-  ),
-  fixSql: option(
-    "--fix-sql [yes|no]",
-    "print the DDL that would bring each shard in line; it is not run",
-    (v) => v.yesNo,
-  ),
-};
-
-export const TENANT = {
-  shard: option("--shard <n>", "assign or pin to this shard", (v) => v.wholeNumber(1, 2_147_483_647), {
-    otherwise: "the lightest free shard",
-  }),
-  sizeSql: option(
-    "--size-sql <query>",
-    "list, show: query run once in each shard; its rows are tenants and their sizes",
-    (v) => v.text,
-  ),
-};
-
 export const OLDER_THAN = option(
   "--older-than <time>",
   "only leftovers older than this: 30m, 12h, 7d, 2w",

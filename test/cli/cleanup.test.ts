@@ -58,7 +58,7 @@ describe("cleanup", { timeout: 180_000 }, () => {
       command.child.stdin!.end(answer);
       const { status, stdout } = await command.ended();
       assert.equal(status, 0);
-      assert.match(stdout, /Drop 1 leftover\?.*Nothing was dropped/s);
+      assert.match(stdout, /Drop 1 leftover\? This frees \d+\.?\d* KiB, .*Nothing was dropped/s);
     }
     const { leftovers, dropped } = await runJson<CleanupDocument>(["cleanup"], islands);
     assert.deepEqual([leftovers.map(({ name }) => name), dropped], [[OLD], []]);

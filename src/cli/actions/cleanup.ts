@@ -37,8 +37,8 @@ export const cleanup = defineAction({
 
 async function agree(ui: Ui, doomed: readonly Leftover[]): Promise<boolean> {
   const size = doomed.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
-  const what = `${plural(doomed.length, "leftover")}, ${bytes(size)}`;
-  const answer = await askYesNo(ui, `Drop ${what}? This cannot be undone.`);
+  const question = `Drop ${plural(doomed.length, "leftover")}? This frees ${bytes(size)}, and cannot be undone.`;
+  const answer = await askYesNo(ui, question);
   if (answer === null)
     throw new UsageError("Nothing was dropped: there is no one to confirm it. Give --yes to drop these.");
   if (!answer) ui.say("Nothing was dropped.");

@@ -1,4 +1,5 @@
-import { DRIFT, ISLANDS } from "../../config/options.ts";
+import { ISLANDS } from "../../config/options.ts";
+import { DRIFT } from "../../config/shard-options.ts";
 import type { ComparedShard } from "../../drift/read.ts";
 import { EXIT } from "../../errors.ts";
 import { plural } from "../../format.ts";

@@ -1,5 +1,6 @@
 import { needed } from "../../config/option.ts";
-import { FACTOR, ISLANDS } from "../../config/options.ts";
+import { ISLANDS } from "../../config/options.ts";
+import { FACTOR } from "../../config/shard-options.ts";
 import { UsageError } from "../../errors.ts";
 import type { ShardSelection } from "../../operations/factor.ts";
 import { defineAction } from "../action.ts";

@@ -1,6 +1,7 @@
 import { Argument } from "commander";
 
-import { ISLANDS, SETTINGS, TENANT } from "../../config/options.ts";
+import { ISLANDS, SETTINGS } from "../../config/options.ts";
+import { TENANT } from "../../config/shard-options.ts";
 import { UsageError } from "../../errors.ts";
 import type { Tenant } from "../../tenants/tenant.ts";
 import { defineAction } from "../action.ts";
