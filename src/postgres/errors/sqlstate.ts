@@ -1,5 +1,6 @@
 /** The SQLSTATEs that the code distinguishes, under their names in PostgreSQL's manual. */
 export const SQLSTATE = {
+  protocolViolation: "08P01",
   invalidParameterValue: "22023",
   inFailedTransaction: "25P02",
   transactionTimeout: "25P04",

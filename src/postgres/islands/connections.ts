@@ -6,6 +6,7 @@ import { noteIsland, onIsland } from "../errors/origin.ts";
 import { toClientConfig } from "./client-config.ts";
 import { type Dsn } from "./dsn.ts";
 import { naming } from "./lost-session.ts";
+import { asPoolerError, beginSession, sessionOptions } from "./pooler.ts";
 import { redact } from "./redact.ts";
 import { LATE_SETTINGS, OWN_SETTINGS } from "./session-settings.ts";
 
@@ -190,10 +191,10 @@ export class Islands {
     client.on("error", ignore);
     try {
       await client.connect();
-      await client.query(LATE_SETTINGS);
+      await beginSession(client, name);
     } catch (error) {
       await client.end().catch(ignore);
-      throw error;
+      throw asPoolerError(error, name);
     }
     return { client, giveBack: () => client.end().catch(ignore) };
   }
@@ -232,15 +233,12 @@ export class Islands {
   #config(name: IslandName, options: SessionOptions): pg.ClientConfig {
     const dsn = this.dsn(name);
     const settings = { ...OWN_SETTINGS, ...options.settings };
-    const flags = Object.entries(settings).map(
-      ([key, value]) => `-c ${key}=${value.replace(/[\\ ]/g, "\\$&")}`,
-    );
     // The types of pg do not know `replication`.
     const config: pg.ClientConfig & { replication?: string } = {
       ...toClientConfig(dsn),
       application_name: options.applicationName ?? "shardferry",
       connectionTimeoutMillis: 10_000,
-      options: [dsn.params["options"], ...flags, options.pgOptions].filter(Boolean).join(" "),
+      options: sessionOptions(dsn, settings, options.pgOptions),
     };
     if (options.replication) config.replication = "database";
     return config;
@@ -266,14 +264,14 @@ class Pools {
         max: this.#most,
         idleTimeoutMillis: 10_000,
         maxUses: MAX_USES,
-        onConnect: (client) => client.query(LATE_SETTINGS) as unknown as void,
+        onConnect: (client) => beginSession(client, name) as unknown as void,
       });
       pool.on("connect", (client) => void naming(client, name));
       // An idle session that dies is replaced at the next use.
       pool.on("error", () => undefined);
       this.#pools.set(name, pool);
     }
-    return pool.connect();
+    return pool.connect().catch((error: unknown) => Promise.reject(asPoolerError(error, name) as Error));
   }
 
   async close(): Promise<void> {

@@ -3,12 +3,12 @@ import pg from "pg";
 import type { IslandName } from "../../../contract/names.ts";
 import { messageOf, ShardferryError, UsageError } from "../../errors.ts";
 import { DATABASE, VERSION_NUMBER } from "../server.ts";
-import { lastRows } from "../session.ts";
 import { toClientConfig } from "./client-config.ts";
 import { type Dsn, parseDsn } from "./dsn.ts";
 import { explainLost, naming } from "./lost-session.ts";
+import { asPoolerError, beginSession, PoolerError, sessionOptions } from "./pooler.ts";
 import { redact } from "./redact.ts";
-import { ACTION_SETTINGS, LATE_SETTINGS } from "./session-settings.ts";
+import { ACTION_SETTINGS } from "./session-settings.ts";
 
 /** A primary database, with an open session. */
 export interface ConnectedIsland {
@@ -33,11 +33,6 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const IDENTITY_SQL = `
   SELECT pg_is_in_recovery() AS replica, ${VERSION_NUMBER} AS version, ${DATABASE} AS identity`;
 
-const SETTINGS_SQL = [
-  ...Object.entries(ACTION_SETTINGS).map(([name, value]) => `SET ${name} TO '${value}'`),
-  LATE_SETTINGS,
-].join("; ");
-
 interface Probe {
   dsn: Dsn;
   client: pg.Client;
@@ -57,6 +52,10 @@ export async function withIslands<T>(
   const outcomes = await Promise.allSettled(dsns.map(probe));
   const probes = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
   try {
+    const pooled = outcomes.flatMap((outcome, i) =>
+      outcome.status === "rejected" && outcome.reason instanceof PoolerError ? [dsns[i]!.name] : [],
+    );
+    if (pooled.length > 0) throw new PoolerError([...new Set(pooled)]);
     const failures = outcomes.flatMap((outcome, i) =>
       outcome.status === "rejected" ? [`${dsns[i]!.name}: ${reasonOf(outcome.reason, dsns[i]!)}`] : [],
     );
@@ -79,6 +78,7 @@ async function probe(dsn: Dsn): Promise<Probe> {
   const client = naming(
     new pg.Client({
       ...config,
+      options: sessionOptions(dsn, ACTION_SETTINGS),
       connectionTimeoutMillis: config.connectionTimeoutMillis || CONNECT_TIMEOUT_MS,
     }),
     dsn.name,
@@ -87,11 +87,12 @@ async function probe(dsn: Dsn): Promise<Probe> {
   client.on("error", () => undefined);
   try {
     await client.connect();
-    const [found] = await lastRows<Omit<Probe, "dsn" | "client">>(client, `${SETTINGS_SQL}; ${IDENTITY_SQL}`);
-    return { dsn, client, ...found! };
+    await beginSession(client, dsn.name);
+    const { rows } = await client.query<Omit<Probe, "dsn" | "client">>(IDENTITY_SQL);
+    return { dsn, client, ...rows[0]! };
   } catch (error) {
     await client.end().catch(() => undefined);
-    throw error;
+    throw asPoolerError(error, dsn.name);
   }
 }
 
