@@ -70,6 +70,24 @@ async function pausedMove(world: World): ReturnType<World["startMove"]> {
   return handle;
 }
 
+it(
+  "REINDEX CONCURRENTLY on the source changes nothing of which a move takes notice",
+  { timeout: 120_000 },
+  async () => {
+    const world = await createWorld();
+    const ledger = await loadedShard(world);
+    await world.a.rows(
+      `CREATE INDEX sums ON sh0042.ledger ((op || 'x'), op) WHERE op <> 'a' AND op <> 'b';
+     COMMENT ON INDEX sh0042.sums IS 'of the test'`,
+    );
+    const handle = await pausedMove(world);
+    await world.a.rows("REINDEX SCHEMA CONCURRENTLY sh0042");
+    await handle.signal("confirm");
+    assert.equal((await resultOf(handle)).activated, true);
+    await expectSound(ledger);
+  },
+);
+
 describe("DDL on the source in the middle of a move", { concurrency: 3, timeout: 300_000 }, () => {
   for (const [what, sql] of Object.entries(CHANGES)) {
     it(`ends it with the reason, and everything is undone: ${what}, while it waits for its confirmation`, async () => {

@@ -7,7 +7,8 @@ import type { ClientBase } from "pg";
  * it may depend on a setting of the session (search_path, extra_float_digits, bytea_output).
  *
  * Deliberately omitted: relreplident (the move itself changes it on tables without a key), statistics
- * targets, and everything that VACUUM and ANALYZE touch.
+ * targets, and everything that VACUUM and ANALYZE touch. So is what REINDEX CONCURRENTLY changes: indexes are known by
+ * their names, and those that are not valid do not count, just as pg_dump leaves them out.
  */
 export async function schemaFingerprint(client: ClientBase, schema: string): Promise<string> {
   const { rows } = await client.query<{ fingerprint: string }>({
@@ -21,16 +22,22 @@ export async function schemaFingerprint(client: ClientBase, schema: string): Pro
 const FINGERPRINT_SQL = `
   WITH
   ns AS MATERIALIZED (SELECT * FROM pg_namespace WHERE nspname = $1),
-  rel AS MATERIALIZED (SELECT c.* FROM pg_class c JOIN ns ON c.relnamespace = ns.oid),
+  rel AS MATERIALIZED (
+    SELECT c.*, CASE WHEN c.relkind IN ('i', 'I') THEN 'index ' || c.relname ELSE c.oid::text END AS id
+    FROM pg_class c
+    JOIN ns ON c.relnamespace = ns.oid
+    WHERE c.relkind <> 'i' OR EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = c.oid AND i.indisvalid)
+  ),
   line AS (
     SELECT concat_ws('|', 'schema', nspowner, nspacl) AS text FROM ns
     UNION ALL
-    SELECT concat_ws('|', 'relation', oid, relname, relkind, relpersistence, relowner, relacl, reloptions,
+    SELECT concat_ws('|', 'relation', id, relname, relkind, relpersistence, relowner, relacl, reloptions,
       relrowsecurity, relforcerowsecurity, relispartition, relpartbound, reloftype, relam)
     FROM rel
     UNION ALL
-    SELECT concat_ws('|', 'column', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attidentity,
-      a.attgenerated, a.attisdropped, a.attcollation, a.attstorage, a.attcompression, a.attoptions, a.attacl)
+    SELECT concat_ws('|', 'column', rel.id, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attidentity,
+      a.attgenerated, a.attisdropped, a.attcollation, a.attstorage, a.attcompression,
+      nullif(regexp_replace(a.attoptions::text, ',?pg_attver=[0-9]+', ''), '{}'), a.attacl)
     FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid
     WHERE a.attnum > 0 AND rel.relkind <> 't'
     UNION ALL
@@ -41,7 +48,8 @@ const FINGERPRINT_SQL = `
       k.conkey, k.confkey, k.confrelid, k.conbin)
     FROM ns JOIN pg_constraint k ON k.connamespace = ns.oid
     UNION ALL
-    SELECT concat_ws('|', 'index', i.indexrelid, i.indisunique, i.indisvalid, i.indkey, i.indclass, i.indexprs, i.indpred)
+    SELECT concat_ws('|', 'index', rel.id, i.indrelid, i.indisunique, i.indisvalid, i.indkey, i.indclass,
+      regexp_replace(concat_ws('|', i.indexprs, i.indpred), ' :location -?[0-9]+', '', 'g'))
     FROM rel JOIN pg_index i ON i.indrelid = rel.oid
     WHERE rel.relkind <> 't'
     UNION ALL
@@ -55,7 +63,7 @@ const FINGERPRINT_SQL = `
     SELECT concat_ws('|', 'policy', p.oid, p.polname, p.polcmd, p.polpermissive, p.polroles, p.polqual, p.polwithcheck)
     FROM rel JOIN pg_policy p ON p.polrelid = rel.oid
     UNION ALL
-    SELECT concat_ws('|', 'parent', h.inhrelid, h.inhparent, h.inhseqno)
+    SELECT concat_ws('|', 'parent', rel.id, h.inhparent, h.inhseqno)
     FROM rel JOIN pg_inherits h ON h.inhrelid = rel.oid
     UNION ALL
     SELECT concat_ws('|', 'sequence', s.seqrelid, s.seqtypid, s.seqstart, s.seqincrement, s.seqmax, s.seqmin, s.seqcache, s.seqcycle)
@@ -74,7 +82,7 @@ const FINGERPRINT_SQL = `
     SELECT concat_ws('|', 'statistics', x.oid, x.stxname, x.stxkeys, x.stxkind, x.stxexprs)
     FROM ns JOIN pg_statistic_ext x ON x.stxnamespace = ns.oid
     UNION ALL
-    SELECT concat_ws('|', 'comment', d.objoid, d.objsubid, d.description)
+    SELECT concat_ws('|', 'comment', rel.id, d.objsubid, d.description)
     FROM rel JOIN pg_description d ON d.objoid = rel.oid AND d.classoid = 'pg_class'::regclass
   )
   SELECT md5(string_agg(text, E'\\n' ORDER BY text COLLATE "C")) AS fingerprint FROM line`;
