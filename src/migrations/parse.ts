@@ -49,7 +49,7 @@ export async function parseMigration(
       `${source} is larger than ${MAX_BYTES / 1024} KiB: split it into several migrations.`,
     ]);
   }
-  const parsed = await parse(text, source);
+  const parsed = withoutTransaction(await parse(text, source), mode);
   if (parsed.length === 0) throw new BadMigrationError([`${source} contains no statement.`]);
   const problems = parsed.flatMap(({ node, tree, start }) => {
     const reason = refusalOf(node, tree, mode);
@@ -64,6 +64,20 @@ export async function parseMigration(
       node === "IndexStmt" && tree["concurrent"] === true ? ((tree["idxname"] as string) ?? null) : null,
     relations: [...new Set(relationsOf(tree))],
   }));
+}
+
+/**
+ * Leaves out BEGIN and COMMIT around the whole text: the migration is a transaction by itself. Not where it is none, since
+ * each statement would then be committed by itself.
+ */
+function withoutTransaction(parsed: readonly Parsed[], mode: MigrateMode): readonly Parsed[] {
+  const kinds = parsed.map(({ node, tree }) =>
+    node === "TransactionStmt" && tree["options"] === undefined && tree["chain"] !== true
+      ? tree["kind"]
+      : null,
+  );
+  const begins = kinds[0] === "TRANS_STMT_BEGIN" || kinds[0] === "TRANS_STMT_START";
+  return mode === "all" && begins && kinds.at(-1) === "TRANS_STMT_COMMIT" ? parsed.slice(1, -1) : parsed;
 }
 
 interface Parsed {

@@ -43,7 +43,7 @@ function alwaysRefused(node: string, tree: Node): string | null {
     return `${NEVER_IN_A_TRANSACTION[node]} is about the server, not about a shard.`;
   switch (node) {
     case "TransactionStmt":
-      return "A migration is a transaction by itself: leave out BEGIN, COMMIT, ROLLBACK, SAVEPOINT and the like.";
+      return "A migration is a transaction by itself: leave out BEGIN, COMMIT, ROLLBACK, SAVEPOINT and the like (with --mode=all, BEGIN and COMMIT may stand around the whole of it).";
     case "VariableSetStmt":
       return settingRefused(tree);
     case "SelectStmt":

@@ -53,6 +53,26 @@ describe("the SQL of a migration", () => {
     });
   }
 
+  it("may have BEGIN and COMMIT around the whole of it, where it is one transaction", async () => {
+    for (const [begin, end] of [
+      ["BEGIN;", "COMMIT"],
+      ["-- first\nSTART TRANSACTION;", "END;\n-- last"],
+    ] as const) {
+      assert.deepEqual(await parse(`${begin} SELECT 1; SELECT 2; ${end}`), ["SELECT 1", "SELECT 2"]);
+      await assert.rejects(parse(`${begin} SELECT 1; ${end}`, "each"), /transaction by itself/);
+    }
+    for (const sql of [
+      "BEGIN; SELECT 1",
+      "SELECT 1; COMMIT",
+      "BEGIN; SELECT 1; ROLLBACK",
+      "BEGIN; SELECT 1; COMMIT AND CHAIN",
+      "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1; COMMIT",
+      "BEGIN; SELECT 1; COMMIT; BEGIN; SELECT 2; COMMIT",
+    ])
+      await assert.rejects(parse(sql), /transaction by itself/, sql);
+    await assert.rejects(parse("BEGIN; COMMIT"), /contains no statement/);
+  });
+
   it("is split by PostgreSQL's own grammar, comments and dollar quotes included", async () => {
     const body = "DO $x$ BEGIN PERFORM 1; -- ;\nEND $x$";
     const sql = `-- first; comment\n${body};\n\n/* a /* nested */ one */ ALTER TABLE t ADD a int -- last\n;;`;
