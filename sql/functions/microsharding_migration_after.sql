@@ -7,6 +7,10 @@ AS $$
 DECLARE
   dst_prefix CONSTANT text := 'microsharding_debug';
 BEGIN
+  IF to_regnamespace('public') IS NULL THEN
+    RAISE NOTICE 'there is no schema public, in which debug views are created: none were';
+    RETURN;
+  END IF;
   PERFORM microsharding_debug_fdw_sync_(
     dst_prefix,
     string_to_array(hosts, ','),

@@ -30,6 +30,14 @@ for (const [version, layout] of [
       return db;
     }
 
+    test("are not created where there is no schema public, which is no error", async () => {
+      const db = await create(1);
+      await db.rows("CREATE TABLE sh0001.users(id bigint)");
+      await db.rows("DROP SCHEMA public CASCADE");
+      assert.deepEqual(await before(db), []);
+      assert.deepEqual(await after(db), []);
+    });
+
     test("show each table across all active shards, with the shard first and the id next", async () => {
       const db = await create(3);
       for (const n of [0, 1, 2, 3]) {
