@@ -36,6 +36,10 @@ export interface Server {
   database: string;
   identity: DatabaseIdentity;
   version: string;
+  /** 150004 for 15.4. */
+  versionNumber: number;
+  /** Differs between servers that may not accept the same DDL: by version, platform, or what was built in. */
+  build: string;
   role: string;
   replicationRole: boolean;
   encoding: string;
@@ -55,6 +59,7 @@ export async function readServer(client: ClientBase, name: IslandName): Promise<
     timeline: string;
     version: string;
     number: number;
+    build: string;
     role: string;
     superuser: boolean;
     replication: boolean;
@@ -69,6 +74,7 @@ export async function readServer(client: ClientBase, name: IslandName): Promise<
        CASE WHEN pg_is_in_recovery() THEN '' ELSE ${TIMELINE} END AS timeline,
        current_setting('server_version') AS version,
        ${VERSION_NUMBER} AS number,
+       concat_ws(' ', version(), (SELECT 'ICU' FROM pg_collation WHERE collprovider = 'i' LIMIT 1)) AS build,
        current_user AS role,
        r.rolsuper AS superuser,
        r.rolreplication AS replication,
@@ -95,6 +101,8 @@ export async function readServer(client: ClientBase, name: IslandName): Promise<
       superuser: row.superuser,
     },
     version: row.version,
+    versionNumber: row.number,
+    build: row.build,
     role: row.role,
     replicationRole: row.superuser || row.replication,
     encoding: row.encoding,

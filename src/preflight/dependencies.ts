@@ -1,9 +1,11 @@
 import type { ClientBase } from "pg";
 
 import { classOf, hasSqlstate, SQLSTATE, SQLSTATE_CLASS, sqlstateOf } from "../postgres/errors/sqlstate.ts";
+import { ident } from "../postgres/quote.ts";
 import { CLOSURE } from "../postgres/schema/closure.ts";
 import { DATABASE_OID } from "../postgres/server.ts";
 import type { Check, CheckContext } from "./check.ts";
+import { some } from "./some.ts";
 
 /**
  * Everything outside of the schema that its objects need has to exist on the destination: types, functions
@@ -13,22 +15,61 @@ import type { Check, CheckContext } from "./check.ts";
 export const outsideObjects: Check = async ({ source, destination, request, from, to }) => {
   const needed = await readOutsideObjects(source, request.schema);
   const missing: string[] = [];
+  const columns = new Map<string, OutsideObject[]>();
   const extensions = new Set<string>();
   for (const object of needed) {
     if (await exists(destination, object)) continue;
-    if (object.extension === null)
-      missing.push(
-        `${object.identity} is used by schema "${request.schema}" on ${from.name} and is missing on ${to.name}: create it there`,
-      );
-    else extensions.add(object.extension);
+    if (object.extension !== null) extensions.add(object.extension);
+    else if (object.type.endsWith(" column")) {
+      const relation = object.names.slice(0, -1).join(".");
+      columns.set(relation, [...(columns.get(relation) ?? []), object]);
+    } else missing.push(object.identity);
   }
-  for (const extension of extensions) {
+  for (const [relation, [first, ...rest]] of columns)
     missing.push(
-      `extension ${extension} is missing on ${to.name} (or is in another schema there): CREATE EXTENSION ${extension}`,
+      rest.length === 0
+        ? first!.identity
+        : `${first!.type.replace(/ column$/, "")} ${relation} with ${some(
+            [first!, ...rest].map(({ names }) => names.at(-1)!),
+            "column",
+          )}`,
     );
-  }
-  return missing;
+  return [
+    ...missing.map(
+      (what) =>
+        `${what} is used by schema "${request.schema}" on ${from.name} and is missing on ${to.name}: create it there`,
+    ),
+    ...(await extensionProblems(source, destination, [...extensions], to.name)),
+  ];
 };
+
+/** Says for each extension of which the destination lacks an object what is to be done there. */
+async function extensionProblems(
+  source: ClientBase,
+  destination: ClientBase,
+  names: readonly string[],
+  island: string,
+): Promise<string[]> {
+  const read = async (client: ClientBase): Promise<Map<string, { schema: string; version: string }>> => {
+    const { rows } = await client.query<{ name: string; schema: string; version: string }>(
+      `SELECT extname AS name, quote_ident(nspname) AS schema, extversion AS version
+       FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = ANY ($1)`,
+      [names],
+    );
+    return new Map(rows.map(({ name, ...place }) => [name, place]));
+  };
+  if (names.length === 0) return [];
+  const [here, there] = [await read(source), await read(destination)];
+  return names.map((name) => {
+    const [wanted, found] = [here.get(name)!, there.get(name)];
+    const extension = ident(name);
+    if (!found)
+      return `extension ${name} is missing on ${island}: CREATE EXTENSION ${extension}${wanted.schema === "public" ? "" : ` SCHEMA ${wanted.schema}`}`;
+    return found.schema === wanted.schema
+      ? `extension ${name} is version ${found.version} on ${island} and lacks what version ${wanted.version} has: ALTER EXTENSION ${extension} UPDATE`
+      : `extension ${name} is in schema ${found.schema} on ${island} and not in ${wanted.schema}: ALTER EXTENSION ${extension} SET SCHEMA ${wanted.schema}`;
+  });
+}
 
 interface OutsideObject {
   type: string;

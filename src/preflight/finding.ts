@@ -40,6 +40,8 @@ export const FINDINGS = {
   roles: "missing roles",
   tablespaces: "missing tablespaces",
   hash_partitions: "tables partitioned by a hash of OIDs",
+  locks: "room in the lock table",
+  rehearsal: "what would stop the switch",
   outside_objects: "missing objects of other schemas",
   structure: "objects that the destination does not understand",
   source_unreachable: "a source that the destination's server cannot reach",
@@ -48,6 +50,8 @@ export const FINDINGS = {
   no_key: "tables without a key",
   copied_while_blocked: "what is copied while writers wait",
   other_locale: "databases with different locales",
+  arrives_different: "what is different on the destination",
+  structure_untried: "structures that are too large to be tried",
   event_triggers: "event triggers",
   blockers_rights: "rights to end blockers",
   // Of one island, or of all of them.

@@ -2,9 +2,8 @@ import type { Preflight, ReplicationInput } from "../../contract/move.ts";
 import { allEnd } from "../all-end.ts";
 import { ShardferryError } from "../errors.ts";
 import { chooseCopyMethod } from "../layout/copy-method.ts";
-import { settingSql } from "../postgres/inherited-setting.ts";
 import type { Islands } from "../postgres/islands/connections.ts";
-import { toConninfo } from "../postgres/islands/dsn.ts";
+import { subscriptionConninfo } from "../postgres/replication/conninfo.ts";
 import { OBJECT_PREFIX } from "../postgres/replication/names.ts";
 import { type OverriddenTable, overriddenTables } from "../postgres/replication/replica-identity.ts";
 import { readTables, type Table } from "../postgres/schema/tables.ts";
@@ -14,8 +13,10 @@ import { expressionsWithoutPath } from "./expressions.ts";
 import { type Finding, type FindingCode, findingOf } from "./finding.ts";
 import { crossSchemaLinks } from "./links.ts";
 import { rangesOfText } from "./locales.ts";
+import { roomToLock } from "./locks.ts";
 import { hashPartitions } from "./partitions.ts";
 import { publishedWithoutIdentity } from "./publications.ts";
+import { sourceLetsGo } from "./rehearsal.ts";
 import {
   destinationCapacity,
   different,
@@ -30,7 +31,8 @@ import {
   versions,
 } from "./servers.ts";
 import { activation, largeObjects, lockedCopies, moneyFormat, needsLockedCopy } from "./shard.ts";
-import { olderServerUnderstands } from "./trial-restore.ts";
+import { tablesyncLasts } from "./tablesync-lasts.ts";
+import { acceptsStructure } from "./trial-restore.ts";
 import { warnings } from "./warnings.ts";
 import { workerSettings } from "./worker-settings.ts";
 
@@ -121,7 +123,8 @@ const CHECKS: Checks = {
   encoding: encodings,
   source_capacity: sourceCapacity,
   destination_capacity: destinationCapacity,
-  tablesync_timeout: tablesyncLasts,
+  tablesync_timeout: async (context) =>
+    copyMethodOf(context) === "tablesync" ? tablesyncLasts(context) : [],
   worker_settings: workerSettings,
   replicas_hidden: async ({ source, destination, from, to }) => [
     ...(await replicasInSight(source, from)),
@@ -140,8 +143,10 @@ const CHECKS: Checks = {
   roles,
   tablespaces,
   hash_partitions: hashPartitions,
+  locks: roomToLock,
   outside_objects: outsideObjects,
-  structure: olderServerUnderstands,
+  structure: acceptsStructure,
+  rehearsal: sourceLetsGo,
 };
 
 /** What one check found. */
@@ -157,7 +162,7 @@ interface CheckResult {
 async function runAll(context: CheckContext, checked: () => void): Promise<CheckResult[]> {
   const { islands, request } = context;
   const connects = subscriberReachesPublisher(
-    toConninfo(islands.dsn(request.from), { connect_timeout: "10" }),
+    subscriptionConninfo(islands.dsn(request.from), context.from.identity.serverMajor, "shardferry"),
   );
   // Neither may still be running when this returns.
   const results = await allEnd([
@@ -205,16 +210,6 @@ const bytesOf = (tables: readonly Table[]): number =>
 
 const copyMethodOf = ({ request, tables }: CheckContext): Preflight["copyMethod"] =>
   chooseCopyMethod(request.copyMethod, bytesOf(tables));
-
-/** The timeouts of our sessions do not apply to tablesync workers: that of their role ends them, and they start over. */
-async function tablesyncLasts(context: CheckContext): Promise<string[]> {
-  const { name, settings } = context.to;
-  const limit = Number(settings["transaction_timeout"] ?? 0);
-  if (limit === 0 || copyMethodOf(context) === "direct") return [];
-  return [
-    `${name} has transaction_timeout = ${limit} ms, which would end the copying of a table: ${await settingSql(context.destination, "transaction_timeout", "0")}`,
-  ];
-}
 
 const needsOverride = (table: Table): boolean => !table.hasIdentity && !needsLockedCopy(table);
 

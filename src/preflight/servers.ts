@@ -143,7 +143,7 @@ export const destinationCapacity = async ({ destination, to }: DestinationContex
   return problems;
 };
 
-/** The destination's server has to reach the source with the same DSN: tries it, and rolls back. */
+/** The destination's server has to reach the source with the connection string of the subscription: tries it, and rolls back. */
 export const subscriberReachesPublisher = (conninfo: string): Check => {
   return async ({ destination, from, to }) => {
     // The server would log its warning that there is no such publication, including the connection string, and only
@@ -157,12 +157,20 @@ export const subscriberReachesPublisher = (conninfo: string): Check => {
       await runWithConninfo(destination, command, conninfo);
       return [];
     } catch (error) {
-      return [`the server of ${to.name} cannot connect to ${from.name}: ${(error as Error).message}`];
+      return [
+        `the server of ${to.name} cannot connect to ${from.name}: ${(error as Error).message}${aboutFiles(conninfo)}`,
+      ];
     } finally {
       await destination.query("ROLLBACK");
     }
   };
 };
+
+/** The files of TLS in a DSN are looked for on the machine of the server that connects. */
+const aboutFiles = (conninfo: string): string =>
+  /\bssl(?:rootcert|cert|key|crl|crldir)='/.test(conninfo)
+    ? `; files of TLS are looked for on that server: subscription_sslrootcert=… and the like in the DSN of the source name others`
+    : "";
 
 /** PostgreSQL shows the positions of physical replicas only to some roles; moves need them to wait for the lag. */
 export const replicasInSight = async (client: ClientBase, { name, role }: Server): Promise<string[]> => {

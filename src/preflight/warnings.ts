@@ -7,7 +7,9 @@ import { readMaterializedViews } from "../postgres/schema/materialized-views.ts"
 import type { CheckContext } from "./check.ts";
 import { type Finding, type FindingCode, findingOf } from "./finding.ts";
 import { otherLocale } from "./locales.ts";
+import { roomToTry } from "./locks.ts";
 import { needsLockedCopy } from "./shard.ts";
+import { some } from "./some.ts";
 
 /** Returns facts that do not prevent a move but are worth knowing before it. */
 export async function warnings(context: CheckContext): Promise<Finding[]> {
@@ -16,6 +18,8 @@ export async function warnings(context: CheckContext): Promise<Finding[]> {
     ["affected_by_move", await affectedByMove(context)],
     ["no_key", keylessTables(context)],
     ["copied_while_blocked", await copiedWhileBlocked(context)],
+    ["arrives_different", await arrivesDifferent(context)],
+    ["structure_untried", await untried(context)],
     ["other_locale", await otherLocale(context)],
     ["event_triggers", await eventTriggers(context)],
     ["blockers_rights", await blockersRights(context)],
@@ -59,12 +63,18 @@ function keylessTables({ tables, to }: CheckContext): string[] {
   );
   if (keyless.length === 0) return [];
   const slow = to.identity.serverMajor < 16 ? keyless.filter((table) => table.estimatedRows > 100_000) : [];
+  const list = (of: typeof keyless): string =>
+    some(
+      of.map(({ name }) => name),
+      "table",
+    );
   return [
-    `tables without a key, which get REPLICA IDENTITY FULL during the move: ${keyless.map((table) => table.name).join(", ")}`,
-    ...slow.map(
-      (table) =>
-        `table "${table.name}" has no key and ${table.estimatedRows} rows: each UPDATE and DELETE reads all of it on ${to.name} (PostgreSQL before 16)`,
-    ),
+    `without a key, and so with REPLICA IDENTITY FULL during the move: ${list(keyless)}`,
+    ...(slow.length > 0
+      ? [
+          `without a key and with over 100,000 rows, all of which each UPDATE and DELETE reads on ${to.name} (PostgreSQL before 16): ${list(slow)}`,
+        ]
+      : []),
   ];
 }
 
@@ -77,12 +87,14 @@ async function copiedWhileBlocked({ source, request, tables }: CheckContext): Pr
     request.schema,
     locked.map(({ name }) => name),
   );
-  const list = locked.map(({ name, bytes: size }) => `${name} (${bytes(size)})`).join(", ");
+  const list = some(
+    locked.map(({ name, bytes: size }) => `${name} (${bytes(size)})`),
+    "table",
+  );
   return [
-    `tables that are copied while writers wait, because they are unlogged, or have no key and their rows cannot be told apart ` +
-      `for certain: ${list}`,
+    `copied while writers wait, because they are unlogged, or have no key and their rows cannot be told apart for certain: ${list}`,
     ...(late.length > 0
-      ? [`materialized views that read from these, and are filled while writers wait: ${late.join(", ")}`]
+      ? [`filled while writers wait, because they read from these tables: ${some(late, "materialized view")}`]
       : []),
   ];
 }
@@ -99,17 +111,52 @@ async function eventTriggers({ destination, to }: CheckContext): Promise<string[
   return rows.map(({ name }) => `event trigger ${name} on ${to.name} runs for the DDL of the move`);
 }
 
+async function untried(context: CheckContext): Promise<string[]> {
+  const { from, to } = context;
+  if (to.build === from.build || (await roomToTry(context))) return [];
+  return [
+    `the structure is too large to be tried on ${to.name} beforehand: what PostgreSQL ${to.version} does not accept shows when it is created`,
+  ];
+}
+
 /** To end a blocker, the role has to be allowed to signal it, and to see it. */
 async function blockersRights({ source, endsBlockers, from }: CheckContext): Promise<string[]> {
   if (!endsBlockers) return [];
   const { rows } = await source.query<{ name: string }>(
     `SELECT name FROM unnest(ARRAY['pg_signal_backend', 'pg_read_all_stats']::name[]) AS name
-      WHERE NOT pg_has_role(name, 'USAGE')`,
+     WHERE NOT pg_has_role(name, 'USAGE')`,
   );
   const missing = rows.map(({ name }) => name).join(", ");
   if (missing === "") return [];
   return [
     `role ${from.role} lacks ${missing} on ${from.name}, so --cancel-blockers-after and --terminate-blockers-after end only ` +
       `sessions of that role itself: GRANT ${missing} TO ${ident(from.role)}`,
+  ];
+}
+
+/** What is not the same on the destination as it was on the source. */
+async function arrivesDifferent({ source, request, to }: CheckContext): Promise<string[]> {
+  const { rows } = await source.query<{ views: string[]; constraints: string[] }>(
+    `SELECT
+       ARRAY(SELECT relname::text FROM pg_class WHERE relnamespace = n.oid AND relkind = 'm' AND relispopulated ORDER BY 1) AS views,
+       ARRAY(SELECT format('%I of %I', k.conname, c.relname)
+         FROM pg_constraint k
+         JOIN pg_class c ON c.oid = k.conrelid
+         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
+         WHERE k.connamespace = n.oid AND k.contype = 'n' AND k.conislocal
+           AND k.conname <> left(format('%s_%s_not_null', c.relname, a.attname), 63)
+         ORDER BY 1) AS constraints
+     FROM pg_namespace n WHERE nspname = $1`,
+    [request.schema],
+  );
+  const { views, constraints } = rows[0]!;
+  return [
+    ...(views.length > 0
+      ? [`filled on ${to.name} from its tables, as by REFRESH: ${some(views, "materialized view")}`]
+      : []),
+    // From 18 on, NOT NULL is a constraint with a name.
+    ...(constraints.length > 0 && to.identity.serverMajor < 18
+      ? [`NOT NULL without its name on ${to.name} (PostgreSQL before 18): ${some(constraints, "constraint")}`]
+      : []),
   ];
 }

@@ -8,7 +8,7 @@ import { doctor, doctorMove } from "../../src/operations/doctor.ts";
 import { drift } from "../../src/operations/drift.ts";
 import { factor } from "../../src/operations/factor.ts";
 import { list } from "../../src/operations/list.ts";
-import { olderServerUnderstands } from "../../src/preflight/trial-restore.ts";
+import { acceptsStructure } from "../../src/preflight/trial-restore.ts";
 import { islandOf, settingsOf } from "../cleanup/islands.ts";
 import { createIslands, type Islands, run } from "../cli/run-command.ts";
 import { behind, Proxy } from "../support/index.ts";
@@ -113,12 +113,15 @@ describe("a connection that is cut at the n-th message", { timeout: 400_000 }, (
   });
 });
 
-describe("the trial of a structure on an older server", () => {
+describe("the trial of a structure on another server", () => {
   it("fails as a whole, and not somewhere nobody awaits it, when the source's session breaks", async () => {
     const broken = new Error("Client has encountered a connection error and is not queryable");
+    const answer = (sql: string): Promise<{ rows: { locks: number }[] }> =>
+      Promise.resolve({ rows: sql.includes("locks") ? [{ locks: 100 }] : [] });
     const context = {
-      source: { query: () => Promise.reject(broken) },
-      destination: { query: () => Promise.resolve({ rows: [] }) },
+      // Breaks while pg_dump is running.
+      source: { query: (sql: string) => (sql === "SELECT" ? Promise.reject(broken) : answer(sql)) },
+      destination: { query: answer },
       islands: {
         dsn: () => ({
           name: "host/app",
@@ -131,10 +134,10 @@ describe("the trial of a structure on an older server", () => {
       },
       alive: () => undefined,
       request: { schema: "sh0042", from: "host/app" },
-      from: { identity: { serverMajor: 17, superuser: true } },
-      to: { identity: { serverMajor: 16 } },
-    } as unknown as Parameters<typeof olderServerUnderstands>[0];
+      from: { build: "PostgreSQL 17", identity: { serverMajor: 17, superuser: true } },
+      to: { build: "PostgreSQL 16", identity: { serverMajor: 16 } },
+    } as unknown as Parameters<typeof acceptsStructure>[0];
     // The run of this file fails of what is rejected without a handler.
-    await assert.rejects(olderServerUnderstands(context), /is not queryable|pg_dump/);
+    await assert.rejects(acceptsStructure(context), /is not queryable|pg_dump/);
   });
 });

@@ -16,6 +16,8 @@ export interface SessionOptions {
   /** Libpq-style options string given by the user (PGOPTIONS), applied first. */
   pgOptions?: string | undefined;
   applicationName?: string;
+  /** Has the timeouts of its role and database, like a session of the subscription whose options are ignored. */
+  inherits?: boolean;
   /** Opens a replication connection (walsender protocol with SQL). */
   replication?: boolean;
   /**
@@ -232,7 +234,7 @@ export class Islands {
 
   #config(name: IslandName, options: SessionOptions): pg.ClientConfig {
     const dsn = this.dsn(name);
-    const settings = { ...OWN_SETTINGS, ...options.settings };
+    const settings = { ...(options.inherits ? {} : OWN_SETTINGS), ...options.settings };
     // The types of pg do not know `replication`.
     const config: pg.ClientConfig & { replication?: string } = {
       ...toClientConfig(dsn),

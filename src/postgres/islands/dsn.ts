@@ -4,7 +4,13 @@ import { inspect } from "node:util";
 import type { IslandName } from "../../../contract/names.ts";
 import { UsageError } from "../../errors.ts";
 import { passwordFile, passwordFromFile, serviceKeywords } from "./libpq-files.ts";
-import { KEYWORD_ENV, LIBPQ_VARIABLES, PARAM_KEYWORDS, SSL_MODES } from "./libpq-keywords.ts";
+import {
+  KEYWORD_ENV,
+  LIBPQ_VARIABLES,
+  PARAM_KEYWORDS,
+  SSL_MODES,
+  SUBSCRIPTION_KEYWORDS,
+} from "./libpq-keywords.ts";
 
 /** One database, as a client reaches it. Printing it or turning it into JSON shows only its name. */
 export interface Dsn {
@@ -65,14 +71,18 @@ export function parseDsn(text: string, env: NodeJS.ProcessEnv = process.env): Ds
       `A DSN names one host, not a list: "${host}". Separate several DSNs by commas in --dsns.`,
     );
   }
-  const params = Object.fromEntries(
-    PARAM_KEYWORDS.filter((keyword) => all[keyword]).map((keyword) => [keyword, all[keyword]!]),
-  );
-  if (params["sslmode"] && !SSL_MODES.some((mode) => mode === params["sslmode"])) {
-    throw new UsageError(
-      `Invalid sslmode "${params["sslmode"]}" for ${host}: use one of ${SSL_MODES.join(", ")}.`,
-    );
-  }
+  const params = Object.fromEntries([
+    ...PARAM_KEYWORDS.filter((keyword) => all[keyword]).map((keyword) => [keyword, all[keyword]!] as const),
+    // An empty one leaves out what the DSN says for its own sessions.
+    ...SUBSCRIPTION_KEYWORDS.filter((keyword) => all[keyword] !== undefined).map(
+      (keyword) => [keyword, all[keyword]!] as const,
+    ),
+  ]);
+  for (const keyword of ["sslmode", "subscription_sslmode"])
+    if (params[keyword] && !SSL_MODES.some((mode) => mode === params[keyword]))
+      throw new UsageError(
+        `Invalid ${keyword} "${params[keyword]}" for ${host}: use one of ${SSL_MODES.join(", ")}.`,
+      );
   const passfile = all["passfile"] || passwordFile(env);
   const password = all["password"] || passwordFromFile(passfile, { host, port, database, user });
   const name = islandName(host, port, database);
@@ -95,6 +105,8 @@ export function parseDsnList(text: string, env: NodeJS.ProcessEnv = process.env)
   const parts = text.split(/[,\s]+/).filter((part) => part !== "");
   if (parts.some((part, i) => mayBeCutPassword(part, parts[i + 1])))
     throw malformed('there is a comma or space before an "@"');
+  if (HOST_LIST.test(text))
+    throw malformed("it has several hosts, and a DSN is one database (write one for each island)");
   const ports = (env["PGPORT"] ?? "").split(",");
   // Guessing could connect a DSN to another one's port, where it would be silently removed as a duplicate.
   if (ports.length > 1 && parts.length > 0 && ports.length !== parts.length)
@@ -113,6 +125,10 @@ export function parseDsnList(text: string, env: NodeJS.ProcessEnv = process.env)
     }
   });
 }
+
+/** libpq's lists of hosts, which would be taken apart at their commas: `postgresql://h1,h2:5433/db`, `…/db?host=h1,h2`. */
+const HOST_LIST =
+  /\b\w+:\/\/(?:[^\s,/?]*|[^\s,?]*\?(?:[^\s,]*&)?(?:host|hostaddr|port)=[^\s,&]*),(?=[^\s,])(?!\w+:\/\/)/i;
 
 /**
  * True for `postgresql://user:12` before `34@host/db`: the apparent host and port may be the beginning of a
@@ -140,6 +156,8 @@ function keywordsOf(text: string): Keywords {
   const [user, ...password] = authority!.slice(0, Math.max(at, 0)).split(":");
   const [, host, port] = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/.exec(authority!.slice(at + 1)) ?? [];
   if (host === undefined) throw malformed("cannot parse host and port");
+  if (host.includes("="))
+    throw malformed("it consists of keywords and values (host=… port=…), which are not supported");
   const own = compact({
     host: decode(host.replace(/^\[(.*)\]$/, "$1")),
     port: port ?? "",
@@ -160,7 +178,7 @@ function queryKeywords(query: string): Keywords {
     // Only node-postgres knows this one: it requests the sslmode semantics that are used here anyway.
     if (keyword === "uselibpqcompat") continue;
     if (keyword === "ssl" && value === "true") found["sslmode"] = "require";
-    else if (keyword in KEYWORD_ENV) found[keyword] = value;
+    else if (keyword in KEYWORD_ENV || SUBSCRIPTION_KEYWORDS.includes(keyword)) found[keyword] = value;
     else if (query.includes("@")) throw malformed('it has an "@" after a "?"');
     else
       throw new UsageError(`"${keyword}" is not a connection parameter of PostgreSQL (after "?" in a DSN).`);
@@ -219,7 +237,7 @@ function accountName(): string {
 export function toConninfo(dsn: Dsn, extra: Readonly<Record<string, string | undefined>> = {}): string {
   const { host, port, user, password, database, params } = dsn;
   return Object.entries({ host, port: String(port), user, password, dbname: database, ...params, ...extra })
-    .filter(([, value]) => value !== undefined)
+    .filter(([keyword, value]) => value !== undefined && keyword in KEYWORD_ENV)
     .map(([keyword, value]) => `${keyword}='${value!.replace(/[\\']/g, "\\$&")}'`)
     .join(" ");
 }

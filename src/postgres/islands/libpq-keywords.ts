@@ -45,6 +45,23 @@ export const KEYWORD_ENV: Readonly<Record<string, string | null>> = {
 };
 
 /**
+ * The keywords of TLS that a DSN may have twice: with this prefix they are for the server of a destination, which connects
+ * to this island, too, and has files of its own.
+ */
+export const SUBSCRIPTION_PREFIX = "subscription_";
+export const SUBSCRIPTION_SSL = [
+  "sslmode",
+  "sslrootcert",
+  "sslcert",
+  "sslkey",
+  "sslcrl",
+  "sslcrldir",
+] as const;
+export const SUBSCRIPTION_KEYWORDS: readonly string[] = SUBSCRIPTION_SSL.map(
+  (keyword) => SUBSCRIPTION_PREFIX + keyword,
+);
+
+/**
  * Keywords that have a field of their own in `Dsn`, or that only say where to look up others; they are
  * never kept as parameters. PGOPTIONS is excluded, too: it is for the sessions that copy rows and build indexes
  * (a separate setting), while `options` in a DSN is for every session.

@@ -6,6 +6,7 @@ import { ShardferryError } from "../../errors.ts";
 import { findPgDump } from "../../machine/pg-programs.ts";
 import { ProgramError, runProgram } from "../../machine/run-program.ts";
 import { runtimeFolder } from "../../machine/runtime-folder.ts";
+import { onIsland } from "../errors/origin.ts";
 import { type Dsn, libpqEnv } from "../islands/dsn.ts";
 import { VANISHED_CLIENT } from "../islands/session-settings.ts";
 import { parseDump, type Statement } from "./dump-statements.ts";
@@ -66,7 +67,8 @@ export async function dumpSchema(
     return { preData, postData };
   } catch (error) {
     if (signal?.aborted || !(error instanceof ProgramError)) throw error;
-    throw new DumpError(dsn.name, schema, error, server);
+    // Also when a session of another island is in use.
+    throw onIsland(dsn.name, new DumpError(dsn.name, schema, error, server));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

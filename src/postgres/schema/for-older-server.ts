@@ -28,14 +28,26 @@ export async function inWordsOf(
   serverMajor: number,
   statements: readonly Statement[],
 ): Promise<readonly Statement[]> {
-  if (serverMajor >= NAMED_NOT_NULL) return statements;
+  const known = statements.flatMap(withoutColumnVersion);
+  if (serverMajor >= NAMED_NOT_NULL) return known;
   await loadModule();
-  const owners = ownersOf(statements);
-  return statements.flatMap((statement) => {
+  const owners = ownersOf(known);
+  return known.flatMap((statement) => {
     if (statement.node === "CreateStmt") return inOldWords(statement);
     if (statement.node === "GrantStmt" && serverMajor < MAINTAIN) return withoutMaintain(statement, owners);
     return [statement];
   });
+}
+
+/**
+ * Newer minors keep a number of their own among the options of each column, and an older pg_dump writes it as if somebody
+ * had set it. Servers either set it themselves or refuse it.
+ */
+function withoutColumnVersion(statement: Statement): Statement[] {
+  if (statement.node !== "AlterTableStmt" || !/[(\s]pg_attver=\d+[,)]/.test(statement.sql))
+    return [statement];
+  const sql = statement.sql.replace(/,\s*pg_attver=\d+(?=[,)])|pg_attver=\d+(?:,\s*|(?=\)))/, "");
+  return /\(\s*\)$/.test(sql) ? [] : [{ ...statement, sql }];
 }
 
 /** The owners of tables, by the tables' names. */

@@ -50,6 +50,15 @@ describe("a dump of PostgreSQL 18 for an older server", () => {
     assert.match((await inWords(17, dump))[1]!, /MAINTAIN,UPDATE/);
   });
 
+  it("lacks the number that newer minors keep among the options of a column", async () => {
+    const dump = `ALTER TABLE ONLY s.t ALTER COLUMN id SET (pg_attver=22160648);
+      ALTER TABLE ONLY s.t ALTER COLUMN a SET (n_distinct=5, pg_attver=22160648);
+      ALTER TABLE ONLY s.t ALTER COLUMN b SET (pg_attver=22160648, n_distinct=5);
+      ALTER TABLE ONLY s.t ALTER COLUMN c SET (n_distinct=5)`;
+    const column = (name: string): string => `ALTER TABLE ONLY s.t ALTER COLUMN ${name} SET (n_distinct=5)`;
+    for (const major of [15, 18]) assert.deepEqual(await inWords(major, dump), ["a", "b", "c"].map(column));
+  });
+
   it("stays as it is for a server of the same version", async () => {
     const sql = "CREATE TABLE s.car (\n    NOT NULL id\n)\nINHERITS (s.vehicle)";
     assert.deepEqual(await inWords(18, `${sql};`), [sql]);
