@@ -62,7 +62,7 @@ async function extensionProblems(
   const [here, there] = [await read(source), await read(destination)];
   return names.map((name) => {
     const [wanted, found] = [here.get(name)!, there.get(name)];
-    const extension = ident(name);
+    const extension = /^[a-z_][a-z0-9_]*$/.test(name) ? name : ident(name);
     if (!found)
       return `extension ${name} is missing on ${island}: CREATE EXTENSION ${extension}${wanted.schema === "public" ? "" : ` SCHEMA ${wanted.schema}`}`;
     return found.schema === wanted.schema

@@ -117,7 +117,9 @@ describe("the trial of a structure on another server", () => {
   it("fails as a whole, and not somewhere nobody awaits it, when the source's session breaks", async () => {
     const broken = new Error("Client has encountered a connection error and is not queryable");
     const answer = (sql: string): Promise<{ rows: { locks: number }[] }> =>
-      Promise.resolve({ rows: sql.includes("locks") ? [{ locks: 100 }] : [] });
+      Promise.resolve({
+        rows: sql.includes("locks") ? [{ locks: sql.includes("max_locks") ? 1000 : 0 }] : [],
+      });
     const context = {
       // Breaks while pg_dump is running.
       source: { query: (sql: string) => (sql === "SELECT" ? Promise.reject(broken) : answer(sql)) },

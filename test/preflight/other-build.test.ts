@@ -32,7 +32,10 @@ describe("a destination of another version", { timeout: 120_000 }, () => {
     assert.equal(problems.length, 2, problems.join("\n"));
     const [one, two] = [/CREATE TABLE sh0042\.one /, /CREATE TABLE sh0042\."t w,o" /];
     for (const [i, table] of [one, two].entries()) {
-      assert.match(problems[i]!, /does not accept an object of schema "sh0042".*specifies generation expression/);
+      assert.match(
+        problems[i]!,
+        /does not accept an object of schema "sh0042".*specifies generation expression/,
+      );
       assert.match(problems[i]!, table);
     }
     assert.deepEqual(await to.rows("SELECT FROM pg_namespace WHERE nspname = 'sh0042'"), []);

@@ -115,7 +115,7 @@ describe("what is told of many things at once", { timeout: 120_000 }, () => {
     assert.equal(problems.length, 1, problems.join("\n"));
     assert.match(
       problems[0]!,
-      /^extension hstore is in schema ext on .* and not in public: ALTER EXTENSION "hstore" SET SCHEMA public$/,
+      /^extension hstore is in schema ext on .* and not in public: ALTER EXTENSION hstore SET SCHEMA public$/,
     );
     await b.rows("ALTER EXTENSION hstore SET SCHEMA public");
     const { warnings } = (await inspected(a, b)).plan!;

@@ -107,9 +107,10 @@ it("the certificates of a subscription are those that the DSN names for the dest
   const { problems } = await inspected(at(""), b);
   assert.equal(problems.length, 1, problems.join("\n"));
   assert.match(problems[0]!, /cannot connect to .*root certificate file .*subscription_sslrootcert/s);
-  const theirs = give(to, "ca.crt");
-  assert.deepEqual(
-    (await inspected(at(`&subscription_sslrootcert=${encodeURIComponent(theirs)}`), b)).problems,
-    [],
+  // All of them: without one, libpq looks in the home of the server, which may be that of this process.
+  const theirs = { sslrootcert: "ca.crt", sslcert: "server.crt", sslkey: "server.key" };
+  const named = Object.entries(theirs).map(
+    ([keyword, name]) => `&subscription_${keyword}=${encodeURIComponent(give(to, name))}`,
   );
+  assert.deepEqual((await inspected(at(named.join("")), b)).problems, []);
 });
