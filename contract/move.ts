@@ -36,6 +36,8 @@ export interface ReplicationSwitches {
   /** Heavy steps wait until the replication lag is below this many seconds. */
   maxReplicationLagSec: number;
   copyMethod: CopyMethod;
+  /** Bytes of WAL that the source may keep for the replication before everything is undone; null: any number. */
+  maxWalBytes: number | null;
 }
 
 /** How a shard is moved; the same for all moves of a rebalance. */

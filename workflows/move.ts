@@ -39,8 +39,8 @@ export async function move(input: MoveInput): Promise<MoveResult> {
 
 /** Picks the part of a move's input that its replication needs. */
 function replicationOf(input: MoveInput): ReplicationInput {
-  const { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod } = input;
-  return { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod };
+  const { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod, maxWalBytes } = input;
+  return { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod, maxWalBytes };
 }
 
 const endsBlockers = ({ cancelBlockersAfterMs, terminateBlockersAfterMs }: MoveInput): boolean =>

@@ -90,7 +90,13 @@ export const REPLICATION_SWITCHES = {
     (v) => v.copyMethod,
     { fallback: "auto" },
   ),
-} satisfies { [K in keyof ReplicationSwitches]: Option<ReplicationSwitches[K]> };
+  maxWalBytes: option(
+    "--max-wal <size>",
+    "undo everything when the source keeps more WAL for it than this, for example 50GB",
+    (v) => v.byteCount,
+    { otherwise: "no limit" },
+  ),
+} satisfies { [K in keyof ReplicationSwitches]: Option<NonNullable<ReplicationSwitches[K]>> };
 
 /** How a shard is moved, by itself or as part of a rebalance. */
 export const MOVE_SWITCHES = {
