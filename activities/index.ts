@@ -22,6 +22,7 @@ import { preflight } from "./move/preflight.ts";
 import { subscribe, undoSubscribe } from "./move/subscribe.ts";
 import { tablesync } from "./move/tablesync.ts";
 import { waitForLag } from "./move/wait-for-lag.ts";
+import { WalLimitError, watchWal } from "./move/watch-wal.ts";
 
 /** The steps, under the names that they have in the history. */
 export function createActivities(deps: Deps): Activities & MigrateActivities {
@@ -44,6 +45,8 @@ export function createActivities(deps: Deps): Activities & MigrateActivities {
     "settle switch": untilDone((input) => settleSwitch(step(input), input)),
     "finish copy": (input) => long(input, finishCopy),
     "clean up": untilDone((input) => cleanUp(step(input), input)),
+    // Nothing but the limit may end a move from here.
+    "watch WAL": untilDone((input) => watchWal(step(input)), WalLimitError),
     "keep lease": (input) => renewLeasesOn(new ActivityAttempt(deps), input.request.from),
     // In a database other than that of the move there is nothing to undo.
     "drop replication": untilDone(

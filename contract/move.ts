@@ -78,7 +78,13 @@ export interface MoveResult {
   /** Name of the old copy on the source, or of the rehearsal's copy on the destination. */
   leftover: string | null;
   rows: number;
+  /** Bytes of the COPY streams, by either method; `copiedBytes` is the same. */
   bytes: number;
+  copiedBytes: number;
+  /** What the shard took on the source's disk at the beginning, with indexes and TOAST. */
+  sizeBytes: number;
+  /** The most WAL that the source has kept for the move, as far as that was noticed. */
+  walKeptBytes: number;
   durationMs: number;
   /** Longest time that writers were blocked by an attempt of the switch: `writeBlocked.longestMs`. */
   writeBlockedMs: number;
@@ -99,9 +105,11 @@ export interface Preflight {
   tables: number;
   /** The encoding of both databases; UTF8 in histories that do not tell. */
   encoding?: string;
-  /** Heap bytes to copy, and the planner's estimate of rows. */
+  /** Bytes of heap and TOAST, which a copy reads, and the planner's estimate of rows. */
   bytes: number;
   rows: number;
+  /** What the shard takes on the source's disk, as in `list`; missing in histories of before it was told. */
+  sizeBytes?: number;
   source: DatabaseIdentity;
   destination: DatabaseIdentity;
   /**
@@ -158,6 +166,7 @@ export interface StructureReport extends LagReport {
 
 export interface CopyReport extends LagReport {
   rows: number;
+  /** Bytes of the COPY streams. */
   bytes: number;
 }
 
@@ -215,6 +224,8 @@ export interface Activities {
   /** The end of a copy and of a rehearsal: sequences and triggers as on the source, nothing switched. */
   "finish copy"(input: StepInput): Promise<SwitchReport>;
   "clean up"(input: CleanUpInput): Promise<StepReport>;
+  /** Watches from beside the steps, until it is cancelled, how much WAL the source keeps; fails when that is too much. */
+  "watch WAL"(input: StepInput): Promise<void>;
   /** Renews the shard's lease during a long pause. */
   "keep lease"(input: StepInput): Promise<void>;
   "drop replication"(input: StepInput): Promise<StepReport>;

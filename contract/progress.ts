@@ -29,6 +29,22 @@ export interface BlockedSoFar extends WriteBlock {
   endedBlockers?: string[];
 }
 
+/** How far a whole move has come. The percentage never falls; it is 100 only at the end. */
+export interface Reached {
+  percent: number;
+  /** By this move's own pace; missing while that is not known, as during a wait. */
+  secondsLeft?: number | undefined;
+  rows?: number | undefined;
+  /** Bytes of the COPY streams. */
+  copiedBytes?: number | undefined;
+}
+
+/** What a step tells its workflow from time to time while it runs, by a signal. */
+export interface Noticed {
+  reached?: Reached;
+  walKeptBytes?: number;
+}
+
 /** Live numbers of the running step, sent as heartbeat details. Always small (< 2 kB). */
 export interface StepProgress {
   /** What is happening, in one line. */
@@ -38,12 +54,19 @@ export interface StepProgress {
   /** The running SQL, shortened. */
   sql?: string | undefined;
   tuples?: number;
-  tuplesTotal?: number;
+  /** The planner's estimate; missing when there are more than that. */
+  tuplesTotal?: number | undefined;
+  /** Bytes of the COPY streams. */
   bytes?: number;
-  bytesTotal?: number;
+  bytesPerSec?: number | undefined;
+  /** Percentage of this step that is done. */
   percent?: number;
-  bytesPerSec?: number;
+  /** Until the end of the whole move, as in `reached`. */
   secondsLeft?: number | undefined;
+  /** How far the whole move has come. */
+  reached?: Reached;
+  /** Bytes of WAL that the source keeps for the move. */
+  walKeptBytes?: number;
   lags?: ReplicaLag[];
   /** What the switch has cost the writers so far. */
   blocked?: BlockedSoFar;

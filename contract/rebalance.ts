@@ -37,6 +37,8 @@ export interface DoneItem extends Pick<RebalanceItem, "schema" | "from" | "to"> 
   blocked?: [attempts: number, totalMs: number, atMost: 0 | 1];
   /** Sessions that were ended because they blocked its switch. */
   ended?: string[];
+  /** The most WAL that the source has kept for it; only where that was noticed. */
+  wal?: number;
 }
 
 /** A failed move, in compact form like DoneItem. */
@@ -65,6 +67,8 @@ export interface RebalanceInput {
 export interface RunningItem extends RebalanceItem {
   runId: string;
   startedAt: number;
+  /** How far it has told to be. */
+  percent?: number | undefined;
 }
 
 /** What a rebalance has done so far, and what is running. */
@@ -76,6 +80,8 @@ export interface RebalanceState {
   /** Planned bytes of the completed moves, and their cost. */
   bytesDone: number;
   effortDone: number;
+  /** The highest percentage that was reached; a move that fails takes nothing back. */
+  percent?: number;
   events: RebalanceEvent[];
   /** When it was paused; null if it is not paused. */
   pausedSince?: number | null;
@@ -116,6 +122,14 @@ export interface RunningMove {
   to: IslandName;
   bytes: number;
   startedAt: number;
+  /** How far it has told to be. */
+  percent?: number | undefined;
+}
+
+/** A move of a rebalance tells how far it is, now and then. */
+export interface MoveNoticed {
+  schema: string;
+  percent: number;
 }
 
 /** The answer to the query `progress` of a rebalance. */
@@ -124,8 +138,11 @@ export interface RebalanceProgress {
   phase: MovePhase;
   /** Always "moves": a rebalance has no other step. */
   step: string;
-  /** Percentage of the work that is done, 0-100, by bytes and a fixed part for each move. */
+  /** Percentage of the work that is done, 0-100, by bytes and a fixed part for each move, with running moves. It never falls. */
   percent: number;
+  /** All work, and that of the completed moves; missing in workflows of an earlier version. */
+  effort?: number;
+  effortDone?: number;
   startedAt: number;
   /** When it was paused, so that no more moves start; null if it is not paused. */
   pausedSince: number | null;

@@ -24,11 +24,22 @@ export interface Progress {
   /** The names of all its steps, in order. */
   steps: readonly StepName[];
   step: StepName;
-  /** Percentage of the steps that are done, 0-100. */
+  /** Percentage of the work that is done, 0-100; for a migration, of the steps. It never falls. */
   percent: number;
   startedAt: number;
   waitingFor: string | null;
   /** What the switch has cost the writers, once it is done; missing for what has none. */
   writeBlocked?: WriteBlock;
   events: ProgressEvent[];
+  /** What the shard takes on the source's disk; missing until that is known. */
+  sizeBytes?: number;
+  /** The planner's estimate of its rows. */
+  rowsTotal?: number;
+  rows?: number | undefined;
+  /** Bytes of the COPY streams. */
+  copiedBytes?: number | undefined;
+  /** By the pace of this move; as of the last report of a step. */
+  secondsLeft?: number | undefined;
+  /** The most WAL that the source has kept for it, as far as that was noticed. */
+  walKeptBytes?: number;
 }

@@ -34,6 +34,13 @@ export function blockedFor({ attempts, longestMs, totalMs, atMost }: WriteBlock)
     : total;
 }
 
+/** `the source keeps 1.2 GiB of WAL`. */
+export const walKept = (count: number): string => `the source keeps ${bytes(count)} of WAL`;
+
+/** `0.3%`, `7.1%`, `42%`: what is done, which is never 100% before the end. */
+export const percentDone = (percent: number): string =>
+  `${percent < 10 ? Number(percent.toFixed(1)) : Math.floor(percent)}%`;
+
 /** How long ago: `5 min`, `3 h`, `12 d`. */
 export function age(milliseconds: number): string {
   const minutes = Math.max(0, milliseconds) / 60_000;

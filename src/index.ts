@@ -5,7 +5,7 @@
 export type { IslandChanges, MigrateMode, MigrateResult } from "../contract/migrate.ts";
 export type { CopyResult, MoveResult } from "../contract/move.ts";
 export type { IslandName } from "../contract/names.ts";
-export type { StepProgress } from "../contract/progress.ts";
+export type { Reached, StepProgress } from "../contract/progress.ts";
 export type { FailedMove, RebalanceProgress, RunningMove } from "../contract/rebalance.ts";
 export type { Progress } from "../contract/story.ts";
 export type { Leftover, LeftoverKind } from "./cleanup/leftover.ts";
@@ -57,6 +57,7 @@ export { planRebalance } from "./rebalance/plan.ts";
 export { renderPlan } from "./rebalance/render.ts";
 export type { Plan, PlannedMove, PlanOptions, ShardLoad } from "./rebalance/types.ts";
 export { type Tenant } from "./tenants/tenant.ts";
+export { type Figures, figuresOf, reachedBy } from "./watch/figures.ts";
 export { type LagRequest, type ObservedLag, watchLag } from "./watch/lag.ts";
 export type { Outcome } from "./watch/outcome.ts";
 export { movesOf, rebalanceProgress } from "./watch/rebalance-progress.ts";

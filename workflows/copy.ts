@@ -1,10 +1,11 @@
 import { CancellationScope, workflowInfo } from "@temporalio/workflow";
 
-import type { CopyInput, CopyResult } from "../contract/move.ts";
+import type { CopyInput, CopyResult, SwitchReport } from "../contract/move.ts";
 import { Protocol } from "./protocol.ts";
 import { quick, switching } from "./proxies.ts";
-import { replicate, withLocked } from "./replicate.ts";
+import { type Replica, replicate, withLocked } from "./replicate.ts";
 import { Steering } from "./steering.ts";
+import { WalGuard } from "./wal-guard.ts";
 
 /** What a copy waits for once it is in step. */
 const CONFIRMATION =
@@ -13,14 +14,16 @@ const CONFIRMATION =
 /** Copies a schema to another island and keeps it in step until it is confirmed; switches nothing. */
 export async function copy(input: CopyInput): Promise<CopyResult> {
   const protocol = new Protocol(new Steering(input));
+  const wal = new WalGuard();
 
-  const { replica, finished } = await protocol.orUndo(async () => {
-    const replica = await replicate(protocol, "copy", input, null);
+  const forward = async (): Promise<{ replica: Replica; finished: SwitchReport }> => {
+    const replica = await replicate(protocol, wal, "copy", input, null);
     if (input.wait)
       await protocol.steering.confirmation(CONFIRMATION, () => quick["keep lease"](replica.input));
     const finished = await protocol.step("lock and switch", () => switching["finish copy"](replica.input));
     return { replica, finished };
-  });
+  };
+  const { replica, finished } = await protocol.orUndo(() => wal.guard(forward));
 
   return CancellationScope.nonCancellable(async () => {
     const nothingElse = { deactivateSql: null, leftover: null };
@@ -28,7 +31,9 @@ export async function copy(input: CopyInput): Promise<CopyResult> {
     protocol.steering.phase("done");
     const { workflowId, runId, startTime } = workflowInfo();
     const { schema, from, to } = input;
-    const { rows, bytes } = withLocked(replica, finished);
-    return { workflowId, runId, schema, from, to, rows, bytes, durationMs: Date.now() - startTime.getTime() };
+    const { walKeptBytes } = protocol.steering;
+    const durationMs = Date.now() - startTime.getTime();
+    const amount = withLocked(replica.amount, finished);
+    return { workflowId, runId, schema, from, to, ...amount, walKeptBytes, durationMs };
   });
 }

@@ -4,16 +4,19 @@ import type { MoveInput, MoveResult, ReplicationInput, SwitchInput, SwitchReport
 import type { BlockedSoFar, StepProgress } from "../contract/progress.ts";
 import { Protocol } from "./protocol.ts";
 import { quick, switching } from "./proxies.ts";
-import { replicate, waitForLag, withLocked } from "./replicate.ts";
+import { type Amount, type Replica, replicate, waitForLag, withLocked } from "./replicate.ts";
 import { Steering } from "./steering.ts";
+import { WalGuard } from "./wal-guard.ts";
 
 /** Moves a shard to another island: replicate, then lock and switch, then clean up. */
 export async function move(input: MoveInput): Promise<MoveResult> {
   const protocol = new Protocol(new Steering(input));
   const { shard, activateOnDestination: activate } = input;
 
-  const { replica, switched } = await protocol.orUndo(async () => {
-    const replica = await replicate(protocol, "move", replicationOf(input), shard, endsBlockers(input));
+  const wal = new WalGuard();
+
+  const forward = async (): Promise<{ replica: Replica; switched: SwitchReport }> => {
+    const replica = await replicate(protocol, wal, "move", replicationOf(input), shard, endsBlockers(input));
     if (input.wait) {
       const keepLease = (): Promise<void> => quick["keep lease"](replica.input);
       await protocol.steering.confirmation("confirmation to switch (confirm)", keepLease);
@@ -25,7 +28,8 @@ export async function move(input: MoveInput): Promise<MoveResult> {
     );
     protocol.steering.switched(switched.writeBlocked ?? null);
     return { replica, switched };
-  });
+  };
+  const { replica, switched } = await protocol.orUndo(() => wal.guard(forward));
 
   // Past the point of no return: only forward, whatever is cancelled.
   return CancellationScope.nonCancellable(async () => {
@@ -33,7 +37,8 @@ export async function move(input: MoveInput): Promise<MoveResult> {
     const deactivateSql = leftover ? input.deactivateSql : null;
     await protocol.step("clean up", () => quick["clean up"]({ ...replica.input, deactivateSql, leftover }));
     protocol.steering.phase("done");
-    return resultOf(input, withLocked(replica, switched), switched);
+    const { walKeptBytes } = protocol.steering;
+    return resultOf(input, { ...withLocked(replica.amount, switched), walKeptBytes }, switched);
   });
 }
 
@@ -72,7 +77,7 @@ function blockedBefore(error: unknown): BlockedSoFar | undefined {
 
 function resultOf(
   { schema, from, to, activateOnDestination }: MoveInput,
-  copied: { rows: number; bytes: number },
+  amount: Amount & Pick<MoveResult, "walKeptBytes">,
   { leftover, writeBlockedMs, writeBlocked, endedBlockers = [] }: SwitchReport,
 ): MoveResult {
   const once = { attempts: 1, longestMs: writeBlockedMs, totalMs: writeBlockedMs, atMost: false };
@@ -85,7 +90,7 @@ function resultOf(
     to,
     activated: activateOnDestination,
     leftover,
-    ...copied,
+    ...amount,
     durationMs: Date.now() - startTime.getTime(),
     writeBlockedMs,
     writeBlocked: writeBlocked ?? once,

@@ -24,6 +24,14 @@ export const waiting = proxyActivities<Activities>({
   taskQueue: WAIT_QUEUE,
 });
 
+/** What runs beside the steps. It has nothing to clean up, so its end is not waited for. */
+export const watching = proxyActivities<Activities>({
+  ...COMMON,
+  heartbeatTimeout: "10s",
+  taskQueue: WAIT_QUEUE,
+  cancellationType: "TRY_CANCEL",
+});
+
 /**
  * The switch: if a worker dies between the two commits, the shard is active nowhere until the next attempt,
  * so that attempt has to come within seconds.

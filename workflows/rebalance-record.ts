@@ -7,15 +7,17 @@ import {
   type DoneItem,
   type FailedItem,
   type FailedMove,
+  type MoveNoticed,
   type RebalanceEvent,
   type RebalanceInput,
   type RebalanceItem,
   type RebalanceOutcome,
   type RebalanceProgress,
   type RebalanceState,
+  type RunningItem,
 } from "../contract/rebalance.ts";
 import { duration } from "../src/format.ts";
-import { effortOf } from "./rebalance-schedule.ts";
+import { effortOf, percentOf } from "./work.ts";
 
 /** The largest number of events that the query returns. */
 const MAX_EVENTS = 600;
@@ -37,12 +39,13 @@ export class RebalanceRecord {
   readonly #done: DoneItem[];
   readonly #failed: FailedItem[];
   readonly #events: RebalanceEvent[];
-  readonly #running = new Map<string, RebalanceItem & { startedAt: number }>();
+  readonly #running = new Map<string, RebalanceItem & Pick<RunningItem, "startedAt" | "percent">>();
   readonly #total: { moves: number; bytes: number; effort: number };
   /** Characters of all reasons. */
   #reasons: number;
   #bytesDone: number;
   #effortDone: number;
+  #percent: number;
   #phase: MovePhase = "running";
   #pausedSince: number | null;
   #pausedMs: number;
@@ -60,6 +63,7 @@ export class RebalanceRecord {
     const open = [...pending, ...running];
     this.#bytesDone = before?.bytesDone ?? 0;
     this.#effortDone = before?.effortDone ?? 0;
+    this.#percent = before?.percent ?? 0;
     const ended = done.flatMap((item) => item.ended ?? []);
     this.#reasons = sum(failed, ({ reason }) => reason.length) + sum(ended, ({ length }) => length);
     this.#total = {
@@ -102,6 +106,28 @@ export class RebalanceRecord {
     this.#add({ at: Date.now(), text: `${item.schema}: begins to move from ${from} to ${to}`, begins: true });
   }
 
+  /** Notes how far a running move is. */
+  notice({ schema, percent }: MoveNoticed): void {
+    const running = this.#running.get(schema);
+    if (!running) return;
+    running.percent = Math.max(running.percent ?? 0, percent);
+    this.#describe();
+  }
+
+  /** How far a running move is known to be. */
+  percentOf({ schema }: RebalanceItem): number {
+    return this.#running.get(schema)?.percent ?? 0;
+  }
+
+  /** Counts the running moves by what they have told. */
+  #reach(): number {
+    const { effort } = this.#total;
+    const underWay = sum([...this.#running.values()], (item) => (effortOf(item) * (item.percent ?? 0)) / 100);
+    const complete = effort === 0 || this.#effortDone === effort;
+    const now = complete ? 100 : percentOf((this.#effortDone + underWay) / effort);
+    return (this.#percent = Math.max(this.#percent, now));
+  }
+
   /** Adds a line to the story. */
   tell(text: string): void {
     this.#add({ at: Date.now(), text });
@@ -122,6 +148,7 @@ export class RebalanceRecord {
       writeBlockedMs,
       ...blockedBriefly(writeBlocked),
       ...this.#ended(result),
+      ...walBriefly(result),
     });
     this.#bytesDone += item.bytes;
     this.#effortDone += effortOf(item);
@@ -176,6 +203,7 @@ export class RebalanceRecord {
       failed: this.#failed,
       bytesDone: this.#bytesDone,
       effortDone: this.#effortDone,
+      percent: this.#reach(),
       events: this.#events.slice(-EVENTS_HANDED_ON),
       pausedSince: this.#pausedSince,
       pausedMs: this.#pausedMs,
@@ -188,7 +216,9 @@ export class RebalanceRecord {
       workflowId: workflowInfo().workflowId,
       phase: this.#phase,
       step: "moves",
-      percent: effort > 0 ? Math.floor((1000 * this.#effortDone) / effort) / 10 : 100,
+      percent: this.#reach(),
+      effort,
+      effortDone: this.#effortDone,
       startedAt: this.#startedAt,
       pausedSince: this.#pausedSince,
       pausedMs: this.#pausedMs,
@@ -205,6 +235,7 @@ export class RebalanceRecord {
         ...this.#ends(item),
         bytes: item.bytes,
         startedAt: item.startedAt,
+        percent: item.percent,
       })),
       failures: this.#failed
         .slice(-MAX_FAILURES)
@@ -233,7 +264,15 @@ export class RebalanceRecord {
     const told = this.#events.filter(({ begins }) => !begins);
     const last = told.slice(-20).map(({ text }) => `- ${text}`);
     setCurrentDetails(
-      [`${this.#phase}: **${this.summary}**`, "", "Running:", ...running, "", "Last:", ...last].join("\n"),
+      [
+        `${this.#phase}: **${this.summary}**, ${this.#reach()} %`,
+        "",
+        "Running:",
+        ...running,
+        "",
+        "Last:",
+        ...last,
+      ].join("\n"),
     );
   }
 }
@@ -243,6 +282,10 @@ function blockedBriefly(told: WriteBlock | undefined): Pick<DoneItem, "blocked">
   if (!told || (told.attempts === 1 && !told.atMost)) return {};
   return { blocked: [told.attempts, told.totalMs, told.atMost ? 1 : 0] };
 }
+
+/** Left out where none was noticed; a run of an earlier version never tells it. */
+const walBriefly = ({ walKeptBytes }: Partial<MoveResult>): Pick<DoneItem, "wal"> =>
+  walKeptBytes ? { wal: walKeptBytes } : {};
 
 const elsewhere = (schema: string): string => `\`shardferry attach ${moveWorkflowId(schema)}\` shows why`;
 

@@ -8,6 +8,7 @@
  */
 import type { IslandName } from "../contract/names.ts";
 import type { Room } from "../contract/rebalance.ts";
+import { effortOf } from "./work.ts";
 
 /** What the order of moves depends on. */
 export interface Movable {
@@ -27,12 +28,6 @@ export interface MoveLimits {
   /** How many moves the servers have room for. */
   rooms?: readonly Room[];
 }
-
-/** Bytes copied in the time that a move of an empty shard takes: slot, subscription, switch. */
-const BYTES_OF_AN_EMPTY_MOVE = 32 * 1024 * 1024;
-
-/** What a move costs, in bytes: those of the shard, plus as many as could be copied in the time that everything else takes. */
-export const effortOf = ({ bytes }: Pick<Movable, "bytes">): number => bytes + BYTES_OF_AN_EMPTY_MOVE;
 
 /** Moves between the same two islands, the largest first. */
 type Route<Move> = Move[];

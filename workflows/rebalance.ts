@@ -23,7 +23,14 @@ import type { move } from "./move.ts";
 import { waiting } from "./proxies.ts";
 import { RebalanceRecord } from "./rebalance-record.ts";
 import { type Movable, Schedule } from "./rebalance-schedule.ts";
-import { abortSignal, confirmSignal, pauseSignal, rebalanceProgressQuery, skipLagSignal } from "./signals.ts";
+import {
+  abortSignal,
+  confirmSignal,
+  moveNoticedSignal,
+  pauseSignal,
+  rebalanceProgressQuery,
+  skipLagSignal,
+} from "./signals.ts";
 
 /** A move on its way through the schedule, with the names of its islands. */
 interface Lane extends Movable {
@@ -68,7 +75,9 @@ class Rebalance {
     setHandler(confirmSignal, () => this.#confirm());
     setHandler(skipLagSignal, () => this.#forward(skipLagSignal, "told not to wait for replication lag"));
     setHandler(abortSignal, () => this.#root.cancel());
+    setHandler(moveNoticedSignal, (noticed) => this.#record.notice(noticed));
     for (const lane of running) this.#begin(lane, () => this.#rejoin(lane));
+    for (const { schema, percent = 0 } of before?.running ?? []) this.#record.notice({ schema, percent });
   }
 
   async run(): Promise<RebalanceOutcome> {
@@ -124,6 +133,7 @@ class Rebalance {
       ...item,
       runId,
       startedAt,
+      percent: this.#record.percentOf(item),
     }));
     const pending = this.#schedule.pending.map(({ item }) => item);
     return continueAsNew<typeof rebalance>({

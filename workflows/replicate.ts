@@ -1,15 +1,18 @@
-import type { Preflight, ReplicationInput, StepInput, SwitchReport } from "../contract/move.ts";
+import type { MoveResult, Preflight, ReplicationInput, StepInput, SwitchReport } from "../contract/move.ts";
 import type { StepReport } from "../contract/progress.ts";
-import { bytes, plural } from "../src/format.ts";
+import { bytes as inBytes, plural } from "../src/format.ts";
 import type { Protocol } from "./protocol.ts";
 import { quick, waiting } from "./proxies.ts";
+import type { WalGuard } from "./wal-guard.ts";
 
 export interface Replica {
   /** The input of every further step. */
   input: StepInput;
-  rows: number;
-  bytes: number;
+  amount: Amount;
 }
+
+/** What a move or copy has copied. */
+export type Amount = Pick<MoveResult, "rows" | "bytes" | "copiedBytes" | "sizeBytes">;
 
 /**
  * Brings the schema in step on the destination: structure, rows, indexes, statistics, and a subscription that keeps it
@@ -17,6 +20,7 @@ export interface Replica {
  */
 export async function replicate(
   protocol: Protocol,
+  wal: WalGuard,
   kind: "move" | "copy",
   request: ReplicationInput,
   shard: number | null,
@@ -30,6 +34,7 @@ export async function replicate(
     },
   );
   const input: StepInput = { kind, request, plan, fingerprint: "" };
+  protocol.steering.plan(plan);
 
   const structure = await protocol.step("create structure", () => quick["create structure"](input), {
     undo: () => quick["drop structure"](input),
@@ -38,26 +43,28 @@ export async function replicate(
 
   // PostgreSQL's tablesync begins to copy with the subscription.
   if (structure.replicasBehind) await waitForLag(protocol, input, { subscription: false });
+  wal.begin(input);
   await protocol.step("subscribe", () => quick.subscribe(input), {
     undo: () => quick["drop replication"](input),
   });
   const copied = await protocol.step("tablesync", () => waiting.tablesync(input));
+  protocol.steering.copied(copied);
 
   if (copied.replicasBehind) await waitForLag(protocol, input, { subscription: false });
   await protocol.step("build indexes", () => waiting["build indexes"](input));
   const analyzed = await protocol.step("analyze", () => waiting.analyze(input));
   input.views = analyzed.views;
   await waitForLag(protocol, input, { subscription: true });
-  return { input, rows: copied.rows, bytes: copied.bytes };
+  const { rows, bytes } = copied;
+  return { input, amount: { rows, bytes, copiedBytes: bytes, sizeBytes: plan.sizeBytes ?? plan.bytes } };
 }
 
 /** What was copied in all: some tables can only be copied under the lock. */
-export const withLocked = (
-  { rows, bytes }: Replica,
-  { copied }: SwitchReport,
-): Pick<Replica, "rows" | "bytes"> => ({
-  rows: rows + (copied?.rows ?? 0),
-  bytes: bytes + (copied?.bytes ?? 0),
+export const withLocked = (amount: Amount, { copied }: SwitchReport): Amount => ({
+  ...amount,
+  rows: amount.rows + (copied?.rows ?? 0),
+  bytes: amount.bytes + (copied?.bytes ?? 0),
+  copiedBytes: amount.copiedBytes + (copied?.bytes ?? 0),
 });
 
 /** Waits for the physical replicas, and before the switch also for the subscription, unless `skipLag` arrives. */
@@ -70,10 +77,10 @@ export async function waitForLag(
   await steering.unlessSkipped(() => waiting["wait for lag"]({ ...input, subscription }));
 }
 
-function describe({ tables, bytes: size, copyMethod, warnings }: Preflight): StepReport[] {
+function describe({ tables, bytes, sizeBytes = bytes, copyMethod, warnings }: Preflight): StepReport[] {
   const how = copyMethod === "direct" ? "one direct COPY" : "tablesync";
   return [
-    { text: `nothing is in the way: ${plural(tables, "table")}, ${bytes(size)}, copied by ${how}` },
+    { text: `nothing is in the way: ${plural(tables, "table")}, ${inBytes(sizeBytes)}, copied by ${how}` },
     ...warnings.map((warning) => ({ text: `warning: ${warning}` })),
   ];
 }

@@ -3,15 +3,25 @@ import {
   ApplicationFailure,
   CancellationScope,
   condition,
+  getExternalWorkflowHandle,
   setCurrentDetails,
   setHandler,
   workflowInfo,
 } from "@temporalio/workflow";
 
-import { STEPS } from "../contract/move.ts";
-import { type MovePhase, type StepReport, type WriteBlock } from "../contract/progress.ts";
+import { type Preflight, STEPS } from "../contract/move.ts";
+import { type MovePhase, type Noticed, type StepReport, type WriteBlock } from "../contract/progress.ts";
 import { type Progress, type ProgressEvent, type StepName } from "../contract/story.ts";
-import { abortSignal, confirmSignal, progressQuery, skipLagSignal } from "./signals.ts";
+import { bytes, duration } from "../src/format.ts";
+import {
+  abortSignal,
+  confirmSignal,
+  moveNoticedSignal,
+  noticedSignal,
+  progressQuery,
+  skipLagSignal,
+} from "./signals.ts";
+import { percentOf, shareDone, type Work, workOf } from "./work.ts";
 
 /** True for an error that an activity threw as non-retryable. */
 const isFatal = (error: unknown): boolean =>
@@ -32,6 +42,8 @@ export class Steering {
   #lagSkipped = false;
   readonly #root = CancellationScope.current();
   readonly #progress: Progress;
+  /** What there is to do, once preflight has told. */
+  #work: Work | undefined;
 
   constructor(subject: Pick<Progress, "schema" | "from" | "to">, steps: readonly StepName[] = STEPS) {
     const { workflowId, startTime } = workflowInfo();
@@ -50,6 +62,7 @@ export class Steering {
       events: [],
     };
     setHandler(progressQuery, () => this.#progress);
+    setHandler(noticedSignal, (noticed) => this.#notice(noticed));
     setHandler(confirmSignal, () => void (this.#confirmed = true));
     setHandler(skipLagSignal, () => this.#skip());
     // From here on, an abort signal and a cancellation request are the same.
@@ -69,9 +82,60 @@ export class Steering {
   /** Marks the beginning of a step, before any of its work is done. */
   enter(step: StepName): void {
     this.#progress.step = step;
-    const { steps } = this.#progress;
-    this.#progress.percent = Math.round((100 * steps.indexOf(step)) / steps.length);
     this.#progress.waitingFor = null;
+    this.#progress.secondsLeft = undefined;
+    this.#reach(this.#percentBefore(step));
+    this.#describe();
+  }
+
+  /** Takes what preflight has found out about the work. */
+  plan(plan: Preflight): void {
+    this.#work = workOf(plan);
+    this.#progress.sizeBytes = plan.sizeBytes ?? plan.bytes;
+    this.#progress.rowsTotal = plan.rows;
+  }
+
+  /** Takes what has been copied in all. */
+  copied({ rows, bytes }: { rows: number; bytes: number }): void {
+    Object.assign(this.#progress, { rows, copiedBytes: bytes });
+  }
+
+  /** The most WAL that was kept, as far as that was noticed. */
+  get walKeptBytes(): number {
+    return this.#progress.walKeptBytes ?? 0;
+  }
+
+  /** What is done when a step begins. A migration has steps that are all alike. */
+  #percentBefore(step: StepName): number {
+    const { steps } = this.#progress;
+    if (!steps.includes("tablesync")) return Math.round((100 * steps.indexOf(step)) / steps.length);
+    return this.#work ? percentOf(shareDone(this.#work, step) ?? 0) : 0;
+  }
+
+  /** A wait in the middle, a retry or a copy that starts over takes nothing back. */
+  #reach(percent: number): void {
+    this.#progress.percent = Math.max(this.#progress.percent, percent);
+  }
+
+  /** A rebalance counts its running moves, too. It may have ended, or been terminated. */
+  #tellParent(): void {
+    const { parent } = workflowInfo();
+    if (!parent) return;
+    const { schema, percent } = this.#progress;
+    const handle = getExternalWorkflowHandle(parent.workflowId);
+    handle.signal(moveNoticedSignal, { schema, percent }).catch(() => undefined);
+  }
+
+  #notice({ reached, walKeptBytes }: Noticed): void {
+    const progress = this.#progress;
+    if (reached) {
+      this.#reach(reached.percent);
+      progress.rows = reached.rows ?? progress.rows;
+      progress.copiedBytes = reached.copiedBytes ?? progress.copiedBytes;
+      progress.secondsLeft = reached.secondsLeft;
+      this.#tellParent();
+    }
+    if (walKeptBytes !== undefined) progress.walKeptBytes = Math.max(walKeptBytes, this.walKeptBytes);
     this.#describe();
   }
 
@@ -94,6 +158,7 @@ export class Steering {
     this.#progress.phase = phase;
     this.#progress.waitingFor = waitingFor;
     if (phase === "done") this.#progress.percent = 100;
+    if (phase !== "running") this.#progress.secondsLeft = undefined;
     this.#describe();
   }
 
@@ -134,10 +199,19 @@ export class Steering {
 
   /** Shows the same story in the Temporal UI. */
   #describe(): void {
-    const { phase, step, waitingFor, events } = this.#progress;
+    const { phase, step, waitingFor, events, percent, secondsLeft, walKeptBytes } = this.#progress;
+    const numbers = [
+      `${percent} %`,
+      phase === "running" && secondsLeft !== undefined ? `about ${duration(1000 * secondsLeft)} left` : "",
+      walKeptBytes === undefined ? "" : `the source has kept up to ${bytes(walKeptBytes)} of WAL`,
+    ];
     const lines = events.slice(-20).map((event) => `- **${event.step}**: ${event.text}`);
     setCurrentDetails(
-      [`${phase}: **${step}**`, waitingFor ? `waiting for ${waitingFor}` : "", ...lines].join("\n"),
+      [
+        `${phase}: **${step}**, ${numbers.filter(Boolean).join(", ")}`,
+        waitingFor ? `waiting for ${waitingFor}` : "",
+        ...lines,
+      ].join("\n"),
     );
   }
 }

@@ -11,7 +11,7 @@ import {
 import type { ClientBase } from "pg";
 
 import type { IslandName } from "../../contract/names.ts";
-import type { StepProgress } from "../../contract/progress.ts";
+import type { Noticed, Reached, StepProgress } from "../../contract/progress.ts";
 import { messageOf, ShardferryError } from "../../src/errors.ts";
 import type { Islands } from "../../src/postgres/islands/connections.ts";
 import type { Lend } from "../../src/postgres/locks.ts";
@@ -58,6 +58,10 @@ class SilentIslandError extends ShardferryError {
   }
 }
 
+/** Milliseconds, and percents of the move, between two signals of how far it has come. */
+const NOTICE_EVERY_MS = 15_000;
+const NOTICE_PERCENT = 1;
+
 /** Errors whose counts are remembered: a heartbeat has to stay small. */
 const REMEMBERED = 5;
 
@@ -74,6 +78,9 @@ export class ActivityAttempt {
   readonly number: number;
   /** Milliseconds from the first attempt to this one, by Temporal's clock. */
   readonly triedMs: number;
+  /** The name of the activity in the history. */
+  readonly name: string;
+  #noticed = { at: Date.now(), percent: 0 };
   readonly #context = Context.current();
 
   constructor(readonly deps: Deps) {
@@ -84,6 +91,7 @@ export class ActivityAttempt {
     this.runId = workflowExecution.runId;
     this.scheduledAt = new Date(scheduledTimestampMs);
     this.number = attempt;
+    this.name = this.#context.info.activityType;
     this.triedMs = currentAttemptScheduledTimestampMs - scheduledTimestampMs;
   }
 
@@ -99,13 +107,30 @@ export class ActivityAttempt {
 
   /** Reports that the step is alive and how far it has come. Called only after real progress was seen. */
   beat(progress: StepProgress): void {
-    const { failed, blocked } = this.lastBeat;
+    const { failed, blocked, reached } = this.lastBeat;
     const told: StepProgress = { ...progress };
     // These count over all attempts, so each heartbeat carries them on.
     if (failed) told.failed ??= failed;
     if (blocked) told.blocked ??= blocked;
+    // While it waits, nobody knows for how long.
+    if (reached) told.reached ??= { ...reached, secondsLeft: undefined };
     lastBeats.set(this.#context, told);
     this.#context.heartbeat(told);
+  }
+
+  /** Tells the workflow how far the move has come, now and then: every signal makes its history longer. */
+  noticeReached(reached: Reached): void {
+    const { at, percent } = this.#noticed;
+    if (Date.now() - at < NOTICE_EVERY_MS || reached.percent < percent + NOTICE_PERCENT) return;
+    this.#noticed = { at: Date.now(), percent: reached.percent };
+    this.notice({ reached });
+  }
+
+  /** Tells the workflow something that its query shows. Nothing depends on it, so it may get lost. */
+  notice(noticed: Noticed): void {
+    const { client } = this.#context;
+    const handle = client.workflow.getHandle(this.workflowId, this.runId);
+    handle.signal("noticed", noticed).catch(() => undefined);
   }
 
   /** Makes something a part of every heartbeat from now on, so that the next attempt finds it. */

@@ -4,7 +4,7 @@ import type { AnalyzeReport, ViewVersions } from "../../contract/move.ts";
 import type { StepProgress } from "../../contract/progress.ts";
 import { plural } from "../../src/format.ts";
 import { qualified } from "../../src/postgres/quote.ts";
-import { readTables } from "../../src/postgres/schema/tables.ts";
+import { readTables, type Table } from "../../src/postgres/schema/tables.ts";
 import { flushDestination } from "./parts/flush-destination.ts";
 import { inLanes } from "./parts/lanes.ts";
 import { refreshViews } from "./parts/refresh-views.ts";
@@ -13,6 +13,8 @@ import type { MoveStep } from "./parts/step.ts";
 /** Tables analyzed per round trip. */
 const BATCH = 50;
 const MAX_LANES = 2;
+/** What a table costs in any case, as far as the percentage is concerned. */
+const BYTES_OF_A_TABLE = 1 << 16;
 
 /**
  * Gathers statistics, so that the first queries after the switch get good plans, and fills the materialized views. After a
@@ -22,8 +24,7 @@ export async function analyze(step: MoveStep): Promise<AnalyzeReport> {
   await step.endOrphans(step.to);
   const tables = await step.onDestination((client) => readTables(client, step.schema));
   const command = step.input.plan.copyMethod === "tablesync" ? "VACUUM (ANALYZE)" : "ANALYZE";
-  const names = tables.sort((a, b) => b.bytes - a.bytes).map((table) => qualified(step.schema, table.name));
-  await analyzeTables(step, command, names);
+  await analyzeTables(step, command, tables);
   const views: ViewVersions = {};
   const filled = await step.bothSides({}, {}, (source, destination) =>
     refreshViews(step, views, source, destination),
@@ -31,7 +32,7 @@ export async function analyze(step: MoveStep): Promise<AnalyzeReport> {
   await analyzeTables(
     step,
     "ANALYZE",
-    filled.map((view) => qualified(step.schema, view)),
+    filled.map((name) => ({ name, bytes: 0 })),
   );
   await flushDestination(step);
   return {
@@ -41,25 +42,39 @@ export async function analyze(step: MoveStep): Promise<AnalyzeReport> {
   };
 }
 
-async function analyzeTables(step: MoveStep, command: string, names: readonly string[]): Promise<void> {
-  const lanes = Math.max(1, Math.min(MAX_LANES, Math.ceil(names.length / BATCH)));
-  const look = (client: ClientBase): Promise<StepProgress> => progressOf(client, step.replicationName);
+type Analyzed = Pick<Table, "name" | "bytes">;
+
+async function analyzeTables(step: MoveStep, command: string, tables: readonly Analyzed[]): Promise<void> {
+  const largestFirst = [...tables].sort((a, b) => b.bytes - a.bytes);
+  const lanes = Math.max(1, Math.min(MAX_LANES, Math.ceil(tables.length / BATCH)));
+  const all = sum(tables, (table) => table.bytes + BYTES_OF_A_TABLE);
+  let done = 0;
+  const look = async (client: ClientBase): Promise<StepProgress> => ({
+    ...(await progressOf(client, step.replicationName)),
+    percent: (100 * done) / all,
+  });
   await step.watched(step.to, look, (onBackend) =>
-    inLanes(lanes, batches(names), (queue) =>
+    inLanes(lanes, batches(largestFirst), (queue) =>
       step.session(step.to, { settings: { synchronous_commit: "off" } }, async (client) => {
         onBackend(client);
         for (const batch of queue) {
           step.attempt.throwIfCancelled();
-          await client.query(`${command} ${batch.join(", ")}`);
+          await client.query(
+            `${command} ${batch.map(({ name }) => qualified(step.schema, name)).join(", ")}`,
+          );
+          done += sum(batch, (table) => table.bytes + BYTES_OF_A_TABLE);
         }
       }),
     ),
   );
 }
 
-function* batches(names: readonly string[]): Generator<string[]> {
-  for (let at = 0; at < names.length; at += BATCH) yield names.slice(at, at + BATCH);
+function* batches(tables: readonly Analyzed[]): Generator<Analyzed[]> {
+  for (let at = 0; at < tables.length; at += BATCH) yield tables.slice(at, at + BATCH);
 }
+
+const sum = (tables: readonly Analyzed[], of: (table: Analyzed) => number): number =>
+  tables.reduce((total, table) => total + of(table), 0);
 
 /** What the sessions of a name are doing; autovacuum and other moves work on the same server. */
 export async function progressOf(client: ClientBase, sessionName: string): Promise<StepProgress> {
@@ -74,5 +89,5 @@ export async function progressOf(client: ClientBase, sessionName: string): Promi
      LIMIT 1`,
     [sessionName],
   );
-  return { note: rows[0]?.note ?? "refreshing materialized views" };
+  return { note: rows[0]?.note ?? "analyzing" };
 }

@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { ClientBase } from "pg";
 
-import type { StepProgress, StepReport } from "../../contract/progress.ts";
+import type { StepReport } from "../../contract/progress.ts";
 import { plural, shorten } from "../../src/format.ts";
 import { ident, qualified } from "../../src/postgres/quote.ts";
 import { undoDefaultPrivileges } from "../../src/postgres/schema/default-privileges.ts";
@@ -17,6 +17,8 @@ import { structureOf } from "./parts/structure.ts";
 
 /** Statements per round trip. */
 const BATCH = 200;
+/** What an index costs in any case, as far as the percentage is concerned. */
+const BYTES_OF_AN_INDEX = 1 << 16;
 
 /**
  * Runs the post-data section of the dump: indexes and constraints on several connections, the largest
@@ -86,9 +88,26 @@ async function buildInLanes(
   const queue = [...indexes];
   const bytes = [...size.values()].reduce((sum, value) => sum + value, 0);
   const lanes = lanesFor(indexes.length, bytes);
+  const weightOf = (table: string | null): number => BYTES_OF_AN_INDEX + (size.get(table ?? "") ?? 0);
+  const weightOfAll = (some: readonly Statement[]): number =>
+    some.reduce((sum, { relation }) => sum + weightOf(relation), 0);
+  const all = weightOfAll(indexes);
+  let built = 0;
   await step.watched(
     step.to,
-    (client) => indexProgress(client, step.replicationName, indexes.length - queue.length, indexes.length),
+    async (client) => {
+      const building = await readBuilding(client, step.replicationName);
+      const finished = Math.max(0, indexes.length - queue.length - building.length);
+      const halfBuilt = building.reduce((sum, { table, share }) => sum + share * weightOf(table), 0);
+      return {
+        note: [
+          `${finished} of ${plural(indexes.length, "index", "indexes")}`,
+          ...building.map(({ table, phase }) => `${qualified(step.schema, table)}: ${phase}`),
+        ].join("; "),
+        percent: (100 * (built + halfBuilt)) / all,
+        sql: building[0]?.sql,
+      };
+    },
     (onBackend) =>
       inLanes(lanes, batches(queue, size), (taken) =>
         buildSession(step, async (client) => {
@@ -96,6 +115,7 @@ async function buildInLanes(
           for (const batch of taken) {
             step.attempt.throwIfCancelled();
             await client.query(oneByOne(batch));
+            built += weightOfAll(batch);
           }
         }),
       ),
@@ -130,27 +150,33 @@ async function buildSession(step: MoveStep, use: (client: pg.Client) => Promise<
   );
 }
 
-async function indexProgress(
-  client: ClientBase,
-  applicationName: string,
-  done: number,
-  total: number,
-): Promise<StepProgress> {
-  const { rows } = await client.query<{ text: string; share: number | null; sql: string }>(
-    `SELECT p.relid::regclass || ': ' || p.phase AS text,
-       CASE WHEN p.blocks_total > 0 THEN p.blocks_done::float8 / p.blocks_total END AS share,
+/** An index that is being built. */
+interface Building {
+  table: string;
+  phase: string;
+  /** How much of it is built, from 0 to 1; each phase counts its blocks or tuples anew. */
+  share: number;
+  sql: string;
+}
+
+/** The indexes that the sessions of a name are building; other moves build theirs on the same server. */
+async function readBuilding(client: ClientBase, sessionName: string): Promise<Building[]> {
+  const { rows } = await client.query<Building>(
+    `SELECT c.relname AS table, p.phase,
+       CASE
+         WHEN p.tuples_total > 0 THEN 0.6 + 0.4 * p.tuples_done / p.tuples_total
+         WHEN p.phase LIKE '%sorting%' THEN 0.6
+         WHEN p.blocks_total > 0 THEN 0.6 * p.blocks_done / p.blocks_total
+         ELSE 0
+       END::float8 AS share,
        left(a.query, 200) AS sql
-     FROM pg_stat_progress_create_index p JOIN pg_stat_activity a USING (pid)
-     WHERE a.application_name = $1`,
-    [applicationName],
+     FROM pg_stat_progress_create_index p
+     JOIN pg_stat_activity a USING (pid)
+     JOIN pg_class c ON c.oid = p.relid
+     WHERE a.application_name = $1 AND p.datname = current_database()`,
+    [sessionName],
   );
-  const building = rows.reduce((sum, row) => sum + (row.share ?? 0), 0);
-  const finished = Math.max(0, done - rows.length);
-  return {
-    note: [`${finished} of ${plural(total, "index", "indexes")}`, ...rows.map(({ text }) => text)].join("; "),
-    percent: total === 0 ? 100 : Math.round((100 * (finished + building)) / total),
-    sql: rows[0]?.sql,
-  };
+  return rows;
 }
 
 /**

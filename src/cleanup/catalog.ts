@@ -6,6 +6,7 @@ import { findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
 import { switchesTable } from "../postgres/api/switches.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { isReplicationName, MARK_PREFIX, OBJECT_PREFIX } from "../postgres/replication/names.ts";
+import { sizeSql } from "../postgres/schema/size.ts";
 import { DATABASE_OID } from "../postgres/server.ts";
 
 /** A schema that may be a leftover. */
@@ -168,10 +169,7 @@ export async function readSizes(
   schemas: readonly string[],
 ): Promise<Map<string, number>> {
   const { rows } = await client.query<{ name: string; bytes: string }>(
-    `SELECT n.nspname::text AS name, coalesce(sum(pg_total_relation_size(c.oid)), 0) AS bytes
-     FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'm')
-     WHERE n.nspname = ANY ($1)
-     GROUP BY n.nspname`,
+    `SELECT n.nspname::text AS name, ${sizeSql("n.oid")} AS bytes FROM pg_namespace n WHERE n.nspname = ANY ($1)`,
     [schemas],
   );
   return new Map(rows.map(({ name, bytes }) => [name, Number(bytes)]));

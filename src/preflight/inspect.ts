@@ -6,6 +6,7 @@ import type { Islands } from "../postgres/islands/connections.ts";
 import { subscriptionConninfo } from "../postgres/replication/conninfo.ts";
 import { OBJECT_PREFIX } from "../postgres/replication/names.ts";
 import { type OverriddenTable, overriddenTables } from "../postgres/replication/replica-identity.ts";
+import { sizeSql } from "../postgres/schema/size.ts";
 import { readTables, type Table } from "../postgres/schema/tables.ts";
 import { type Check, type CheckContext, readServer } from "./check.ts";
 import { outsideObjects, roles, tablespaces } from "./dependencies.ts";
@@ -100,7 +101,7 @@ export async function inspect(
     const fine = results.filter((one) => one.problems.length === 0).map(({ code }) => code);
     if (problems.length > 0) return { problems, warnings: [], fine, plan: null };
     const found = await warnings(base);
-    return { problems, warnings: found, fine, plan: preflightOf(base, found) };
+    return { problems, warnings: found, fine, plan: await preflightOf(base, found) };
   });
 }
 
@@ -185,7 +186,7 @@ async function runChecks(checks: Checks, context: CheckContext, checked: () => v
   return results;
 }
 
-function preflightOf(context: CheckContext, found: readonly Finding[]): Preflight {
+async function preflightOf(context: CheckContext, found: readonly Finding[]): Promise<Preflight> {
   const { tables, from, to } = context;
   const copied = tables.filter((table) => table.kind === "r");
   return {
@@ -194,6 +195,7 @@ function preflightOf(context: CheckContext, found: readonly Finding[]): Prefligh
     encoding: from.encoding,
     bytes: bytesOf(tables),
     rows: sum(copied, (table) => table.estimatedRows),
+    sizeBytes: await sizeOf(context),
     source: from.identity,
     destination: to.identity,
     identityOverrides: copied.filter(needsOverride).map((table) => ({ table: table.name, was: was(table) })),
@@ -207,6 +209,14 @@ const bytesOf = (tables: readonly Table[]): number =>
     tables.filter((table) => table.kind === "r"),
     (table) => table.bytes,
   );
+
+async function sizeOf({ source, request }: CheckContext): Promise<number> {
+  const { rows } = await source.query<{ bytes: string }>(
+    `SELECT ${sizeSql("n.oid")} AS bytes FROM pg_namespace n WHERE n.nspname = $1`,
+    [request.schema],
+  );
+  return Number(rows[0]?.bytes);
+}
 
 const copyMethodOf = ({ request, tables }: CheckContext): Preflight["copyMethod"] =>
   chooseCopyMethod(request.copyMethod, bytesOf(tables));

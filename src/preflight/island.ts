@@ -1,4 +1,5 @@
 import { messageOf } from "../errors.ts";
+import { bytes } from "../format.ts";
 import { findPgDump } from "../machine/pg-programs.ts";
 import { findApiSchema, isCurrent } from "../postgres/api/install.ts";
 import { activeShardsSql, DEACTIVATING_FUNCTION } from "../postgres/api/shards.ts";
@@ -72,15 +73,17 @@ async function checkApi({ client }: ConnectedIsland, say: Say): Promise<void> {
 
 /** Finds leftovers of ended moves, and foreign keys that were never validated. */
 async function checkLeftovers({ client }: ConnectedIsland, say: Say): Promise<void> {
-  const slots = await client.query<{ name: string }>(
-    "SELECT slot_name AS name FROM pg_replication_slots WHERE starts_with(slot_name, $1) AND NOT active AND database = current_database()",
+  const slots = await client.query<{ name: string; kept: string | null }>(
+    `SELECT slot_name AS name, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) AS kept
+     FROM pg_replication_slots
+     WHERE starts_with(slot_name, $1) AND NOT active AND database = current_database()`,
     [OBJECT_PREFIX],
   );
-  for (const { name } of slots.rows) {
+  for (const { name, kept } of slots.rows) {
     say(
       "unused_slot",
       "warning",
-      `replication slot ${name} is not in use and retains WAL: \`shardferry cleanup\` drops it if its move is no longer running`,
+      `replication slot ${name} is not in use and retains ${kept === null ? "" : `${bytes(Number(kept))} of `}WAL: \`shardferry cleanup\` drops it if its move is no longer running`,
     );
   }
   for (const { name, was, publication } of await overriddenTables(client, OBJECT_PREFIX)) {

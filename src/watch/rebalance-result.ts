@@ -7,7 +7,7 @@ import { type DoneItem, type FailedMove, type RebalanceOutcome } from "../../con
 export interface RebalanceResult {
   workflowId: string;
   runId: string;
-  moves: Omit<MoveResult, "leftover">[];
+  moves: Omit<MoveResult, "leftover" | "sizeBytes">[];
   failed: FailedMove[];
   /** Number of moves of the plan that were left out, because one rebalance makes at most ten thousand. */
   remaining: number;
@@ -33,6 +33,8 @@ export function readOutcome(
     activated,
     rows,
     bytes: copied,
+    copiedBytes: copied,
+    walKeptBytes: item.wal ?? 0,
     durationMs,
     writeBlockedMs: item.writeBlockedMs,
     writeBlocked: writeBlockOf(item),

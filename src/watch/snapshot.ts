@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from "@temporalio/client";
 
+import type { Activities } from "../../contract/move.ts";
 import { REQUEST_MEMO } from "../../contract/names.ts";
 import { type StepProgress } from "../../contract/progress.ts";
 import { type Progress, type StepName } from "../../contract/story.ts";
@@ -21,18 +22,25 @@ export interface Snapshot {
   /** The workflow's own story; null while no worker answers. */
   readonly progress: Progress | null;
   readonly activities: readonly ActivitySnapshot[];
+  /** The WAL that the source keeps for a move or copy, which an activity beside the steps watches; null if that is not known. */
+  readonly walKeptBytes: number | null;
   /** The task queue of a task that has been waiting for a worker for seconds, if any. */
   readonly idleQueue: string | null;
 }
 
 /** A running step. */
 interface ActivitySnapshot {
-  readonly step: StepName;
+  readonly step: StepName | typeof WATCH;
+  /** False while it waits for a worker or for its next attempt. */
+  readonly running: boolean;
   readonly attempt: number;
   readonly details: StepProgress | null;
   /** Why the last attempt failed. */
   readonly failure: string | null;
 }
+
+/** What runs beside the steps, by its name in the history. */
+const WATCH = "watch WAL" satisfies keyof Activities;
 
 /** The name of the query that every workflow answers. */
 const PROGRESS_QUERY = "progress";
@@ -44,6 +52,8 @@ const SHORT_QUERY_MS = 200;
 const DESCRIBE_TIMEOUT_MS = 3000;
 /** If a task waits this long, no worker is running. */
 const IDLE_AFTER_MS = 2500;
+/** PENDING_ACTIVITY_STATE_SCHEDULED and PENDING_WORKFLOW_TASK_STATE_SCHEDULED: waiting for a worker. */
+const SCHEDULED = 1;
 
 /**
  * Takes a snapshot of a workflow without adding to its history. A query that no worker answers in time is left out.
@@ -64,7 +74,11 @@ export async function takeSnapshot(
   const timeout = running ? QUERY_TIMEOUT_MS : LAST_QUERY_TIMEOUT_MS;
   const asking = same ? Promise.resolve(same) : queryProgress(temporal.client, handle, timeout);
   temporal.settleBeforeClose(asking);
-  const activities = await Promise.all((description.raw.pendingActivities ?? []).map(readActivity));
+  const pending = await Promise.all((description.raw.pendingActivities ?? []).map(readActivity));
+  const steps = pending.filter(({ step }) => step !== WATCH);
+  const watch = pending.find(({ step }) => step === WATCH);
+  // One that waits for its next attempt knows nothing, but has something to say.
+  const failing = watch?.failure != null && !watch.running;
   const waiting = waitingTask(description);
   // If tasks wait for a worker, there may be none to answer the query.
   const progress = await (waiting ? Promise.race([asking, sleep(SHORT_QUERY_MS, null)]) : asking);
@@ -76,7 +90,8 @@ export async function takeSnapshot(
     running,
     request: (description.memo?.[REQUEST_MEMO] ?? {}) as Record<string, unknown>,
     progress,
-    activities,
+    activities: failing ? [...steps, watch] : steps,
+    walKeptBytes: failing ? null : (watch?.details?.walKeptBytes ?? null),
     idleQueue: waiting && waiting.ms > IDLE_AFTER_MS ? waiting.queue : null,
   };
 }
@@ -104,6 +119,7 @@ async function readActivity(activity: PendingActivity): Promise<ActivitySnapshot
   while (failure?.cause) failure = failure.cause;
   return {
     step: (activity.activityType?.name ?? "") as StepName,
+    running: Number(activity.state) !== SCHEDULED,
     attempt: activity.attempt ?? 1,
     details: payload ? defaultPayloadConverter.fromPayload<StepProgress>(payload) : null,
     failure: failure?.message ?? null,
@@ -118,9 +134,6 @@ const millis = (time: Timestamp | null | undefined): number => {
   const seconds = time?.seconds;
   return 1000 * (typeof seconds === "number" ? seconds : (seconds?.toNumber() ?? Number.NaN));
 };
-
-/** PENDING_ACTIVITY_STATE_SCHEDULED and PENDING_WORKFLOW_TASK_STATE_SCHEDULED: waiting for a worker. */
-const SCHEDULED = 1;
 
 /** A task that waits for a worker, and how long it has been waiting. */
 interface Waiting {

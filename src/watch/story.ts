@@ -1,6 +1,6 @@
 import type { StepProgress } from "../../contract/progress.ts";
 import type { ProgressEvent } from "../../contract/story.ts";
-import { blockedFor, bytes, count, duration } from "../format.ts";
+import { blockedFor, bytes, count, duration, walKept } from "../format.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** One new line since the last snapshot. */
@@ -18,6 +18,10 @@ const FOREIGN_WORKER_MS = 2500;
 /** How often the numbers of a long step, or the failure of a failing one, are repeated without a live view. */
 const REPEAT_EVERY_MS = 15_000;
 
+/** Bytes of WAL that are worth a line of their own, and by how much more it has to be for the next one. */
+const NOTEWORTHY_WAL = 64 << 20;
+const WAL_GROWTH = 1.5;
+
 /** Turns snapshots of a workflow into a story: each event, wait and failed attempt appears once. */
 export class Story {
   readonly #told = new Set<string>();
@@ -29,6 +33,7 @@ export class Story {
   #failedAttempt = 0;
   #idle = "";
   #numbersAt = Date.now();
+  #toldWal = 0;
   readonly #since = Date.now();
   readonly #ownWorker: () => boolean;
 
@@ -64,6 +69,7 @@ export class Story {
       this.#newWait(snapshot),
       this.#newFailure(snapshot),
       this.#newIdle(snapshot),
+      this.#moreWal(snapshot),
       this.#numbers(snapshot),
     ];
     return now.filter((text) => text !== null).map((text) => ({ at: new Date(), text, sql: [] }));
@@ -85,7 +91,7 @@ export class Story {
     const reason = waiting.replace(/[\d.]+/g, "#");
     if (reason === this.#waiting) return null;
     this.#waiting = reason;
-    return waiting ? `waiting for ${waiting}` : null;
+    return waiting ? withWal(`waiting for ${waiting}`, snapshot) : null;
   }
 
   /** Sessions that were ended because they blocked. */
@@ -116,9 +122,17 @@ export class Story {
     return news ? idleText(idleQueue) : null;
   }
 
+  /** WAL is told again when there is much more of it: a pause may take days. */
+  #moreWal({ walKeptBytes }: Snapshot): string | null {
+    if (walKeptBytes === null || walKeptBytes < Math.max(NOTEWORTHY_WAL, WAL_GROWTH * this.#toldWal))
+      return null;
+    this.#toldWal = walKeptBytes;
+    return walKept(walKeptBytes);
+  }
+
   #numbers(snapshot: Snapshot): string | null {
     const running = snapshot.activities[0];
-    const numbers = running?.details ? numbersOf(running.details) : "";
+    const numbers = running?.details ? withWal(numbersOf(running.details), snapshot) : "";
     if (numbers === "" || Date.now() - this.#numbersAt < REPEAT_EVERY_MS) return null;
     this.#numbersAt = Date.now();
     return `${running!.step}: ${numbers}`;
@@ -134,29 +148,23 @@ export const idleText = (queue: string): string =>
 export const waitOf = ({ progress, activities }: Snapshot): string | null =>
   activities.map(({ details }) => details?.waitingFor).find(Boolean) ?? progress?.waitingFor ?? null;
 
+/** Adds the WAL that the source keeps, if it is known. */
+export const withWal = (line: string, { walKeptBytes }: Pick<Snapshot, "walKeptBytes">): string =>
+  [line, walKeptBytes === null ? "" : walKept(walKeptBytes)].filter(Boolean).join(", ");
+
 /** Formats the numbers of a running step as one line. */
 export function numbersOf(details: StepProgress): string {
-  const {
-    note,
-    blocked,
-    percent,
-    tuples,
-    tuplesTotal,
-    bytes: done,
-    bytesTotal,
-    bytesPerSec,
-    secondsLeft,
-  } = details;
-  const of = (part: string | undefined, whole: string | undefined): string =>
-    whole ? `${part} of ${whole}` : part!;
+  const { note, blocked, percent, reached, tuples, tuplesTotal, bytes: size, bytesPerSec } = details;
+  const { secondsLeft } = details;
   return [
     note,
     blocked && blocked.attempts > 1 ? `writers were blocked for ${blockedFor(blocked)}` : "",
-    percent === undefined ? "" : `${Math.floor(percent)}%`,
-    done === undefined ? "" : of(bytes(done), bytesTotal === undefined ? undefined : bytes(bytesTotal)),
+    // Of a step that is a part of a larger whole, only the percentage of the whole is shown.
+    percent === undefined || reached ? "" : `${Math.floor(percent)}%`,
     tuples === undefined
       ? ""
-      : `${of(count(tuples), tuplesTotal === undefined ? undefined : count(tuplesTotal))} tuples`,
+      : `${count(tuples)}${tuplesTotal ? ` of about ${count(tuplesTotal)}` : ""} rows`,
+    size === undefined ? "" : `${bytes(size)} copied`,
     bytesPerSec === undefined ? "" : `${bytes(bytesPerSec)}/s`,
     secondsLeft === undefined ? "" : `${duration(1000 * secondsLeft)} left`,
   ]

@@ -40,6 +40,9 @@ export interface RunningWorker {
 /** How long running activities may continue at a shutdown; then they are cancelled and continue elsewhere. */
 const GRACE = "5s";
 
+/** Two for each move of the largest rebalance: its step, and what watches the WAL beside it and must not keep steps out. */
+const MOST_WAITS = 2000;
+
 /**
  * Starts a worker on both task queues: short steps and the switch on one, waits of hours on the other, so that a hundred
  * shards being copied never delay a switch.
@@ -73,7 +76,7 @@ export async function startWorker(options: WorkerSettings): Promise<RunningWorke
       // The next worker takes over the workflows of a dead one after this time instead of 10 s.
       stickyQueueScheduleToStartTimeout: "1s",
     }),
-    Worker.create({ ...common, taskQueue: WAIT_QUEUE, maxConcurrentActivityTaskExecutions: 200 }),
+    Worker.create({ ...common, taskQueue: WAIT_QUEUE, maxConcurrentActivityTaskExecutions: MOST_WAITS }),
   ]);
   const runs = workers.map((worker) => worker.run());
   const ended = Promise.all(runs);

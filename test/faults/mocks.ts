@@ -43,7 +43,7 @@ const done = { text: "done" };
 const switched = { ...done, writeBlockedMs: 1, leftover: "sh0042old_20260101000000" };
 const prepared = { island: "a:5432/app", gid: "g", witness: "sh0001" };
 type AllActivities = Activities & MigrateActivities;
-type Mocked = Exclude<keyof AllActivities, "join move">;
+type Mocked = Exclude<keyof AllActivities, "join move" | "watch WAL">;
 const RESULTS: { [Step in Mocked]: Awaited<ReturnType<AllActivities[Step]>> } = {
   preflight: PLAN,
   "create structure": { ...done, fingerprint: "f", replicasBehind: false },
@@ -94,7 +94,9 @@ export async function withMockedSteps(
   // This one only looks at Temporal.
   const join = (input: JoinInput): Promise<MoveResult> =>
     joinMove(input).catch((error: unknown) => Promise.reject(toFailure(error, (text) => text)));
-  const all = { ...activities, "join move": join };
+  // Runs beside the steps, and so has no place in their order.
+  const watch = (): Promise<void> => Promise.resolve();
+  const all = { ...activities, "join move": join, "watch WAL": watch };
   const common = { connection, namespace, activities: all, maxHeartbeatThrottleInterval: "100ms" } as const;
   const codePath = await bundleWorkflows();
   const workers = [

@@ -31,10 +31,10 @@ export async function copyLocked(
   for (const table of facts.tables.filter(({ name, kind }) => kind === "r" && wanted.has(name))) {
     const names = { from: qualified(sourceSchema, table.name), to: qualified(step.schema, table.name) };
     const how = { freeze: false, encoding: step.input.plan.encoding };
-    const counters = { bytes: 0, tuples: 0 };
-    const look = alive(() => `copying table "${table.name}" under the lock: ${counters.tuples} rows`);
+    const counters = { bytes: 0, rows: 0 };
+    const look = alive(() => `copying table "${table.name}" under the lock: ${counters.rows} rows`);
     await step.watched(step.to, look, () => copyRows(source, destination, names, table, how, counters));
-    copied.rows += counters.tuples;
+    copied.rows += counters.rows;
     copied.bytes += counters.bytes;
   }
   step.copiedUnderLock = copied;

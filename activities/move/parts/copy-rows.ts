@@ -3,11 +3,7 @@ import type pg from "pg";
 import { relayCopy } from "../../../src/postgres/copy-relay.ts";
 import { ident } from "../../../src/postgres/quote.ts";
 import type { Table } from "../../../src/postgres/schema/tables.ts";
-
-export interface Counters {
-  bytes: number;
-  tuples: number;
-}
+import type { Counters } from "./copy-progress.ts";
 
 const bare = (copy: string): string => copy;
 
@@ -39,6 +35,9 @@ export async function copyRows(
 ): Promise<void> {
   const columns = table.columns.length > 0 ? ` (${table.columns.map(ident).join(", ")})` : "";
   const format = table.binarySafe ? "binary" : "text";
+  // Each row is a message. The header and the trailer of the binary format are messages, too.
+  const framing = table.binarySafe ? 2 : 0;
+  let messages = 0;
   let seen = 0;
   const rows = await relayCopy(
     source,
@@ -50,12 +49,13 @@ export async function copyRows(
         encoding,
       ),
     ),
-    (chunk, rowsInIt) => {
+    (chunk, messagesInIt) => {
       counters.bytes += chunk;
-      counters.tuples += rowsInIt;
-      seen += rowsInIt;
+      messages += messagesInIt;
+      const now = Math.max(0, messages - framing);
+      counters.rows += now - seen;
+      seen = now;
     },
   );
-  // The binary format has a header and a trailer, which look like rows.
-  counters.tuples += rows - seen;
+  counters.rows += rows - seen;
 }

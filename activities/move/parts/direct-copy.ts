@@ -6,8 +6,8 @@ import { ident, qualified } from "../../../src/postgres/quote.ts";
 import { dropSlots, slotError } from "../../../src/postgres/replication/objects.ts";
 import { keyStatements, placed, type Statement } from "../../../src/postgres/schema/dump-statements.ts";
 import type { Table } from "../../../src/postgres/schema/tables.ts";
-import { type Copied, copied, Rate } from "./copy-progress.ts";
-import { copyRows, type Counters } from "./copy-rows.ts";
+import { type Copied, copied, CopyProgress } from "./copy-progress.ts";
+import { copyRows } from "./copy-rows.ts";
 import { ensureOwnCopy } from "./half-made-copy.ts";
 import { inLanes, lanesFor } from "./lanes.ts";
 import type { MoveStep } from "./step.ts";
@@ -24,12 +24,10 @@ const FREEZE_BYTES = 4 << 20;
  */
 export async function copyDirectly(step: MoveStep): Promise<Copied> {
   const tables = await publishedTables(step);
-  if (await isSubscribed(step))
-    return { ...(await measured(step, tables)), text: "rows were copied by an earlier attempt" };
+  if (await isSubscribed(step)) return copiedBefore(step, tables);
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
   const keys = keyStatements((await structureOf(step)).postData);
-  const counters: Counters = { bytes: 0, tuples: 0 };
-  const rate = new Rate();
+  const progress = new CopyProgress(tables);
   await step.sessions([{ replication: true }, {}], [], async ([walsender, client]) => {
     await Promise.all([
       step.attempt.ensureCurrent().then(() => dropSlots(client!, step.replicationName, null)),
@@ -38,23 +36,22 @@ export async function copyDirectly(step: MoveStep): Promise<Copied> {
     const snapshot = await exportSnapshot(step, walsender!);
     await step.watched(
       step.to,
-      () => Promise.resolve(rate.progress(counters, step)),
-      (onBackend) => copyInLanes(step, tables, keys, snapshot, counters, onBackend),
+      () => Promise.resolve(progress.look()),
+      (onBackend) => copyInLanes(step, tables, keys, snapshot, progress, onBackend),
     );
   });
+  // A later attempt has only this to tell what was copied.
+  step.beat(progress.look());
   // Its commit waits for the disk, and so makes durable everything that the lanes have committed without waiting.
   const sql = await createSubscription(step, tables, false);
-  return {
-    text: copied(counters.tuples, counters.bytes),
-    rows: counters.tuples,
-    bytes: counters.bytes,
-    sql: sql ? [sql] : [],
-  };
+  const { rows, bytes } = progress;
+  return { text: copied(rows, bytes), rows, bytes, sql: sql ? [sql] : [] };
 }
 
-async function measured(step: MoveStep, tables: readonly Table[]): Promise<{ rows: number; bytes: number }> {
+/** What an earlier attempt has copied: the rows that are there, and as many bytes as it has told for so many rows. */
+async function copiedBefore(step: MoveStep, tables: readonly Table[]): Promise<Copied> {
   const names = tables.map((table) => qualified(step.schema, table.name));
-  const { rows } = await step.onDestination((client) =>
+  const { rows: found } = await step.onDestination((client) =>
     client.query<{ rows: string; bytes: string }>(
       `SELECT coalesce(sum(pg_stat_get_tuples_inserted(name::regclass)), 0) AS rows,
          coalesce(sum(pg_table_size(name::regclass)), 0) AS bytes
@@ -62,7 +59,10 @@ async function measured(step: MoveStep, tables: readonly Table[]): Promise<{ row
       [names],
     ),
   );
-  return { rows: Number(rows[0]?.rows), bytes: Number(rows[0]?.bytes) };
+  const rows = Number(found[0]?.rows);
+  const told = step.attempt.lastBeat.reached;
+  const bytes = told?.rows ? Math.round((rows * told.copiedBytes!) / told.rows) : Number(found[0]?.bytes);
+  return { text: "rows were copied by an earlier attempt", rows, bytes };
 }
 
 /** Creates the slot; its snapshot remains valid as long as this session does nothing else. */
@@ -85,7 +85,7 @@ async function copyInLanes(
   tables: readonly Table[],
   keys: readonly Statement[],
   snapshot: string,
-  counters: Counters,
+  progress: CopyProgress,
   onBackend: (client: ClientBase) => void,
 ): Promise<void> {
   const largestFirst = [...tables].sort((a, b) => b.bytes - a.bytes);
@@ -104,7 +104,7 @@ async function copyInLanes(
           const { name } = table;
           const missing = keys.filter((key) => key.relation === name && !made.keys.has(key.name ?? ""));
           const one = { table, keys: missing, filled: made.filled.has(name), snapshot };
-          await copyTable(step, one, source, destination, counters);
+          await copyTable(step, one, source, destination, progress);
         }
       },
     ),
@@ -121,8 +121,9 @@ async function copyTable(
   { table, keys, filled, snapshot }: { table: Table; keys: Statement[]; filled: boolean; snapshot: string },
   source: pg.Client,
   destination: pg.Client,
-  counters: Counters,
+  progress: CopyProgress,
 ): Promise<void> {
+  const counters = progress.of(table);
   const name = qualified(step.schema, table.name);
   const freeze = table.bytes >= FREEZE_BYTES;
   const { encoding } = step.input.plan;
@@ -132,6 +133,7 @@ async function copyTable(
     from: (copy) => `${snapshotted}; ${copy}; COMMIT`,
     to: (copy) => [begin, copy, ...keys.map((statement) => placed(statement)), "COMMIT"].join(";\n"),
   });
+  counters.ended = true;
 }
 
 /** What an earlier attempt has left on the destination: tables that have been written to, and valid indexes. */

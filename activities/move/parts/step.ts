@@ -4,10 +4,12 @@ import type { ClientBase } from "pg";
 import type { DatabaseIdentity, StepInput } from "../../../contract/move.ts";
 import type { IslandName } from "../../../contract/names.ts";
 import type { StepProgress } from "../../../contract/progress.ts";
+import type { StepName } from "../../../contract/story.ts";
 import { ShardferryError } from "../../../src/errors.ts";
 import type { SessionOptions } from "../../../src/postgres/islands/connections.ts";
 import { replicationName } from "../../../src/postgres/replication/names.ts";
 import { isOnDatabase } from "../../../src/postgres/server.ts";
+import { Course } from "../../../workflows/work.ts";
 import type { ActivityAttempt } from "../../attempt/attempt.ts";
 
 /** A different database is now where the move's source or destination was. */
@@ -29,6 +31,7 @@ export class MoveStep {
   readonly replicationName: string;
   /** What this attempt has copied under the lock, if anything. */
   copiedUnderLock: { rows: number; bytes: number } | undefined;
+  readonly #course: Course;
 
   constructor(
     readonly attempt: ActivityAttempt,
@@ -37,6 +40,7 @@ export class MoveStep {
     this.schema = input.request.schema;
     this.from = input.request.from;
     this.to = input.request.to;
+    this.#course = new Course(input.plan);
     this.replicationName = replicationName(attempt.workflowId, attempt.runId, this.schema);
   }
 
@@ -103,7 +107,22 @@ export class MoveStep {
     look: (client: ClientBase) => Promise<StepProgress>,
     work: (onBackend: (client: ClientBase) => void) => Promise<T>,
   ): Promise<T> {
-    return this.attempt.watched(island, look, work, this.replicationName);
+    const told = async (client: ClientBase): Promise<StepProgress> => this.#told(await look(client));
+    return this.attempt.watched(island, told, work, this.replicationName);
+  }
+
+  /** Like ActivityAttempt.beat, with how far the whole move has come. */
+  beat(progress: StepProgress): void {
+    this.attempt.beat(this.#told(progress));
+  }
+
+  /** Adds how far the whole move has come; what an earlier attempt has reached counts until this one has passed it. */
+  #told(progress: StepProgress): StepProgress {
+    const before = this.attempt.lastBeat.reached;
+    const reached = this.#course.reached(this.attempt.name as StepName, progress, before, Date.now());
+    if (!reached) return progress;
+    this.attempt.noticeReached(reached);
+    return { ...progress, secondsLeft: reached.secondsLeft, reached };
   }
 
   /** Ends the sessions that an earlier attempt of this run, or the run with the given name, has left on an island. */

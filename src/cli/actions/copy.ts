@@ -1,8 +1,8 @@
 import type { CopyResult } from "../../../contract/move.ts";
 import { COPY, ISLANDS } from "../../config/options.ts";
-import { bytes, count, duration } from "../../format.ts";
 import { defineAction } from "../action.ts";
 import { runWorkflow } from "../run-workflow.ts";
+import { amountOf } from "./move.ts";
 
 export const copy = defineAction({
   options: { ...COPY, ...ISLANDS },
@@ -16,5 +16,5 @@ export const copy = defineAction({
 });
 
 /** Describes the result of a copy. */
-export const copySummary = ({ schema, from, to, rows, bytes: size, durationMs }: CopyResult): string =>
-  `Copied ${schema} from ${from} to ${to}: ${count(rows)} rows, ${bytes(size)} in ${duration(durationMs)}.`;
+export const copySummary = ({ schema, from, to, bytes: copiedBytes, ...amount }: CopyResult): string =>
+  `Copied ${schema} from ${from} to ${to}: ${amountOf({ ...amount, copiedBytes })}.`;

@@ -15,6 +15,16 @@ export const move = defineAction({
   },
 });
 
+type Amount = Pick<MoveResult, "rows" | "copiedBytes" | "sizeBytes" | "walKeptBytes" | "durationMs">;
+
+/** `1,000 rows, 1.2 MiB on disk, 0.9 MiB copied in 2.31 s`. */
+export function amountOf({ rows, copiedBytes, sizeBytes, walKeptBytes, durationMs }: Amount): string {
+  // Runs of an earlier version do not tell the size.
+  const size = sizeBytes ? `${bytes(sizeBytes)} on disk, ` : "";
+  const wal = walKeptBytes ? `; the source kept up to ${bytes(walKeptBytes)} of WAL` : "";
+  return `${count(rows)} rows, ${size}${bytes(copiedBytes)} copied in ${duration(durationMs)}${wal}`;
+}
+
 /** Describes the result of a move. */
 export function moveSummary(result: MoveResult): string {
   const {
@@ -24,12 +34,14 @@ export function moveSummary(result: MoveResult): string {
     activated,
     leftover,
     rows,
-    bytes: size,
+    bytes: copiedBytes,
+    sizeBytes,
+    walKeptBytes,
     durationMs,
     writeBlocked,
     endedBlockers,
   } = result;
-  const amount = `${count(rows)} rows, ${bytes(size)} in ${duration(durationMs)}`;
+  const amount = amountOf({ rows, copiedBytes, sizeBytes, walKeptBytes, durationMs });
   if (!activated) {
     return `Rehearsed ${schema} from ${from} to ${to}: ${amount}. Nothing was switched; the copy is ${leftover} on ${to}, until \`shardferry cleanup\` drops it.`;
   }

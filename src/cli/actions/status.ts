@@ -1,10 +1,11 @@
 import { Argument } from "commander";
 
 import type { BlockedSoFar, WriteBlock } from "../../../contract/progress.ts";
-import { duration } from "../../format.ts";
+import { duration, percentDone } from "../../format.ts";
+import { figuresOf, reachedBy } from "../../watch/figures.ts";
 import { rebalanceProgress } from "../../watch/rebalance-progress.ts";
 import type { Snapshot } from "../../watch/snapshot.ts";
-import { idleText, numbersOf, waitOf } from "../../watch/story.ts";
+import { idleText, numbersOf, waitOf, withWal } from "../../watch/story.ts";
 import { defineAction } from "../action.ts";
 import { plainTable } from "../table.ts";
 
@@ -19,22 +20,18 @@ export const status = defineAction({
     const session = await Session.openExisting(loaded, (line) => ui.say(line));
     try {
       const snapshots = session ? await readStatus(session.temporal, args[0]) : [];
-      const rows = snapshots.map(toRow);
+      const rows = snapshots.map((snapshot) => toRow(snapshot, snapshots));
       ui.result(rows, () => {
         if (rows.length === 0) return "Nothing is running.";
         const cells = rows.map((row) => [
           row.workflowId,
           row.step ?? "?",
-          row.percent === null ? "" : `${row.percent}%`,
+          row.percent === null ? "" : percentDone(row.percent),
           row.elapsedMs === null ? "" : duration(row.elapsedMs),
           row.note,
           row.waitingFor ?? "",
         ]);
-        return plainTable(
-          ["Workflow", "Step", "Steps done", "Running for", "", "Waiting for"],
-          cells,
-          ui.colors,
-        );
+        return plainTable(["Workflow", "Step", "Done", "Running for", "", "Waiting for"], cells, ui.colors);
       });
     } finally {
       await session?.close();
@@ -42,16 +39,27 @@ export const status = defineAction({
   },
 });
 
-function toRow(snapshot: Snapshot) {
+/** `others` has the moves of a rebalance. */
+function toRow(snapshot: Snapshot, others: readonly Snapshot[]) {
   const { workflowId, runId, type, request, progress, activities, idleQueue } = snapshot;
   const [running] = activities;
+  const rebalance = rebalanceProgress(snapshot);
+  const numbers = figuresOf(snapshot);
+  const reached = rebalance ? reachedBy(rebalance, others) : numbers;
   return {
     workflowId,
     runId,
     type,
     phase: progress?.phase ?? null,
     step: progress?.step ?? running?.step ?? null,
-    percent: progress?.percent ?? null,
+    percent: reached.percent,
+    secondsLeft: reached.secondsLeft,
+    sizeBytes: rebalance?.bytes ?? numbers.sizeBytes,
+    copiedBytes: numbers.copiedBytes,
+    rows: numbers.rows,
+    rowsTotal: numbers.rowsTotal,
+    bytesPerSec: numbers.bytesPerSec,
+    walKeptBytes: numbers.walKeptBytes,
     waitingFor: waitOf(snapshot) ?? (idleQueue === null ? null : idleText(idleQueue)),
     from: request["from"] ?? null,
     to: request["to"] ?? null,
@@ -83,5 +91,5 @@ function noteOf(snapshot: Snapshot): string {
     return `${rebalance.done} of ${rebalance.total} moves done${failed}, ${rebalance.running.length} running`;
   }
   const [running] = snapshot.activities;
-  return running?.details ? numbersOf(running.details) : "";
+  return withWal(running?.details ? numbersOf(running.details) : "", snapshot);
 }

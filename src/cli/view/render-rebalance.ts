@@ -1,9 +1,10 @@
 import { STEPS } from "../../../contract/move.ts";
 import { type RebalanceProgress } from "../../../contract/rebalance.ts";
-import { bytes, duration } from "../../format.ts";
+import { bytes, duration, percentDone } from "../../format.ts";
+import { figuresOf, reachedBy } from "../../watch/figures.ts";
 import { rebalanceProgress } from "../../watch/rebalance-progress.ts";
 import type { Snapshot } from "../../watch/snapshot.ts";
-import { idleText, numbersOf, waitOf } from "../../watch/story.ts";
+import { idleText, numbersOf, waitOf, withWal } from "../../watch/story.ts";
 import type { Frame } from "./view.ts";
 
 /** The input of the live view of a rebalance. */
@@ -28,9 +29,10 @@ export function renderRebalance(frame: RebalanceFrame): string[] {
   const footer = snapshot.running
     ? [...keys, aborting ? "^C leaves the cleanup to the background" : "^C aborts all", logFile]
     : [logFile];
+  const reached = reachedBy(progress, moves);
   const head = [
-    colors.bold(headline(progress)),
-    `  ${bar(progress)}  ${timeLeft(progress, snapshot.running)}`,
+    colors.bold(headline(progress, reached)),
+    `  ${bar(reached)}  ${timeLeft(progress, snapshot.running ? reached.secondsLeft : null)}`,
   ];
   const tail = [colors.dim(`  ${footer.join(" · ")}`)];
   if (idleQueue) tail.unshift(colors.yellow(`  ${idleText(idleQueue)}`));
@@ -47,23 +49,22 @@ export function renderRebalance(frame: RebalanceFrame): string[] {
   return [...head, ...running, ...failures, ...last, ...tail];
 }
 
-function headline({ phase, total, done, failed, bytes: all, bytesDone }: RebalanceProgress): string {
+function headline(
+  { phase, total, done, failed, bytes: all }: RebalanceProgress,
+  { bytesDone }: { bytesDone: number },
+): string {
   const failures = failed > 0 ? `, ${failed} failed` : "";
   return `rebalance  ${phase}: ${done} of ${total} moves done${failures}, ${bytes(bytesDone)} of ${bytes(all)}`;
 }
 
-function bar({ percent }: RebalanceProgress): string {
+function bar({ percent }: { percent: number }): string {
   const full = Math.round((BAR * percent) / 100);
-  return `${"█".repeat(full)}${"░".repeat(BAR - full)} ${Math.floor(percent)}%`;
+  return `${"█".repeat(full)}${"░".repeat(BAR - full)} ${percentDone(percent)}`;
 }
 
-/** Estimates the time left from the time taken so far and the share of the work done; pauses do not count. */
-function timeLeft(progress: RebalanceProgress, running: boolean): string {
-  const { startedAt, percent, pausedSince, pausedMs } = progress;
-  const elapsed = Date.now() - startedAt;
-  const estimate = running && percent > 0 && pausedSince === null;
-  const left = estimate ? `, about ${duration(((elapsed - pausedMs) * (100 - percent)) / percent)} left` : "";
-  return `${duration(elapsed)}${left}`;
+function timeLeft({ startedAt }: RebalanceProgress, secondsLeft: number | null): string {
+  const left = secondsLeft === null ? "" : `, about ${duration(1000 * secondsLeft)} left`;
+  return `${duration(Date.now() - startedAt)}${left}`;
 }
 
 /** True while there are moves that have not started yet. */
@@ -94,14 +95,19 @@ function moveLines(
       ? colors.red(failure.split("\n")[0])
       : waiting
         ? colors.yellow(`waiting for ${waiting}`)
-        : details
-          ? numbersOf(details)
+        : look
+          ? withWal([percentText(look), details ? numbersOf(details) : ""].filter(Boolean).join(", "), look)
           : "";
     const step = (look?.progress?.step ?? "").padEnd(STEP_WIDTH);
     return `  ${mark} ${what}  ${step}  ${duration(Date.now() - startedAt).padStart(9)}  ${numbers}`;
   });
   if (lines.length <= room) return lines;
   return [...lines.slice(0, room - 1), colors.dim(`  … and ${lines.length - room + 1} more`)];
+}
+
+function percentText(look: Snapshot): string {
+  const { percent } = figuresOf(look);
+  return percent === null ? "" : percentDone(percent);
 }
 
 function keysOf({ moves }: RebalanceFrame, progress: RebalanceProgress): string[] {

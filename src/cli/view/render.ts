@@ -1,6 +1,7 @@
 import type { MovePhase } from "../../../contract/progress.ts";
 import type { Progress, ProgressEvent, StepName } from "../../../contract/story.ts";
-import { duration } from "../../format.ts";
+import { bytes, duration, percentDone, walKept } from "../../format.ts";
+import { figuresOf } from "../../watch/figures.ts";
 import type { ObservedLag } from "../../watch/lag.ts";
 import type { Snapshot } from "../../watch/snapshot.ts";
 import { idleText, numbersOf, waitOf } from "../../watch/story.ts";
@@ -53,12 +54,19 @@ export function render(frame: Frame, colors: Ui["colors"]): string[] {
   return lines.slice(0, Math.max(rows - 1, 3));
 }
 
-function header({ workflowId, progress }: Snapshot, colors: Ui["colors"]): string {
+function header(snapshot: Snapshot, colors: Ui["colors"]): string {
+  const { workflowId, progress } = snapshot;
   if (!progress) return colors.bold(workflowId);
-  const { schema, from, to, phase, percent, startedAt } = progress;
-  const elapsed = duration(Date.now() - startedAt);
+  const { schema, from, to, phase, startedAt } = progress;
+  const { percent, sizeBytes, secondsLeft } = figuresOf(snapshot);
   const what = schema ? `${schema}: ${from} → ${to}` : workflowId;
-  return `${colors.bold(what)}  ${phase}, ${percent}% of the steps, ${elapsed}`;
+  const numbers = [
+    phase,
+    `${percentDone(percent ?? 0)}${sizeBytes === null ? "" : ` of ${bytes(sizeBytes)}`}`,
+    duration(Date.now() - startedAt),
+    secondsLeft === null ? "" : `about ${duration(1000 * secondsLeft)} left`,
+  ];
+  return `${colors.bold(what)}  ${numbers.filter(Boolean).join(", ")}`;
 }
 
 function stepLines(step: StepName, { snapshot, tick, aborting }: Frame, colors: Ui["colors"]): string[] {
@@ -104,12 +112,16 @@ function lagLines({ snapshot, lags: observed }: Frame, colors: Ui["colors"]): st
   const told = snapshot.activities.flatMap(({ details }) => details?.lags ?? []);
   const lags: readonly ObservedLag[] =
     observed.length > 0 ? observed : told.map((lag) => ({ ...lag, known: true }));
-  if (lags.length === 0) return [];
   const shown = lags.map(
     ({ island, replica, seconds, known }) =>
       `${replica} of ${island} ${known ? "" : "more than "}${duration(1000 * seconds)}`,
   );
-  return [colors.dim(`  replication lag: ${shown.join(", ")}`)];
+  const { walKeptBytes } = snapshot;
+  const lines = [
+    ...(walKeptBytes === null ? [] : [walKept(walKeptBytes)]),
+    ...(lags.length === 0 ? [] : [`replication lag: ${shown.join(", ")}`]),
+  ];
+  return lines.map((line) => colors.dim(`  ${line}`));
 }
 
 function footer({ snapshot, logFile, aborting }: Frame, colors: Ui["colors"]): string {

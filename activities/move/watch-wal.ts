@@ -1,0 +1,56 @@
+import type { ClientBase } from "pg";
+
+import { ShardferryError } from "../../src/errors.ts";
+import { bytes } from "../../src/format.ts";
+import { keptWal, subscriptionId } from "../../src/postgres/replication/kept-wal.ts";
+import type { MoveStep } from "./parts/step.ts";
+
+/** Milliseconds between two looks. */
+const EVERY_MS = 1000;
+
+/** WAL that is worth telling the workflow, whose history grows by it; from then on, each quarter more. */
+const NOTEWORTHY_BYTES = 64 << 20;
+const GROWTH = 1.25;
+
+/** The source keeps more WAL for a move or copy than its operator allows. */
+export class WalLimitError extends ShardferryError {
+  constructor({ schema, from, to, replicationName, input }: MoveStep, kept: number, limit: number) {
+    super(
+      "wal_limit",
+      `${from} keeps ${bytes(kept)} of WAL for the ${input.kind} of "${schema}" (slot ${replicationName}), more than ` +
+        `--max-wal allows (${bytes(limit)}), so the ${input.kind} was undone. It is kept until ${to} has received it: look ` +
+        `at what held that up (a pause, a slow copy, ${to} being away), then run it again, or with a higher --max-wal`,
+    );
+  }
+}
+
+/**
+ * Watches from beside the steps how much WAL the source keeps for this move or copy, until it is cancelled. Only the source
+ * has to answer. Throws once it is more than `--max-wal`.
+ */
+export async function watchWal(step: MoveStep): Promise<never> {
+  // Missing in the input of moves that were begun before there was a limit.
+  const limit = step.input.request.maxWalBytes ?? Infinity;
+  let told = NOTEWORTHY_BYTES / GROWTH;
+  let subscription: string | null = null;
+  for (;;) {
+    // If the destination is away, the slots of its tablesync workers are known from an earlier look, or not at all.
+    subscription ??= await step
+      .onDestination((client) => subscriptionId(client, step.replicationName))
+      .catch(() => null);
+    const walKeptBytes = await step.onSource((client) => look(step, client, subscription));
+    step.attempt.beat({ walKeptBytes });
+    if (walKeptBytes > told * GROWTH || walKeptBytes > limit) {
+      told = walKeptBytes;
+      step.attempt.notice({ walKeptBytes });
+    }
+    if (walKeptBytes > limit) throw new WalLimitError(step, walKeptBytes, limit);
+    await step.attempt.pause(EVERY_MS);
+  }
+}
+
+const look = (step: MoveStep, client: ClientBase, subscription: string | null): Promise<number> =>
+  keptWal(client, step.replicationName, {
+    subscription,
+    systemIdentifier: step.input.plan.destination.systemIdentifier,
+  });
