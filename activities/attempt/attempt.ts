@@ -26,6 +26,8 @@ export interface Deps {
   pgOptions: string | undefined;
   /** Called around each step, even one that fails, and each statement of the switch; tests kill the process there. */
   fault: (point: FaultPoint) => Promise<void>;
+  /** Aborted when the worker is about to stop. */
+  stopping: AbortSignal;
 }
 
 /** Another attempt has taken over while this one was frozen or cut off. Nobody reads this error any more. */

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import type { ClientBase } from "pg";
 
 import { ShardferryError } from "../../src/errors.ts";
@@ -24,6 +26,15 @@ export class WalLimitError extends ShardferryError {
   }
 }
 
+/** Nothing is lost when another worker goes on, so the end of this one need not wait for it. */
+class WorkerStopsError extends ShardferryError {
+  override readonly retryable = true;
+
+  constructor() {
+    super("worker_stops", "the worker is stopping; another one goes on");
+  }
+}
+
 /**
  * Watches from beside the steps how much WAL the source keeps for this move or copy, until it is cancelled. Only the source
  * has to answer. Throws once it is more than `--max-wal`.
@@ -33,6 +44,8 @@ export async function watchWal(step: MoveStep): Promise<never> {
   const limit = step.input.request.maxWalBytes ?? Infinity;
   let told = NOTEWORTHY_BYTES / GROWTH;
   let subscription: string | null = null;
+  const { stopping } = step.attempt.deps;
+  const ended = AbortSignal.any([stopping, step.attempt.signal]);
   for (;;) {
     // If the destination is away, the slots of its tablesync workers are known from an earlier look, or not at all.
     subscription ??= await step
@@ -45,7 +58,8 @@ export async function watchWal(step: MoveStep): Promise<never> {
       step.attempt.notice({ walKeptBytes });
     }
     if (walKeptBytes > limit) throw new WalLimitError(step, walKeptBytes, limit);
-    await step.attempt.pause(EVERY_MS);
+    await sleep(EVERY_MS, undefined, { signal: ended }).catch(() => step.attempt.throwIfCancelled());
+    if (stopping.aborted) throw new WorkerStopsError();
   }
 }
 

@@ -51,10 +51,12 @@ export async function startWorker(options: WorkerSettings): Promise<RunningWorke
   installRuntime();
   const connection = await NativeConnection.connect(options.connectionOptions);
   const islands = new Islands(options.dsns);
+  const stopping = new AbortController();
   const activities = createActivities({
     islands,
     pgOptions: options.settings.pgOptions,
     fault: options.fault ?? (() => Promise.resolve()),
+    stopping: stopping.signal,
   });
   const common: Omit<WorkerOptions, "taskQueue"> = {
     connection,
@@ -85,6 +87,7 @@ export async function startWorker(options: WorkerSettings): Promise<RunningWorke
   return {
     failed,
     async stop() {
+      stopping.abort();
       for (const worker of workers) if (worker.getState() === "RUNNING") worker.shutdown();
       await Promise.allSettled(runs);
       await islands.close();

@@ -18,7 +18,7 @@ import {
 interface Kill {
   /** The fault point at which the worker dies, or after which `inside` is waited for. */
   fault: FaultPoint;
-  /** A lock on the destination's table that stops the step halfway, for as long as it takes to kill the worker. */
+  /** A lock on a table of the destination that stops the step halfway, for as long as it takes to kill the worker. */
   inside?: string;
   copyMethod?: MoveInput["copyMethod"];
 }
@@ -32,7 +32,7 @@ const KILLS: Record<Step, Kill[]> = {
   "create structure": [{ fault: "after create structure" }],
   subscribe: [{ fault: "after subscribe", copyMethod: "tablesync" }],
   tablesync: [
-    { fault: "before tablesync", inside: "LOCK sh0042.large", copyMethod: "tablesync" },
+    { fault: "before tablesync", inside: "LOCK pg_catalog.pg_subscription_rel", copyMethod: "tablesync" },
     { fault: "before tablesync", inside: "LOCK sh0042.large", copyMethod: "direct" },
   ],
   "build indexes": [{ fault: "before build indexes", inside: "LOCK sh0042.large IN ROW EXCLUSIVE MODE" }],
@@ -53,7 +53,9 @@ async function killAt(
   await world.b.withClient(async (client) => {
     await client.query(`BEGIN; ${inside}`);
     worker.goOn();
-    const waiting = `SELECT FROM pg_locks WHERE NOT granted AND relation = 'sh0042.large'::regclass`;
+    const waiting = `SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+      WHERE NOT l.granted AND l.locktype = 'relation' AND a.datname = current_database()
+        AND a.backend_type = 'client backend'`;
     await waitFor(async () => (await client.query(waiting)).rowCount !== 0, {
       what: `the middle of ${step}`,
     });

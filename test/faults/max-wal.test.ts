@@ -1,20 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import type { WorkflowHandle } from "@temporalio/client";
-
 import { outcomeOfError } from "../../src/watch/outcome.ts";
 import { type TestDatabase, waitFor } from "../support/index.ts";
-import { createWorld, reportsOf, untilPaused, type World } from "../support/world.ts";
+import { createWorld, untilPaused, walKeptOf, type World } from "../support/world.ts";
 import { contentBefore, expectSound, expectUntouched, loadedShard } from "./shard.ts";
 
 const MIB = 1 << 20;
-
-/** The WAL that the source keeps, as somebody is told who looks at the move. */
-async function walKept(handle: WorkflowHandle): Promise<number | undefined> {
-  const reports = await reportsOf(handle);
-  return reports.map(({ details }) => details.walKeptBytes).find((bytes) => bytes !== undefined);
-}
 
 /** As if the destination were away: nothing that is written from now on is received. */
 async function stopReceiving({ b }: World): Promise<void> {
@@ -41,7 +33,7 @@ describe("the WAL that a source keeps for a move", { timeout: 300_000 }, () => {
     await writeWal(world.a, 32);
     const told = await waitFor(
       async () => {
-        const bytes = (await walKept(handle)) ?? 0;
+        const bytes = (await walKeptOf(handle)) ?? 0;
         return bytes > 32 * MIB ? bytes : null;
       },
       { what: "the WAL to be told" },
@@ -68,7 +60,7 @@ describe("the WAL that a source keeps for a move", { timeout: 300_000 }, () => {
     await world.startWorker();
     const handle = await world.startMove({ wait: true, maxWalBytes: 1024 * MIB });
     await untilPaused(handle);
-    await waitFor(async () => (await walKept(handle)) !== undefined, { what: "the WAL to be told" });
+    await waitFor(async () => (await walKeptOf(handle)) !== undefined, { what: "the WAL to be told" });
     await handle.signal("confirm");
     const { activated } = await handle.result();
     assert.ok(activated);

@@ -11,6 +11,7 @@ import {
   type MoveInput,
   type MoveResult,
   type Preflight,
+  type StepInput,
 } from "../../contract/move.ts";
 import { TASK_QUEUE, WAIT_QUEUE } from "../../contract/names.ts";
 import { moveInput } from "../support/move-input.ts";
@@ -95,7 +96,10 @@ export async function withMockedSteps(
   const join = (input: JoinInput): Promise<MoveResult> =>
     joinMove(input).catch((error: unknown) => Promise.reject(toFailure(error, (text) => text)));
   // Runs beside the steps, and so has no place in their order.
-  const watch = (): Promise<void> => Promise.resolve();
+  const watch = ({ request }: StepInput): Promise<void> => {
+    const how = behaviours["watch WAL"];
+    return behave(typeof how === "function" ? how(request.schema) : how, ran, "watch WAL");
+  };
   const all = { ...activities, "join move": join, "watch WAL": watch };
   const common = { connection, namespace, activities: all, maxHeartbeatThrottleInterval: "100ms" } as const;
   const codePath = await bundleWorkflows();

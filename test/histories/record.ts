@@ -67,6 +67,11 @@ const SCENES: Record<string, Scene> = {
   },
   "move-failed-copy": { type: "move", input: INPUT, steps: { tablesync: "fails for good" } },
   "move-failed-switch": { type: "move", input: INPUT, steps: { "lock and switch": "fails for good" } },
+  "move-wal-limit": {
+    type: "move",
+    input: INPUT,
+    steps: { "watch WAL": "fails for good", tablesync: "waits for its cancellation" },
+  },
   copy: {
     type: "copy",
     input: copyInput({ schema, from, to, wait: true }),

@@ -173,17 +173,28 @@ function rootMessage(error: unknown): string {
   return inner.message;
 }
 
-/** Returns what the running steps report in their heartbeats, and in which attempt of Temporal's. */
-export async function reportsOf(
-  handle: WorkflowHandle,
-): Promise<{ attempt: number; details: Partial<StepProgress> }[]> {
+interface Report {
+  attempt: number;
+  details: Partial<StepProgress>;
+}
+
+/** Returns what the running activities report in their heartbeats, and in which attempt of Temporal's. */
+async function allReports(handle: WorkflowHandle): Promise<(Report & { name: string })[]> {
   const { raw } = await handle.describe();
-  return (raw.pendingActivities ?? []).map(({ attempt, heartbeatDetails }) => {
+  return (raw.pendingActivities ?? []).map(({ activityType, attempt, heartbeatDetails }) => {
     const data = heartbeatDetails?.payloads?.[0]?.data;
     const details = data && (JSON.parse(Buffer.from(data).toString()) as StepProgress | null);
-    return { attempt: attempt ?? 0, details: details || {} };
+    return { name: activityType?.name ?? "", attempt: attempt ?? 0, details: details || {} };
   });
 }
+
+/** Returns the reports of the running steps. */
+export const reportsOf = async (handle: WorkflowHandle): Promise<Report[]> =>
+  (await allReports(handle)).filter(({ name }) => name !== "watch WAL");
+
+/** Returns the WAL that the source keeps for a move, according to what watches it beside the steps. */
+export const walKeptOf = async (handle: WorkflowHandle): Promise<number | undefined> =>
+  (await allReports(handle)).find(({ name }) => name === "watch WAL")?.details.walKeptBytes;
 
 /** Returns what the running step is waiting for, according to its heartbeats. */
 export async function waitingFor(handle: WorkflowHandle): Promise<string | undefined> {

@@ -1,13 +1,13 @@
 import type { CopyReport } from "../../../contract/move.ts";
 import type { StepProgress } from "../../../contract/progress.ts";
-import { bytes, count } from "../../../src/format.ts";
+import { bytes } from "../../../src/format.ts";
 import type { Table } from "../../../src/postgres/schema/tables.ts";
 import { Pace } from "../../../workflows/work.ts";
 
 /** What a copy has done, by either method. */
 export type Copied = Omit<CopyReport, "replicasBehind">;
 
-export const copied = (rows: number, size: number): string => `copied ${count(rows)} rows, ${bytes(size)}`;
+export const copied = (rows: number, size: number): string => `copied ${rows} rows, ${bytes(size)}`;
 
 /** Counters of the COPY of one table. */
 export interface Counters {
