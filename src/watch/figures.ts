@@ -39,22 +39,20 @@ export function figuresOf({ progress, activities, walKeptBytes }: Snapshot): Fig
 export function reachedBy(
   progress: RebalanceProgress,
   moves: readonly Snapshot[],
-): { percent: number; bytesDone: number; secondsLeft: number | null } {
+): { percent: number; secondsLeft: number | null } {
   const { effort, effortDone, running, startedAt, pausedSince, pausedMs } = progress;
   const looks = new Map(moves.map((move) => [move.workflowId, figuresOf(move).percent ?? 0]));
-  const shares = running.map(({ workflowId, bytes, percent = 0 }) => {
+  const underWay = running.reduce((sum, { workflowId, bytes, percent = 0 }) => {
     const share = Math.max(looks.get(workflowId) ?? 0, percent) / 100;
-    return { bytes: share * bytes, effort: share * effortOf({ bytes }) };
-  });
-  const sum = (of: "bytes" | "effort"): number => shares.reduce((total, share) => total + share[of], 0);
+    return sum + share * effortOf({ bytes });
+  }, 0);
   // The workflow of an earlier version does not tell its effort.
-  const now = effort ? percentOf((effortDone! + sum("effort")) / effort) : 0;
+  const now = effort ? percentOf((effortDone! + underWay) / effort) : 0;
   const percent = Math.max(progress.percent, now);
   const elapsed = Date.now() - startedAt - pausedMs;
   const known = percent > 0 && pausedSince === null;
   return {
     percent,
-    bytesDone: Math.round(progress.bytesDone + sum("bytes")),
     secondsLeft: known ? Math.round((elapsed * (100 - percent)) / percent / 1000) : null,
   };
 }

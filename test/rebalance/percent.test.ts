@@ -97,6 +97,5 @@ describe("the percentage of a rebalance", { timeout: 120_000 }, () => {
       looks.map(({ secondsLeft }) => Math.round(secondsLeft! / 600)),
       [19, 9, 4],
     );
-    assert.equal(looks[2]!.bytesDone, 40 * GIB);
   });
 });

@@ -31,7 +31,7 @@ export function renderRebalance(frame: RebalanceFrame): string[] {
     : [logFile];
   const reached = reachedBy(progress, moves);
   const head = [
-    colors.bold(headline(progress, reached)),
+    colors.bold(headline(progress)),
     `  ${bar(reached)}  ${timeLeft(progress, snapshot.running ? reached.secondsLeft : null)}`,
   ];
   const tail = [colors.dim(`  ${footer.join(" · ")}`)];
@@ -49,10 +49,7 @@ export function renderRebalance(frame: RebalanceFrame): string[] {
   return [...head, ...running, ...failures, ...last, ...tail];
 }
 
-function headline(
-  { phase, total, done, failed, bytes: all }: RebalanceProgress,
-  { bytesDone }: { bytesDone: number },
-): string {
+function headline({ phase, total, done, failed, bytes: all, bytesDone }: RebalanceProgress): string {
   const failures = failed > 0 ? `, ${failed} failed` : "";
   return `rebalance  ${phase}: ${done} of ${total} moves done${failures}, ${bytes(bytesDone)} of ${bytes(all)}`;
 }
