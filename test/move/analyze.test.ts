@@ -26,7 +26,7 @@ test("the progress of analyze shows what our own sessions do, and not those of o
         { what: "the ANALYZE of the others", every: 5 },
       );
       assert.match(note, /^analyzing (public\.)?busy: /);
-      assert.equal((await progressOf(looker, "ours")).note, "refreshing materialized views");
+      assert.equal((await progressOf(looker, "ours")).note, "analyzing");
     });
     await analyzing;
   });
