@@ -5,6 +5,7 @@ import { ActivityAttempt, type Deps } from "./attempt/attempt.ts";
 import { endedBy, outlookOf, recognizable, type Retried, toFailure, untilDone } from "./attempt/failures.ts";
 import type { StepName } from "./attempt/fault-points.ts";
 import { keepingLeases, renewLeasesOn } from "./attempt/leases.ts";
+import { tellingOfStandbys } from "./attempt/standbys.ts";
 import { joinMove } from "./join-move.ts";
 import { changeEachShard } from "./migrate/change-each.ts";
 import { leaseShards, releaseShards } from "./migrate/lease-shards.ts";
@@ -29,8 +30,12 @@ export function createActivities(deps: Deps): Activities & MigrateActivities {
   const step = (input: StepInput): MoveStep => new MoveStep(new ActivityAttempt(deps), input);
   /** A step that may take hours, and renews the shard's lease in the meantime. */
   const long = <T>(input: StepInput, run: (step: MoveStep) => Promise<T>): Promise<T> => {
+    return telling(input, (own) => keepingLeases(own.attempt, [own.from], () => run(own)));
+  };
+  /** A step that reports when its commits wait for a standby. */
+  const telling = <T>(input: StepInput, run: (step: MoveStep) => Promise<T>): Promise<T> => {
     const own = step(input);
-    return keepingLeases(own.attempt, [own.from], () => run(own));
+    return tellingOfStandbys(own.attempt, [own.from, own.to], () => run(own));
   };
   return guarded(deps, {
     ...migrateActivities(deps),
@@ -42,20 +47,20 @@ export function createActivities(deps: Deps): Activities & MigrateActivities {
     analyze: (input) => long(input, analyze),
     "wait for lag": (input) => long(input, (own) => waitForLag(own, input.subscription)),
     "lock and switch": (input) => long(input, (own) => lockAndSwitch(own, input)),
-    "settle switch": untilDone((input) => settleSwitch(step(input), input)),
+    "settle switch": untilDone((input) => telling(input, (own) => settleSwitch(own, input))),
     "finish copy": (input) => long(input, finishCopy),
-    "clean up": untilDone((input) => cleanUp(step(input), input)),
+    "clean up": untilDone((input) => telling(input, (own) => cleanUp(own, input))),
     // Nothing but the limit may end a move from here.
     "watch WAL": untilDone((input) => watchWal(step(input)), WalLimitError),
     "keep lease": (input) => renewLeasesOn(new ActivityAttempt(deps), input.request.from),
     // In a database other than that of the move there is nothing to undo.
     "drop replication": untilDone(
-      (input) => undoSubscribe(step(input)),
+      (input) => telling(input, undoSubscribe),
       AlreadySwitchedError,
       WrongDatabaseError,
     ),
     "drop structure": untilDone(
-      (input) => dropStructure(step(input)),
+      (input) => telling(input, dropStructure),
       AlreadySwitchedError,
       WrongDatabaseError,
     ),
@@ -103,11 +108,10 @@ function guarded<T extends object>(deps: Deps, activities: T): T {
         } catch (error) {
           await deps.fault(`failed ${name as StepName}`);
           const redact = (text: string): string => deps.islands.redact(text);
+          const attempt = new ActivityAttempt(deps);
           const times =
-            outlookOf(error) === "may pass"
-              ? await new ActivityAttempt(deps).countFailure(recognizable(error, redact))
-              : 1;
-          throw toFailure(error, redact, run.retryRule, times);
+            outlookOf(error) === "may pass" ? await attempt.countFailure(recognizable(error, redact)) : 1;
+          throw toFailure(error, redact, run.retryRule, times, attempt.lastBeat);
         }
       },
     ],

@@ -27,6 +27,8 @@ export interface BlockedSoFar extends WriteBlock {
   recent?: [minute: number, ms: number][];
   /** Sessions that blocked the switch and were cancelled or terminated for it; the last few. */
   endedBlockers?: string[];
+  /** Transactions that block it, and since when, in milliseconds since the epoch. */
+  blockers?: Record<string, number>;
 }
 
 /** How far a whole move has come. The percentage never falls; it is 100 only at the end. */

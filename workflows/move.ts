@@ -1,4 +1,10 @@
-import { ActivityFailure, CancellationScope, TimeoutFailure, workflowInfo } from "@temporalio/workflow";
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  TimeoutFailure,
+  workflowInfo,
+} from "@temporalio/workflow";
 
 import type { MoveInput, MoveResult, ReplicationInput, SwitchInput, SwitchReport } from "../contract/move.ts";
 import type { BlockedSoFar, StepProgress } from "../contract/progress.ts";
@@ -68,11 +74,16 @@ async function lockAndSwitch(input: SwitchInput): Promise<SwitchReport> {
   }
 }
 
-/** The last report of a switch that is not retried after the death of its worker, because the move is being aborted. */
+/**
+ * The last report of a switch that is not retried: after the death of its worker, because the move is being aborted, or
+ * after a failure.
+ */
 function blockedBefore(error: unknown): BlockedSoFar | undefined {
   const cause = error instanceof ActivityFailure ? error.cause : undefined;
-  const reported = cause instanceof TimeoutFailure ? (cause.lastHeartbeatDetails as StepProgress) : undefined;
-  return reported?.blocked;
+  if (cause instanceof TimeoutFailure)
+    return (cause.lastHeartbeatDetails as StepProgress | undefined)?.blocked;
+  if (!(cause instanceof ApplicationFailure)) return undefined;
+  return (cause.details?.[0] as StepProgress | undefined)?.blocked;
 }
 
 function resultOf(

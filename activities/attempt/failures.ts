@@ -1,5 +1,6 @@
 import { ApplicationFailure, type ApplicationFailureOptions, CancelledFailure } from "@temporalio/common";
 
+import type { StepProgress } from "../../contract/progress.ts";
 import { ShardferryError } from "../../src/errors.ts";
 import { islandOf } from "../../src/postgres/errors/origin.ts";
 import { lackOf, type Outlook, outlookOfSqlstate } from "../../src/postgres/errors/outlook.ts";
@@ -47,12 +48,14 @@ export function recognizable(error: unknown, redact: (text: string) => string): 
  * Turns whatever an activity threw into the failure that the history keeps: typed, redacted, and with its island.
  *
  * @param times how often it has occurred in the same way, this time included.
+ * @param told what the step has reported last; a failure without another attempt would lose it.
  */
 export function toFailure(
   error: unknown,
   redact: (text: string) => string,
   { on, except }: RetryRule = TRANSIENT,
   times = 1,
+  told: Pick<StepProgress, "blocked"> = {},
 ): Error {
   if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
   if (error instanceof Error && error.name === "AbortError") return error;
@@ -63,6 +66,7 @@ export function toFailure(
     type: typeOf(error),
     nonRetryable: !retryable,
   };
+  if (told.blocked) failure.details = [{ blocked: told.blocked }];
   // Another worker may well get the next attempt, and will sooner or later.
   if (error instanceof UnknownIslandError) failure.nextRetryDelay = UNKNOWN_ISLAND_RETRY;
   return ApplicationFailure.create(failure);

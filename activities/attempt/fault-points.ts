@@ -1,12 +1,14 @@
 import type { MigrateActivities } from "../../contract/migrate.ts";
 import type { Activities } from "../../contract/move.ts";
 
-/** What a switch does from its lock to its end, in order. Tests kill the worker before and after each. */
+/**
+ * What a switch does from its lock to its end. The first two are done at once, and so are the three before the commits.
+ * Tests kill the worker before and after each.
+ */
 export const SWITCH_STATEMENTS = [
   "lock",
-  "read",
   "begin destination",
-  "wait",
+  "copy",
   "complete destination",
   "set sequences",
   "leave source",

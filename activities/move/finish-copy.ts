@@ -61,7 +61,7 @@ export async function finishCopy(step: MoveStep): Promise<SwitchReport> {
     const values = await readSequenceValues(source, step.schema, facts.sequences);
     await destination.query("BEGIN");
     await copyLocked(step, facts, source, destination, step.schema);
-    const sql = [...setSequences(step.schema, values), ...completeSchema(step, facts)];
+    const sql = [setSequences(step.schema, values), ...completeSchema(step, facts)];
     if (leftover) sql.push(`ALTER SCHEMA ${ident(step.schema)} RENAME TO ${ident(leftover)}`);
     await destination.query([...sql, "COMMIT"].join(";\n"));
   });

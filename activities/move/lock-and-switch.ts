@@ -57,7 +57,7 @@ async function switchWhenFree(
   input: SwitchInput,
   blocked: BlockedTime,
 ): Promise<SwitchReport> {
-  const blockers = new Blockers(input.move);
+  const blockers = new Blockers(input.move, blocked);
   for (;;) {
     const switched = await withSwitchSessions(step, input, (sessions) =>
       trySwitching(sessions, blocked, blockers),

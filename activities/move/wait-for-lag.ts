@@ -10,7 +10,7 @@ import {
 } from "../../src/postgres/replication/lag.ts";
 import { POLL_MS } from "../attempt/poll.ts";
 import { ReplicationTrouble } from "./parts/replication-health.ts";
-import { standings } from "./parts/standings.ts";
+import { flushedStandings, standings } from "./parts/standings.ts";
 import { type MoveStep } from "./parts/step.ts";
 
 type Follower = ReplicaLag & Lag;
@@ -25,7 +25,7 @@ export async function waitForLag(step: MoveStep, subscription: boolean): Promise
   const trouble = new ReplicationTrouble(step);
   for (let look = 0; ; look++) {
     const reason = subscription ? await trouble.look() : undefined;
-    const [from, to] = await standings(step);
+    const [from, to] = await (look === 0 ? standings(step) : flushedStandings(step));
     const followers = [...followersOf(step.from, source, from), ...followersOf(step.to, destination, to)];
     if (subscription) {
       const lag = source.lagOf(

@@ -3,7 +3,6 @@ import type { ClientBase } from "pg";
 import { islandOfSession } from "./errors/origin.ts";
 import { literal } from "./quote.ts";
 import { DATABASE_OID } from "./server.ts";
-import { lastRows } from "./session.ts";
 
 /** A session or prepared transaction that holds a lock that we want. */
 export interface Blocker {
@@ -134,7 +133,7 @@ export async function disturbBlockersOf(client: ClientBase, pid: number): Promis
  * A query for the other sessions that have created something in a schema, or commented on it, and have not committed yet:
  * a lock on a table does not wait for them.
  */
-const creatorsSql = (schema: string): string =>
+export const creatorsSql = (schema: string): string =>
   `SELECT l.pid FROM pg_locks l
    WHERE l.locktype = 'object' AND l.classid = 'pg_namespace'::regclass
      AND l.objid = (SELECT oid FROM pg_namespace WHERE nspname = ${literal(schema)})
@@ -142,18 +141,13 @@ const creatorsSql = (schema: string): string =>
      AND l.pid IS DISTINCT FROM pg_backend_pid()`;
 
 /**
- * Runs statements, and then, in the same round trip, looks for those who are creating something in a schema. Their
- * description takes another 0.8 ms to plan, with a lock held, so it is read only if there are any.
+ * Describes those whom `creatorsSql` has found. Their description takes another 0.8 ms to plan, with a lock held, so it is
+ * read only if there are any.
  */
-export async function creatorsAfter(
+export async function describeCreators(
   client: ClientBase,
-  statements: readonly string[],
-  schema: string,
+  found: readonly { pid?: unknown }[],
 ): Promise<Blocker[]> {
-  const found = await lastRows<{ pid: number | null }>(
-    client,
-    [...statements, creatorsSql(schema)].join(";\n"),
-  );
   if (found.length === 0) return [];
   const { rows } = await client.query<BlockerRow>(
     `WITH creators AS (SELECT unnest($1::int[]) AS pid)

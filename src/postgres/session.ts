@@ -2,10 +2,18 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { ClientBase, QueryResult } from "pg";
 
+/** Runs several statements in one round trip, and returns the rows of each. */
+export async function rowsOfEach(
+  client: ClientBase,
+  statements: readonly string[],
+): Promise<Record<string, unknown>[][]> {
+  const results: unknown = await client.query(statements.join(";\n"));
+  return [results].flat().map((result) => (result as QueryResult<Record<string, unknown>>).rows);
+}
+
 /** Runs several statements in one round trip, and returns the rows of the last one. */
 export async function lastRows<Row extends object>(client: ClientBase, sql: string): Promise<Row[]> {
-  const results = (await client.query(sql)) as unknown as QueryResult<Row>[];
-  return results.at(-1)!.rows;
+  return (await rowsOfEach(client, [sql])).at(-1) as Row[];
 }
 
 /** Returns the pid of the backend of a session, which the types of node-postgres do not declare. */

@@ -28,6 +28,7 @@ export const FINDINGS = {
   worker_settings: "settings that change replicated rows",
   replicas_hidden: "physical replicas whose lag is hidden",
   pgoptions: "PGOPTIONS that the destination does not accept",
+  standbys: "synchronous standbys that are missing",
   prepared_transactions: "forgotten prepared transactions",
   foreign_replication: "replication of the same move from elsewhere",
   locked_copies: "tables that cannot be copied under the lock",

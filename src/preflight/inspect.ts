@@ -29,6 +29,7 @@ import {
   schemas,
   sourceCapacity,
   subscriberReachesPublisher,
+  synchronousStandbys,
   versions,
 } from "./servers.ts";
 import { activation, largeObjects, lockedCopies, moneyFormat, needsLockedCopy } from "./shard.ts";
@@ -132,6 +133,7 @@ const CHECKS: Checks = {
     ...(await replicasInSight(destination, to)),
   ],
   pgoptions: indexSessions,
+  standbys: synchronousStandbys,
   prepared_transactions: preparedTransactions,
   foreign_replication: foreignReplication,
   locked_copies: lockedCopies,

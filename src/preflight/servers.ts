@@ -9,6 +9,7 @@ import { settingSql } from "../postgres/inherited-setting.ts";
 import { ident } from "../postgres/quote.ts";
 import { namesBegin, replicationName, runOfMark } from "../postgres/replication/names.ts";
 import { runWithConninfo } from "../postgres/replication/objects.ts";
+import { missingStandbys } from "../postgres/replication/standbys.ts";
 import { readSchema } from "../postgres/schema/tables.ts";
 import { MAJORS } from "../postgres/server.ts";
 import type { Check, CheckContext, Server } from "./check.ts";
@@ -183,6 +184,12 @@ export const replicasInSight = async (client: ClientBase, { name, role }: Server
     : [
         `role ${role} may not see the lag of ${plural(rows[0]!.hidden, "physical replica")} of ${name}: GRANT pg_read_all_stats TO ${ident(role)}`,
       ];
+};
+
+/** Without the standbys that commits wait for, every commit of the move would wait for ever. */
+export const synchronousStandbys: Check = async ({ source, destination, from, to }) => {
+  const missing = [await missingStandbys(source, from.name), await missingStandbys(destination, to.name)];
+  return missing.filter((text) => text !== null);
 };
 
 /** A forgotten prepared transaction prevents the creation of a slot; one that is minutes old counts as forgotten. */

@@ -1,5 +1,6 @@
 import type { ClientBase } from "pg";
 
+import { hasSqlstate, SQLSTATE } from "../postgres/errors/sqlstate.ts";
 import { ident, literal, qualified } from "../postgres/quote.ts";
 import { DATABASE_OID } from "../postgres/server.ts";
 import { type Fence, type Sequence, type SequenceValue, shareOut } from "./share-out.ts";
@@ -21,44 +22,70 @@ export async function readSequenceDefinitions(client: ClientBase, schema: string
   return rows;
 }
 
-/**
- * Reads the exact values of sequences in one query, without consuming any. The statement is prepared,
- * so that the switch, which has run it before, does not plan it under the lock.
- */
+/** Reads the exact values of sequences in one query, without consuming any. */
 export async function readSequenceValues(
   client: ClientBase,
   schema: string,
   sequences: readonly Sequence[],
 ): Promise<SequenceValue[]> {
-  if (sequences.length === 0) return [];
-  const selects = sequences.map(
-    ({ name }, i) =>
-      `SELECT ${i} AS no, last_value::text AS value, is_called AS called FROM ${qualified(schema, name)}`,
-  );
-  const { rows } = await client.query<{ no: number; value: string; called: boolean }>({
-    name: "shardferry_sequences",
-    text: selects.join(" UNION ALL "),
-  });
-  return rows.map(({ no, value, called }) => ({ name: sequences[no]!.name, value, called }));
+  const { rows } = await client.query<Record<string, unknown>>(sequenceValuesSql(schema, sequences));
+  return sequenceValuesOf(sequences, rows);
 }
 
-/** Sets sequences as on the source, so that none ever hands out a value that the source has handed out. */
-export const setSequences = (schema: string, values: readonly SequenceValue[]): string[] =>
-  values.map(
-    ({ name, value, called }) =>
-      `SELECT setval(${literal(qualified(schema, name))}::regclass, ${BigInt(value)}, ${String(called === true)})`,
-  );
+/** The query of `readSequenceValues`. */
+export const sequenceValuesSql = (schema: string, sequences: readonly Sequence[]): string =>
+  sequences
+    .map(
+      ({ name }, i) =>
+        `SELECT ${i} AS no, last_value::text AS value, is_called AS called FROM ${qualified(schema, name)}`,
+    )
+    .join(" UNION ALL ") || "SELECT WHERE false";
 
-/** The sequences for whose nextval() somebody is waiting while we hold their locks. */
-export async function sequencesWaitedFor(client: ClientBase, schema: string): Promise<Set<string>> {
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT DISTINCT c.relname AS name
-     FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE NOT l.granted AND c.relkind = 'S' AND n.nspname = $1
-       AND l.database = ${DATABASE_OID}`,
-    [schema],
+/** What that query has found. */
+export const sequenceValuesOf = (
+  sequences: readonly Sequence[],
+  rows: readonly Record<string, unknown>[],
+): SequenceValue[] =>
+  (rows as { no: number; value: string; called: boolean }[]).map(({ no, value, called }) => ({
+    name: sequences[no]!.name,
+    value,
+    called,
+  }));
+
+/** Sets sequences as on the source, so that none ever hands out a value that the source has handed out. */
+export function setSequences(schema: string, values: readonly SequenceValue[]): string {
+  const rows = values.map(
+    ({ name, value, called }) =>
+      `(${literal(qualified(schema, name))}::regclass, '${BigInt(value)}'::bigint, ${String(called === true)})`,
   );
-  return new Set(rows.map((row) => row.name));
+  return rows.length === 0
+    ? "SELECT"
+    : `SELECT count(setval(s.name, s.value, s.called)) FROM (VALUES ${rows.join(", ")}) AS s (name, value, called)`;
+}
+
+/** A query for the sequences for whose nextval() somebody is waiting while we hold their locks. */
+export const sequencesWaitedForSql = (schema: string): string =>
+  `SELECT DISTINCT c.relname::text AS name
+   FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE NOT l.granted AND c.relkind = 'S' AND n.nspname = ${literal(schema)}
+     AND l.database = ${DATABASE_OID}`;
+
+/** A statement that fails with `sequencesWaitedFor`, and the names as detail, if somebody is waiting for a sequence other than those that are known. */
+export const noneLateSql = (schema: string, known: readonly string[]): string =>
+  `DO ${literal(
+    `DECLARE late json := (SELECT json_agg(name) FROM (${sequencesWaitedForSql(schema)}) AS waited
+       WHERE name <> ALL (ARRAY[${known.map(literal).join(", ")}]::text[]));
+     BEGIN
+       IF late IS NOT NULL THEN
+         RAISE EXCEPTION USING ERRCODE = '${SQLSTATE.sequencesWaitedFor}', MESSAGE = 'sequences are waited for', DETAIL = late::text;
+       END IF;
+     END`,
+  )}`;
+
+/** The sequences that `noneLateSql` has found; null for any other error. */
+export function lateSequences(error: unknown): Set<string> | null {
+  if (!hasSqlstate(error, SQLSTATE.sequencesWaitedFor)) return null;
+  return new Set(JSON.parse((error as { detail: string }).detail) as string[]);
 }
 
 /** How a sequence continues on the destination, and how the old copy is prevented from handing out the same values. */

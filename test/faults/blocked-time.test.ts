@@ -8,7 +8,7 @@ import type { StepProgress } from "../../contract/progress.ts";
 import type { Progress } from "../../contract/story.ts";
 import { numbersOf } from "../../src/watch/story.ts";
 import { progressQuery } from "../../workflows/signals.ts";
-import { waitFor } from "../support/index.ts";
+import { behind, Proxy, testIslands, waitFor } from "../support/index.ts";
 import { Ledger } from "../support/ledger.ts";
 import { activePlaces, createShard, createWorld, reportsOf, resultOf, type World } from "../support/world.ts";
 
@@ -17,6 +17,9 @@ const ATTEMPTS = 4;
 
 /** How long the last attempt of each may be, at most: --max-write-block-ms, and what PostgreSQL needs to end a session. */
 const LIMIT_MS = 8000;
+
+/** Less than what passes until a switch under its lock looks whether its sessions are alive. */
+const UNSEEN_MS = 240;
 
 /** A small shard with writers. */
 async function smallShard({ a, b }: World): Promise<Ledger> {
@@ -94,12 +97,35 @@ describe("the time for which writers were blocked", { concurrency: 3, timeout: 3
     await assert.rejects(resultOf(handle), /aborted/);
   });
 
+  it("is told as an upper bound of an attempt whose rollback was not confirmed", async () => {
+    const { a, b } = await testIslands();
+    const proxy = await Proxy.start(a);
+    const world = await createWorld({ servers: { a: behind(proxy, a), b } });
+    await createShard(world.a, 42, "CREATE TABLE sh0042.t (id int PRIMARY KEY)");
+    const worker = await world.startWorker({ fault: "before lock", mode: "hold" });
+    const handle = await world.startMove({ maxWriteBlockMs: UNSEEN_MS });
+    await worker.reached("before lock");
+    await world.b.withClient(async (stalling) => {
+      await stalling.query("BEGIN; LOCK TABLE sh0042.t IN ACCESS EXCLUSIVE MODE");
+      await world.a.rows("INSERT INTO sh0042.t VALUES (1)");
+      worker.goOn();
+      const held = `SELECT FROM pg_locks WHERE relation = 'sh0042.t'::regclass AND mode = 'ExclusiveLock' AND granted`;
+      await waitFor(async () => (await world.a.rows(held)).length > 0, { what: "the lock", every: 5 });
+      proxy.cut();
+      const counted = async (): Promise<boolean> => ((await detailsOf(handle)).blocked?.attempts ?? 0) > 0;
+      await waitFor(counted, { what: "the end of the attempt" });
+      await stalling.query("ROLLBACK");
+    });
+    const { writeBlocked } = await resultOf(handle);
+    assert.equal(writeBlocked.atMost, true, JSON.stringify(writeBlocked));
+  });
+
   it("is told as an upper bound of an attempt in which the worker died under the lock", async () => {
     const world = await createWorld();
     const ledger = await smallShard(world);
-    const worker = await world.startWorker({ fault: "after read" });
+    const worker = await world.startWorker({ fault: "after lock" });
     const handle = await world.startMove();
-    await worker.reached("after read");
+    await worker.reached("after lock");
     await world.startWorker();
     const { writeBlocked } = await resultOf(handle);
     assert.deepEqual([writeBlocked.attempts, writeBlocked.atMost], [2, true]);

@@ -3,11 +3,11 @@ import { describe, it } from "node:test";
 
 import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 
-import { type Activities } from "../../contract/move.ts";
+import { type Activities, type SettleInput } from "../../contract/move.ts";
 import { moveWorkflowId, TASK_QUEUE } from "../../contract/names.ts";
 import type { move } from "../../workflows/index.ts";
 import { createNamespace, waitFor } from "../support/index.ts";
-import { type Behaviour, INPUT, withMockedSteps } from "./mocks.ts";
+import { type Behaviour, BLOCKED, INPUT, inputs, withMockedSteps } from "./mocks.ts";
 
 const FORWARD = [
   ...["preflight", "create structure", "subscribe", "tablesync", "build indexes", "analyze", "wait for lag"],
@@ -70,6 +70,11 @@ describe("the order in which a move is undone", { timeout: 300_000 }, () => {
       assert.equal(status, "CANCELLED");
     });
   }
+
+  it("begins with a look whether the shard has left, which knows for how long writers have been blocked", async () => {
+    await runMove("lock and switch", "fails for good");
+    assert.deepEqual((inputs.get("settle switch") as SettleInput).blocked, BLOCKED);
+  });
 
   it("is not needed when a step that fails once is tried again", async () => {
     const { ran, status } = await runMove("build indexes", "fails once");

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { waitFor } from "../support/index.ts";
 import { Ledger } from "../support/ledger.ts";
-import { activePlaces, createShard, createWorld, resultOf, type World } from "../support/world.ts";
+import { activePlaces, createShard, createWorld, reportsOf, resultOf, type World } from "../support/world.ts";
 
 /** A world whose move has come to its switch, with a worker that waits there. */
 async function beforeSwitch(switches: Parameters<World["startMove"]>[0]) {
@@ -47,6 +48,31 @@ describe("a session that blocks the switch for too long", { concurrency: 3, time
       await bystander.query("ROLLBACK");
     });
     assert.deepEqual(await activePlaces("sh0042", world.a, world.b), [world.b.name]);
+  });
+
+  it("is terminated in time although the worker has died meanwhile", async () => {
+    const limit = 9000;
+    const { world, worker, handle } = await beforeSwitch({ terminateBlockersAfterMs: limit });
+    await world.a
+      .withClient(async (blocker) => {
+        const ended = new Promise((resolve) => blocker.on("error", resolve));
+        await blocker.query("BEGIN; INSERT INTO sh0042.ledger (op) VALUES ('blocker')");
+        const since = Date.now();
+        worker.goOn();
+        const attempts = async (): Promise<boolean> =>
+          (await reportsOf(handle)).some(({ details }) => (details.blocked?.attempts ?? 0) >= 6);
+        await waitFor(attempts, { what: "some attempts", timeout: limit });
+        await worker.kill();
+        await world.startWorker();
+        await ended;
+        const took = Date.now() - since;
+        // The next worker comes after the heartbeat timeout, 4 s.
+        assert.ok(took >= limit && took < limit + 6000, `${took} ms`);
+      })
+      .catch((error: unknown) => {
+        if (error instanceof assert.AssertionError) throw error;
+      });
+    assert.equal((await resultOf(handle)).endedBlockers.length, 1);
   });
 
   it("has its statement cancelled, and goes on", async () => {

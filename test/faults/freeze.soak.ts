@@ -1,6 +1,12 @@
 import { testFreezes } from "./freeze.ts";
 
 testFreezes({
-  alone: ["after wait", "after leave source"],
-  replaced: ["before tablesync", "after subscribe", "after lock", "after wait", "after leave source"],
+  alone: ["before complete destination", "after leave source"],
+  replaced: [
+    "before tablesync",
+    "after subscribe",
+    "after lock",
+    "before complete destination",
+    "after leave source",
+  ],
 });

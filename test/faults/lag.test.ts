@@ -8,7 +8,7 @@ import { type PostgresServer, startPostgres, startReplica } from "../../src/sand
 import { watchLag } from "../../src/watch/lag.ts";
 import { progressQuery } from "../../workflows/signals.ts";
 import { testIslands, waitFor } from "../support/index.ts";
-import { createWorld, resultOf, waitingFor, type World } from "../support/world.ts";
+import { createShard, createWorld, resultOf, untilPaused, waitingFor, type World } from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, loadedShard } from "./shard.ts";
 
 /** A world whose source has a physical replica. */
@@ -72,6 +72,41 @@ describe("a physical replica that does not replay", { timeout: 300_000 }, () => 
     await expectSound(ledger);
     await expectMoved(world, leftover, before);
     await resume(replica);
+  });
+});
+
+/** Far less than it takes until something else flushes the WAL of such a server. */
+const SOON_MS = 8000;
+
+describe("a source on which only a transaction that is still open has written", { timeout: 300_000 }, () => {
+  it("does not keep the move waiting for lag: nobody can replay half a record", async () => {
+    // Otherwise the background writer logs something at times.
+    const settings = { bgwriter_delay: "10s", autovacuum: "off", synchronous_commit: "off" };
+    const a = await startPostgres({ name: "idle", version: 17, settings });
+    const { b } = await testIslands();
+    const world = await createWorld({ servers: { a, b } });
+    await createShard(world.a, 42, "CREATE TABLE sh0042.t (id int PRIMARY KEY)");
+    await world.a.rows("CREATE TABLE others (t text)");
+    await world.startWorker();
+    const handle = await world.startMove({ wait: true, maxReplicationLagSec: 1 });
+    await untilPaused(handle);
+    await world.a.withClient(async (writer) => {
+      await writer.query("BEGIN");
+      await writer.query("INSERT INTO others SELECT repeat('x', 100) FROM generate_series(1, 5000)");
+      // The WAL writer flushes whole pages, so up to the middle of a record.
+      const flushed = async (): Promise<boolean> =>
+        (
+          await world.a.rows(
+            "SELECT WHERE pg_wal_lsn_diff(pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()) < 8192",
+          )
+        ).length > 0;
+      await waitFor(flushed, { what: "the WAL writer" });
+      const since = Date.now();
+      await handle.signal("confirm");
+      await resultOf(handle);
+      assert.ok(Date.now() - since < SOON_MS, `${Date.now() - since} ms`);
+      await writer.query("ROLLBACK");
+    });
   });
 });
 

@@ -68,6 +68,12 @@ const RESULTS: { [Step in Mocked]: Awaited<ReturnType<AllActivities[Step]>> } = 
   "release shards": done,
 };
 
+/** What a step that fails has reported before. */
+export const BLOCKED = { attempts: 2, longestMs: 30, totalMs: 50, atMost: false };
+
+/** The inputs of the steps that ran last. */
+export const inputs = new Map<string, unknown>();
+
 /** How each step behaves: always, or depending on the schema on which it works. */
 export type Behaviours = Partial<
   Record<keyof AllActivities, Behaviour | ((schema: string) => Behaviour | undefined)>
@@ -85,6 +91,7 @@ export async function withMockedSteps(
       step,
       async (input: { request: MoveInput }) => {
         ran.push(step);
+        inputs.set(step, input);
         const how = behaviours[step as Mocked];
         await behave(typeof how === "function" ? how(input.request.schema) : how, ran, step);
         return result;
@@ -115,7 +122,12 @@ export async function withMockedSteps(
 
 async function behave(behaviour: Behaviour | undefined, ran: string[], step: string): Promise<void> {
   if (behaviour === "fails for good")
-    throw ApplicationFailure.create({ message: `${step} failed`, type: "mock", nonRetryable: true });
+    throw ApplicationFailure.create({
+      message: `${step} failed`,
+      type: "mock",
+      nonRetryable: true,
+      details: [{ blocked: BLOCKED }],
+    });
   if (behaviour === "fails once" && ran.filter((other) => other === step).length === 1)
     throw ApplicationFailure.create({ message: "passing", type: "mock" });
   if (behaviour !== "waits for its cancellation") return;

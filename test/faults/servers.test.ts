@@ -43,7 +43,7 @@ const CRASHES = [
   { point: "before tablesync", copyMethod: "tablesync" },
   { point: "before build indexes", copyMethod: "direct" },
   { point: "before analyze", copyMethod: "direct" },
-  { point: "after wait", copyMethod: "direct" },
+  { point: "before complete destination", copyMethod: "direct" },
   { point: "after commit source", copyMethod: "direct" },
 ] as const;
 

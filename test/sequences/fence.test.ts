@@ -56,7 +56,7 @@ for (const [what, definition, use, old, destination] of CASES) {
       const sequences = await readSequenceDefinitions(client, "o");
       const [value] = await readSequenceValues(client, "o", sequences);
       const shares = handOver("o", sequences[0]!, value!, false);
-      await client.query([shares.fence, ...setSequences("d", [shares.destination])].join(";\n"));
+      await client.query([shares.fence, setSequences("d", [shares.destination])].join(";\n"));
     });
     // A separate session, which has no values in its cache.
     assert.deepEqual(

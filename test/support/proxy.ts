@@ -3,10 +3,14 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { after } from "node:test";
 
 import type { TestServer } from "./servers.ts";
+import { Trips } from "./trips.ts";
 
 /** A network between a client and a server, which tests break and repair. */
 export class Proxy {
   readonly #sockets = new Set<Socket>();
+  /** What its clients ask and when they are answered. */
+  readonly trips = new Trips();
+  #delayMs = 0;
   #swallows = false;
   #until = Infinity;
 
@@ -43,6 +47,11 @@ export class Proxy {
     for (const socket of this.#sockets) socket.resume();
   }
 
+  /** From now on, each direction takes this long, as between two regions. */
+  delay(ms: number): void {
+    this.#delayMs = ms;
+  }
+
   /** Breaks all connections when a client sends the n-th piece of data from now on: mostly, a message or several. */
   cutAt(n: number): void {
     this.#until = n;
@@ -67,19 +76,23 @@ export class Proxy {
 
   #accept(near: Socket): void {
     const far = connect(this.target);
+    const trips = this.trips.session();
     for (const [socket, other] of [
       [near, far],
       [far, near],
     ] as const) {
       this.#sockets.add(socket);
       socket.on("data", (data) => {
+        if (socket === near) trips.asked(data);
+        else setTimeout(() => trips.answered(data), this.#delayMs);
         if (socket === near && --this.#until === 0) this.cut();
-        else other.write(data);
+        else if (this.#delayMs === 0) other.write(data);
+        else setTimeout(() => other.write(data), this.#delayMs);
       });
       socket.on("error", () => undefined);
       socket.once("close", () => {
         this.#sockets.delete(socket);
-        other.destroy();
+        setTimeout(() => other.destroy(), this.#delayMs);
       });
       if (this.#swallows) socket.pause();
     }

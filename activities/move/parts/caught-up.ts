@@ -15,9 +15,8 @@ export async function catchUpWith(
 ): Promise<void> {
   const position = await flushedPosition(source);
   const trouble = new ReplicationTrouble(step);
-  const alive = (): Promise<void> => Promise.resolve();
   const reached = (): Promise<boolean> =>
-    waitUntilApplied(destination, step.replicationName, position, Date.now() + CATCH_UP_MS, alive);
+    waitUntilApplied(destination, step.replicationName, position, CATCH_UP_MS);
   while (!(await reached())) {
     step.attempt.throwIfCancelled();
     const reason = await trouble.look();

@@ -2,8 +2,11 @@ import type { ClientBase } from "pg";
 
 import type { IslandName } from "../../../contract/names.ts";
 import { ShardferryError } from "../../../src/errors.ts";
+import { literal } from "../../../src/postgres/quote.ts";
+import { schemaCommentSql } from "../../../src/postgres/schema/tables.ts";
 import { TIMELINE } from "../../../src/postgres/server.ts";
-import { ensureOwnCopy } from "./half-made-copy.ts";
+import { rowsOfEach } from "../../../src/postgres/session.ts";
+import { ensureOwnMark } from "./half-made-copy.ts";
 import type { SwitchFacts } from "./source-facts.ts";
 import type { MoveStep } from "./step.ts";
 
@@ -40,56 +43,83 @@ export async function ensureNotFailedOver(step: MoveStep, destination: ClientBas
   if (!rowCount) throw new FailedOverError(step);
 }
 
+/** Something that a server is asked, alone or with others in one round trip. `verify` throws if the answer is a wrong one. */
+export interface Check {
+  sql: string;
+  verify(rows: readonly Record<string, unknown>[]): void;
+}
+
 /** Makes sure, in the transaction of the switch, that every table is the one that was copied and is in step. */
 export async function ensureReplicated(
   step: MoveStep,
   facts: SwitchFacts,
   destination: ClientBase,
 ): Promise<void> {
-  await ensureOwnCopy(step, destination);
-  const missing = await replicatedWithout(step, facts, destination, SUBSCRIBED, step.replicationName);
-  if (missing.length > 0) throw new NotReplicatedError(step, step.to, "subscription", missing);
+  const checks = replicatedChecks(step, facts);
+  const answers = await rowsOfEach(
+    destination,
+    checks.map(({ sql }) => sql),
+  );
+  checks.forEach(({ verify }, i) => verify(answers[i]!));
 }
 
+/** The checks of `ensureReplicated`. */
+export const replicatedChecks = (step: MoveStep, facts: SwitchFacts): Check[] => [
+  {
+    sql: schemaCommentSql(step.schema),
+    verify: ([row]) => ensureOwnMark(step, (row?.["comment"] ?? null) as string | null),
+  },
+  {
+    sql: replicatedWithout(step, facts, SUBSCRIBED, "s.subname"),
+    verify: (rows) => none(rows, (missing) => new NotReplicatedError(step, step.to, "subscription", missing)),
+  },
+];
+
 const SUBSCRIBED = `
-  SELECT FROM pg_subscription s
+  FROM pg_subscription s
   JOIN pg_subscription_rel r ON r.srsubid = s.oid AND r.srsubstate = 'r'
   JOIN pg_class c ON c.oid = r.srrelid
-  JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE s.subname = $2 AND n.nspname = $3 AND c.relname = name`;
+  JOIN pg_namespace n ON n.oid = c.relnamespace`;
 
 /**
  * Makes sure that the source sends all changes of every table. The destination would not notice: a table that was removed
  * from the publication still counts as in step there, but lacks writes. No table can be removed under the write lock.
  */
 export async function ensurePublished(step: MoveStep, facts: SwitchFacts, source: ClientBase): Promise<void> {
-  const missing = await replicatedWithout(step, facts, source, PUBLISHED, step.replicationName);
-  if (missing.length > 0) throw new NotReplicatedError(step, step.from, "publication", missing);
+  const { sql, verify } = publishedCheck(step, facts);
+  verify((await source.query<Record<string, unknown>>(sql)).rows);
 }
 
-// Row filters and column lists exist since PostgreSQL 15.
-const PUBLISHED = `
-  SELECT FROM pg_publication p
-  JOIN pg_publication_rel r ON r.prpubid = p.oid
-  JOIN pg_class c ON c.oid = r.prrelid
-  JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE p.pubname = $2 AND n.nspname = $3 AND c.relname = name
-    AND p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AND NOT p.pubviaroot
-    AND to_jsonb(r) ->> 'prqual' IS NULL AND to_jsonb(r) ->> 'prattrs' IS NULL`;
+/** The check of `ensurePublished`. */
+export const publishedCheck = (step: MoveStep, facts: SwitchFacts): Check => ({
+  sql: replicatedWithout(step, facts, published(step.input.plan.source.serverMajor), "p.pubname"),
+  verify: (rows) => none(rows, (missing) => new NotReplicatedError(step, step.from, "publication", missing)),
+});
 
-/** The replicated tables for which a subquery finds no row. */
-async function replicatedWithout(
+const published = (serverMajor: number): string => `
+  FROM pg_publication p
+  JOIN pg_publication_rel r ON r.prpubid = p.oid
+    AND p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AND NOT p.pubviaroot
+    ${serverMajor >= 15 ? "AND r.prqual IS NULL AND r.prattrs IS NULL" : ""}
+  JOIN pg_class c ON c.oid = r.prrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace`;
+
+/** A query for the replicated tables that are not among those of the replication. */
+function replicatedWithout(
   step: MoveStep,
   { tables }: SwitchFacts,
-  client: ClientBase,
-  subquery: string,
-  replication: string,
-): Promise<string[]> {
+  among: string,
+  nameColumn: string,
+): string {
   const locked = new Set(step.input.plan.lockedCopies);
   const names = tables.filter(({ name, kind }) => kind === "r" && !locked.has(name)).map(({ name }) => name);
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT name FROM unnest($1::text[]) AS name WHERE NOT EXISTS (${subquery})`,
-    [names, replication, step.schema],
-  );
-  return rows.map(({ name }) => name);
+  return `SELECT name FROM unnest(ARRAY[${names.map(literal).join(", ")}]::text[]) AS name
+    EXCEPT
+    SELECT c.relname::text ${among}
+    WHERE ${nameColumn} = ${literal(step.replicationName)} AND n.nspname = ${literal(step.schema)}
+    ORDER BY 1`;
+}
+
+function none(rows: readonly Record<string, unknown>[], error: (names: string[]) => Error): void {
+  if (rows.length > 0) throw error(rows.map(({ name }) => String(name)));
 }

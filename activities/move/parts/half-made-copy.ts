@@ -44,20 +44,24 @@ export async function makeRoom(step: MoveStep, client: ClientBase): Promise<void
 
 /** Drops what this run has created on the destination; returns whether there was anything. */
 export async function dropOwnCopy(step: MoveStep, client: ClientBase): Promise<boolean> {
-  const own = await isOwnCopy(step, client);
+  const own = isOwnMark(step, (await readSchema(client, step.schema)).comment);
   if (own) await drop(step, client);
   return own;
 }
 
 /** Throws unless the schema on the destination is the copy that this run is making: no other run may fill it. */
 export async function ensureOwnCopy(step: MoveStep, client: ClientBase): Promise<void> {
-  if (!(await isOwnCopy(step, client))) throw new CopyGoneError(step);
+  const { comment } = await readSchema(client, step.schema);
+  ensureOwnMark(step, comment);
 }
 
-async function isOwnCopy(step: MoveStep, client: ClientBase): Promise<boolean> {
-  const { comment } = await readSchema(client, step.schema);
-  return runOfMark(comment, step.attempt.workflowId) === step.attempt.runId;
+/** The same, if the comment of that schema is known. */
+export function ensureOwnMark(step: MoveStep, comment: string | null): void {
+  if (!isOwnMark(step, comment)) throw new CopyGoneError(step);
 }
+
+const isOwnMark = (step: MoveStep, comment: string | null): boolean =>
+  runOfMark(comment, step.attempt.workflowId) === step.attempt.runId;
 
 const drop = (step: MoveStep, client: ClientBase): Promise<void> =>
   dropSchema(client, step.schema, {

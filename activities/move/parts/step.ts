@@ -22,6 +22,20 @@ export class WrongDatabaseError extends ShardferryError {
   }
 }
 
+/** The databases on which sessions are: for all their lives, so that each is asked once, and not before each use. */
+const databases = new WeakMap<ClientBase, DatabaseIdentity>();
+
+async function ensureOnDatabase(
+  island: IslandName,
+  client: ClientBase,
+  expected: DatabaseIdentity,
+): Promise<void> {
+  const { systemIdentifier, databaseOid } = databases.get(client) ?? {};
+  if (systemIdentifier === expected.systemIdentifier && databaseOid === expected.databaseOid) return;
+  if (!(await isOnDatabase(client, expected))) throw new WrongDatabaseError(island);
+  databases.set(client, expected);
+}
+
 /** One step of a move or copy while it runs: its names and its two islands. */
 export class MoveStep {
   readonly schema: string;
@@ -60,7 +74,7 @@ export class MoveStep {
     use: (client: ClientBase) => Promise<T>,
   ): Promise<T> {
     return this.attempt.deps.islands.withClient(island, async (client) => {
-      if (!(await isOnDatabase(client, expected))) throw new WrongDatabaseError(island);
+      await ensureOnDatabase(island, client, expected);
       return use(client);
     });
   }

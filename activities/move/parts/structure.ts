@@ -28,7 +28,12 @@ export async function ensureUnchanged(
   source: ClientBase,
   fingerprint = step.input.fingerprint,
 ): Promise<void> {
-  if ((await schemaFingerprint(source, step.schema)) === fingerprint) return;
+  ensureSame(step, await schemaFingerprint(source, step.schema), fingerprint);
+}
+
+/** The same, if the present fingerprint is known. */
+export function ensureSame(step: MoveStep, present: string, fingerprint = step.input.fingerprint): void {
+  if (present === fingerprint) return;
   const copied = step.input.fingerprint !== "";
   throw new SchemaChangedError(step.schema, step.from, !copied);
 }

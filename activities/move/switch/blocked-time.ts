@@ -10,6 +10,7 @@ const MINUTE_MS = 60_000;
 
 /** Ended sessions that are reported; heartbeats have to stay small. */
 const ENDED_KEPT = 8;
+const BLOCKERS_KEPT = 8;
 
 const NONE: BlockedSoFar = { attempts: 0, longestMs: 0, totalMs: 0, atMost: false };
 
@@ -69,12 +70,12 @@ export class BlockedTime {
    * Counts an attempt whose end nobody has seen, now that it is certain to be over. If the source has not left, its session
    * lived no longer than `--max-write-block-ms` and the time after which the server ends it.
    */
-  lost({ left }: { left: boolean }): void {
+  lost({ left }: { left: boolean }): number {
     const limit = this.#maxWriteBlockMs + VANISHED_MS;
     // The source has left, so there was an attempt, even if no heartbeat has told of it.
     if (left && this.#soFar.attempts === 0 && this.#soFar.since === undefined)
       this.#set({ since: now() - limit });
-    this.#add(left ? Infinity : limit, true);
+    return this.#add(left ? Infinity : limit, true);
   }
 
   /** Milliseconds until enough of the budget is free again for the next attempt; 0 if it may begin at once. */
@@ -94,6 +95,11 @@ export class BlockedTime {
   #recent(): [minute: number, ms: number][] {
     const oldest = Math.floor(now() / MINUTE_MS) - BUDGET_MINUTES;
     return (this.#soFar.recent ?? []).filter(([minute]) => minute >= oldest);
+  }
+
+  /** Notes since when which transactions block, so that the next attempt of the activity knows it. */
+  blockedBy(blockers: Record<string, number>): void {
+    this.#set({ blockers: Object.fromEntries(Object.entries(blockers).slice(0, BLOCKERS_KEPT)) });
   }
 
   /** Notes that a session was ended because it blocked. */

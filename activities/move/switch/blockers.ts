@@ -5,6 +5,7 @@ import { messageOf } from "../../../src/errors.ts";
 import { duration } from "../../../src/format.ts";
 import { type Blocker, type Ending, endTransaction, stillOpen } from "../../../src/postgres/blockers.ts";
 import { hasSqlstate, SQLSTATE } from "../../../src/postgres/errors/sqlstate.ts";
+import type { BlockedTime } from "./blocked-time.ts";
 
 const HIDDEN =
   "the role may not see what that session is: grant it pg_read_all_stats, otherwise it is not ended";
@@ -18,12 +19,19 @@ interface Seen {
   trouble: string | null;
 }
 
-/** The transactions that keep the switch from its lock, and since when each of them does. */
+const seenSince = (since: number): Seen => ({ since, tried: new Set(), trouble: null });
+
+/** The transactions that keep the switch from its lock, and since when each of them does, over all attempts of the activity. */
 export class Blockers {
-  readonly #seen = new Map<string, Seen>();
+  readonly #seen: Map<string, Seen>;
   readonly #after: readonly (readonly [Ending, number])[];
 
-  constructor({ cancelBlockersAfterMs, terminateBlockersAfterMs }: Partial<MoveSwitches>) {
+  constructor(
+    { cancelBlockersAfterMs, terminateBlockersAfterMs }: Partial<MoveSwitches>,
+    readonly blocked: BlockedTime,
+  ) {
+    const before = Object.entries(blocked.soFar.blockers ?? {});
+    this.#seen = new Map(before.map(([transaction, since]) => [transaction, seenSince(since)]));
     const after = [
       ["cancel", cancelBlockersAfterMs],
       ["terminate", terminateBlockersAfterMs],
@@ -41,7 +49,14 @@ export class Blockers {
   saw(blockers: readonly Blocker[]): void {
     for (const { transaction } of blockers)
       if (transaction !== null && !this.#seen.has(transaction))
-        this.#seen.set(transaction, { since: Date.now(), tried: new Set(), trouble: null });
+        this.#seen.set(transaction, seenSince(Date.now()));
+    this.#keep();
+  }
+
+  #keep(): void {
+    this.blocked.blockedBy(
+      Object.fromEntries([...this.#seen].map(([transaction, { since }]) => [transaction, since])),
+    );
   }
 
   /** Looks which of them are still there; also a sign of life of the source. */
@@ -49,6 +64,7 @@ export class Blockers {
     const open = await stillOpen(client, [...this.#seen.keys()]);
     const still = new Set(open.map(({ transaction }) => transaction));
     for (const transaction of this.#seen.keys()) if (!still.has(transaction)) this.#seen.delete(transaction);
+    this.#keep();
     if (this.#after.length > 0)
       for (const { transaction, visible } of open)
         if (!visible) this.#seen.get(transaction!)!.trouble = HIDDEN;

@@ -1,8 +1,13 @@
-import { flushedPosition, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
-import { ensurePublished } from "../parts/guards.ts";
+import { allEnd } from "../../../src/all-end.ts";
+import { POSITION_SQL, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
+import { missingStandbys } from "../../../src/postgres/replication/standbys.ts";
+import { rowsOfEach } from "../../../src/postgres/session.ts";
+import { POLL_MS } from "../../attempt/poll.ts";
+import { publishedCheck } from "../parts/guards.ts";
 import { refreshViews } from "../parts/refresh-views.ts";
 import { ReplicationTrouble } from "../parts/replication-health.ts";
-import { ensureUnchanged } from "../parts/structure.ts";
+import { ensureSame } from "../parts/structure.ts";
+import { closeGate, fingerprintReading } from "./lock.ts";
 import type { SwitchSessions } from "./sessions.ts";
 
 /** Milliseconds between two heartbeats while the destination catches up before the lock. */
@@ -16,18 +21,17 @@ export async function catchUp(sessions: SwitchSessions): Promise<void> {
   const { step, facts, views } = sessions;
   if (facts.views.length > 0)
     await refreshViews(step, views, sessions.sourceObserver, sessions.destinationObserver);
-  await step.attempt.reading(step.from, () => ensureUnchanged(step, sessions.sourceObserver));
-  await ensurePublished(step, sessions.facts, sessions.sourceObserver);
+  await step.attempt.reading(step.from, () =>
+    allEnd([ensureReady(sessions), untilStandbysAreThere(sessions)]),
+  );
   const trouble = new ReplicationTrouble(step);
   for (;;) {
-    const position = await flushedPosition(sessions.sourceObserver);
-    const deadline = Date.now() + CATCH_UP_MS;
+    const position = await ensurePublishedAt(sessions);
     const near = await waitUntilApplied(
       sessions.destinationObserver,
       step.replicationName,
       position,
-      deadline,
-      () => Promise.resolve(),
+      CATCH_UP_MS,
     );
     if (near) return;
     step.attempt.throwIfCancelled();
@@ -36,4 +40,40 @@ export async function catchUp(sessions: SwitchSessions): Promise<void> {
       waitingFor: reason ?? `the subscription on ${step.to} to catch up with ${step.from}`,
     });
   }
+}
+
+/** A commit that waits for a standby keeps its locks meanwhile, so the standbys have to be there before. */
+async function untilStandbysAreThere(sessions: SwitchSessions): Promise<void> {
+  const { step, sourceWatcher, destinationObserver } = sessions;
+  for (;;) {
+    const missing = await allEnd([
+      missingStandbys(sourceWatcher, step.from),
+      missingStandbys(destinationObserver, step.to),
+    ]);
+    const waitingFor = missing.filter((text) => text !== null).join("; ");
+    if (waitingFor === "") return;
+    step.attempt.beat({ waitingFor });
+    await step.attempt.pause(POLL_MS);
+  }
+}
+
+/** Makes sure that the structure is the one that was copied, and closes the gate for the attempt to come. */
+async function ensureReady(sessions: SwitchSessions): Promise<void> {
+  const { step, source } = sessions;
+  const [, [row]] = (await rowsOfEach(source, [closeGate(sessions), fingerprintReading(sessions)])) as [
+    unknown,
+    [{ fingerprint: string }],
+  ];
+  ensureSame(step, row.fingerprint);
+}
+
+/** Returns a position of the source, after making sure that all tables are published there. */
+async function ensurePublishedAt({ step, facts, sourceObserver }: SwitchSessions): Promise<string> {
+  const published = publishedCheck(step, facts);
+  const [unpublished, [row]] = (await rowsOfEach(sourceObserver, [published.sql, POSITION_SQL])) as [
+    Record<string, unknown>[],
+    [{ lsn: string }],
+  ];
+  published.verify(unpublished);
+  return row.lsn;
 }

@@ -76,9 +76,8 @@ async function arrive(
 }
 
 async function waitForPosition(step: MoveStep, left: Left, destination: pg.Client): Promise<void> {
-  const alive = (): Promise<void> => Promise.resolve();
   const reached = (): Promise<boolean> =>
-    waitUntilApplied(destination, step.replicationName, left.switchLsn, Date.now() + POLL_MS, alive);
+    waitUntilApplied(destination, step.replicationName, left.switchLsn, POLL_MS);
   while (!(await reached())) {
     step.attempt.beat({ waitingFor: `the last changes of "${step.schema}" to be applied on ${step.to}` });
   }

@@ -22,10 +22,12 @@ export interface SwitchSessions {
   views: ViewVersions;
   /** Holds the lock. Its idle timeout is short, so that writers are freed within seconds when the worker vanishes. */
   source: pg.Client;
-  /** Second session on the source: flushes WAL, and sees what blocks the first. */
+  /** Second session on the source: its commit flushes the WAL. */
   sourceObserver: pg.Client;
+  /** Third session on the source: sees what blocks the first. */
+  sourceWatcher: pg.Client;
   destination: pg.Client;
-  /** Second session on the destination, which watches the apply worker. */
+  /** Second session on the destination: waits for the apply worker before the lock, and sets the sequences under it. */
   destinationObserver: pg.Client;
   sourceApiSchema: string;
   destinationApiSchema: string;

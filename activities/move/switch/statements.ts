@@ -1,6 +1,12 @@
+import { allEnd } from "../../../src/all-end.ts";
 import { activateSql, deactivateSql } from "../../../src/postgres/api/shards.ts";
 import { type BookEntry, bookRow } from "../../../src/postgres/api/switches.ts";
 import { ident, literal, qualified } from "../../../src/postgres/quote.ts";
+import { DURABLE_SQL, untilAppliedSql } from "../../../src/postgres/replication/position.ts";
+import { rowsOfEach } from "../../../src/postgres/session.ts";
+import { noneLateSql } from "../../../src/sequences/hand-over.ts";
+import { replicatedChecks } from "../parts/guards.ts";
+import { preparedReadings, readings } from "./lock.ts";
 import type { SwitchSessions } from "./sessions.ts";
 
 /**
@@ -25,36 +31,42 @@ export const beginArrival = (apiSchema: string, entry: BookEntry, peer: string):
 const REHEARSAL_MS = 3000;
 
 /**
- * Does on both sides what the switch will do with the book and the list of active shards, and rolls it back: the
- * first call of a function in a session loads and plans it, which took 6-8 ms under the lock.
+ * Does on both sides what the switch will read, and what it will do with the book and the list of active shards, and rolls
+ * it back: the first call of a function in a session loads and plans it, which took 6-8 ms under the lock.
  */
-export async function rehearse({
-  step: { to },
-  source,
-  destination,
-  sourceApiSchema,
-  destinationApiSchema,
-  entry,
-}: SwitchSessions): Promise<void> {
+export async function rehearse(sessions: SwitchSessions): Promise<void> {
+  const { step, facts, source, destination, sourceApiSchema, destinationApiSchema, entry } = sessions;
+  const { to } = step;
   const limit = `SET LOCAL statement_timeout = ${REHEARSAL_MS}`;
-  const [begin, ...arrival] = beginArrival(destinationApiSchema, entry, to);
+  const [begin, ...arrival] = beginArrival(destinationApiSchema, entry, to) as [string, ...string[]];
   const unmark = `COMMENT ON SCHEMA ${ident(entry.schema)} IS NULL`;
   const arrive = [
     begin,
     limit,
     ...arrival,
+    untilAppliedSql(step.replicationName, "0/0", 0, "RETURN"),
+    ...replicatedChecks(step, facts).map(({ sql }) => sql),
     unmark,
     activateSql(destinationApiSchema, entry.shard),
     "ROLLBACK",
   ];
   const depart = [
+    ...preparedReadings(sessions),
     "BEGIN",
+    ...readings(sessions),
     limit,
     deactivateSql(sourceApiSchema, entry.shard),
     bookRow(sourceApiSchema, entry, "source", to, null, null),
+    noneLateSql(
+      entry.schema,
+      facts.sequences.map(({ name }) => name),
+    ),
     "ROLLBACK",
   ];
-  await Promise.all([destination.query(arrive.join(";\n")), source.query(depart.join(";\n"))]);
+  await step.attempt.reading(step.from, () =>
+    // Last: what comes before a BEGIN in one message belongs to that transaction, and is rolled back with it.
+    allEnd([rowsOfEach(destination, [...arrive, DURABLE_SQL]), rowsOfEach(source, [...depart, DURABLE_SQL])]),
+  );
 }
 
 /** Where the shard goes, and what it leaves behind on the source. */

@@ -1,22 +1,23 @@
 import { type Blocker, describeBlockers } from "../../../src/postgres/blockers.ts";
 import { hasSqlstate, SQLSTATE } from "../../../src/postgres/errors/sqlstate.ts";
+import { backendPid } from "../../../src/postgres/session.ts";
 import type { SwitchStatement } from "../../attempt/fault-points.ts";
 import { lateViews } from "../parts/copy-locked.ts";
 import type { MoveStep } from "../parts/step.ts";
 import type { BlockedTime } from "./blocked-time.ts";
-import { lockEverything } from "./lock.ts";
+import { lockAndRead } from "./lock.ts";
 import type { SwitchSessions } from "./sessions.ts";
 import {
+  allEndTelling,
   areViewsFresh,
   beginDestination,
-  bothEnd,
+  commitSource,
   completeDestination,
+  copyUnderLock,
   handOverSequences,
+  keepingAlive,
   leaveSource,
-  readUnderLock,
-  reserveForLate,
   setDestinationSequences,
-  waitUnderLock,
 } from "./under-lock.ts";
 
 export type AttemptResult =
@@ -24,71 +25,82 @@ export type AttemptResult =
   /** `spent` if its sessions may no longer be usable: a timeout in the middle of a COPY ends them. */
   | { done: false; blockedMs: number; reason: string; blockers: Blocker[]; spent: boolean };
 
+/** After this time, what the destination has answered no longer shows that it is alive. */
+const STALE_MS = 50;
+
 /**
- * One attempt of the switch. Writers are blocked from 1, where they queue behind the request for the lock, to 7:
+ * One attempt of the switch, in as few round trips as its order allows, since the islands may be far away: four, and
+ * those of the tables that are copied under the lock. Writers are blocked from 1, where they queue behind the request for
+ * the lock, to 4:
  *
- *   1. lock tables and sequences      source        all or nothing, within 100 ms
- *   2. read position and sequences    source        nothing changed since the structure was copied
- *      meanwhile: begin               destination   open transaction: recorded
- *   3. wait until applied             destination
- *   4. complete the destination       destination   all tables in step; triggers, comment, active
- *   5. set sequences                  destination   committed at once: durable before 7
- *   6. leave                          source        inactive, recorded, fenced, renamed
- *   7. commit                         source        the point of no return
- *   8. commit                         destination   active again
+ *   1. lock and read            source        tables and sequences, all or nothing, within 100 ms; nothing has changed since
+ *                                             the structure was copied; position, and values of the sequences
+ *      begin                    destination   open transaction: recorded
+ *      (copy                    destination   wait until applied, then the tables that cannot be replicated)
+ *   2. complete the destination destination   wait until applied; all tables in step; triggers, comment, active
+ *      set sequences            destination   committed at once: durable before 3
+ *      leave                    source        inactive, recorded, fenced, renamed
+ *   3. commit                   source        the point of no return
+ *   4. commit                   destination   active again
  *
- * Until 7, any failure means that nothing has happened; after it, the next attempt rolls forward.
+ * Until 3, any failure means that nothing has happened; after it, the next attempt rolls forward.
  */
 export async function switchOnce(sessions: SwitchSessions, blocked: BlockedTime): Promise<AttemptResult> {
-  const { source, destination } = sessions;
+  const { destination } = sessions;
   const at = betweenFaultPoints(sessions.step);
-  const notYet = async (reason: string, spent = false): Promise<AttemptResult> => {
-    await rollback(sessions);
-    return { done: false, blockedMs: blocked.released(), reason, blockers: [], spent };
+  const notYet = async (reason: string, { blockers = [] as Blocker[], spent = false } = {}) => {
+    if (await rollback(sessions))
+      return { done: false, blockedMs: blocked.released(), reason, blockers, spent } as const;
+    // Nobody has seen the end of the lock, so it is brought about.
+    await sessions.sourceObserver.query("SELECT pg_terminate_backend($1, 5000)", [
+      backendPid(sessions.source),
+    ]);
+    return { done: false, blockedMs: blocked.lost({ left: false }), reason, blockers, spent: true } as const;
   };
 
   let [leaving, left] = [false, false];
   try {
     // 1.
-    const blockers = await at("lock", () => {
+    const [locked] = await at("lock", () => {
       blocked.requested();
-      return lockEverything(sessions);
+      return allEndTelling([
+        lockAndRead(sessions),
+        at("begin destination", () => beginDestination(sessions)),
+      ]);
     });
-    if (blockers) {
-      const reason = describeBlockers(blockers);
-      return { done: false, blockedMs: blocked.released(), reason, blockers, spent: false };
-    }
-    const deadline = Date.now() + sessions.maxWriteBlockMs;
-    // 2.
-    const [[position, values]] = await bothEnd([
-      at("read", () => readUnderLock(sessions)),
-      at("begin destination", () => beginDestination(sessions)),
-    ]);
+    if (Array.isArray(locked)) return await notYet(describeBlockers(locked), { blockers: locked });
     if (!(await areViewsFresh(sessions)))
       return await notYet("a materialized view to be refreshed that the source has refreshed just now");
-    // 3.
-    if (!(await at("wait", () => waitUnderLock(sessions, position, deadline))))
-      return await notYet(`the subscription to catch up: not within ${sessions.maxWriteBlockMs} ms`);
-    // 4.
-    await at("complete destination", () => completeDestination(sessions));
-    // 5 and 6.
-    const handOvers = await handOverSequences(sessions, values);
-    await bothEnd([
-      at("set sequences", () => setDestinationSequences(sessions, handOvers)),
-      at("leave source", () => leaveSource(sessions, position, handOvers)),
-    ]);
+    const deadline = Date.now() + sessions.maxWriteBlockMs;
+    await at("copy", () => copyUnderLock(sessions, locked, deadline));
+    // 2.
+    const handOvers = handOverSequences(sessions, locked);
+    let completedAt = 0;
+    await keepingAlive(sessions, () =>
+      allEndTelling([
+        at("complete destination", () => completeDestination(sessions, locked, deadline)).then(
+          () => (completedAt = Date.now()),
+        ),
+        at("set sequences", () => setDestinationSequences(sessions, handOvers)),
+        at("leave source", () => leaveSource(sessions, locked, handOvers)),
+      ]),
+    );
     if (Date.now() > deadline) return await notYet(tooSlow(sessions));
     // Notices a destination that has died in the meantime while there is still a way back.
-    await bothEnd([destination.query("SELECT"), reserveForLate(sessions, values, handOvers)]);
+    if (Date.now() - completedAt > STALE_MS) await destination.query("SELECT");
     leaving = true;
-    // 7.
-    await at("commit source", () => source.query("COMMIT"));
+    // 3.
+    const { answered } = await at("commit source", () => commitSource(sessions, locked, handOvers));
     left = true;
-    // 8.
+    // 4.
     await at("commit destination", () => destination.query("COMMIT").then(() => blocked.released()));
+    await answered;
     return { done: true };
   } catch (error) {
-    if (!leaving && hasSqlstate(error, SQLSTATE.queryCanceled)) return notYet(tooSlow(sessions), true);
+    if (hasSqlstate(error, SQLSTATE.changesNotApplied))
+      return notYet(`the subscription to catch up: not within ${sessions.maxWriteBlockMs} ms`);
+    if (!leaving && hasSqlstate(error, SQLSTATE.queryCanceled))
+      return notYet(tooSlow(sessions), { spent: true });
     const unlocked = await rollback(sessions);
     if (unlocked && !left) blocked.released();
     throw error;
@@ -103,7 +115,10 @@ const tooSlow = (sessions: SwitchSessions): string =>
  * source has confirmed that its lock is gone.
  */
 async function rollback({ source, destination }: SwitchSessions): Promise<boolean> {
-  const [unlocked] = await Promise.allSettled([source.query("ROLLBACK"), destination.query("ROLLBACK")]);
+  const [unlocked] = await Promise.allSettled([
+    source.query("ROLLBACK; SELECT pg_advisory_unlock_all()"),
+    destination.query("ROLLBACK"),
+  ]);
   return unlocked.status === "fulfilled";
 }
 

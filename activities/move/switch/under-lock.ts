@@ -1,47 +1,51 @@
 import { allEnd } from "../../../src/all-end.ts";
 import { activateSql } from "../../../src/postgres/api/shards.ts";
+import { waitUntilLeft } from "../../../src/postgres/api/switches.ts";
 import { hasSqlstate, SQLSTATE } from "../../../src/postgres/errors/sqlstate.ts";
-import { flushedPosition, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
+import { untilAppliedSql } from "../../../src/postgres/replication/position.ts";
 import { readViewVersions } from "../../../src/postgres/schema/materialized-views.ts";
-import { readSchema } from "../../../src/postgres/schema/tables.ts";
+import { rowsOfEach, whileLooking } from "../../../src/postgres/session.ts";
 import {
   type HandOver,
   handOver,
-  readSequenceValues,
-  sequencesWaitedFor,
+  lateSequences,
+  noneLateSql,
   setSequences,
 } from "../../../src/sequences/hand-over.ts";
-import type { SequenceValue } from "../../../src/sequences/share-out.ts";
 import { completeSchema } from "../parts/complete-schema.ts";
-import { copyLocked } from "../parts/copy-locked.ts";
-import { ensurePublished, ensureReplicated } from "../parts/guards.ts";
-import { ensureUnchanged } from "../parts/structure.ts";
+import { copyLocked, lateViews } from "../parts/copy-locked.ts";
+import { ensureReplicated, replicatedChecks } from "../parts/guards.ts";
+import type { Locked } from "./lock.ts";
 import type { SwitchSessions } from "./sessions.ts";
 import { beginArrival, leave } from "./statements.ts";
 
-/** Waits for both. A timeout says less than any other error, and the refusals that follow an error say nothing. */
-export const bothEnd = <A, B>(work: [Promise<A>, Promise<B>]): Promise<[A, B]> =>
-  allEnd(work, insignificance);
+/** Waits for all. A timeout says less than any other error, and the refusals that follow an error say nothing. */
+export const allEndTelling = <const Work extends readonly Promise<unknown>[]>(
+  work: Work,
+): ReturnType<typeof allEnd<Work>> => allEnd(work, insignificance);
 
 const insignificance = (error: unknown): number =>
   [SQLSTATE.queryCanceled, SQLSTATE.inFailedTransaction].findIndex((state) => hasSqlstate(error, state));
 
-/** The position that the destination has to reach, and the values of the sequences; nobody can write now. */
-export const readUnderLock = (sessions: SwitchSessions): Promise<[string, SequenceValue[]]> =>
-  bothEnd([readPosition(sessions), readSource(sessions)]);
-
-async function readPosition({ step, facts, sourceObserver }: SwitchSessions): Promise<string> {
-  const position = await flushedPosition(sourceObserver);
-  await ensurePublished(step, facts, sourceObserver);
-  return position;
+/** Opens the destination's transaction; whatever does not depend on the source is done while that is being locked. */
+export async function beginDestination({ step, destination, ...sessions }: SwitchSessions): Promise<void> {
+  const { destinationApiSchema: apiSchema, entry, maxWriteBlockMs } = sessions;
+  const [begin, ...arrival] = beginArrival(apiSchema, entry, step.from);
+  const limit = `SET LOCAL statement_timeout = ${maxWriteBlockMs}`;
+  await destination.query([begin, limit, ...arrival].join(";\n"));
 }
 
-async function readSource({ step, facts, source }: SwitchSessions): Promise<SequenceValue[]> {
-  await ensureUnchanged(step, source);
-  // It contains the weight factor, which may have been changed while the lock was being waited for.
-  facts.comment = (await readSchema(source, step.schema)).comment;
-  return readSequenceValues(source, step.schema, facts.sequences);
-}
+/** Milliseconds between two signs of life to the source's transaction, whose idle timeout is short. */
+const ALIVE_MS = 600;
+
+/** Runs work of the destination that may take long, with signs of life to Temporal and to the source's transaction. */
+export const keepingAlive = <T>({ step, source }: SwitchSessions, work: () => Promise<T>): Promise<T> => {
+  const look = async (): Promise<void> => {
+    await source.query("SELECT");
+    step.attempt.beat({ note: "writers are blocked while the destination applies their last changes" });
+  };
+  return whileLooking(ALIVE_MS, [look], work);
+};
 
 /** Whether the materialized views on the destination are those of the source, where nobody can refresh them now. */
 export async function areViewsFresh({ step, facts, views, source }: SwitchSessions): Promise<boolean> {
@@ -51,83 +55,62 @@ export async function areViewsFresh({ step, facts, views, source }: SwitchSessio
   return facts.views.every(({ name, late }) => late || views[name] === now.get(name)?.version);
 }
 
-/** Waits, with signs of life to Temporal and to both open transactions, whose idle timeouts are short. */
-export async function waitUnderLock(
+const untilApplied = ({ step }: SwitchSessions, { position }: Locked, deadline: number): string =>
+  untilAppliedSql(step.replicationName, position, deadline - Date.now());
+
+/** Copies the tables that are copied under the lock, once all others are in step. */
+export async function copyUnderLock(
   sessions: SwitchSessions,
-  position: string,
+  locked: Locked,
   deadline: number,
-): Promise<boolean> {
-  const { step, source, destination, destinationObserver } = sessions;
-  return waitUntilApplied(destinationObserver, step.replicationName, position, deadline, async () => {
-    await Promise.all([source.query("SELECT"), destination.query("SELECT")]);
-    step.attempt.beat({ note: "writers are blocked while the destination applies their last changes" });
-  });
-}
-
-/** Opens the destination's transaction; whatever does not depend on the source is done while the source is being read. */
-export async function beginDestination({ step, destination, ...sessions }: SwitchSessions): Promise<void> {
-  const { destinationApiSchema: apiSchema, entry, maxWriteBlockMs } = sessions;
-  const [begin, ...arrival] = beginArrival(apiSchema, entry, step.from);
-  const limit = `SET LOCAL statement_timeout = ${maxWriteBlockMs}`;
-  await destination.query([begin, limit, ...arrival].join(";\n"));
-}
-
-/** Does everything in the destination's transaction except the commit. */
-export async function completeDestination(sessions: SwitchSessions): Promise<void> {
-  const { step, facts, destination, destinationApiSchema: apiSchema, entry } = sessions;
+): Promise<void> {
+  const { step, facts, source, destination } = sessions;
+  if (step.input.plan.lockedCopies.length === 0 && lateViews(facts).length === 0) return;
+  await keepingAlive(sessions, () => destination.query(untilApplied(sessions, locked, deadline)));
   await ensureReplicated(step, facts, destination);
-  await copyLocked(step, facts, sessions.source, destination, step.schema);
-  await destination.query([...completeSchema(step, facts), activateSql(apiSchema, entry.shard)].join(";\n"));
-}
-
-export async function handOverSequences(
-  sessions: SwitchSessions,
-  values: readonly SequenceValue[],
-): Promise<HandOver[]> {
-  const { step, facts, sourceObserver } = sessions;
-  if (values.length === 0) return [];
-  const waitedFor = await sequencesWaitedFor(sourceObserver, step.schema);
-  return facts.sequences.map((sequence, i) =>
-    handOver(step.schema, sequence, values[i]!, waitedFor.has(sequence.name)),
-  );
+  await copyLocked(step, facts, source, destination, step.schema);
 }
 
 /**
- * Also leaves values to sessions that have begun to wait for a sequence since it was handed over: they would find the old
- * copy exhausted. Done as late as possible, since a session that comes after this and before the commit still does.
+ * Does everything in the destination's transaction except the commit: waits until the last changes are applied, checks
+ * that every table is in step, and activates the shard. One round trip.
  */
-export async function reserveForLate(
+export async function completeDestination(
   sessions: SwitchSessions,
-  values: readonly SequenceValue[],
-  handOvers: readonly HandOver[],
+  locked: Locked,
+  deadline: number,
 ): Promise<void> {
-  const { step, facts, source, sourceObserver, leftover } = sessions;
-  if (handOvers.every(({ waitedFor }) => waitedFor)) return;
-  const waitedFor = await sequencesWaitedFor(sourceObserver, step.schema);
-  const late = facts.sequences.flatMap((sequence, i) =>
-    waitedFor.has(sequence.name) && !handOvers[i]!.waitedFor
-      ? [handOver(leftover, sequence, values[i]!, true)]
-      : [],
-  );
-  if (late.length > 0)
-    await bothEnd([setDestinationSequences(sessions, late), source.query(fencesOf(late).join(";\n"))]);
+  const { step, facts, destination, destinationApiSchema: apiSchema, entry } = sessions;
+  const checks = replicatedChecks(step, facts);
+  const done = [...completeSchema(step, facts), activateSql(apiSchema, entry.shard)];
+  const sql = [untilApplied(sessions, locked, deadline), ...checks.map((check) => check.sql), ...done];
+  const answers = await rowsOfEach(destination, sql);
+  checks.forEach(({ verify }, i) => verify(answers[1 + i]!));
 }
+
+export const handOverSequences = (
+  { step, facts }: SwitchSessions,
+  { values, waitedFor }: Locked,
+): HandOver[] =>
+  facts.sequences.map((sequence, i) =>
+    handOver(step.schema, sequence, values[i]!, waitedFor.has(sequence.name)),
+  );
 
 const fencesOf = (handOvers: readonly HandOver[]): string[] => handOvers.map(({ fence }) => fence);
 
 /** In a transaction of its own, which is finished and on disk before the shard leaves the source. */
 export async function setDestinationSequences(
-  sessions: SwitchSessions,
+  { step, destinationObserver }: SwitchSessions,
   handOvers: readonly HandOver[],
 ): Promise<void> {
   if (handOvers.length === 0) return;
   const values = handOvers.map(({ destination }) => destination);
-  await sessions.destinationObserver.query(setSequences(sessions.step.schema, values).join(";\n"));
+  await destinationObserver.query(setSequences(step.schema, values));
 }
 
 export async function leaveSource(
   sessions: SwitchSessions,
-  switchLsn: string,
+  { position }: Locked,
   handOvers: readonly HandOver[],
 ): Promise<void> {
   const { step, facts, leftover, source } = sessions;
@@ -135,9 +118,67 @@ export async function leaveSource(
   const statements = leave(sessions.sourceApiSchema, sessions.entry, {
     peer: step.to,
     leftover,
-    switchLsn,
+    switchLsn: position,
     reachable,
     sequenceFences: fencesOf(handOvers),
   });
   await source.query(statements.join(";\n"));
+}
+
+/** The time for the whole was checked before; a last statement that is cut off would leave open what it has done. */
+const COMMIT_LIMIT = "SET LOCAL statement_timeout = '5s'";
+
+/** From so many fences on, a look for the commit is faster than the answer to it; after a failed one it ends soon. */
+const MANY_FENCES = 50;
+const LOOK_MS = 2000;
+
+/**
+ * Commits the source, and returns as soon as that is done. PostgreSQL answers only after it has also removed the files that
+ * the fences of sequences have replaced, 0.1 ms or more for each: so with many of them another session looks for what was
+ * committed. `answered` ends with the answer.
+ */
+export async function commitSource(
+  sessions: SwitchSessions,
+  locked: Locked,
+  handOvers: readonly HandOver[],
+): Promise<{ answered: Promise<unknown> }> {
+  const { sourceObserver, sourceApiSchema, entry } = sessions;
+  const commit = commitUnlessLate(sessions, locked, handOvers);
+  const answered = commit.catch(() => undefined);
+  const seen = async (): Promise<unknown> =>
+    (await waitUntilLeft(sourceObserver, sourceApiSchema, entry, LOOK_MS)) || commit;
+  await (handOvers.length < MANY_FENCES ? commit : Promise.race([commit, seen().catch(() => commit)]));
+  return { answered };
+}
+
+/**
+ * Commits the source. Sessions that have begun to wait for a sequence since it was handed over would find the old copy
+ * exhausted: so in the same round trip they are looked for once more, as late as possible, and if there are any, values are
+ * left to them, and the commit is tried again.
+ */
+async function commitUnlessLate(
+  sessions: SwitchSessions,
+  { values, waitedFor }: Locked,
+  handOvers: readonly HandOver[],
+): Promise<void> {
+  const { facts, source, leftover } = sessions;
+  if (handOvers.length === 0) return void (await source.query(`${COMMIT_LIMIT}; COMMIT`));
+  const known = new Set(waitedFor);
+  for (;;) {
+    const sql = [COMMIT_LIMIT, "SAVEPOINT before_commit", noneLateSql(leftover, [...known]), "COMMIT"];
+    try {
+      return void (await source.query(sql.join(";\n")));
+    } catch (error) {
+      const late = lateSequences(error);
+      if (!late) throw error;
+      const shares = facts.sequences.flatMap((sequence, i) =>
+        late.has(sequence.name) ? [handOver(leftover, sequence, values[i]!, true)] : [],
+      );
+      await allEndTelling([
+        setDestinationSequences(sessions, shares),
+        source.query(["ROLLBACK TO before_commit", ...fencesOf(shares)].join(";\n")),
+      ]);
+      for (const name of late) known.add(name);
+    }
+  }
 }

@@ -1,6 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { literal, qualified } from "../quote.ts";
+import { rowsOfEach } from "../session.ts";
 
 /** The book of switches: which shards have left an island or arrived there, and by which move. */
 export const switchesTable = (apiSchema: string): string => qualified(apiSchema, "microsharding_moves_");
@@ -31,6 +32,30 @@ export async function readLeft(
     [schema, workflowId, runId],
   );
   return rows[0] ?? null;
+}
+
+/**
+ * Waits until the source's book says that a run has moved the shard away, for at most `ms` milliseconds; returns whether it
+ * does. What others see is durable, unless the commit does not wait for the disk.
+ */
+export async function waitUntilLeft(
+  client: ClientBase,
+  apiSchema: string,
+  { schema, workflowId, runId }: SwitchKey,
+  ms: number,
+): Promise<boolean> {
+  const left = `SELECT FROM ${switchesTable(apiSchema)} WHERE schema_name = ${literal(schema)} AND role = 'source'
+    AND workflow_id = ${literal(workflowId)} AND run_id = ${literal(runId)}`;
+  const wait = `DO ${literal(
+    `DECLARE until timestamptz := clock_timestamp() + interval '${ms} ms';
+     BEGIN
+       WHILE NOT EXISTS (${left}) AND clock_timestamp() < until LOOP
+         PERFORM pg_sleep(0.001);
+       END LOOP;
+     END`,
+  )}`;
+  const [, rows] = await rowsOfEach(client, [wait, left]);
+  return rows!.length === 1;
 }
 
 /** True if the destination's book says that a shard has arrived by a run. */

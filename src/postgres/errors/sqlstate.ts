@@ -1,4 +1,4 @@
-/** The SQLSTATEs that the code distinguishes, under their names in PostgreSQL's manual. */
+/** The SQLSTATEs that the code distinguishes, under their names in PostgreSQL's manual; those with SF are our own. */
 export const SQLSTATE = {
   protocolViolation: "08P01",
   invalidParameterValue: "22023",
@@ -18,6 +18,8 @@ export const SQLSTATE = {
   lockNotAvailable: "55P03",
   queryCanceled: "57014",
   internalError: "XX000",
+  changesNotApplied: "SF001",
+  sequencesWaitedFor: "SF002",
 } as const;
 
 /** The first two characters of SQLSTATEs that are distinguished by class. */

@@ -1,13 +1,19 @@
-import { setTimeout as sleep } from "node:timers/promises";
-
 import type { ClientBase } from "pg";
 
+import { SQLSTATE } from "../errors/sqlstate.ts";
+import { literal } from "../quote.ts";
+import { rowsOfEach } from "../session.ts";
+
 /** Makes the commits of a session wait for the disk, even if the server's default does not. */
+export const DURABLE_SQL =
+  "SELECT set_config('synchronous_commit', 'local', false) WHERE current_setting('synchronous_commit') = 'off'";
+
 export async function ensureDurable(client: ClientBase): Promise<void> {
-  await client.query(
-    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')",
-  );
+  await client.query(DURABLE_SQL);
 }
+
+/** As `flushedPosition`: the position is on disk when the transaction of this statement has committed. */
+export const POSITION_SQL = "SELECT pg_logical_emit_message(true, 'shardferry', '')::text AS lsn";
 
 /**
  * Flushes the source's WAL and returns a position after every commit so far. The position alone
@@ -16,41 +22,45 @@ export async function ensureDurable(client: ClientBase): Promise<void> {
  * miss writers with synchronous_commit = off.
  */
 export async function flushedPosition(source: ClientBase): Promise<string> {
-  const { rows } = await source.query<{ lsn: string }>(
-    "SELECT pg_logical_emit_message(true, 'shardferry', '')::text AS lsn",
-  );
-  return rows[0]!.lsn;
+  const answers = await rowsOfEach(source, ["SET LOCAL synchronous_commit = local", POSITION_SQL]);
+  return answers[1]![0]!["lsn"] as string;
 }
 
+/** A query whether the destination has applied everything up to a position of the source. */
+const appliedSql = (subscription: string, position: string): string =>
+  `SELECT coalesce(bool_or(latest_end_lsn >= ${literal(position)}::pg_lsn), false) AS applied
+   FROM pg_stat_subscription WHERE subname = ${literal(subscription)} AND relid IS NULL AND pid IS NOT NULL`;
+
 /**
- * Waits until the destination has applied everything up to a position of the source; false if that takes longer
- * than the deadline. Looks at the apply worker itself: latest_end_lsn advances with keepalives, which come after
- * everything before them was applied, and reaches the position in 0.3-3 ms; the slot's confirmed_flush_lsn
- * took 190-600 ms.
- *
- * @param alive called about every 250 ms, so that the session that holds the lock does not reach its idle timeout.
+ * A statement that waits on the destination until it has applied everything up to a position of the source, and fails with
+ * `changesNotApplied` when the time is over. Looks at the apply worker itself: latest_end_lsn advances with keepalives, which come
+ * after everything before them was applied, and reaches the position in 0.3-3 ms; the slot's confirmed_flush_lsn took
+ * 190-600 ms.
  */
+export const untilAppliedSql = (
+  subscription: string,
+  position: string,
+  ms: number,
+  late = `RAISE EXCEPTION USING ERRCODE = '${SQLSTATE.changesNotApplied}', MESSAGE = 'the last changes are not applied yet'`,
+): string =>
+  `DO ${literal(
+    `DECLARE until timestamptz := clock_timestamp() + interval '${Math.max(0, Math.round(ms))} ms';
+     BEGIN
+       WHILE NOT (${appliedSql(subscription, position)}) LOOP
+         IF clock_timestamp() >= until THEN ${late}; END IF;
+         PERFORM pg_sleep(0.001);
+       END LOOP;
+     END`,
+  )}`;
+
+/** Waits in the same way, in one round trip however far away the destination is; false when the time is over. */
 export async function waitUntilApplied(
   destination: ClientBase,
   subscription: string,
   position: string,
-  deadline: number,
-  alive: () => Promise<unknown>,
+  ms: number,
 ): Promise<boolean> {
-  let lastAlive = Date.now();
-  for (;;) {
-    const { rows } = await destination.query<{ applied: boolean }>({
-      name: "shardferry_applied",
-      text: `SELECT coalesce(bool_or(latest_end_lsn >= $2::pg_lsn), false) AS applied
-             FROM pg_stat_subscription WHERE subname = $1 AND relid IS NULL AND pid IS NOT NULL`,
-      values: [subscription, position],
-    });
-    if (rows[0]?.applied) return true;
-    if (Date.now() >= deadline) return false;
-    if (Date.now() - lastAlive > 250) {
-      await alive();
-      lastAlive = Date.now();
-    }
-    await sleep(1);
-  }
+  const wait = untilAppliedSql(subscription, position, ms, "RETURN");
+  const [, rows] = await rowsOfEach(destination, [wait, appliedSql(subscription, position)]);
+  return rows![0]!["applied"] === true;
 }

@@ -19,7 +19,8 @@ export async function schemaFingerprint(client: ClientBase, schema: string): Pro
   return rows[0]?.fingerprint ?? "";
 }
 
-const FINGERPRINT_SQL = `
+/** The query for the fingerprint of the schema `$1`. */
+export const FINGERPRINT_SQL = `
   WITH
   ns AS MATERIALIZED (SELECT * FROM pg_namespace WHERE nspname = $1),
   rel AS MATERIALIZED (

@@ -1,5 +1,6 @@
 import type { ClientBase } from "pg";
 
+import { literal } from "../quote.ts";
 import { VERSION_NUMBER } from "../server.ts";
 import { isExactSql } from "./exact-types.ts";
 
@@ -150,14 +151,15 @@ const TABLES_SQL = `
   LEFT JOIN key k ON k.indrelid = r.oid
   ORDER BY r.relname`;
 
+/** A query for the comment of a schema; no row if the schema does not exist. */
+export const schemaCommentSql = (schema: string): string =>
+  `SELECT obj_description(oid, 'pg_namespace') AS comment FROM pg_namespace WHERE nspname = ${literal(schema)}`;
+
 /** The comment on a schema and whether the schema exists. */
 export async function readSchema(
   client: ClientBase,
   schema: string,
 ): Promise<{ exists: boolean; comment: string | null }> {
-  const { rows } = await client.query<{ comment: string | null }>(
-    "SELECT obj_description(oid, 'pg_namespace') AS comment FROM pg_namespace WHERE nspname = $1",
-    [schema],
-  );
+  const { rows } = await client.query<{ comment: string | null }>(schemaCommentSql(schema));
   return { exists: rows.length > 0, comment: rows[0]?.comment ?? null };
 }
