@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { before, describe, it } from "node:test";
 
 import type { Diagnosis } from "../../src/operations/doctor.ts";
+import { ident } from "../../src/postgres/quote.ts";
 import { FINDINGS } from "../../src/preflight/finding.ts";
 import { createNamespace } from "../support/temporal.ts";
 import { createIslands, type Islands, run, runJson, schemaOf, start } from "./run-command.ts";
@@ -107,8 +108,14 @@ describe("doctor as a checklist", () => {
     const role = `r${process.pid}`;
     await islands.a.rows(`CREATE ROLE ${role} LOGIN REPLICATION PASSWORD 'x' IN ROLE pg_read_all_data`);
     await islands.a.rows(
-      `GRANT USAGE ON SCHEMA microsharding TO ${role}; GRANT SELECT ON ALL TABLES IN SCHEMA microsharding TO ${role}`,
+      `GRANT USAGE ON SCHEMA microsharding TO ${role}; GRANT SELECT ON ALL TABLES IN SCHEMA microsharding TO ${role};
+       ALTER SCHEMA sh0001 OWNER TO ${role}; GRANT CREATE ON DATABASE ${ident(islands.a.name)} TO ${role}`,
     );
+    const tables = await islands.a.rows<{ name: string }>(
+      "SELECT relname AS name FROM pg_class WHERE relnamespace = 'sh0001'::regnamespace AND relkind IN ('r', 'p')",
+    );
+    for (const { name } of tables) await islands.a.rows(`ALTER TABLE sh0001.${ident(name)} OWNER TO ${role}`);
+    await islands.b.rows(`CREATE ROLE ${role}`);
     try {
       const env = { DSNS: `${islands.a.dsn.replace(/\/\/.*@/, `//${role}:x@`)},${islands.b.dsn}` };
       const args = ["doctor", "--shard=1", `--to=${islands.names.b}`];
@@ -122,7 +129,10 @@ describe("doctor as a checklist", () => {
       const without = await runJson<Document>(args, { env });
       assert.ok(without.findings.every(({ code }) => code !== "blockers_rights"));
     } finally {
-      await islands.a.rows(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+      await islands.a.rows(
+        `REASSIGN OWNED BY ${role} TO CURRENT_USER; DROP OWNED BY ${role}; DROP ROLE ${role}`,
+      );
+      await islands.b.rows(`DROP ROLE ${role}`);
     }
   });
 });

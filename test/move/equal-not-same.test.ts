@@ -109,7 +109,7 @@ describe("tables without a key", { timeout: 120_000 }, () => {
     }
     assert.deepEqual(await b.rows("SELECT v FROM sh0042.keyed"), [{ v: "ann@x" }]);
     const told = events.map(({ text }) => text).find((text) => text.includes("copied while writers wait"));
-    for (const name of Object.keys(INEXACT)) assert.ok(told?.includes(`t_${name} (`), told);
+    assert.match(told!, new RegExp(`: ${Object.keys(INEXACT).length} tables, among them t_array \\(`));
     await expectNoLeftovers(a, b);
   });
 
