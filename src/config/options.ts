@@ -285,3 +285,9 @@ export const VERBOSE = option(
   (v) => v.yesNo,
   { fallback: false },
 );
+
+export const SANDBOX = option(
+  "--sandbox <n>",
+  "start n throw-away islands with shards and an application that writes, to try everything on",
+  (v) => v.wholeNumber(2, 9),
+);

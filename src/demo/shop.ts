@@ -60,16 +60,24 @@ const inSchema = (sql: string, schema: string): string => sql.replaceAll("%.", `
 
 /** Creates the shards and fills the one to move; the others get empty tables. */
 export async function openShop(client: pg.ClientBase, scale: number): Promise<void> {
-  await ensureRange(client, DEFAULT_API_SCHEMA, "exist", SHARD, LAST_SHARD);
   for (let shard = SHARD; shard <= LAST_SHARD; shard++) {
-    const schema = `sh${String(shard).padStart(4, "0")}`;
-    await client.query(inSchema(TABLES, schema));
-    if (schema === SCHEMA) await client.query(inSchema(rows(scale), schema));
-    await client.query(inSchema(INDEXES, schema));
+    await openShard(client, shard, shard === SHARD ? scale : null);
   }
-  await client.query("VACUUM (ANALYZE)");
-  await ensureRange(client, DEFAULT_API_SCHEMA, "active", SHARD, LAST_SHARD);
 }
+
+/** Creates a shard with a web shop, and activates it; without a scale, its tables are empty. */
+export async function openShard(client: pg.ClientBase, shard: number, scale: number | null): Promise<void> {
+  const schema = schemaOf(shard);
+  await ensureRange(client, DEFAULT_API_SCHEMA, "exist", shard, shard);
+  await client.query(inSchema(TABLES, schema));
+  if (scale !== null) await client.query(inSchema(rows(scale), schema));
+  await client.query(inSchema(INDEXES, schema));
+  await client.query("VACUUM (ANALYZE)");
+  await ensureRange(client, DEFAULT_API_SCHEMA, "active", shard, shard);
+}
+
+/** The schema of a shard. */
+export const schemaOf = (shard: number): string => `sh${String(shard).padStart(4, "0")}`;
 
 /** Returns the size of the shard with and without its indexes, and its contents in words. */
 export async function describeShop(
@@ -93,14 +101,14 @@ export async function describeShop(
 }
 
 /** Payments arrive and are settled: inserts and updates at a steady rate. */
-export function payments(dsns: readonly string[]): Workload {
-  const table = `${SCHEMA}.payments`;
+export function payments(dsns: readonly string[], schema = SCHEMA): Workload {
+  const table = `${schema}.payments`;
   return {
     dsns,
-    schema: SCHEMA,
+    schema,
     writers: 4,
     rate: 200,
-    insert: `INSERT INTO ${table} (order_id, reference) SELECT id, $1 FROM ${SCHEMA}.orders ORDER BY id LIMIT 1`,
+    insert: `INSERT INTO ${table} (order_id, reference) SELECT id, $1 FROM ${schema}.orders ORDER BY id LIMIT 1`,
     update: `UPDATE ${table} SET updates = updates + 1 WHERE reference = $1`,
     read: `SELECT reference, max(updates) AS updates, count(*) AS rows FROM ${table} GROUP BY reference`,
   };

@@ -30,8 +30,11 @@ export async function runAsServer(
  * Creates a data folder and returns the password of its user `postgres`. Always uses initdb (0.4 s), never a copy of an
  * earlier folder: a copy would have the same system identifier, which tells databases apart.
  */
-export async function createDataFolder(binaries: PostgresBinaries, dataDir: string): Promise<string> {
-  const password = randomBytes(16).toString("hex");
+export async function createDataFolder(
+  binaries: PostgresBinaries,
+  dataDir: string,
+  password = randomBytes(16).toString("hex"),
+): Promise<string> {
   const passwordFile = `${dataDir}.password`;
   writeFileSync(passwordFile, password, { mode: 0o600 });
   giveToServers(passwordFile);

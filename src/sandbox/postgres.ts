@@ -26,6 +26,8 @@ export interface PostgresOptions {
   /** A folder that is kept after the end, and reused if it already contains a server. */
   keepIn?: string;
   auth?: "scram" | "trust";
+  /** Of the user `postgres` of a new server; random by default. */
+  password?: string;
   /** Shown as cluster_name, and as application_name of a replica. */
   name?: string;
 }
@@ -257,7 +259,9 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     folder,
     dataDir,
     auth: options.auth ?? "scram",
-    password: isNew ? await createData(binaries, home, dataDir) : readFileSync(passwordFile, "utf8"),
+    password: isNew
+      ? await createData(binaries, home, dataDir, options.password)
+      : readFileSync(passwordFile, "utf8"),
     settings: defaultSettings(binaries.major, options),
   });
   await server.start();
@@ -272,7 +276,12 @@ function defaultSettings(major: Major, { settings, durable }: PostgresOptions): 
   return { ...DEFAULTS, ...origins, ...(durable ? {} : FAST), ...settings };
 }
 
-async function createData(binaries: PostgresBinaries, home: string, dataDir: string): Promise<string> {
+async function createData(
+  binaries: PostgresBinaries,
+  home: string,
+  dataDir: string,
+  given?: string,
+): Promise<string> {
   mkdirSync(home, { recursive: true });
   giveToServers(home);
   if (!isReachable(home)) {
@@ -281,7 +290,7 @@ async function createData(binaries: PostgresBinaries, home: string, dataDir: str
     );
   }
   rmSync(dataDir, { recursive: true, force: true });
-  const password = await createDataFolder(binaries, dataDir);
+  const password = await createDataFolder(binaries, dataDir, given);
   writeFileSync(join(dataDir, "postgresql.conf"), `\ninclude = '${CONF}'\n`, { flag: "a" });
   return password;
 }

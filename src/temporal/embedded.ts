@@ -116,6 +116,8 @@ export async function stopServer(env: NodeJS.ProcessEnv): Promise<{ workers: num
   try {
     const workers = embeddedWorkers(folder).filter(({ pid }) => pid !== process.pid);
     await Promise.all(workers.map((worker) => endProcess(worker, WORKER_STOP_TIMEOUT_MS)));
+    // A playground takes its server and the folder with it when it ends.
+    if (!existsSync(folder)) return { workers: workers.length, server: true };
     const server = await withLockFile(join(folder, "start.lock"), async () => {
       const running = runningServer(env);
       if (running) await endProcess(running, STOP_TIMEOUT_MS);

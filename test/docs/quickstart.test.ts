@@ -13,11 +13,11 @@ import { activePlaces, openStage } from "./examples.ts";
 /** The parts of a checkout that the commands need; they write their own files beside these. */
 const CHECKOUT = ["bin", "scripts", "package.json"];
 
-test("the commands of the README's quickstart do what it says, exactly as written", async () => {
+test("the commands of the README for servers of one's own do what it says, exactly as written", async () => {
   const stage = await openStage();
   const { source, destination, env, folder } = stage;
   for (const name of CHECKOUT) symlinkSync(join(ROOT, name), join(folder, name));
-  const script = codeBlocks(section(readDocument("README.md"), "Quickstart"), "sh").join("");
+  const script = codeBlocks(section(readDocument("README.md"), "On your own servers"), "sh").join("");
   const [from, to] = [source, destination].map(({ dsn }) => parseDsn(dsn).name);
   // Replaces only the hosts; their passwords come from a file.
   const here = script
