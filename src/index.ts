@@ -64,4 +64,6 @@ export { movesOf, rebalanceProgress } from "./watch/rebalance-progress.ts";
 export type { RebalanceResult } from "./watch/rebalance-result.ts";
 export type { Snapshot } from "./watch/snapshot.ts";
 export type { SteeringSignal, Watch } from "./watch/watch.ts";
+export type { WorkerHealth } from "./worker/health.ts";
 export { type Opening, Session } from "./worker/session.ts";
+export type { StepEvent } from "./worker/step-log.ts";

@@ -1,11 +1,8 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-
 import { Command, CommanderError, Option } from "commander";
 
 import { closest } from "../config/closest.ts";
 import { EXIT, UsageError } from "../errors.ts";
-import { packageFolder } from "../machine/package-folder.ts";
+import { packageVersion } from "../machine/package-folder.ts";
 import { explainLost } from "../postgres/islands/lost-session.ts";
 import { explainGone } from "../watch/outcome.ts";
 import type { Action, Invocation } from "./action.ts";
@@ -93,7 +90,7 @@ function usage(): Command {
   const program = new Command("shardferry")
     .description("Moves, copies and rebalances PostgreSQL microshards between live servers.")
     .usage("ACTION [options]")
-    .version(version(), "-v, --version")
+    .version(packageVersion(), "-v, --version")
     .helpCommand(false)
     .addHelpText("after", EXAMPLE)
     .addOption(new Option("--json").hideHelp())
@@ -118,8 +115,3 @@ function invocation(name: string, { options: own = {} }: Action, command: Comman
 
 const messageOfCommander = (error: CommanderError): string =>
   `${error.message.replace(/^error: |\.$/g, "").replace(/^./, (first) => first.toUpperCase())}.`;
-
-function version(): string {
-  const text = readFileSync(join(packageFolder(), "package.json"), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
-}

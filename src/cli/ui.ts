@@ -35,6 +35,13 @@ export class Ui {
     );
   }
 
+  /** Writes a line of progress as JSON. */
+  document(entry: object): void {
+    const masked = (_: string, value: unknown): unknown =>
+      typeof value === "string" ? redact(value, this.dsns) : value;
+    this.progress.write(`${JSON.stringify(entry, masked)}\n`);
+  }
+
   /** Writes the result of the action: as text, or as the one JSON document. */
   result(document: unknown, text: () => string): void {
     if (this.json) return this.#writeDocument(`${JSON.stringify(document)}\n`);

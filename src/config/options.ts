@@ -291,3 +291,19 @@ export const SANDBOX = option(
   "start n throw-away islands with shards and an application that writes, to try everything on",
   (v) => v.wholeNumber(2, 9),
 );
+
+export const WORKER = {
+  log: option(
+    "--log <text|json>",
+    "how the log is written: a line per step that begins or ends",
+    (v) => v.logFormat,
+    {
+      fallback: "text",
+    },
+  ),
+  health: option(
+    "--health <host:port>",
+    "serve /healthz: 200 while the worker takes tasks, 503 while it drains or Temporal does not respond",
+    (v) => v.listenAddress,
+  ),
+};

@@ -49,6 +49,16 @@ export const sequenceMode = z.enum(["interleave", "range"], { error: "give inter
 /** How a migration processes its shards. */
 export const migrateMode = z.enum(["all", "each"], { error: "must be all or each" });
 
+export const logFormat = z.enum(["text", "json"], { error: "must be text or json" });
+
+/** `127.0.0.1:8080`; port 0 is any free one. */
+export const listenAddress = z.unknown().transform((value, context): { host: string; port: number } => {
+  const [, host, port] = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(String(value)) ?? [];
+  if (host === undefined || Number(port) > 65_535)
+    context.addIssue(`"${show(value)}" is not an address such as 127.0.0.1:8080`);
+  return { host: host ?? "", port: Number(port) };
+});
+
 /** Text that is not blank. */
 export const text = z.unknown().transform((value, context): string => {
   const given = typeof value === "string" || typeof value === "number" ? String(value) : "";

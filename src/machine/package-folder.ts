@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -11,6 +11,12 @@ export function packageFolder(): string {
   for (let folder = here; folder !== dirname(folder); folder = dirname(folder))
     if (existsSync(join(folder, "bin", "shardferry"))) return folder;
   throw new Error(`${here} is not in a folder of Shardferry: bin/shardferry is missing above it`);
+}
+
+/** Returns the version of this package. */
+export function packageVersion(): string {
+  const text = readFileSync(join(packageFolder(), "package.json"), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 /** Returns the executable: the running one, or that of the package if this is used as a library. */

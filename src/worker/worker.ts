@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { hostname } from "node:os";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -16,14 +17,20 @@ import type { FaultPoint } from "../../activities/attempt/fault-points.ts";
 import { createActivities } from "../../activities/index.ts";
 import { TASK_QUEUE, WAIT_QUEUE } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
+import { messageOf } from "../errors.ts";
+import { packageVersion } from "../machine/package-folder.ts";
 import { Islands } from "../postgres/islands/connections.ts";
 import { type Dsn } from "../postgres/islands/dsn.ts";
+import type { WorkerHealth } from "./health.ts";
+import { type StepEvent, watchSteps } from "./step-log.ts";
 
 export interface WorkerSettings {
   connectionOptions: NativeConnectionOptions;
   namespace: string;
   settings: Pick<Settings, "pgOptions">;
   dsns: readonly Dsn[];
+  /** Called when an attempt of a step begins and ends. */
+  onStep?: ((event: StepEvent) => void) | undefined;
   /** Called before and after each step and each statement of the switch; only tests set it. */
   fault?: (point: FaultPoint) => Promise<void>;
   /** The bundled workflows; bundled on start by default. */
@@ -33,10 +40,14 @@ export interface WorkerSettings {
 export interface RunningWorker {
   /** Takes no new tasks, and gives running steps `GRACE` to end or to be left to another worker. */
   stop(): Promise<void>;
+  /** Finds out whether it takes tasks. */
+  health(): Promise<WorkerHealth>;
   /** Rejects when the worker fails; never resolves. */
   failed: Promise<never>;
 }
 
+/** How long a health check waits for Temporal. */
+const HEALTH_MS = 2000;
 /** How long running activities may continue at a shutdown; then they are cancelled and continue elsewhere. */
 const GRACE = "5s";
 
@@ -62,6 +73,9 @@ export async function startWorker(options: WorkerSettings): Promise<RunningWorke
     connection,
     namespace: options.namespace,
     activities,
+    // Shown by Temporal beside each task; the SDK's own `pid@host` does not tell what runs there.
+    identity: `${hostname()}/${process.pid} shardferry ${packageVersion()}`,
+    interceptors: { activity: options.onStep ? [watchSteps(options.onStep)] : [] },
     shutdownGraceTime: GRACE,
     // A step that waits for a lock or a dead network must not keep the worker from stopping.
     shutdownForceTime: "30s",
@@ -86,6 +100,17 @@ export async function startWorker(options: WorkerSettings): Promise<RunningWorke
   failed.catch(() => undefined);
   return {
     failed,
+    async health() {
+      if (workers.some((worker) => worker.getState() !== "RUNNING")) return { status: "draining" };
+      try {
+        // The pollers themselves try again without a word while the connection is lost.
+        const call = connection.workflowService.getSystemInfo.bind(connection.workflowService);
+        await connection.withDeadline(Date.now() + HEALTH_MS, () => call({}));
+        return { status: "polling" };
+      } catch (error) {
+        return { status: "disconnected", reason: messageOf(error) };
+      }
+    },
     async stop() {
       stopping.abort();
       for (const worker of workers) if (worker.getState() === "RUNNING") worker.shutdown();

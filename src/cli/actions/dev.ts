@@ -32,7 +32,13 @@ export const dev = defineAction({
     const mine = runningServer(settings.env) === null;
     const target = await resolveTarget(settings.env, () => undefined);
     playground?.adopt(target.embedded!.pid);
-    const running = await serve(settings, (line) => ui.say(line), target);
+    const { lineOf } = await import("../../worker/step-log.ts");
+    const running = await serve(
+      settings,
+      (line) => ui.say(line),
+      target,
+      (event) => ui.say(lineOf(event)),
+    );
     ui.say(
       `Temporal at ${target.address}, UI ${uiOf(target.embedded!)}; worker for ${running.islands.join(", ")}`,
     );
