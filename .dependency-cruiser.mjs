@@ -23,7 +23,7 @@ const FLOORS = [
   ["^src/postgres/[^/]+[.]ts$"],
   ["^src/postgres/errors/"],
   ["^workflows/", "^src/(rebalance|machine)/"],
-  ["^src/(errors|format|all-end)[.]ts$"],
+  ["^src/(errors|format|summary|all-end)[.]ts$"],
   ["^contract/"],
 ];
 

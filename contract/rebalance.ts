@@ -89,12 +89,15 @@ export interface RebalanceState {
   pausedMs?: number;
 }
 
+/** Islands are numbers, as in the input, only where there are too many moves for names. */
+export type Named<Item> = Omit<Item, "from" | "to"> & { from: IslandName | number; to: IslandName | number };
+
 /** The workflow's own result; people and programs get it as a `RebalanceResult`. */
 export interface RebalanceOutcome {
   islands: IslandName[];
   activated: boolean;
-  done: DoneItem[];
-  failed: FailedItem[];
+  done: Named<DoneItem>[];
+  failed: Named<FailedItem>[];
   remaining?: number;
 }
 

@@ -1,10 +1,4 @@
-import {
-  CancellationScope,
-  CancelledFailure,
-  isCancellation,
-  proxyActivities,
-  workflowInfo,
-} from "@temporalio/workflow";
+import { CancellationScope, CancelledFailure, isCancellation, workflowInfo } from "@temporalio/workflow";
 
 import {
   type ChangeInput,
@@ -17,21 +11,21 @@ import {
 } from "../contract/migrate.ts";
 import { WAIT_QUEUE } from "../contract/names.ts";
 import { Protocol } from "./protocol.ts";
-import { COMMON } from "./proxies.ts";
+import { COMMON, summarized } from "./proxies.ts";
 import { Steering } from "./steering.ts";
 
 /**
  * From the first PREPARE to the last COMMIT PREPARED the application waits, so if a worker dies, the next attempt has to
  * come within seconds.
  */
-const urgent = proxyActivities<MigrateActivities>({
+const urgent = summarized<MigrateActivities>({
   ...COMMON,
   heartbeatTimeout: "4s",
   retry: { initialInterval: "100ms", backoffCoefficient: 2, maximumInterval: "1s" },
 });
 
 /** Steps that may wait for a move to end, or change ten thousand shards one by one. */
-const patient = proxyActivities<MigrateActivities>({
+const patient = summarized<MigrateActivities>({
   ...COMMON,
   heartbeatTimeout: "10s",
   taskQueue: WAIT_QUEUE,

@@ -1,7 +1,8 @@
-import { type ActivityOptions, proxyActivities } from "@temporalio/workflow";
+import { type ActivityInterfaceFor, type ActivityOptions, proxyActivities } from "@temporalio/workflow";
 
 import { type Activities } from "../contract/move.ts";
 import { WAIT_QUEUE } from "../contract/names.ts";
+import { summaryOf } from "../src/summary.ts";
 
 /**
  * Unlimited attempts: the restart of a server or a worker is no reason to give up a move, and permanent
@@ -14,11 +15,20 @@ export const COMMON: ActivityOptions = {
   startToCloseTimeout: "30 days",
 };
 
+/** Returns activities that also tell Temporal's page what each call is about. */
+export function summarized<A>(options: ActivityOptions): ActivityInterfaceFor<A> {
+  const activities = proxyActivities<Record<string, (input: object) => Promise<unknown>>>(options);
+  return new Proxy(activities, {
+    get: (_, name: string) => (input: object) =>
+      activities[name]!.executeWithOptions({ summary: summaryOf(input) }, [input]),
+  }) as ActivityInterfaceFor<A>;
+}
+
 /** Steps that take seconds. A worker that dies is noticed after the heartbeat timeout. */
-export const quick = proxyActivities<Activities>({ ...COMMON, heartbeatTimeout: "10s" });
+export const quick = summarized<Activities>({ ...COMMON, heartbeatTimeout: "10s" });
 
 /** Steps that may take hours; on a queue of their own, so that they never take the place of a switch. */
-export const waiting = proxyActivities<Activities>({
+export const waiting = summarized<Activities>({
   ...COMMON,
   heartbeatTimeout: "10s",
   taskQueue: WAIT_QUEUE,
@@ -36,7 +46,7 @@ export const watching = proxyActivities<Activities>({
  * The switch: if a worker dies between the two commits, the shard is active nowhere until the next attempt,
  * so that attempt has to come within seconds.
  */
-export const switching = proxyActivities<Activities>({
+export const switching = summarized<Activities>({
   ...COMMON,
   heartbeatTimeout: "4s",
   retry: { initialInterval: "100ms", backoffCoefficient: 2, maximumInterval: "1s" },

@@ -8,6 +8,7 @@ import {
   type FailedItem,
   type FailedMove,
   type MoveNoticed,
+  type Named,
   type RebalanceEvent,
   type RebalanceInput,
   type RebalanceItem,
@@ -31,6 +32,8 @@ const MAX_REASON = 1000;
 const MAX_REASONS = 80_000;
 const MAX_EVENT = 300;
 const MAX_FAILURES = 100;
+/** Moves whose result has the names of their islands; with more of them, it could exceed 2 MB. */
+const MAX_NAMED = 1000;
 
 /** Keeps track of a rebalance: which moves are running, done or failed, and what is reported about them. */
 export class RebalanceRecord {
@@ -192,7 +195,11 @@ export class RebalanceRecord {
   }
 
   get outcome(): Pick<RebalanceOutcome, "done" | "failed"> {
-    return { done: this.#done, failed: this.#failed };
+    if (this.#done.length + this.#failed.length > MAX_NAMED)
+      return { done: this.#done, failed: this.#failed };
+    type Ends = Pick<RebalanceItem, "from" | "to">;
+    const named = <Item extends Ends>(item: Item): Named<Item> => ({ ...item, ...this.#ends(item) });
+    return { done: this.#done.map(named), failed: this.#failed.map(named) };
   }
 
   /** What the next run has to know when the workflow continues as new. */

@@ -19,6 +19,7 @@ import {
 import { type MoveInput, type MoveResult } from "../contract/move.ts";
 import { moveWorkflowId, REQUEST_MEMO, TASK_QUEUE } from "../contract/names.ts";
 import type { RebalanceInput, RebalanceItem, RebalanceOutcome, RunningItem } from "../contract/rebalance.ts";
+import { workflowSummary } from "../src/summary.ts";
 import type { move } from "./move.ts";
 import { waiting } from "./proxies.ts";
 import { RebalanceRecord } from "./rebalance-record.ts";
@@ -26,6 +27,7 @@ import { type Movable, Schedule } from "./rebalance-schedule.ts";
 import {
   abortSignal,
   confirmSignal,
+  described,
   moveNoticedSignal,
   pauseSignal,
   rebalanceProgressQuery,
@@ -70,12 +72,13 @@ class Rebalance {
       running,
       { parallelism, rooms, perIsland: perIsland ?? undefined },
     );
-    setHandler(rebalanceProgressQuery, () => this.#record.progress);
-    setHandler(pauseSignal, () => this.#pause());
-    setHandler(confirmSignal, () => this.#confirm());
-    setHandler(skipLagSignal, () => this.#forward(skipLagSignal, "told not to wait for replication lag"));
-    setHandler(abortSignal, () => this.#root.cancel());
-    setHandler(moveNoticedSignal, (noticed) => this.#record.notice(noticed));
+    setHandler(rebalanceProgressQuery, () => this.#record.progress, described("progress"));
+    setHandler(pauseSignal, () => this.#pause(), described("pause"));
+    setHandler(confirmSignal, () => this.#confirm(), described("confirm"));
+    const noLag = (): Promise<void> => this.#forward(skipLagSignal, "told not to wait for replication lag");
+    setHandler(skipLagSignal, noLag, described("skipLag"));
+    setHandler(abortSignal, () => this.#root.cancel(), described("abort"));
+    setHandler(moveNoticedSignal, (noticed) => this.#record.notice(noticed), described("moveNoticed"));
     for (const lane of running) this.#begin(lane, () => this.#rejoin(lane));
     for (const { schema, percent = 0 } of before?.running ?? []) this.#record.notice({ schema, percent });
   }
@@ -176,6 +179,7 @@ class Rebalance {
         taskQueue: TASK_QUEUE,
         args: [request],
         memo: { [REQUEST_MEMO]: request },
+        ...workflowSummary(workflowId, { ...request, bytes: lane.bytes }),
         workflowIdReusePolicy: "ALLOW_DUPLICATE",
         cancellationType: "WAIT_CANCELLATION_COMPLETED",
         // However this workflow ends, except by an abort (a termination, a new run), a move is completed.

@@ -20,3 +20,18 @@ export const pauseSignal = defineSignal("pause");
 /** A running move tells its rebalance how far it is. */
 export const moveNoticedSignal = defineSignal<[MoveNoticed]>("moveNoticed");
 export const rebalanceProgressQuery = defineQuery<RebalanceProgress>("progress");
+
+const DESCRIPTIONS = {
+  progress: "Step, percent, what it waits for, and the last events",
+  confirm: "Goes on: switches a shard that --wait has paused, ends a copy, or resumes a paused rebalance",
+  skipLag: "Stops waiting for replication lag, and waits for it no more",
+  abort: "Undoes what has been done, like a cancellation; has no effect after the switch",
+  noticed: "Sent by the steps themselves: what they have seen",
+  moveNoticed: "Sent by the moves of a rebalance: how far they are",
+  pause: "Starts no more moves until it is confirmed; the running ones continue",
+};
+
+/** What Temporal's page says about a signal or query. */
+export const described = (name: keyof typeof DESCRIPTIONS): { description: string } => ({
+  description: DESCRIPTIONS[name],
+});

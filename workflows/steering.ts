@@ -16,6 +16,7 @@ import { bytes, duration } from "../src/format.ts";
 import {
   abortSignal,
   confirmSignal,
+  described,
   moveNoticedSignal,
   noticedSignal,
   progressQuery,
@@ -61,12 +62,13 @@ export class Steering {
       waitingFor: null,
       events: [],
     };
-    setHandler(progressQuery, () => this.#progress);
-    setHandler(noticedSignal, (noticed) => this.#notice(noticed));
-    setHandler(confirmSignal, () => void (this.#confirmed = true));
-    setHandler(skipLagSignal, () => this.#skip());
+    setHandler(progressQuery, () => this.#progress, described("progress"));
+    setHandler(confirmSignal, () => void (this.#confirmed = true), described("confirm"));
+    setHandler(skipLagSignal, () => this.#skip(), described("skipLag"));
+    setHandler(noticedSignal, (noticed) => this.#notice(noticed), described("noticed"));
     // From here on, an abort signal and a cancellation request are the same.
-    setHandler(abortSignal, () => this.#root.cancel());
+    setHandler(abortSignal, () => this.#root.cancel(), described("abort"));
+    this.#describe();
   }
 
   /** True once an abort has been requested. */
@@ -170,7 +172,8 @@ export class Steering {
   async confirmation(waitingFor: string, keepLease: () => Promise<void>): Promise<void> {
     this.enter("wait for confirmation");
     this.phase("paused", waitingFor);
-    while (!(await condition(() => this.#confirmed, KEEP_LEASE_EVERY))) await keepLease();
+    const timer = { summary: "renews the lease of the shard while waiting for confirmation" };
+    while (!(await condition(() => this.#confirmed, KEEP_LEASE_EVERY, timer))) await keepLease();
     this.phase("running");
     this.tell({ text: "confirmed" });
   }

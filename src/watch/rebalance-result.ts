@@ -1,5 +1,5 @@
 import { type MoveResult } from "../../contract/move.ts";
-import { moveWorkflowId, REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
+import { type IslandName, moveWorkflowId, REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
 import { type WriteBlock } from "../../contract/progress.ts";
 import { type DoneItem, type FailedMove, type RebalanceOutcome } from "../../contract/rebalance.ts";
 
@@ -24,12 +24,14 @@ export function readOutcome(
   runId: string,
   { islands, activated, done, failed, remaining = 0 }: RebalanceOutcome,
 ): RebalanceResult {
+  const nameOf = (island: IslandName | number): IslandName =>
+    typeof island === "number" ? islands[island]! : island;
   const moves = done.map(({ schema, from, to, runId: run, rows, copied, durationMs, ...item }) => ({
     workflowId: moveWorkflowId(schema),
     runId: run,
     schema,
-    from: islands[from]!,
-    to: islands[to]!,
+    from: nameOf(from),
+    to: nameOf(to),
     activated,
     rows,
     bytes: copied,
@@ -42,8 +44,8 @@ export function readOutcome(
   }));
   const failures = failed.map(({ schema, from, to, reason }) => ({
     schema,
-    from: islands[from]!,
-    to: islands[to]!,
+    from: nameOf(from),
+    to: nameOf(to),
     reason,
   }));
   return { workflowId: REBALANCE_WORKFLOW_ID, runId, moves, failed: failures, remaining };

@@ -6,6 +6,7 @@ import { REQUEST_MEMO, TASK_QUEUE } from "../../contract/names.ts";
 import { type RebalanceOutcome } from "../../contract/rebalance.ts";
 import { flagFor } from "../config/flags.ts";
 import { ShardferryError } from "../errors.ts";
+import { workflowSummary } from "../summary.ts";
 import type { Temporal } from "../temporal/connection.ts";
 import { readOutcome } from "./rebalance-result.ts";
 import { Watch } from "./watch.ts";
@@ -112,6 +113,7 @@ export async function start<T>(
         taskQueue: TASK_QUEUE,
         args: [request],
         memo: { [REQUEST_MEMO]: memo },
+        ...workflowSummary(workflowId, request),
         workflowIdConflictPolicy: "FAIL",
         workflowIdReusePolicy: "ALLOW_DUPLICATE",
       });
