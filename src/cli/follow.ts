@@ -1,5 +1,6 @@
 import { REBALANCE_WORKFLOW_ID } from "../../contract/names.ts";
 import { redact } from "../postgres/islands/redact.ts";
+import { linkTo } from "../temporal/connection.ts";
 import { watchLag } from "../watch/lag.ts";
 import type { Outcome } from "../watch/outcome.ts";
 import type { Line } from "../watch/story.ts";
@@ -16,6 +17,22 @@ import type { View } from "./view/view.ts";
 
 /** The view is redrawn between two snapshots, to keep the clock and the spinner going. */
 const REDRAW_MS = 100;
+
+type Key = "Shift+S" | "Shift+P";
+
+/** How long the answer to a key is shown. */
+const NOTICE_MS = 5000;
+/** What a key has done. */
+const SENT: Record<SteeringSignal, string> = {
+  confirm: "confirmed",
+  skipLag: "told not to wait for replication lag",
+  pause: "told to start no more moves",
+  abort: "aborting",
+};
+const NO_EFFECT: Record<Key, string> = {
+  "Shift+S": "Shift+S changes nothing now: nothing waits for a confirmation or for replication lag",
+  "Shift+P": "Shift+P changes nothing now: only a rebalance can be paused, while it has moves to start",
+};
 
 /** Shows a running workflow until it ends or the command detaches, and handles keys and signals meanwhile. */
 export async function follow<T>(
@@ -48,6 +65,9 @@ class Follower<T> {
   #why = "";
   #hungUp = false;
   #tick = 0;
+  #notice: { text: string; until: number } | null = null;
+  /** Keys that were pressed before the workflow answered. */
+  readonly #early = new Set<Key>();
 
   constructor(ui: Ui, session: Session, watch: Watch<T>, log: LogFile, screen: Screen | null) {
     this.#ui = ui;
@@ -68,13 +88,15 @@ class Follower<T> {
   }
 
   async run(): Promise<Outcome<T>> {
-    const { workflowId, attached, endedAt } = this.#watch;
+    const { workflowId, runId, attached, endedAt } = this.#watch;
     if (endedAt) this.#say(`${workflowId} has ended already, at ${endedAt.toISOString()}`);
     else this.#say(`${attached ? "attached to" : "started"} ${workflowId}`);
+    const link = linkTo(this.#session.temporal.target, workflowId, runId);
+    if (link !== null) this.#say(`Temporal's page shows it: ${link}`);
     const stopListening = listen(this.#ui.interactive, {
       interrupt: () => this.#interrupt(),
-      goOn: () => this.#send(this.#view.goOn()),
-      pause: () => this.#send(this.#view.pause()),
+      goOn: () => this.#press("Shift+S"),
+      pause: () => this.#press("Shift+P"),
       hangUp: () => {
         this.#hungUp = true;
         this.#leave("the terminal is gone");
@@ -89,7 +111,7 @@ class Follower<T> {
       if (endedAt) await this.#session.ready();
       await Promise.race([this.#look(), broken]);
       if (this.#left.signal.aborted) return await this.#detach();
-      return await this.#watch.outcome();
+      return this.#logged(await this.#watch.outcome());
     } finally {
       clearInterval(clock);
       stopListening();
@@ -100,9 +122,17 @@ class Follower<T> {
     }
   }
 
+  /** Writes to the log why it ended; on the screen, the error of the command says so. */
+  #logged(outcome: Outcome<T>): Outcome<T> {
+    if (outcome.kind !== "done")
+      this.#log.write(this.#hide({ at: new Date(), text: `${outcome.kind}: ${outcome.message}`, sql: [] }));
+    return outcome;
+  }
+
   async #look(): Promise<void> {
     for await (const snapshot of this.#watch.snapshots(this.#left.signal)) {
       for (const line of await this.#view.take(snapshot)) this.#line(line);
+      this.#pressEarly();
       if (this.#view.idle && this.#session.takeOver())
         this.#say("no other worker is left; this command does the work now");
       this.#draw();
@@ -124,9 +154,10 @@ class Follower<T> {
     if (!this.#screen) return;
     const lines = this.#view.draw({
       logFile: this.#log.place,
+      notice: this.#notice && Date.now() < this.#notice.until ? this.#notice.text : null,
       tick: this.#tick++,
       aborting: this.#aborting,
-      rows: this.#screen.rows,
+      sheet: this.#screen.sheet,
       colors: this.#ui.colors,
     });
     if (lines.length > 0) this.#screen.draw(lines.map((line) => redact(line, this.#ui.dsns)));
@@ -139,8 +170,30 @@ class Follower<T> {
     this.#send("abort");
   }
 
-  #send(signal: SteeringSignal | null): void {
-    if (!signal) return;
+  #press(key: Key): void {
+    if (this.#view.answered) return this.#obey(key);
+    this.#early.add(key);
+    this.#note(`${key} counts as soon as the workflow answers`);
+  }
+
+  #pressEarly(): void {
+    if (!this.#view.answered) return;
+    for (const key of this.#early) this.#obey(key);
+    this.#early.clear();
+  }
+
+  #obey(key: Key): void {
+    const signal = key === "Shift+S" ? this.#view.goOn() : this.#view.pause();
+    this.#note(signal ? `${key}: ${SENT[signal]}` : NO_EFFECT[key]);
+    if (signal) this.#send(signal);
+  }
+
+  #note(text: string): void {
+    this.#notice = { text, until: Date.now() + NOTICE_MS };
+    this.#draw();
+  }
+
+  #send(signal: SteeringSignal): void {
     this.#watch
       .signal(signal)
       .catch((error: unknown) => this.#say(`could not send ${signal}: ${String(error)}`));
@@ -155,8 +208,9 @@ class Follower<T> {
     const { workflowId } = this.#watch;
     if (this.#watch.ended) return this.#watch.outcome();
     const goesOn = await this.#session.detach(workflowId);
+    const what = this.#aborting ? "its abort continues" : "it continues";
     const how = goesOn
-      ? `it continues. \`shardferry attach ${workflowId}\` shows it again`
+      ? `${what} in the background. \`shardferry attach ${workflowId}\` shows it again`
       : `the embedded Temporal server is being stopped. The same command line, or \`shardferry attach ${workflowId}\`, continues it`;
     throw new DetachedError(`Left ${workflowId} (${this.#why}); ${how}`, this.#hungUp);
   }

@@ -1,4 +1,5 @@
 import type { Settings } from "../config/settings.ts";
+import { linkTo } from "../temporal/connection.ts";
 import type { Watch } from "../watch/watch.ts";
 import type { Session } from "../worker/session.ts";
 import { resultOf } from "./finish.ts";
@@ -26,7 +27,8 @@ export async function runWorkflow<T>(
     const result = resultOf(outcome, watch.workflowId);
     // A program has to be able to tell an earlier result from that of this run.
     const ended = watch.endedAt && { endedAt: watch.endedAt.toISOString() };
-    ui.result({ ...result, ...ended }, () => summary(result));
+    const link = linkTo(session!.temporal.target, watch.workflowId, watch.runId);
+    ui.result({ ...result, ...ended, link }, () => summary(result));
     return result;
   } finally {
     await session?.close();

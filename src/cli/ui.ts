@@ -27,6 +27,11 @@ export class Ui {
     this.colors = pc.createColors(pc.isColorSupported && Boolean(this.progress.isTTY));
   }
 
+  /** Columns of the terminal for text; without a terminal, lines may be as long as they are. */
+  get columns(): number {
+    return this.progress.isTTY ? this.progress.columns || 80 : Infinity;
+  }
+
   /** Writes one line of progress; outside a terminal, with the time. */
   say(line: string, at = new Date()): void {
     const text = redact(line, this.dsns);

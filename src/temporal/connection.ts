@@ -4,7 +4,7 @@ import type { Client, Connection } from "@temporalio/client";
 import type { ClientConnectConfig } from "@temporalio/envconfig";
 
 import { messageOf, ShardferryError, UsageError } from "../errors.ts";
-import { addressOf, type EmbeddedServer, ensureServer, runningServer } from "./embedded.ts";
+import { addressOf, type EmbeddedServer, ensureServer, runningServer, uiOf } from "./embedded.ts";
 
 /** Which Temporal to use: what both a client and a worker need to connect. */
 export interface TemporalTarget {
@@ -13,6 +13,8 @@ export interface TemporalTarget {
   readonly connectionOptions: ClientConnectConfig["connectionOptions"];
   /** This user's server in the background; null if an address was configured. */
   readonly embedded: EmbeddedServer | null;
+  /** The address of its web page; null if that is not known. */
+  readonly ui: string | null;
 }
 
 /** A connected client. */
@@ -43,7 +45,8 @@ export async function configuredTarget(env: NodeJS.ProcessEnv): Promise<Temporal
     if (apiKey !== undefined) connectionOptions.apiKey = apiKey;
     if (tls !== undefined) connectionOptions.tls = tls;
     if (metadata !== undefined) connectionOptions.metadata = metadata;
-    return { address, namespace: config.namespace ?? "default", connectionOptions, embedded: null };
+    const namespace = config.namespace ?? "default";
+    return { address, namespace, connectionOptions, embedded: null, ui: env["TEMPORAL_UI_URL"] || null };
   } catch (cause) {
     throw new UsageError(`Temporal settings: ${messageOf(cause)}`, { cause });
   }
@@ -72,7 +75,19 @@ export function runningEmbedded(env: NodeJS.ProcessEnv): TemporalTarget | null {
 
 function embeddedTarget(embedded: EmbeddedServer): TemporalTarget {
   const address = addressOf(embedded);
-  return { address, namespace: "default", connectionOptions: { address }, embedded };
+  const ui = uiOf(embedded);
+  return { address, namespace: "default", connectionOptions: { address }, embedded, ui };
+}
+
+/** The address at which Temporal's page shows a run of a workflow; null if the page is not known. */
+export function linkTo(
+  { ui, namespace }: Pick<TemporalTarget, "ui" | "namespace">,
+  workflowId: string,
+  runId: string,
+): string | null {
+  if (ui === null) return null;
+  const path = ["namespaces", namespace, "workflows", workflowId, runId].map(encodeURIComponent).join("/");
+  return `${ui.replace(/\/+$/, "")}/${path}`;
 }
 
 /** Connects a client. */

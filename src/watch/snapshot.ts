@@ -6,7 +6,7 @@ import type { Activities } from "../../contract/move.ts";
 import { REQUEST_MEMO } from "../../contract/names.ts";
 import { type StepProgress } from "../../contract/progress.ts";
 import { type Progress, type StepName } from "../../contract/story.ts";
-import type { Temporal } from "../temporal/connection.ts";
+import { linkTo, type Temporal } from "../temporal/connection.ts";
 
 /** The state of a workflow at one moment. */
 export interface Snapshot {
@@ -26,6 +26,12 @@ export interface Snapshot {
   readonly walKeptBytes: number | null;
   /** The task queue of a task that has been waiting for a worker for seconds, if any. */
   readonly idleQueue: string | null;
+  /** True on the embedded server, whose work the commands themselves do. */
+  readonly embedded: boolean;
+  /** When it ended, in milliseconds since the epoch; null while it is running. */
+  readonly endedAt: number | null;
+  /** Where Temporal's page shows it; null if that is not known. */
+  readonly link: string | null;
 }
 
 /** A running step. */
@@ -93,6 +99,9 @@ export async function takeSnapshot(
     activities: failing ? [...steps, watch] : steps,
     walKeptBytes: failing ? null : (watch?.details?.walKeptBytes ?? null),
     idleQueue: waiting && waiting.ms > IDLE_AFTER_MS ? waiting.queue : null,
+    embedded: temporal.target.embedded !== null,
+    endedAt: description.closeTime?.getTime() ?? null,
+    link: linkTo(temporal.target, description.workflowId, runId),
   };
 }
 

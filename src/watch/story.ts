@@ -18,6 +18,9 @@ const FOREIGN_WORKER_MS = 2500;
 /** How often the numbers of a long step, or the failure of a failing one, are repeated without a live view. */
 const REPEAT_EVERY_MS = 15_000;
 
+/** How often a wait that lasts is repeated. */
+const REPEAT_WAIT_MS = 10 * 60_000;
+
 /** Bytes of WAL that are worth a line of their own, and by how much more it has to be for the next one. */
 const NOTEWORTHY_WAL = 64 << 20;
 const WAL_GROWTH = 1.5;
@@ -27,12 +30,14 @@ export class Story {
   readonly #told = new Set<string>();
   readonly #ended = new Set<string>();
   #toldUntil = 0;
-  #waiting = "";
+  /** When each wait was told. */
+  readonly #waits = new Map<string, number>();
   #failure = "";
   #failureAt = 0;
   #failedAttempt = 0;
   #idle = "";
   #numbersAt = Date.now();
+  #numbersTold = "";
   #toldWal = 0;
   readonly #since = Date.now();
   readonly #ownWorker: () => boolean;
@@ -85,13 +90,16 @@ export class Story {
     return true;
   }
 
+  /** A wait is told once, then rarely, even if it comes and goes between two looks. */
   #newWait(snapshot: Snapshot): string | null {
-    const waiting = waitOf(snapshot) ?? "";
-    // The numbers in a reason change all the time; only a different reason is news.
-    const reason = waiting.replace(/[\d.]+/g, "#");
-    if (reason === this.#waiting) return null;
-    this.#waiting = reason;
-    return waiting ? withWal(`waiting for ${waiting}`, snapshot) : null;
+    const waiting = waitOf(snapshot);
+    if (waiting === null) return null;
+    // The numbers in a reason change all the time; only a different reason, or another session, is news.
+    const reason = waiting.replace(/\bpid \d+|[\d.]+/g, (text) => (text.startsWith("pid") ? text : "#"));
+    for (const [told, at] of this.#waits) if (Date.now() - at >= REPEAT_WAIT_MS) this.#waits.delete(told);
+    if (this.#waits.has(reason)) return null;
+    this.#waits.set(reason, Date.now());
+    return withWal(`waiting for ${waiting}`, snapshot);
   }
 
   /** Sessions that were ended because they blocked. */
@@ -119,7 +127,7 @@ export class Story {
     const idleQueue = this.idleQueue(snapshot);
     const news = idleQueue !== null && idleQueue !== this.#idle;
     this.#idle = idleQueue ?? "";
-    return news ? idleText(idleQueue) : null;
+    return news ? idleText(idleQueue, snapshot) : null;
   }
 
   /** WAL is told again when there is much more of it: a pause may take days. */
@@ -133,16 +141,25 @@ export class Story {
   #numbers(snapshot: Snapshot): string | null {
     const running = snapshot.activities[0];
     const numbers = running?.details ? withWal(numbersOf(running.details), snapshot) : "";
-    if (numbers === "" || Date.now() - this.#numbersAt < REPEAT_EVERY_MS) return null;
+    const since = Date.now() - this.#numbersAt;
+    // What waits says so itself; its numbers are no news while they stay the same.
+    if (numbers === "" || since < (numbers === this.#numbersTold ? REPEAT_WAIT_MS : REPEAT_EVERY_MS))
+      return null;
     this.#numbersAt = Date.now();
+    this.#numbersTold = numbers;
     return `${running!.step}: ${numbers}`;
   }
 }
 
 /** Says what to do if no worker polls a task queue. */
-export const idleText = (queue: string): string =>
-  `no worker polls the task queue "${queue}": start \`shardferry worker\` with the same TEMPORAL_ADDRESS and ` +
-  "the DSNs of both islands; still waiting";
+export const idleText = (
+  queue: string,
+  { embedded, workflowId }: Pick<Snapshot, "embedded" | "workflowId">,
+): string =>
+  embedded
+    ? `no worker is running for ${workflowId}: run \`shardferry attach ${workflowId}\` with the DSNs of both islands; still waiting`
+    : `no worker polls the task queue "${queue}": start \`shardferry worker\` with the same TEMPORAL_ADDRESS and ` +
+      "the DSNs of both islands; still waiting";
 
 /** Returns what a workflow or its running step waits for. */
 export const waitOf = ({ progress, activities }: Snapshot): string | null =>

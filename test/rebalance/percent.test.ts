@@ -86,6 +86,9 @@ describe("the percentage of a rebalance", { timeout: 120_000 }, () => {
       ],
       walKeptBytes: null,
       idleQueue: null,
+      embedded: true,
+      endedAt: null,
+      link: null,
     });
     assert.equal(reachedBy(progress, []).secondsLeft, null);
     const looks = [10, 20, 40].map((percent) => reachedBy(progress, [move(percent)]));

@@ -5,7 +5,7 @@ import { age, bytes, plural } from "../../format.ts";
 import type { CleanupResult } from "../../operations/cleanup.ts";
 import { defineAction } from "../action.ts";
 import { askYesNo } from "../ask.ts";
-import { plainTable } from "../table.ts";
+import { hang, plainTable } from "../table.ts";
 import type { Ui } from "../ui.ts";
 
 export const cleanup = defineAction({
@@ -27,7 +27,7 @@ export const cleanup = defineAction({
       const result = agreed
         ? await drop(settings, asking, doomed, (line) => ui.say(line))
         : { dropped: [], failed: [] };
-      ui.result({ leftovers: found, ...result }, () => (agreed ? summary(result) : ""));
+      ui.result({ leftovers: found, ...result }, () => (agreed ? summary(result, ui) : ""));
       return result.failed.length > 0 ? EXIT.failed : EXIT.done;
     } finally {
       await (await opening)?.close();
@@ -50,10 +50,12 @@ function render(found: readonly Leftover[], doomed: readonly Leftover[], ui: Ui)
   const parts = [];
   if (doomed.length > 0) {
     const header = ["Island", "What", "Name", "Size", "Age", "Made by"];
-    parts.push(plainTable(header, doomed.map(cells), ui.colors));
+    parts.push(plainTable(header, doomed.map(cells), ui));
   } else parts.push("There is nothing to drop.");
   if (kept.length > 0) {
-    const lines = kept.map(({ island, kind, name, kept: why }) => `  ${island}: ${kind} ${name}: ${why}`);
+    const lines = kept.map(({ island, kind, name, kept: why }) =>
+      hang(ui, "  ", `${island}: ${kind} ${name}: ${why}`),
+    );
     parts.push([ui.colors.bold("Kept:"), ...lines].join("\n"));
   }
   return parts.join("\n\n");
@@ -68,10 +70,10 @@ const cells = ({ island, kind, name, bytes: size, since, workflowId }: Leftover)
   workflowId ?? "",
 ];
 
-function summary({ dropped, failed }: CleanupResult): string {
+function summary({ dropped, failed }: CleanupResult, ui: Ui): string {
   const freed = dropped.reduce((sum, { bytes: size }) => sum + (size ?? 0), 0);
   const done = `Dropped ${plural(dropped.length, "leftover")}, ${bytes(freed)}.`;
   if (failed.length === 0) return done;
-  const lines = failed.map(({ island, name, reason }) => `  ${island}: ${name}: ${reason}`);
+  const lines = failed.map(({ island, name, reason }) => hang(ui, "  ", `${island}: ${name}: ${reason}`));
   return [`${done} Not dropped:`, ...lines].join("\n");
 }

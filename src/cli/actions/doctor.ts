@@ -7,6 +7,7 @@ import type { Diagnosis } from "../../operations/doctor.ts";
 import { type Finding, type FindingCode, FINDINGS } from "../../preflight/finding.ts";
 import type { TemporalHealth } from "../../watch/temporal-health.ts";
 import { defineAction } from "../action.ts";
+import { hang, type TextArea } from "../table.ts";
 import type { Ui } from "../ui.ts";
 
 export const doctor = defineAction({
@@ -23,7 +24,7 @@ export const doctor = defineAction({
     const diagnosis = await diagnose(settings, given);
     const ok = diagnosis.findings.every(({ severity }) => severity !== "problem");
     const document = { ok, summary: summaryOf(diagnosis), ...diagnosis };
-    ui.result(document, () => (given.fixSql ? script(diagnosis) : render(diagnosis, ui.colors)));
+    ui.result(document, () => (given.fixSql ? script(diagnosis) : renderDiagnosis(diagnosis, ui)));
     return ok ? EXIT.done : EXIT.failed;
   },
 });
@@ -45,18 +46,20 @@ async function diagnose(settings: Settings, given: RequestOf<typeof CHECK>): Pro
 /** How many findings of one kind are shown; the others are counted. */
 const SHOWN = { problem: 10, warning: 3 };
 
-function render(diagnosis: Diagnosis, colors: Ui["colors"]): string {
+/** Shows what was found: problems first. */
+export function renderDiagnosis(diagnosis: Diagnosis, ui: TextArea): string {
+  const { colors } = ui;
   const { checked, findings } = diagnosis;
   const head =
     findings.length === 0
-      ? `${colors.green("✔")} checked ${checked}: nothing to change`
-      : `checked ${checked}`;
+      ? hang(ui, `${colors.green("✔")} `, `checked ${checked}: nothing to change`)
+      : hang(ui, "", `checked ${checked}`);
   const parts = [
     [head],
-    groupsOf(findings, "problem").flatMap((group) => showProblems(group, colors)),
-    groupsOf(findings, "warning").flatMap((group) => showWarnings(group, colors)),
-    factsOf(diagnosis, colors),
-    [summaryOf(diagnosis)],
+    groupsOf(findings, "problem").flatMap((group) => showProblems(group, ui)),
+    groupsOf(findings, "warning").flatMap((group) => showWarnings(group, ui)),
+    factsOf(diagnosis, colors).map((line) => hang(ui, "", line)),
+    [hang(ui, "", summaryOf(diagnosis))],
   ];
   return parts
     .filter((lines) => lines.length > 0)
@@ -79,22 +82,22 @@ const said = ({ island, text }: Finding): string =>
 const more = (group: readonly Finding[], shown: number): string[] =>
   group.length > shown ? [`    and ${count(group.length - shown)} more; --json has all of them`] : [];
 
-function showProblems(group: readonly Finding[], colors: Ui["colors"]): string[] {
+function showProblems(group: readonly Finding[], ui: TextArea): string[] {
   const lines = group
     .slice(0, SHOWN.problem)
-    .map((one) => `${colors.red("✘")} ${said(one)} ${colors.dim(`[${one.code}]`)}`);
+    .map((one) => hang(ui, `${ui.colors.red("✘")} `, `${said(one)} ${ui.colors.dim(`[${one.code}]`)}`));
   return [...lines, ...more(group, SHOWN.problem)];
 }
 
-function showWarnings(group: readonly Finding[], colors: Ui["colors"]): string[] {
+function showWarnings(group: readonly Finding[], ui: TextArea): string[] {
   const [first, ...others] = group;
-  const mark = colors.yellow("!");
-  const code = colors.dim(`[${first!.code}]`);
-  if (others.length === 0) return [`${mark} ${said(first!)} ${code}`];
+  const mark = `${ui.colors.yellow("!")} `;
+  const code = ui.colors.dim(`[${first!.code}]`);
+  if (others.length === 0) return [hang(ui, mark, `${said(first!)} ${code}`)];
   const sql = group.some((one) => one.sql.length > 0) ? ", which --fix-sql corrects" : "";
   return [
-    `${mark} ${count(group.length)} × ${FINDINGS[first!.code]}${sql} ${code}`,
-    ...group.slice(0, SHOWN.warning).map((one) => `    ${said(one)}`),
+    hang(ui, mark, `${count(group.length)} × ${FINDINGS[first!.code]}${sql} ${code}`),
+    ...group.slice(0, SHOWN.warning).map((one) => hang(ui, "    ", said(one))),
     ...more(group, SHOWN.warning),
   ];
 }

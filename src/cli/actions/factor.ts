@@ -26,7 +26,7 @@ export const factor = defineAction({
           String(before),
           String(now),
         ]),
-        ui.colors,
+        ui,
       ),
     );
   },

@@ -2,7 +2,7 @@ import { ISLANDS, SETTINGS, VERBOSE } from "../../config/options.ts";
 import { bytes, count, percent, plural, weight } from "../../format.ts";
 import type { IslandLayout, Layout, ShardInfo } from "../../layout/read.ts";
 import { defineAction } from "../action.ts";
-import { plainTable } from "../table.ts";
+import { hang, plainTable, type TextArea } from "../table.ts";
 import type { Ui } from "../ui.ts";
 
 export const list = defineAction({
@@ -16,7 +16,7 @@ export const list = defineAction({
     const { settings, request: given } = await load();
     const { list: readList } = await import("../../operations/list.ts");
     const layout = await readList(settings, { statistics: given.verbose ?? false });
-    ui.result(toJson(layout), () => render(layout, ui.colors, ui.progress.columns ?? 80));
+    ui.result(toJson(layout), () => renderLayout(layout, ui));
   },
 });
 
@@ -40,13 +40,15 @@ function toJson({ islands }: Layout): object {
   };
 }
 
-function render(layout: Layout, colors: Ui["colors"], width: number): string {
+/** Shows which shards are where. */
+export function renderLayout(layout: Layout, ui: TextArea): string {
+  const { colors } = ui;
   const all = layout.islands.flatMap(({ shards }) => shards);
   const everything = total(all);
   const parts = layout.islands.map((island) => {
     const sum = total(island.shards);
-    const head = `${colors.bold(island.island)}  ${describeIsland(island, sum, everything)}`;
-    return island.shards.length === 0 ? head : `${head}\n${shardTable(layout, island, sum, colors, width)}`;
+    const head = hang(ui, `${colors.bold(island.island)}  `, describeIsland(island, sum, everything));
+    return island.shards.length === 0 ? head : `${head}\n${shardTable(layout, island, sum, ui)}`;
   });
   const [islands, shards] = [plural(layout.islands.length, "island"), plural(all.length, "shard")];
   parts.push(colors.bold(`Total: ${weight(everything, all[0]?.unit ?? "B")}, ${islands}, ${shards}`));
@@ -61,13 +63,10 @@ function describeIsland({ installed, shards }: IslandLayout, sum: number, everyt
 }
 
 /** Lays out the shards in as many columns as fit, so that a hundred shards do not scroll away. */
-function shardTable(
-  layout: Layout,
-  { shards }: IslandLayout,
-  sum: number,
-  colors: Ui["colors"],
-  width: number,
-): string {
+function shardTable(layout: Layout, { shards }: IslandLayout, sum: number, ui: TextArea): string {
+  const { colors } = ui;
+  // Elsewhere than in a terminal, too, a hundred shards are easier to read in columns.
+  const width = Number.isFinite(ui.columns) ? ui.columns : 80;
   const header = ["Shard", layout.weightName, "Share", "Factor", ...extraNames(shards)];
   const rows = shards.map((shard) => [
     shard.schema,
@@ -76,21 +75,25 @@ function shardTable(
     String(shard.factor),
     ...extraCells(shard),
   ]);
-  const one = plainTable(header, rows, colors).split("\n");
+  const one = plainTable(header, rows, wide(colors)).split("\n");
   const gap = "    ";
   const columnWidth = Math.max(
-    ...plainTable(header, rows, NO_COLORS)
+    ...plainTable(header, rows, wide(NO_COLORS))
       .split("\n")
       .map((line) => line.length),
   );
   const columns = Math.max(1, Math.floor((width - 2 + gap.length) / (columnWidth + gap.length)));
-  if (columns === 1 || rows.length <= 10) return one.map((line) => `  ${line}`).join("\n");
+  if (columns === 1 || rows.length <= 10)
+    return plainTable(header, rows, { colors, columns: ui.columns - 2 })
+      .split("\n")
+      .map((line) => `  ${line}`)
+      .join("\n");
   const perColumn = Math.ceil(rows.length / Math.min(columns, Math.ceil(rows.length / 5)));
   const lines = Array.from({ length: perColumn + 1 }, () => "");
   for (let at = 0; at < rows.length; at += perColumn) {
     const part = rows.slice(at, at + perColumn);
     const plain = [
-      plainTable(header, rows, NO_COLORS).split("\n")[0]!,
+      plainTable(header, rows, wide(NO_COLORS)).split("\n")[0]!,
       ...one.slice(at + 1, at + 1 + part.length),
     ];
     for (const [i, line] of plain.entries()) {
@@ -102,6 +105,7 @@ function shardTable(
 }
 
 const NO_COLORS = { dim: (text: string) => text } as Ui["colors"];
+const wide = (colors: Ui["colors"]): TextArea => ({ colors, columns: Infinity });
 
 function extraNames(shards: readonly ShardInfo[]): string[] {
   const [first] = shards;

@@ -29,7 +29,7 @@ export const sequences = defineAction({
           ...[island, schema, sequence, next ?? "-"],
           changed ? (given.dryRun ? "to be changed" : "changed") : "as before",
         ]),
-        ui.colors,
+        ui,
       ),
     );
   },

@@ -7,7 +7,7 @@ import { rebalanceProgress } from "../../watch/rebalance-progress.ts";
 import type { Snapshot } from "../../watch/snapshot.ts";
 import { idleText, numbersOf, waitOf, withWal } from "../../watch/story.ts";
 import { defineAction } from "../action.ts";
-import { plainTable } from "../table.ts";
+import { plainTable, type TextArea } from "../table.ts";
 
 export const status = defineAction({
   arguments: [new Argument("[workflow-id]", "only this one")],
@@ -20,24 +20,35 @@ export const status = defineAction({
     const session = await Session.openExisting(loaded, (line) => ui.say(line));
     try {
       const snapshots = session ? await readStatus(session.temporal, args[0]) : [];
-      const rows = snapshots.map((snapshot) => toRow(snapshot, snapshots));
-      ui.result(rows, () => {
-        if (rows.length === 0) return "Nothing is running.";
-        const cells = rows.map((row) => [
-          row.workflowId,
-          row.step ?? "?",
-          row.percent === null ? "" : percentDone(row.percent),
-          row.elapsedMs === null ? "" : duration(row.elapsedMs),
-          row.note,
-          row.waitingFor ?? "",
-        ]);
-        return plainTable(["Workflow", "Step", "Done", "Running for", "", "Waiting for"], cells, ui.colors);
-      });
+      ui.result(
+        snapshots.map((snapshot) => toRow(snapshot, snapshots)),
+        () => renderStatus(snapshots, ui),
+      );
     } finally {
       await session?.close();
     }
   },
 });
+
+/** Shows what is running, for a terminal of so many columns. */
+export function renderStatus(snapshots: readonly Snapshot[], ui: TextArea): string {
+  if (snapshots.length === 0) return "Nothing is running.";
+  const cells = snapshots.map((snapshot) => {
+    const row = toRow(snapshot, snapshots);
+    return [
+      row.workflowId,
+      row.step ?? "?",
+      row.percent === null ? "" : percentDone(row.percent),
+      row.elapsedMs === null ? "" : duration(row.elapsedMs),
+      row.note,
+      row.waitingFor ?? "",
+    ];
+  });
+  const titles = ["Workflow", "Step", "Done", "Running for", "Numbers", "Waiting for"];
+  const table = plainTable(titles, cells, ui);
+  const links = snapshots.flatMap(({ link }) => link ?? []);
+  return links.length === 0 ? table : [table, "", "On Temporal's page:", ...links].join("\n");
+}
 
 /** `others` has the moves of a rebalance. */
 function toRow(snapshot: Snapshot, others: readonly Snapshot[]) {
@@ -60,7 +71,7 @@ function toRow(snapshot: Snapshot, others: readonly Snapshot[]) {
     rowsTotal: numbers.rowsTotal,
     bytesPerSec: numbers.bytesPerSec,
     walKeptBytes: numbers.walKeptBytes,
-    waitingFor: waitOf(snapshot) ?? (idleQueue === null ? null : idleText(idleQueue)),
+    waitingFor: waitOf(snapshot) ?? (idleQueue === null ? null : idleText(idleQueue, snapshot)),
     from: request["from"] ?? null,
     to: request["to"] ?? null,
     schema: request["schema"] ?? null,
@@ -69,6 +80,7 @@ function toRow(snapshot: Snapshot, others: readonly Snapshot[]) {
     writeBlocked: writeBlockedOf(running?.details?.blocked) ?? writeBlockedIn(progress),
     attempt: running?.attempt ?? null,
     lastFailure: running?.failure ?? null,
+    link: snapshot.link,
   };
 }
 

@@ -5,8 +5,7 @@ import { TENANT } from "../../config/shard-options.ts";
 import { UsageError } from "../../errors.ts";
 import type { Tenant } from "../../tenants/tenant.ts";
 import { defineAction } from "../action.ts";
-import { plainTable } from "../table.ts";
-import type { Ui } from "../ui.ts";
+import { plainTable, type TextArea } from "../table.ts";
 
 export const tenant = defineAction({
   options: { ...ISLANDS, shard: TENANT.shard, weightSql: SETTINGS.weightSql, sizeSql: TENANT.sizeSql },
@@ -46,11 +45,11 @@ export const tenant = defineAction({
             : await assignTenants(settings, { tenants, shard: given.shard, pin: what === "pin" });
     const unknown = tenants.filter((name) => !found.some((one) => one.tenant === name));
     if (unknown.length > 0) throw new UnknownTenantError(unknown);
-    ui.result({ tenants: found }, () => render(found, ui.colors));
+    ui.result({ tenants: found }, () => render(found, ui));
   },
 });
 
-const render = (tenants: readonly Tenant[], colors: Ui["colors"]): string =>
+const render = (tenants: readonly Tenant[], ui: TextArea): string =>
   tenants.length === 0
     ? "There are no tenants."
     : plainTable(
@@ -62,5 +61,5 @@ const render = (tenants: readonly Tenant[], colors: Ui["colors"]): string =>
           one.size === undefined ? "" : `${one.size} ${one.unit ?? ""}`.trim(),
           one.pinned ? "pinned" : "",
         ]),
-        colors,
+        ui,
       );

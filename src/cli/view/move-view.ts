@@ -3,6 +3,7 @@ import type { ObservedLag } from "../../watch/lag.ts";
 import type { Snapshot } from "../../watch/snapshot.ts";
 import { type Line, Story } from "../../watch/story.ts";
 import type { SteeringSignal } from "../../watch/watch.ts";
+import { goOnOf } from "./frame-parts.ts";
 import { render } from "./render.ts";
 import type { Frame, View } from "./view.ts";
 
@@ -33,17 +34,18 @@ export class MoveView implements View {
     return Boolean(this.#snapshot?.idleQueue);
   }
 
-  draw({ colors, ...frame }: Frame): string[] {
+  get answered(): boolean {
+    return Boolean(this.#snapshot?.progress);
+  }
+
+  draw(frame: Frame): string[] {
     const snapshot = this.#snapshot;
     if (!snapshot) return [];
-    const lags = this.#lags ?? [];
-    return render({ ...frame, snapshot, lags, idleQueue: this.#story.idleQueue(snapshot) }, colors);
+    return render({ ...frame, snapshot, lags: this.#lags ?? [], idleQueue: this.#story.idleQueue(snapshot) });
   }
 
   goOn(): SteeringSignal | null {
-    const progress = this.#snapshot?.progress;
-    if (progress?.phase === "paused") return "confirm";
-    return progress?.step === "wait for lag" ? "skipLag" : null;
+    return this.#snapshot && goOnOf(this.#snapshot);
   }
 
   pause(): null {

@@ -4,6 +4,7 @@ import { lookAt, movesOf, rebalanceProgress } from "../../watch/rebalance-progre
 import type { Snapshot } from "../../watch/snapshot.ts";
 import { type Line, Story } from "../../watch/story.ts";
 import type { SteeringSignal } from "../../watch/watch.ts";
+import { goOnOf } from "./frame-parts.ts";
 import { LogFile } from "./log-file.ts";
 import { mayPause, renderRebalance } from "./render-rebalance.ts";
 import type { Frame, View } from "./view.ts";
@@ -72,19 +73,28 @@ export class RebalanceView implements View {
     return [this.#snapshot, ...this.#moves].some((snapshot) => Boolean(snapshot?.idleQueue));
   }
 
+  get answered(): boolean {
+    return this.#progress !== null;
+  }
+
   draw(frame: Frame): string[] {
     const snapshot = this.#snapshot;
     if (!snapshot) return [];
     const looks = [snapshot, ...this.#moves];
-    const idleQueue = looks.map((look) => this.#story.idleQueue(look)).find(Boolean) ?? null;
-    return renderRebalance({ ...frame, snapshot, moves: this.#moves, idleQueue });
+    const idle = looks.flatMap((look) => {
+      const queue = this.#story.idleQueue(look);
+      return queue === null ? [] : [{ queue, snapshot: look }];
+    });
+    return renderRebalance({ ...frame, snapshot, moves: this.#moves, idle: idle[0] ?? null });
   }
 
   /** Shift+S resumes a paused rebalance; else it confirms all paused moves; if there are none, it ends all waits for lag. */
   goOn(): SteeringSignal | null {
     if (this.#progress?.phase === "paused") return "confirm";
-    if (this.#moves.some(({ progress }) => progress?.phase === "paused")) return "confirm";
-    return this.#moves.some(({ progress }) => progress?.step === "wait for lag") ? "skipLag" : null;
+    const signals = this.#moves.map(goOnOf);
+    return (
+      signals.find((signal) => signal === "confirm") ?? signals.find((signal) => signal !== null) ?? null
+    );
   }
 
   pause(): SteeringSignal | null {

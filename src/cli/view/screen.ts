@@ -1,4 +1,5 @@
 import { clip } from "./clip.ts";
+import { Sheet } from "./sheet.ts";
 
 /** No wrapping, in case the terminal is made narrower meanwhile: each line must take exactly one row. */
 const NO_WRAP = "\x1b[?7l";
@@ -13,8 +14,9 @@ export class Screen {
     this.#stream = stream;
   }
 
-  get rows(): number {
-    return this.#stream.rows || 24;
+  /** The terminal as it is now. */
+  get sheet(): Sheet {
+    return new Sheet(this.#stream.columns || 80, this.#stream.rows || 24);
   }
 
   draw(lines: readonly string[]): void {

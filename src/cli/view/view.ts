@@ -2,14 +2,17 @@ import type { Snapshot } from "../../watch/snapshot.ts";
 import type { Line } from "../../watch/story.ts";
 import type { SteeringSignal } from "../../watch/watch.ts";
 import type { Ui } from "../ui.ts";
+import type { Sheet } from "./sheet.ts";
 
 /** The input of a live view besides the snapshots. */
 export interface Frame {
   readonly logFile: string;
+  /** The answer to the last key, for a moment. */
+  readonly notice: string | null;
   /** Counts the redraws; turns the spinner. */
   readonly tick: number;
   readonly aborting: boolean;
-  readonly rows: number;
+  readonly sheet: Sheet;
   readonly colors: Ui["colors"];
 }
 
@@ -19,7 +22,9 @@ export interface View {
   take(snapshot: Snapshot): Promise<readonly Line[]> | readonly Line[];
   /** True if tasks were waiting for a worker in the last snapshot. */
   readonly idle: boolean;
-  /** Draws the last snapshot as lines for a terminal. */
+  /** True once the workflow has told how far it is: before that, nobody knows what a key would do. */
+  readonly answered: boolean;
+  /** Draws the last snapshot as lines that fit the sheet. */
   draw(frame: Frame): string[];
   /** The signal that Shift+S currently sends, if any. */
   goOn(): SteeringSignal | null;

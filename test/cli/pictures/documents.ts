@@ -1,0 +1,64 @@
+import type { Layout, ShardInfo } from "../../../src/layout/read.ts";
+import type { Diagnosis } from "../../../src/operations/doctor.ts";
+import { FROM, TO } from "./snapshots.ts";
+
+const shard = (no: number): ShardInfo => ({
+  no,
+  schema: `sh00${no}`,
+  weight: (no * 37) << 20,
+  unit: "B",
+  factor: 1,
+  tables: 12,
+  bytes: (no * 37) << 20,
+  other: {},
+  statistics: {
+    inserts: no * 120_345,
+    updates: no * 98_765,
+    deletes: no * 1_234,
+    indexScans: no * 9_876_543,
+    sequentialScans: no * 12,
+  },
+});
+
+/** Two islands, with and without the columns of `--verbose`. */
+export function layout(verbose: boolean): Layout {
+  const shards = [41, 42, 43]
+    .map(shard)
+    .map(({ statistics, ...plain }) => (verbose ? { ...plain, statistics: statistics! } : plain));
+  return {
+    weightName: "Size",
+    islands: [
+      { island: FROM, installed: true, serverVersion: 170_006, shards },
+      { island: TO, installed: false, serverVersion: 170_006, shards: [] },
+    ],
+  };
+}
+
+/** What `doctor` has to say that somebody has to do. */
+export const REMEDIES = [
+  `wal_level is "replica": set wal_level = logical in postgresql.conf of ${FROM}, and restart it`,
+  "sh0042.events has no primary key: ALTER TABLE sh0042.events ADD PRIMARY KEY (id), or its rows are copied while writers wait",
+];
+
+export const diagnosis: Diagnosis = {
+  checked: `move of sh0042 from ${FROM} to ${TO}`,
+  findings: [
+    { code: "source_capacity", island: FROM, severity: "problem", text: REMEDIES[0]!, sql: [] },
+    { code: "no_key", island: FROM, severity: "warning", text: REMEDIES[1]!, sql: [] },
+  ],
+  fine: ["same_database", "schema", "server_version", "encoding", "roles", "tablespaces", "locks"],
+  servers: [
+    { island: FROM, version: "17.6" },
+    { island: TO, version: "17.6" },
+  ],
+  leftovers: null,
+  temporal: {
+    address: "127.0.0.1:43117",
+    namespace: "default",
+    embedded: true,
+    version: "1.29.1",
+    workers: [],
+    problem: null,
+  },
+  size: { tables: 12, rows: 4_689_781, bytes: 698 << 20, expectedMs: 95_000 },
+};
