@@ -16,4 +16,7 @@ export const migrateWorkflowId = (name: string): string => `migrate-${name}`;
 /** Memo key of a workflow's input, by which a second start can tell "same" from "different". */
 export const REQUEST_MEMO = "request";
 
+/** Memo key of how an abort has left things, in words. */
+export const ABORTED_MEMO = "aborted";
+
 export const REBALANCE_WORKFLOW_ID = "rebalance";

@@ -10,6 +10,7 @@ import {
   type MigrateResult,
 } from "../contract/migrate.ts";
 import { WAIT_QUEUE } from "../contract/names.ts";
+import { abortedWith } from "./aborted.ts";
 import { Protocol } from "./protocol.ts";
 import { COMMON, summarized } from "./proxies.ts";
 import { Steering } from "./steering.ts";
@@ -52,7 +53,7 @@ export async function migrate(input: MigrateInput): Promise<MigrateResult> {
     // If an activity fails for a reason of its own after the request, isCancellation does not count that as a cancellation.
     const aborted = steering.aborted || isCancellation(error);
     steering.phase(aborted ? "aborted" : "failed");
-    if (aborted) throw new CancelledFailure(abortText(input));
+    if (aborted) throw abortedWith(abortText(input));
     throw error;
   } finally {
     await CancellationScope.nonCancellable(() => release(input, changed && !input.dryRun, protocol));

@@ -1,13 +1,8 @@
-import {
-  ApplicationFailure,
-  CancellationScope,
-  CancelledFailure,
-  isCancellation,
-  rootCause,
-} from "@temporalio/workflow";
+import { ApplicationFailure, CancellationScope, isCancellation, rootCause } from "@temporalio/workflow";
 
 import type { StepReport } from "../contract/progress.ts";
 import type { StepName } from "../contract/story.ts";
+import { abortedWith } from "./aborted.ts";
 import type { Steering } from "./steering.ts";
 
 interface StepOptions<R> {
@@ -65,7 +60,7 @@ export class Protocol {
         const reason = `${rootMessage(error)}; in addition, not everything could be undone: ${leftovers.join("; ")}`;
         throw ApplicationFailure.create({ message: reason, type: "undo_failed", nonRetryable: true });
       }
-      if (aborted) throw new CancelledFailure("aborted; the source is as it was, nothing is left behind");
+      if (aborted) throw abortedWith("aborted; the source is as it was, nothing is left behind");
       throw error;
     }
   }

@@ -4,7 +4,6 @@ import {
   allHandlersFinished,
   ApplicationFailure,
   CancellationScope,
-  CancelledFailure,
   condition,
   continueAsNew,
   getExternalWorkflowHandle,
@@ -20,6 +19,7 @@ import { type MoveInput, type MoveResult } from "../contract/move.ts";
 import { moveWorkflowId, REQUEST_MEMO, TASK_QUEUE } from "../contract/names.ts";
 import type { RebalanceInput, RebalanceItem, RebalanceOutcome, RunningItem } from "../contract/rebalance.ts";
 import { workflowSummary } from "../src/summary.ts";
+import { abortedWith } from "./aborted.ts";
 import type { move } from "./move.ts";
 import { waiting } from "./proxies.ts";
 import { RebalanceRecord } from "./rebalance-record.ts";
@@ -97,7 +97,7 @@ class Rebalance {
     if (open > 0 && !this.#root.consideredCancelled) return this.#continue();
     if (!this.#record.complete) {
       this.#record.phase = "aborted";
-      throw new CancelledFailure(`aborted; ${this.#record.summary}`);
+      throw abortedWith(`aborted; ${this.#record.summary}`);
     }
     this.#record.phase = "done";
     return { islands, activated: switches.activateOnDestination, remaining, ...this.#record.outcome };

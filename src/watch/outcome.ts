@@ -6,6 +6,9 @@ export type Outcome<T> =
   | { readonly kind: "aborted"; readonly message: string }
   | { readonly kind: "failed"; readonly code: string; readonly message: string };
 
+/** What the client says of a workflow that was cancelled; it cannot know more. */
+const CANCELED = "Workflow canceled";
+
 interface FailureLike extends Error {
   cause?: unknown;
   /** For an ApplicationFailure, the code of the error that the step threw. */
@@ -67,7 +70,8 @@ export function outcomeOfError(error: unknown): Outcome<never> {
   for (let at: unknown = error; at instanceof Error; at = at.cause) chain.push(at);
   const [outer, first] = chain;
   if (outer?.name !== "WorkflowFailedError" || !first) throw error;
-  if (first.name === "CancelledFailure") return { kind: "aborted", message: first.message };
+  if (first.name === "CancelledFailure")
+    return { kind: "aborted", message: first.message === CANCELED ? "aborted" : first.message };
   const root = chain.at(-1)!;
   if (first.name === "TerminatedFailure") {
     const how = "it was terminated from outside, so nothing was cleaned up: run `shardferry cleanup`";

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { WorkflowHandle } from "@temporalio/client";
 
+import { ABORTED_MEMO } from "../../contract/names.ts";
 import type { Temporal } from "../temporal/connection.ts";
 import { isPassing, type Outcome, outcomeOfError } from "./outcome.ts";
 import { type Snapshot, takeSnapshot } from "./snapshot.ts";
@@ -64,11 +65,22 @@ export class Watch<T> {
       try {
         return { kind: "done", result: this.#read(await this.#handle.result(), this.runId) };
       } catch (error) {
-        if (!isPassing(error)) return outcomeOfError(error);
+        if (!isPassing(error)) return await this.#inWords(outcomeOfError(error));
         await this.#temporal.revive().catch(() => undefined);
         await sleep(REVIVE_EVERY_MS);
       }
     }
+  }
+
+  /** A workflow that was cancelled has left the words about it in its memo. */
+  async #inWords(outcome: Outcome<T>): Promise<Outcome<T>> {
+    if (outcome.kind !== "aborted") return outcome;
+    const memo = await this.#handle.describe().then(
+      (description) => description.memo,
+      () => undefined,
+    );
+    const words = memo?.[ABORTED_MEMO];
+    return typeof words === "string" ? { kind: "aborted", message: words } : outcome;
   }
 
   /** Takes a snapshot every second until the workflow has ended, and one more then; `stop` ends this early. */
@@ -94,8 +106,9 @@ export class Watch<T> {
     }
   }
 
-  /** Sends a signal. */
+  /** Sends a signal. An abort is Temporal's own request to cancel, so that the workflow ends as cancelled, not as failed. */
   async signal(name: SteeringSignal): Promise<void> {
-    await this.#handle.signal(name);
+    if (name === "abort") await this.#handle.cancel();
+    else await this.#handle.signal(name);
   }
 }

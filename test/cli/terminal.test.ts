@@ -62,6 +62,10 @@ describe("move in a terminal", () => {
     });
     for (const line of screen(command).split("\r\n")) assert.ok(stringWidth(line) <= 160, line);
     command.press("s");
+    command.press("P");
+    await waitFor(() => /Shift\+P changes nothing now: only a rebalance/.test(screen(command)), {
+      what: "the answer to a key that does nothing",
+    });
     command.press("S");
     const { status, stdout } = await command.ended();
     assert.equal(status, 0);
@@ -72,11 +76,18 @@ describe("move in a terminal", () => {
   it("aborts at ^C, and shows the cleanup", async () => {
     const command = startMove(2);
     await isPaused(command);
+    const [link, ui, path] =
+      /(http:\/\/[^/\s]+)(\/namespaces\/\S+)\/workflows\/move-sh0002/.exec(screen(command)) ?? [];
     command.press(CTRL_C);
     const { status, stdout } = await command.ended();
     assert.equal(status, 130);
     assert.match(stdout, /dropped the half-made copy/);
-    assert.match(stdout, /move-sh0002 was aborted/);
+    assert.match(stdout, /move-sh0002 was aborted; the source is as it was/);
+    assert.ok(link);
+    const shown = (await (await fetch(`${ui}/api/v1${path}/workflows/move-sh0002`)).json()) as {
+      workflowExecutionInfo?: { status?: string };
+    };
+    assert.equal(shown.workflowExecutionInfo?.status, "WORKFLOW_EXECUTION_STATUS_CANCELED");
     assert.ok(!(await schemas(islands.b)).includes("sh0002"));
     await expectNoLeftovers(islands.a);
     await expectNoLeftovers(islands.b);
@@ -86,7 +97,9 @@ describe("move in a terminal", () => {
     const command = startMove(3);
     await isPaused(command);
     command.press(CTRL_C + CTRL_C);
-    assert.equal((await command.ended()).status, 130);
+    const { status, stdout } = await command.ended();
+    assert.equal(status, 130);
+    assert.match(stdout, /its abort continues in the background/);
     await waitFor(async () => !(await schemas(islands.b)).includes("sh0003"), { what: "the cleanup" });
     await waitFor(async () => /Nothing is running/.test((await run(["status"], islands)).stdout), {
       what: "the end",
