@@ -93,6 +93,15 @@ describe("move in a terminal", () => {
     await expectNoLeftovers(islands.b);
   });
 
+  it("says once why it was refused", async () => {
+    await islands.b.rows("CREATE SCHEMA sh0002");
+    const { status, stdout } = await startMove(2).ended();
+    await islands.b.rows("DROP SCHEMA sh0002");
+    assert.equal(status, 1);
+    const last = stdout.split(`A${ESCAPE}J`).at(-1)!;
+    assert.equal(last.match(/schema "sh0002" exists/g)?.length, 1, last);
+  });
+
   it("detaches at a second ^C, and the cleanup continues in the background", async () => {
     const command = startMove(3);
     await isPaused(command);
