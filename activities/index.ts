@@ -1,8 +1,7 @@
 import type { ChangeInput, MigrateActivities } from "../contract/migrate.ts";
 import type { Activities, StepInput } from "../contract/move.ts";
-import { UnknownIslandError } from "../src/postgres/islands/connections.ts";
 import { ActivityAttempt, type Deps } from "./attempt/attempt.ts";
-import { endedBy, outlookOf, recognizable, type Retried, toFailure, untilDone } from "./attempt/failures.ts";
+import { outlookOf, recognizable, type Retried, toFailure, untilDone } from "./attempt/failures.ts";
 import type { StepName } from "./attempt/fault-points.ts";
 import { keepingLeases, renewLeasesOn } from "./attempt/leases.ts";
 import { tellingOfStandbys } from "./attempt/standbys.ts";
@@ -79,8 +78,7 @@ function migrateActivities(deps: Deps): MigrateActivities {
     return keepingLeases(attempt, names, () => run(attempt));
   };
   return {
-    // Nothing has begun yet, and the command has just found the islands.
-    "lease shards": endedBy((input) => leaseShards(new ActivityAttempt(deps), input), UnknownIslandError),
+    "lease shards": (input) => leaseShards(new ActivityAttempt(deps), input),
     "prepare everywhere": (input) => keeping(input, (attempt) => prepareEverywhere(attempt, input)),
     "commit everywhere": untilDone(
       (input) => commitEverywhere(new ActivityAttempt(deps), input),

@@ -36,6 +36,8 @@ export interface MigrateInput {
   lockTimeoutMs: number;
   /** Seconds within which a transaction across all islands has to be prepared, including all its attempts. */
   deadlineSec: number;
+  /** Seconds that it waits for moves and workers before it begins; without a limit if absent. */
+  waitSec?: number | undefined;
 }
 
 /** Shards of one island that lack the migration. */

@@ -76,6 +76,9 @@ export interface StepProgress {
   broken?: Record<string, number>;
   /** How often an error that may pass has come, by its text. */
   failed?: Record<string, number>;
+  /** The highest percentage that any attempt has reached, and what it was when an error was last counted. */
+  furthest?: number;
+  failedAt?: number;
 }
 
 export type MovePhase = "running" | "paused" | "aborting" | "done" | "failed" | "aborted";

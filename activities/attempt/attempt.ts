@@ -67,6 +67,9 @@ const NOTICE_PERCENT = 1;
 /** Errors whose counts are remembered: a heartbeat has to stay small. */
 const REMEMBERED = 5;
 
+/** By how much the highest percentage has to grow for errors to be counted anew: a step ends after finitely many. */
+const PROGRESS_PERCENT = 1;
+
 /** What an activity reported last; one attempt may be looked at from several places. */
 const lastBeats = new WeakMap<Context, StepProgress>();
 
@@ -109,10 +112,13 @@ export class ActivityAttempt {
 
   /** Reports that the step is alive and how far it has come. Called only after real progress was seen. */
   beat(progress: StepProgress): void {
-    const { failed, blocked, reached } = this.lastBeat;
+    const { failed, blocked, reached, furthest = 0, failedAt } = this.lastBeat;
     const told: StepProgress = { ...progress };
     // These count over all attempts, so each heartbeat carries them on.
-    if (failed) told.failed ??= failed;
+    told.furthest = Math.max(furthest, progress.percent ?? 0);
+    if (failedAt !== undefined) told.failedAt ??= failedAt;
+    // An error before the step came further than ever says nothing about what comes now.
+    if (failed && told.furthest < (told.failedAt ?? 0) + PROGRESS_PERCENT) told.failed ??= failed;
     if (blocked) told.blocked ??= blocked;
     // While it waits, nobody knows for how long.
     if (reached) told.reached ??= { ...reached, secondsLeft: undefined };
@@ -150,7 +156,8 @@ export class ActivityAttempt {
   async countFailure(text: string): Promise<number> {
     const { [text]: times = 0, ...others } = this.lastBeat.failed ?? {};
     const latest = Object.entries(others).slice(1 - REMEMBERED);
-    this.beat({ ...this.lastBeat, failed: { ...Object.fromEntries(latest), [text]: times + 1 } });
+    const failed = { ...Object.fromEntries(latest), [text]: times + 1 };
+    this.beat({ ...this.lastBeat, failed, failedAt: this.lastBeat.furthest ?? 0 });
     // At once: the next attempt has to know. Where Temporal does not answer, it counts anew.
     await this.ensureCurrent().catch(() => undefined);
     return times + 1;

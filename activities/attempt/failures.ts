@@ -29,10 +29,6 @@ export type Retried<F> = F & { readonly retryRule?: RetryRule };
 export const untilDone = <F extends object>(run: F, ...except: ErrorClass[]): Retried<F> =>
   Object.assign(run, { retryRule: { on: "any", except } as const });
 
-/** Marks a step that ends with some errors after which other steps are retried. */
-export const endedBy = <F extends object>(run: F, ...except: ErrorClass[]): Retried<F> =>
-  Object.assign(run, { retryRule: { on: "transient", except } as const });
-
 const UNKNOWN_ISLAND_RETRY = "500ms";
 
 /** An error that may pass counts as lasting once it has occurred this often in the same way. */

@@ -19,6 +19,7 @@ import { ident, qualified } from "../../src/postgres/quote.ts";
 import { backendPid, whileLooking } from "../../src/postgres/session.ts";
 import { type ActivityAttempt } from "../attempt/attempt.ts";
 import { isRetryable, outlookOf } from "../attempt/failures.ts";
+import { describeUnfinished } from "./unfinished.ts";
 
 /** Milliseconds between two looks at a session. */
 const LOOK_MS = 100;
@@ -30,10 +31,20 @@ interface Work {
   statements: readonly MigrationStatement[];
   total: number;
   done: number;
-  /** Set when an island has failed: the others finish the shard that they are working on, which counts as done. */
-  failure: (() => unknown) | null;
+  /**
+   * What failed, the first failure first; each leaves a shard unfinished. Other islands finish the shard that they are
+   * working on, which counts as done.
+   */
+  failures: Failure[];
   /** How often each statement has failed with a transient error; kept from attempt to attempt. */
   broken: Record<string, number>;
+}
+
+interface Failure {
+  error: unknown;
+  /** Whether the step is tried again. */
+  again: boolean;
+  place: Place;
 }
 
 /** One island during the migration: its session, how far it is, and which sessions block it. */
@@ -60,16 +71,17 @@ export async function changeEachShard(attempt: ActivityAttempt, input: ChangeInp
     statements,
     total,
     done: 0,
-    failure: null,
+    failures: [],
     broken: { ...attempt.lastBeat.broken },
   };
   const outcomes = await Promise.allSettled(islands.map((shards) => changeIsland(work, shards)));
   attempt.throwIfCancelled();
-  if (work.failure) {
+  const [failure] = work.failures;
+  if (failure) {
     attempt.beat({ note: "a statement failed", broken: work.broken });
     // Sent immediately, because the next attempt needs it.
     await attempt.ensureCurrent();
-    throw work.failure();
+    throw await failureOf(failure, work);
   }
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
   if (failed) throw failed.reason;
@@ -81,6 +93,16 @@ export async function changeEachShard(attempt: ActivityAttempt, input: ChangeInp
  * back. When sessions break this often at the same statement, the statement is what breaks them.
  */
 const MOST_BREAKS = 3;
+
+/** A statement did not get its locks before the deadline; becomes a MigrationLockedError when all islands have stopped. */
+class StillLockedError extends Error {
+  constructor(
+    readonly blockers: string,
+    cause: unknown,
+  ) {
+    super("the locks were not granted in time", { cause });
+  }
+}
 
 /** A statement failed in a way that may go away; `broken` counts how often, for each statement of each shard. */
 class BrokenStatementError extends ShardferryError {
@@ -116,7 +138,7 @@ async function changeShards(work: Work, place: Place, schemas: readonly string[]
   try {
     for (const schema of schemas) {
       work.attempt.throwIfCancelled();
-      if (work.failure) return;
+      if (work.failures.length > 0) return;
       place.schema = schema;
       await changeShard(work, place);
       work.done++;
@@ -126,7 +148,7 @@ async function changeShards(work: Work, place: Place, schemas: readonly string[]
     const times = (work.broken[key] ?? 0) + 1;
     if (place.statement) work.broken[key] = times;
     const again = isRetryable(error) && (place.statement === null || times < MOST_BREAKS);
-    work.failure ??= () => failureOf(error, again, work, place);
+    work.failures.push({ error, again, place });
   }
 }
 
@@ -186,7 +208,7 @@ async function runStatement(
       if (!statement.concurrent) await client.query("ROLLBACK").catch(() => undefined);
       if (!lockNotGranted(error)) throw error;
       const blockers = place.blockers || `locks on tables of ${schema}`;
-      if (Date.now() > deadline) throw new MigrationLockedError(migration.deadlineSec, blockers, error);
+      if (Date.now() > deadline) throw new StillLockedError(blockers, error);
       await attempt.pause(backoffMs(tries));
     }
   }
@@ -218,11 +240,21 @@ async function lookAt(work: Work, place: Place, observer: ClientBase): Promise<v
   });
 }
 
-function failureOf(error: unknown, again: boolean, { input, done, total }: Work, place: Place): unknown {
-  if (error instanceof MigrationLockedError) return error;
+async function failureOf({ error, again, place }: Failure, work: Work): Promise<unknown> {
+  const { attempt, input, done, total, failures, statements } = work;
   if (again) return outlookOf(error) === "may pass" ? new BrokenStatementError(place, error) : error;
+  const { migration } = input;
+  const halves = await Promise.all(
+    failures.map((one) => describeUnfinished(attempt, { migration, statements, ...one.place })),
+  );
+  const outcome = [
+    `${done} of ${total} shards are done, the others are not.`,
+    ...halves.flat(),
+    "Fix the cause and run the same command again, which continues with the others.",
+  ].join("\n");
+  if (error instanceof StillLockedError)
+    return new MigrationLockedError(migration.deadlineSec, error.blockers, error.cause, outcome);
   const { island, schema, statement } = place;
   const offset = Math.max(0, Number((error as { position?: string }).position ?? 1) - 1);
-  const outcome = `${done} of ${total} shards are done, the others are not. Fix the cause and run the same command again, which continues with the others.`;
-  return new MigrationFailedError(input.migration, { island, schema, statement, offset }, error, outcome);
+  return new MigrationFailedError(migration, { island, schema, statement, offset }, error, outcome);
 }

@@ -6,6 +6,7 @@ import type { StepReport } from "../../contract/progress.ts";
 import { messageOf, RefusedError } from "../../src/errors.ts";
 import { plural } from "../../src/format.ts";
 import { problemsOf } from "../../src/migrations/check.ts";
+import { MigrationLateError } from "../../src/migrations/failure.ts";
 import { type Choice, chooseShards, type IslandFacts, lookAtIsland } from "../../src/migrations/look.ts";
 import { parseMigration } from "../../src/migrations/parse.ts";
 import { findLeasingSchema, type Lease, releaseLeases, takeLeases } from "../../src/postgres/api/leases.ts";
@@ -23,7 +24,12 @@ import { settleEarlierRuns } from "./settle.ts";
  * be done, and returns the shards that have not had the migration yet.
  */
 export async function leaseShards(attempt: ActivityAttempt, input: MigrateInput): Promise<LeasedShards> {
-  const { facts, islands } = await leaseAll(attempt, input);
+  const { facts, islands } = await leaseAll(attempt, input).catch((error: unknown) => {
+    // The next attempt may get to a worker that knows the island; but not longer than the operator wants to wait.
+    if (error instanceof UnknownIslandError && isOverdue(attempt, input))
+      throw new MigrationLateError(input.waitSec!, error.message, error);
+    throw error;
+  });
   await settleEarlierRuns(attempt, input, facts);
   const applied = new Map<IslandName, Applied[]>();
   for (const { island, schemas } of islands) {
@@ -50,6 +56,10 @@ export async function leaseShards(attempt: ActivityAttempt, input: MigrateInput)
   };
 }
 
+/** Whether the time for waiting is over, counted from the first attempt. */
+const isOverdue = ({ scheduledAt }: ActivityAttempt, { waitSec }: MigrateInput): boolean =>
+  waitSec !== undefined && Date.now() - scheduledAt.getTime() > 1000 * waitSec;
+
 interface Leased {
   facts: IslandFacts[];
   islands: Choice["islands"];
@@ -68,6 +78,7 @@ async function leaseAll(attempt: ActivityAttempt, input: MigrateInput): Promise<
       if (isDeepStrictEqual(again, choice)) return { facts, islands: again.islands };
       await releaseEverywhere(attempt, input.islands);
     } else {
+      if (isOverdue(attempt, input)) throw new MigrationLateError(input.waitSec!, waitingFor);
       attempt.beat({ waitingFor });
       // With jitter, so that two migrations that have given way to each other do not keep meeting forever.
       await attempt.pause(POLL_MS * (0.5 + Math.random()));
@@ -141,7 +152,7 @@ async function releaseEverywhere(attempt: ActivityAttempt, islands: readonly Isl
   }
 }
 
-/** Milliseconds for which an island that is currently unreachable is tried again. */
+/** Milliseconds for which an island that is currently unreachable, or unknown to a worker, is tried again. */
 const RELEASE_PATIENCE_MS = 5000;
 
 /**
@@ -160,8 +171,8 @@ export async function releaseShards(
     outcome.status === "rejected" ? [{ island: islands[i]!, error: outcome.reason as unknown }] : [],
   );
   const patient = attempt.triedMs < RELEASE_PATIENCE_MS;
-  const passing = failed.find(({ error }) => !(error instanceof UnknownIslandError));
-  if (passing && patient) throw passing.error;
+  // An island that this worker does not know may be known to the one that gets the next attempt.
+  if (failed[0] && patient) throw failed[0].error;
   const failures = failed.map(({ island, error }) => `leases on ${island}: ${messageOf(error)}`);
   const there = islands.filter((_island, i) => outcomes[i]!.status === "fulfilled");
   if (refresh) failures.push(...(await refreshViews(attempt, there, patient)));

@@ -1,6 +1,9 @@
 import type { ChangeInput, PreparedReport } from "../../contract/migrate.ts";
+import type { IslandName } from "../../contract/names.ts";
+import { messageOf } from "../../src/errors.ts";
 import { MigrationFailedError, MigrationLockedError } from "../../src/migrations/failure.ts";
 import { sessionName } from "../../src/migrations/names.ts";
+import { adviceOnNotify, refusesNotify } from "../../src/migrations/notifiers.ts";
 import { parseMigration } from "../../src/migrations/parse.ts";
 import { hasSqlstate, SQLSTATE } from "../../src/postgres/errors/sqlstate.ts";
 import { VANISHING_HOLDER } from "../../src/postgres/islands/session-settings.ts";
@@ -56,7 +59,7 @@ export async function prepareEverywhere(
       });
     } catch (error) {
       attempt.throwIfCancelled();
-      if (!mayTryAgain(error)) throw failureOf(error, input, attempt);
+      if (!mayTryAgain(error)) throw await failureOf(error, input, attempt);
       if (blockers.size > 0) lastSeen = [...blockers.values()].join("; ");
       if (Date.now() > deadline) {
         await rollBackEverywhere(attempt, names, attempt.number);
@@ -76,7 +79,8 @@ function mayTryAgain(error: unknown): boolean {
  * A lost connection is retried, unless it is a statement that breaks it again and again; a statement that fails for any
  * other reason would fail again.
  */
-function failureOf(error: unknown, { migration, round }: ChangeInput, attempt: ActivityAttempt): unknown {
+async function failureOf(error: unknown, input: ChangeInput, attempt: ActivityAttempt): Promise<unknown> {
+  const { migration, round } = input;
   if (!(error instanceof StatementError)) return error;
   const inTime = attempt.triedMs < 1000 * migration.deadlineSec;
   if (isRetryable(error.cause, attempt.number) && inTime) return error.cause;
@@ -84,5 +88,20 @@ function failureOf(error: unknown, { migration, round }: ChangeInput, attempt: A
     round === 0
       ? "Everything was rolled back, on all islands."
       : "This batch was rolled back on all islands; those before it are committed. Run the same command again to continue.";
-  return new MigrationFailedError(migration, error.place, error.cause, outcome);
+  const advice = refusesNotify(error.cause) ? await adviceFor(attempt, input, error.place.island) : [];
+  return new MigrationFailedError(migration, error.place, error.cause, [...advice, outcome].join("\n"));
+}
+
+/** What to do about triggers that notify. Where the island cannot tell, the failure itself has to do. */
+async function adviceFor(
+  { deps }: ActivityAttempt,
+  { islands }: ChangeInput,
+  island: IslandName,
+): Promise<string[]> {
+  const schemas = islands.find((one) => one.island === island)?.schemas ?? [];
+  try {
+    return [await deps.islands.withLook(island, (client) => adviceOnNotify(client, schemas))];
+  } catch (error) {
+    return [`Which triggers notify could not be looked up: ${messageOf(error)}`];
+  }
 }

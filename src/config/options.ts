@@ -230,11 +230,9 @@ export const MIGRATION = {
   ),
   deadlineSec: option(
     "--deadline-sec <s>",
-    "time for all attempts together",
+    "time for all attempts together, and for the wait for moves of the same shards",
     (v) => v.wholeNumber(1, 86_400),
-    {
-      fallback: 60,
-    },
+    { otherwise: "60, and no limit to the wait for moves" },
   ),
 };
 

@@ -46,11 +46,23 @@ export class MigrationFailedError extends ShardferryError {
 
 /** The locks were not granted in time. */
 export class MigrationLockedError extends ShardferryError {
-  constructor(seconds: number, blockers: string, cause: unknown) {
+  constructor(seconds: number, blockers: string, cause: unknown, outcome = "Nothing was changed.") {
     super(
       "migration_locked",
-      `could not get all locks at once within ${seconds} s; last blocked by ${blockers}. Nothing was changed. ` +
+      `could not get all locks at once within ${seconds} s; last blocked by ${blockers}. ${outcome} ` +
         "Run it again when these are gone, or allow more time with --deadline-sec",
+      { cause },
+    );
+  }
+}
+
+/** What has to end before the migration can begin did not end in time. */
+export class MigrationLateError extends ShardferryError {
+  constructor(seconds: number, waitingFor: string, cause?: unknown) {
+    super(
+      "migration_late",
+      `could not begin within ${seconds} s (--deadline-sec): ${waitingFor}. Nothing was changed. ` +
+        "Run it again when that has ended, or without --deadline-sec, which waits for it",
       { cause },
     );
   }

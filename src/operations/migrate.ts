@@ -40,7 +40,10 @@ export interface MigrateRequest {
   dryRun?: boolean | undefined;
   /** Milliseconds that one statement waits for a lock before everything is rolled back and tried again. */
   lockTimeoutMs?: number | undefined;
-  /** Seconds for all attempts together. */
+  /**
+   * Seconds for all attempts together (60), and, if given, also for the wait for moves of the same shards, which is
+   * otherwise unlimited.
+   */
   deadlineSec?: number | undefined;
 }
 
@@ -58,6 +61,9 @@ export interface MigrationPlan {
   /** Workflows that currently hold a shard and have to end first. */
   waitsFor: string[];
 }
+
+/** Seconds for all attempts to get the locks, by default. */
+const DEADLINE_SEC = 60;
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
@@ -135,7 +141,8 @@ async function readMigration(settings: Settings, request: MigrateRequest): Promi
     dryRun,
     shards: request.shards ?? shardsOfAllocation(settings),
     lockTimeoutMs: request.lockTimeoutMs ?? MIGRATION.lockTimeoutMs.fallback,
-    deadlineSec: request.deadlineSec ?? MIGRATION.deadlineSec.fallback,
+    deadlineSec: request.deadlineSec ?? DEADLINE_SEC,
+    waitSec: request.deadlineSec,
     statements: await parseMigration(sql, source, mode),
   };
 }

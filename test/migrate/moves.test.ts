@@ -44,6 +44,11 @@ describe("a move and a migration of the same shard", { timeout: 300_000 }, () =>
     await untilPaused(moving);
     const migrating = await world.start("behind", "ALTER TABLE ledger ADD COLUMN behind int");
     await waits(migrating, /move-sh0001, which holds sh0001 on/);
+    const hurried = await world.start("hurried", "SELECT 1", { waitSec: 1 });
+    assert.match(
+      await resultOf(hurried).then(String, String),
+      /could not begin within 1 s \(--deadline-sec\): move-sh0001, which holds sh0001 on .*Nothing was changed/,
+    );
     assert.deepEqual(await world.shardsWith("behind"), []);
     await moving.signal("confirm");
     const { leftover } = await resultOf(moving);
@@ -104,5 +109,30 @@ describe("a move and a migration of the same shard", { timeout: 300_000 }, () =>
     const { leftover } = await resultOf(moving);
     await a!.rows(`DROP SCHEMA ${leftover} CASCADE`);
     assert.deepEqual(await a!.rows(`SELECT FROM ${lease}`), []);
+  });
+
+  it("waits for a worker that knows all islands, names the one that is missing, and not longer than asked", async () => {
+    await world.endWorkers();
+    const [a, ...others] = world.dsns;
+    const missing = parseDsn(a!).name;
+    const lacking = await world.startWorker(undefined, undefined, { dsns: others });
+    const hurried = await world.start("unknown", "SELECT 1", { waitSec: 1 });
+    assert.match(
+      await resultOf(hurried).then(String, String),
+      new RegExp(
+        `could not begin within 1 s .*does not know the island ${missing}.*Start a worker whose --dsns`,
+      ),
+    );
+    const migrating = await world.start("known", "ALTER TABLE ledger ADD COLUMN known int");
+    const lastFailure = async (): Promise<string> =>
+      (await migrating.describe()).raw.pendingActivities?.[0]?.lastFailure?.message ?? "";
+    await waitFor(async () => (await lastFailure()).includes(`does not know the island ${missing}`), {
+      what: "the missing island",
+    });
+    await world.startWorker();
+    await waitFor(async () => (await world.remembering("known")).length > 0, { what: "the change" });
+    await resultOf(migrating);
+    assert.equal(await world.expectAllOrNone("known", "known"), "all");
+    await lacking.kill();
   });
 });

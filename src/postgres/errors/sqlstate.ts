@@ -1,9 +1,11 @@
 /** The SQLSTATEs that the code distinguishes, under their names in PostgreSQL's manual; those with SF are our own. */
 export const SQLSTATE = {
   protocolViolation: "08P01",
+  featureNotSupported: "0A000",
   invalidParameterValue: "22023",
   inFailedTransaction: "25P02",
   transactionTimeout: "25P04",
+  foreignKeyViolation: "23503",
   invalidSchemaName: "3F000",
   serializationFailure: "40001",
   deadlockDetected: "40P01",
