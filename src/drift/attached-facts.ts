@@ -34,6 +34,7 @@ export function constraintFacts({ kind, parent, name, made, data }: CatalogObjec
       within: id,
       included: true,
       rank: RANK.property,
+      isUnvalidatedKey: type === "f",
       ddl: `-- ${label} is NOT VALID: older rows may violate it`,
       undo: `${alter} VALIDATE CONSTRAINT ${ident(name)}`,
     }),

@@ -9,6 +9,7 @@ import {
   RANK,
   RELATION_WORDS,
 } from "./facts.ts";
+import { OWN } from "./neutral.ts";
 import { identityOptions, type SequenceData } from "./sequence-facts.ts";
 
 export interface ColumnData {
@@ -107,8 +108,18 @@ type One = (what: string, given: Partial<Fact> & { ddl: string }) => Fact;
 function shapeFacts(one: One, { name, data: raw }: CatalogObject, { ddl, undo }: Fact): Fact[] {
   const data = raw as ColumnData;
   const type = typeOf(data);
-  const using = data.generated ? "" : ` USING ${ident(name)}::${data.type}`;
-  const facts = [one("type", { ddl: `TYPE ${type}${using}`, content: type })];
+  const retype = (through: string): Fact => {
+    const using = data.generated ? "" : ` USING ${ident(name)}::${through}${data.type}`;
+    return one("type", { ddl: `TYPE ${type}${using}`, content: type });
+  };
+  // There is no cast between two enums, nor between most types of one's own.
+  const isOwn = (written: string): boolean => written.includes(`${OWN}.`);
+  const facts: Fact[] = [
+    {
+      ...retype(""),
+      change: (here: Fact) => [retype(isOwn(type) || isOwn(here.content) ? "text::" : "").ddl],
+    },
+  ];
   if (data.generated) {
     const again = [undo!, ddl];
     // Dropping a column that is not generated would lose its values.

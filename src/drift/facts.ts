@@ -37,6 +37,8 @@ export interface Fact {
    * new table.
    */
   readonly change: "ddl" | "recreate" | "never" | ((here: Fact) => readonly string[] | null);
+  /** True for a foreign key that is NOT VALID, as moves leave it: this is reported, but is no difference. */
+  readonly isUnvalidatedKey?: boolean;
   /** True if `undo` loses rows. */
   readonly losesData: boolean;
   /** Place in the order in which things are created; they are undone in reverse order. */

@@ -33,7 +33,8 @@ export function functionFacts({ name, made, data }: CatalogObject): Fact[] {
   const word = kind === "p" ? "PROCEDURE" : kind === "a" ? "AGGREGATE" : "FUNCTION";
   const id = `function ${name}`;
   const label = `${word.toLowerCase()} ${name}`;
-  const target = `${word} ${OWN}.${name}`;
+  // An aggregate without arguments is written with an asterisk.
+  const target = `${word} ${OWN}.${kind === "a" ? name.replace(/\(\)$/, "(*)") : name}`;
   const list = [kind, result ?? ""];
   return [
     fact({
@@ -53,7 +54,8 @@ export function functionFacts({ name, made, data }: CatalogObject): Fact[] {
       },
     }),
     ownerFact(owner, id, target, label),
-    ...grantFacts(grants, { id, target, label }),
+    // GRANT has no word for aggregates.
+    ...grantFacts(grants, { id, target: kind === "a" ? `FUNCTION ${OWN}.${name}` : target, label }),
   ];
 }
 
@@ -131,10 +133,9 @@ function addLabels(target: string, here: readonly string[], wanted: readonly str
   if (common.length !== here.length || common.some((label, i) => label !== here[i])) return null;
   return wanted.flatMap((label, i) => {
     if (here.includes(label)) return [];
-    const place = i > 0 ? `AFTER ${literal(wanted[i - 1]!)}` : `BEFORE ${literal(wanted[1] ?? "")}`;
-    return [
-      `ALTER ${target} ADD VALUE ${literal(label)}${wanted.length > 1 && here.length > 0 ? ` ${place}` : ""}`,
-    ];
+    // The labels before it are there by then.
+    const place = i > 0 ? ` AFTER ${literal(wanted[i - 1]!)}` : here[0] ? ` BEFORE ${literal(here[0])}` : "";
+    return [`ALTER ${target} ADD VALUE ${literal(label)}${place}`];
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Facts } from "./compare.ts";
 import { type Fact, RANK } from "./facts.ts";
+import { isAtomic, nameOf, namesIn, surface } from "./mentions.ts";
 import { OWN } from "./neutral.ts";
 
 const RELATION = "relation ";
@@ -7,7 +8,7 @@ const TYPE = "type column ";
 
 /**
  * Finds what both shards have and what would block a change in PostgreSQL: views on a view that is recreated or on a
- * table whose column changes its type, and whatever else reads that column. All of it has to be recreated, too. A
+ * table whose column changes its type, whatever else reads that column, and what calls a function that is recreated. All of it has to be recreated, too. A
  * generated column that reads the column is dropped in between, with everything that reads the generated one.
  * @param again ids of what is recreated anyway
  * @param retyped ids of the types of columns that change
@@ -21,11 +22,19 @@ export function readersOf(
   const found = new Map<string, Fact>();
   const candidates = [...reference.values()].filter(({ id }) => here.has(id) && !again.has(id));
   const columns = retyped.map((id) => placeOf(id, reference));
-  const generated = generatedFrom(columns, reference, here);
+  const functions = new Set(
+    [...again].filter((id) => id.startsWith("function ")).map((id) => nameOf(reference.get(id)!)!),
+  );
+  const generated = generatedFrom(columns, functions, reference, here);
   const rebuilt = [
     ...columns.map(({ table }) => table),
     ...[...again].filter((id) => id.startsWith(RELATION)),
   ];
+  for (const one of candidates) {
+    if (!isRebuilt(one) || !callsAny(functions, surface(one))) continue;
+    found.set(one.id, one);
+    if (one.rank === RANK.view) rebuilt.push(one.id);
+  }
   for (const relation of rebuilt) {
     for (const one of candidates) {
       if (one.rank !== RANK.view || found.has(one.id) || !mentions(one.ddl, relation)) continue;
@@ -50,6 +59,12 @@ export function readersOf(
   return [...found.values()];
 }
 
+/** Whether something can be removed and made again without a loss. */
+const isRebuilt = (one: Fact): boolean => one.undo !== null && (one.change === "recreate" || isAtomic(one));
+
+const callsAny = (functions: ReadonlySet<string>, text: string): boolean =>
+  functions.size > 0 && [...namesIn(text)].some((name) => functions.has(name));
+
 /** What is dropped with a column, or prevents it from being dropped. */
 const READ_COLUMNS: ReadonlySet<number> = new Set([
   ...[RANK.key, RANK.index, RANK.foreignKey, RANK.statistics, RANK.trigger],
@@ -60,9 +75,10 @@ interface Column {
   column: string;
 }
 
-/** The generated columns that read one of the given columns of their table, on both sides. */
+/** The generated columns that read one of the given columns of their table, or call one of the functions, on both sides. */
 function generatedFrom(
   columns: readonly Column[],
+  functions: ReadonlySet<string>,
   reference: Facts,
   here: Facts,
 ): (Column & { fact: Fact })[] {
@@ -71,7 +87,7 @@ function generatedFrom(
     if (!fact || fact.inherited || !id.startsWith("expression column ") || !reference.has(id)) return [];
     const place = columnOf(fact.id, reference);
     const reads = columns.some(({ table, column }) => table === place.table && isWord(column, content));
-    return reads ? [{ ...place, fact }] : [];
+    return reads || callsAny(functions, content) ? [{ ...place, fact }] : [];
   });
 }
 

@@ -90,14 +90,22 @@ function tableFact(
 
 function viewFact({ name, ...head }: Head, { kind, definition }: RelationData): Fact {
   const word = RELATION_WORDS[kind];
+  const create = `CREATE ${word} ${own(name)} AS\n${definition!.trim().replace(/;$/, "")}`;
   return fact({
     ...head,
     rank: RANK.view,
-    ddl: `CREATE ${word} ${own(name)} AS\n${definition!.trim().replace(/;$/, "")}`,
+    content: create,
+    ddl: kind === "m" ? `${create}\nWITH NO DATA` : create,
+    then: kind === "m" ? [refresh(name)] : [],
     undo: `DROP ${word} ${own(name)}`,
     change: "recreate",
   });
 }
+
+/** Fills a materialized view, unless it reads another one that has never been filled. */
+const refresh = (name: string): string =>
+  `DO $refresh$ BEGIN REFRESH MATERIALIZED VIEW ${own(name)};
+EXCEPTION WHEN object_not_in_prerequisite_state THEN RAISE NOTICE '%', SQLERRM; END $refresh$`;
 
 function optionFact(option: string, id: string, target: string, label: string): Fact {
   const [key, value] = [option.slice(0, option.indexOf("=")), option.slice(option.indexOf("=") + 1)];

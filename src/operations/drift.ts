@@ -6,7 +6,7 @@ import { compare, type Difference, differences, type Facts } from "../drift/comp
 import type { CatalogObject } from "../drift/facts.ts";
 import { factsOf, withoutMaintain } from "../drift/facts-of.ts";
 import { fixStatements } from "../drift/fix.ts";
-import { inShard } from "../drift/neutral.ts";
+import { inShard, readable } from "../drift/neutral.ts";
 import { type ComparedShard, type DigestedShard, readDigests, readObjects } from "../drift/read.ts";
 import { UsageError } from "../errors.ts";
 import { activeNumbers } from "../layout/where.ts";
@@ -45,6 +45,13 @@ export interface ShardFix extends ComparedShard {
 export interface Drift {
   /** The reference first, then by size. With only one group, there is no drift. */
   readonly groups: readonly DriftGroup[];
+  /** Shards with foreign keys that are NOT VALID, as moves leave them. That does not count as drift. */
+  readonly unvalidated: readonly UnvalidatedShard[];
+}
+
+export interface UnvalidatedShard extends ComparedShard {
+  /** In words: `constraint of_team of users`. */
+  readonly keys: readonly string[];
 }
 
 interface Group {
@@ -62,9 +69,9 @@ export async function drift(settings: Settings, request: DriftRequest = {}): Pro
     const found = (await Promise.all(islands.map((island) => digestsOf(island, wanted)))).flat();
     // The reference may be shard 0, which is not among the others.
     await refuseMissing(islands, found, [...(wanted ?? reference(request))]);
-    const groups = await group(islands, found);
+    const { groups, unvalidated } = await group(islands, found);
     const right = chooseReference(groups, request.reference);
-    return { groups: order(groups, right).map((one) => describe(one, right, request)) };
+    return { groups: order(groups, right).map((one) => describe(one, right, request)), unvalidated };
   });
 }
 
@@ -91,7 +98,10 @@ async function refuseMissing(
 }
 
 /** Groups by digest first, so that only one shard of each group has to be read; then by equal facts. */
-async function group(islands: readonly ConnectedIsland[], found: readonly DigestedShard[]): Promise<Group[]> {
+async function group(
+  islands: readonly ConnectedIsland[],
+  found: readonly DigestedShard[],
+): Promise<{ groups: Group[]; unvalidated: UnvalidatedShard[] }> {
   const byDigest = new Map<string, DigestedShard[]>();
   for (const shard of found) byDigest.set(shard.digest, [...(byDigest.get(shard.digest) ?? []), shard]);
   const read = await readFacts(
@@ -99,13 +109,18 @@ async function group(islands: readonly ConnectedIsland[], found: readonly Digest
     [...byDigest.values()].map((shards) => shards[0]!),
   );
   const groups = new Map<string, Group>();
+  const unvalidated: UnvalidatedShard[] = [];
   for (const shards of byDigest.values()) {
-    const facts = read.get(shards[0]!)!;
+    const all = [...read.get(shards[0]!)!.values()];
+    const facts: Facts = new Map(all.flatMap((one) => (one.isUnvalidatedKey ? [] : [[one.id, one]])));
+    const keys = all.flatMap((one) => (one.isUnvalidatedKey ? [readable(one.label)] : []));
+    if (keys.length > 0)
+      unvalidated.push(...shards.map(({ no, schema, island }) => ({ no, schema, island, keys })));
     const known = groups.get(keyOf(facts));
     if (known) known.shards.push(...shards);
     else groups.set(keyOf(facts), { shards: [...shards], facts });
   }
-  return [...groups.values()];
+  return { groups: [...groups.values()], unvalidated: unvalidated.sort((a, b) => a.no - b.no) };
 }
 
 /** Returns a key that is the same for schemas without differences. */

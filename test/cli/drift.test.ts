@@ -58,7 +58,7 @@ describe("drift", () => {
     assert.equal(status, 1);
     assert.match(
       stdout,
-      /^-- island .*\nSET check_function_bodies TO off;\n\n-- sh0003\nCREATE INDEX users_name_idx ON sh0003.users/,
+      /^-- island .*\nSET check_function_bodies TO off;\n\n-- sh0003\nBEGIN;\nCREATE INDEX users_name_idx ON sh0003.users/,
     );
     assert.equal((await run(["drift"], islands)).status, 1);
     await islands.b.rows(stdout);

@@ -75,7 +75,7 @@ export const CHANGES: { sql: string; says: string | string[]; fixed?: false }[] 
     says: "index users_name of users is INVALID",
   },
   {
-    sql: "ALTER TABLE users DROP CONSTRAINT of_team, ADD CONSTRAINT of_team FOREIGN KEY (team) REFERENCES team NOT VALID",
+    sql: "ALTER TABLE users DROP CONSTRAINT adult, ADD CONSTRAINT adult CHECK (age > 17) NOT VALID",
     says: "NOT VALID",
   },
   {

@@ -1,5 +1,6 @@
 import { ISLANDS } from "../../config/options.ts";
 import { DRIFT } from "../../config/shard-options.ts";
+import { isOutside } from "../../drift/fix.ts";
 import type { ComparedShard } from "../../drift/read.ts";
 import { EXIT } from "../../errors.ts";
 import { plural } from "../../format.ts";
@@ -20,11 +21,18 @@ export const drift = defineAction({
   },
 });
 
-function render({ groups: [right, ...others] }: Drift, colors: Ui["colors"]): string {
+function render({ groups: [right, ...others], unvalidated }: Drift, colors: Ui["colors"]): string {
   if (!right) return "There are no shards to compare.";
-  if (others.length === 0) return `${colors.green("✔")} ${shards(right)}: no drift`;
+  const note =
+    unvalidated.length === 0
+      ? []
+      : [
+          `${plural(unvalidated.length, "shard")} with foreign keys that are NOT VALID, which does not count as drift: ` +
+            `${describe({ places: unvalidated })}. shardferry validate validates them.`,
+        ];
+  if (others.length === 0) return [`${colors.green("✔")} ${shards(right)}: no drift`, ...note].join("\n");
   const head = `${colors.bold("reference")}  ${describe(right)}`;
-  return [head, ...others.map((group) => section(group, colors))].join("\n\n");
+  return [head, ...others.map((group) => section(group, colors)), ...note].join("\n\n");
 }
 
 function section(group: DriftGroup, colors: Ui["colors"]): string {
@@ -49,12 +57,15 @@ function show({ change, object, reference, here }: Difference, colors: Ui["color
   ].join("\n");
 }
 
-const statement = (text: string): string => (text.trimStart().startsWith("--") ? text : `${text};`);
+const isComment = (text: string): boolean =>
+  text.split("\n").every((line) => line.trimStart().startsWith("--"));
+
+const statement = (text: string): string => (isComment(text) ? text : `${text};`);
 
 const shards = ({ places }: DriftGroup): string => plural(places.length, "shard");
 
 /** `sh0001-sh0003, sh0007 on host1; sh0004 on host2`. */
-function describe({ places }: DriftGroup): string {
+function describe({ places }: Pick<DriftGroup, "places">): string {
   const islands = new Map<string, ComparedShard[]>();
   for (const place of places) islands.set(place.island, [...(islands.get(place.island) ?? []), place]);
   return [...islands].map(([island, list]) => `${ranges(list)} on ${island}`).join("; ");
@@ -86,5 +97,16 @@ function script({ groups }: Drift): string {
   return parts.join("\n\n") || "-- no drift";
 }
 
-const part = ({ schema, statements }: ShardFix): string =>
-  [`-- ${schema}`, ...statements.map(statement)].join("\n");
+/** One transaction for each shard: what cannot run leaves the shard as it was. */
+function part({ schema, statements }: ShardFix): string {
+  const before = statements.filter(isOutside);
+  const rest = statements.filter((one) => !isOutside(one));
+  const runs = rest.some((one) => !isComment(one));
+  return [
+    `-- ${schema}`,
+    ...before.map(statement),
+    ...(runs ? ["BEGIN;"] : []),
+    ...rest.map(statement),
+    ...(runs ? ["COMMIT;"] : []),
+  ].join("\n");
+}
