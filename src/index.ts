@@ -31,7 +31,14 @@ export {
 } from "./operations/cleanup.ts";
 export { copy, type CopyRequest } from "./operations/copy.ts";
 export { type Diagnosis, doctor, doctorCopy, doctorMove, type DoctorRequest } from "./operations/doctor.ts";
-export { type Drift, drift, type DriftGroup, type DriftRequest, type ShardFix } from "./operations/drift.ts";
+export {
+  type Drift,
+  drift,
+  type DriftGroup,
+  type DriftRequest,
+  type ShardFix,
+  type UnvalidatedShard,
+} from "./operations/drift.ts";
 export { factor, type FactorResult, type ShardSelection } from "./operations/factor.ts";
 export { install, type IslandInstallation } from "./operations/install.ts";
 export { list } from "./operations/list.ts";
@@ -48,6 +55,7 @@ export {
 export { type AssignedSequence, assignSequences, type SequencesRequest } from "./operations/sequences.ts";
 export { attach, status, steer } from "./operations/steer.ts";
 export { assignTenants, listTenants, unpinTenants } from "./operations/tenants.ts";
+export { type ValidatedKey, validateKeys, type ValidateRequest } from "./operations/validate.ts";
 export { serve, type ServingWorker } from "./operations/worker.ts";
 export { discoverIslands, UnreachableError } from "./postgres/islands/discover.ts";
 export type { Dsn } from "./postgres/islands/dsn.ts";

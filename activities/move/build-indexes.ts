@@ -10,6 +10,7 @@ import { existingObjects, keyOf, relationKey } from "../../src/postgres/schema/e
 import { inWordsOf } from "../../src/postgres/schema/for-older-server.ts";
 import { readLateKeys } from "../../src/postgres/schema/late-keys.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
+import { readUnvalidatedKeys } from "../../src/postgres/schema/unvalidated-keys.ts";
 import { flushDestination } from "./parts/flush-destination.ts";
 import { inLanes, lanesFor } from "./parts/lanes.ts";
 import type { MoveStep } from "./parts/step.ts";
@@ -221,26 +222,23 @@ async function runRest(
           await run((await inWordsOf(serverMajor, preData)).filter(grants));
         }
         await run(statements.filter(grants));
-        if (step.input.request.validateFks) await validate(client, step, rest.filter(canDefer));
+        if (step.input.request.validateFks) await validate(client, step);
       }),
   );
 }
 
 const notValid = (statement: Statement): Statement => ({ ...statement, sql: `${statement.sql} NOT VALID` });
 
-/** Validates foreign keys, except those that refer to a table that is copied under the lock: it is empty until then. */
-async function validate(
-  client: ClientBase,
-  step: MoveStep,
-  foreignKeys: readonly Statement[],
-): Promise<void> {
+/**
+ * Validates all foreign keys, also those that an earlier move has left NOT VALID, except those that refer to a table that is
+ * copied under the lock: it is empty until then.
+ */
+async function validate(client: ClientBase, step: MoveStep): Promise<void> {
   const empty = new Set(step.input.plan.lockedCopies);
-  for (const { relation, name, refersTo } of foreignKeys) {
-    if (empty.has(refersTo!) && !empty.has(relation!)) continue;
+  for (const { table, name, refersTo } of await readUnvalidatedKeys(client, [step.schema])) {
+    if (empty.has(refersTo) && !empty.has(table)) continue;
     step.attempt.throwIfCancelled();
-    await client.query(
-      `ALTER TABLE ${qualified(step.schema, relation!)} VALIDATE CONSTRAINT ${ident(name!)}`,
-    );
+    await client.query(`ALTER TABLE ${qualified(step.schema, table)} VALIDATE CONSTRAINT ${ident(name)}`);
   }
 }
 

@@ -12,6 +12,16 @@ export const FACTOR = {
   factor: option("--factor <p>", 'new factor P, or a change: +P, -P, "*P"', (v) => v.factorChange),
 };
 
+export const VALIDATE = {
+  shard: option("--shard <n>", "number of the shard", (v) => v.shardNumber),
+  shards: option("--shards <n,m-k>", "numbers of the shards", (v) => v.shardList, {
+    otherwise: "all active ones",
+  }),
+  dryRun: option("--dry-run [yes|no]", "show which keys are NOT VALID, and change none", (v) => v.yesNo, {
+    fallback: false,
+  }),
+};
+
 export const DRIFT = {
   shards: option("--shards <n,m-k>", "numbers of the shards to compare", (v) => v.shardList, {
     otherwise: "all active ones but shard 0",

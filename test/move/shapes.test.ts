@@ -139,6 +139,13 @@ describe("a shard", () => {
     ];
     assert.deepEqual(await validated(world.b, without.schema), [{ convalidated: false }]);
     assert.deepEqual(await validated(world.b, validating.schema), [{ convalidated: true }]);
+    const twice = await moved(
+      12,
+      PARENT_AND_CHILD.replace(" REFERENCES :s.parent", "") +
+        "; ALTER TABLE :s.child ADD FOREIGN KEY (parent) REFERENCES :s.parent NOT VALID",
+      { validateFks: true },
+    );
+    assert.deepEqual(await validated(world.b, twice.schema), [{ convalidated: true }]);
   });
 
   it("has its indexes built with the PGOPTIONS of the worker", async () => {

@@ -43,6 +43,10 @@ export const ACTIONS: Actions = {
     summary: "compare the schemas of all shards, and show what differs as DDL",
     load: async () => (await import("./drift.ts")).drift,
   },
+  validate: {
+    summary: "validate the foreign keys that moves have left NOT VALID",
+    load: async () => (await import("./validate.ts")).validate,
+  },
   sequences: {
     summary: "give the sequences of each shard values that no other shard has",
     load: async () => (await import("./sequences.ts")).sequences,

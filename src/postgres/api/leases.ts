@@ -28,20 +28,26 @@ export async function takeLeases(
   { workflowId, runId }: Pick<Lease, "workflowId" | "runId">,
   schemas: readonly string[],
   kind: LeaseKind,
+  seconds = LEASE_SECONDS,
 ): Promise<Lease[]> {
   const { rows } = await client.query<Lease>(
     `SELECT schema_name AS schema, workflow_id AS "workflowId", run_id AS "runId", kind, expired
      FROM ${qualified(apiSchema, "microsharding_leases_take_")}($1, $2, $3, $4, $5)`,
-    [schemas, kind, workflowId, runId, LEASE_SECONDS],
+    [schemas, kind, workflowId, runId, seconds],
   );
   return rows;
 }
 
 /** Renews all leases that a run holds on an island. */
-export async function renewLeases(client: ClientBase, apiSchema: string, runId: string): Promise<void> {
+export async function renewLeases(
+  client: ClientBase,
+  apiSchema: string,
+  runId: string,
+  seconds = LEASE_SECONDS,
+): Promise<void> {
   await client.query(`SELECT ${qualified(apiSchema, "microsharding_leases_renew_")}($1, $2)`, [
     runId,
-    LEASE_SECONDS,
+    seconds,
   ]);
 }
 
