@@ -1,6 +1,6 @@
 import { ident } from "../postgres/quote.ts";
 import { compare, type Facts } from "./compare.ts";
-import { type Fact, own as ownName, RANK } from "./facts.ts";
+import { type Fact, fact, own as ownName, RANK } from "./facts.ts";
 import { leaveOut } from "./left-out.ts";
 import { nameOf, namesIn, rootOf, surface } from "./mentions.ts";
 import { inOrder, type Step } from "./order.ts";
@@ -13,9 +13,10 @@ import { columnOf, readersOf } from "./readers.ts";
 export function fixStatements(reference: Facts, here: Facts): string[] {
   const { less, more, different } = compare(reference, here);
   const undone = [...more, ...keysBetween(more, here)];
-  const made: Step[] = less.map((fact) =>
-    make(fact, [...addition(fact, reference, here), ...ownDefaults(fact, reference)]),
-  );
+  const made: Step[] = less.flatMap((fact) => [
+    make(fact, addition(fact, reference, here)),
+    ...ownDefaults(fact, reference),
+  ]);
   const again = new Set<string>();
   for (const { wanted, here: found } of different) {
     const statements = change(wanted, found);
@@ -80,7 +81,7 @@ function addition(fact: Fact, reference: Facts, here: Facts): string[] {
 }
 
 /** The defaults of columns that a new table has from its parent, where they are not those of the parent. */
-function ownDefaults({ id }: Fact, reference: Facts): string[] {
+function ownDefaults({ id, label }: Fact, reference: Facts): Step[] {
   if (!id.startsWith("relation ")) return [];
   const parents = [...reference.values()].filter((one) => one.id.startsWith("parent ") && one.within === id);
   const table = id.slice("relation ".length);
@@ -95,7 +96,11 @@ function ownDefaults({ id }: Fact, reference: Facts): string[] {
       return columns.flatMap((column) => {
         const own = valueOf(table, column);
         if (text(own) === text(valueOf(parent, column))) return [];
-        return [own?.ddl ?? `ALTER TABLE ${ownName(table)} ALTER COLUMN ${ident(column)} DROP DEFAULT`];
+        // ONLY: its own children have defaults of their own.
+        const ddl = `ALTER TABLE ONLY ${ownName(table)} ALTER COLUMN ${ident(column)}${text(own) ?? " DROP DEFAULT"}`;
+        // After all tables: parents whose defaults differ have no common child before.
+        const one = fact({ id: `own default ${column} ${id}`, label, within: id, rank: RANK.attribute, ddl });
+        return [make(one, [ddl])];
       });
     });
 }
