@@ -56,8 +56,9 @@ export function fixStatements(reference: Facts, here: Facts): string[] {
   return [...statements.filter(isOutside), ...statements.filter((text) => !isOutside(text))];
 }
 
-/** True for a statement of a repair that has to be committed before the others begin. */
-export const isOutside = (statement: string): boolean => /^ALTER TYPE .* ADD VALUE /.test(statement);
+/** True for a statement of a repair that has to be committed before the others begin, or cannot be in a transaction. */
+export const isOutside = (statement: string): boolean =>
+  /^(?:ALTER TYPE .* ADD VALUE|REINDEX) /.test(statement);
 
 const COLUMN = "column ";
 
