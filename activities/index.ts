@@ -1,5 +1,6 @@
 import type { ChangeInput, MigrateActivities } from "../contract/migrate.ts";
 import type { Activities, StepInput } from "../contract/move.ts";
+import type { VerifyActivities } from "../contract/verify.ts";
 import { ActivityAttempt, type Deps } from "./attempt/attempt.ts";
 import { outlookOf, recognizable, type Retried, toFailure, untilDone } from "./attempt/failures.ts";
 import type { StepName } from "./attempt/fault-points.ts";
@@ -21,11 +22,13 @@ import { MoveStep, WrongDatabaseError } from "./move/parts/step.ts";
 import { preflight } from "./move/preflight.ts";
 import { subscribe, undoSubscribe } from "./move/subscribe.ts";
 import { tablesync } from "./move/tablesync.ts";
+import { verify } from "./move/verify.ts";
 import { waitForLag } from "./move/wait-for-lag.ts";
 import { WalLimitError, watchWal } from "./move/watch-wal.ts";
+import { compareCopies } from "./verify/compare-copies.ts";
 
 /** The steps, under the names that they have in the history. */
-export function createActivities(deps: Deps): Activities & MigrateActivities {
+export function createActivities(deps: Deps): Activities & MigrateActivities & VerifyActivities {
   const step = (input: StepInput): MoveStep => new MoveStep(new ActivityAttempt(deps), input);
   /** A step that may take hours, and renews the shard's lease in the meantime. */
   const long = <T>(input: StepInput, run: (step: MoveStep) => Promise<T>): Promise<T> => {
@@ -45,6 +48,7 @@ export function createActivities(deps: Deps): Activities & MigrateActivities {
     "build indexes": (input) => long(input, buildIndexes),
     analyze: (input) => long(input, analyze),
     "wait for lag": (input) => long(input, (own) => waitForLag(own, input.subscription)),
+    verify: (input) => long(input, verify),
     "lock and switch": (input) => long(input, (own) => lockAndSwitch(own, input)),
     "settle switch": untilDone((input) => telling(input, (own) => settleSwitch(own, input))),
     "finish copy": (input) => long(input, finishCopy),
@@ -63,6 +67,7 @@ export function createActivities(deps: Deps): Activities & MigrateActivities {
       AlreadySwitchedError,
       WrongDatabaseError,
     ),
+    "compare copies": (input) => compareCopies(new ActivityAttempt(deps), input),
     "join move": (input) => joinMove(input),
   });
 }

@@ -27,6 +27,9 @@ export const STEPS = [
 /** How rows get to the destination: by PostgreSQL's tablesync workers, or by our own COPY from one snapshot. */
 export type CopyMethod = "auto" | "tablesync" | "direct";
 
+/** Whether every row is compared before the switch. */
+type VerifyMode = "full" | "none";
+
 /** How moves and copies replicate a schema. */
 export interface ReplicationSwitches {
   /** Pauses before the switch (move) or before the removal of the subscription (copy), until `confirm`. */
@@ -38,6 +41,8 @@ export interface ReplicationSwitches {
   copyMethod: CopyMethod;
   /** Bytes of WAL that the source may keep for the replication before everything is undone; null: any number. */
   maxWalBytes: number | null;
+  /** Compares every row before the switch, or none. */
+  verify: VerifyMode;
 }
 
 /** How a shard is moved; the same for all moves of a rebalance. */
@@ -91,6 +96,14 @@ export interface MoveResult {
   writeBlocked: WriteBlock;
   /** Sessions that were cancelled or terminated because they blocked the switch. */
   endedBlockers: string[];
+  /** What was compared before the switch; null with `--verify=none`, and for moves that began before rows were compared. */
+  verified: Verified | null;
+}
+
+/** Tables and rows that were compared on both sides, and are the same. */
+export interface Verified {
+  tables: number;
+  rows: number;
 }
 
 export type CopyResult = Omit<
@@ -175,8 +188,24 @@ export interface AnalyzeReport extends StepReport {
   views?: ViewVersions;
 }
 
+/** Rows that changed whenever they were compared: by their keys, or, as null, a whole table without a key. */
+export interface ChangingRows {
+  table: string;
+  keys: (readonly string[])[] | null;
+}
+
+export interface VerifyReport extends StepReport {
+  tables: number;
+  /** Rows that were compared and are the same. */
+  rows: number;
+  /** To be compared under the lock. */
+  changing: ChangingRows[];
+}
+
 export interface SwitchInput extends StepInput {
   move: MoveInput;
+  /** Rows to compare under the lock; missing if there are none. */
+  changing?: ChangingRows[];
 }
 
 export interface SettleInput extends SwitchInput {
@@ -218,6 +247,8 @@ export interface Activities {
   analyze(input: StepInput): Promise<AnalyzeReport>;
   /** Waits for physical replicas and, with `subscription`, for the subscription, too. */
   "wait for lag"(input: StepInput & { subscription: boolean }): Promise<StepReport>;
+  /** Compares every row, except those of tables that are copied under the lock. Fails with `differs`. */
+  verify(input: StepInput): Promise<VerifyReport>;
   "lock and switch"(input: SwitchInput): Promise<SwitchReport>;
   /** After a switch that failed or was aborted: finishes it if the shard has left the source, otherwise returns null. */
   "settle switch"(input: SettleInput): Promise<SwitchReport | null>;

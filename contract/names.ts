@@ -13,6 +13,8 @@ export const copyWorkflowId = (schema: string, to: IslandName): string => `copy-
 
 export const migrateWorkflowId = (name: string): string => `migrate-${name}`;
 
+export const verifyWorkflowId = (schema: string): string => `verify-${schema}`;
+
 /** Memo key of a workflow's input, by which a second start can tell "same" from "different". */
 export const REQUEST_MEMO = "request";
 

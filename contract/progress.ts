@@ -47,6 +47,18 @@ export interface Noticed {
   walKeptBytes?: number;
 }
 
+/** How far a comparison has come, so that the next attempt goes on there. */
+export interface VerifyState {
+  /** How many tables there are to compare. */
+  tables: number;
+  /** Which of them are done: bits, in base64. */
+  done: string;
+  /** Rows that have been compared. */
+  rows: number;
+  /** Tables that are being compared, and the last key of each that has been. */
+  open: [table: string, after: readonly string[]][];
+}
+
 /** Live numbers of the running step, sent as heartbeat details. Always small (< 2 kB). */
 export interface StepProgress {
   /** What is happening, in one line. */
@@ -72,6 +84,8 @@ export interface StepProgress {
   lags?: ReplicaLag[];
   /** What the switch has cost the writers so far. */
   blocked?: BlockedSoFar;
+  /** How far the comparison of the rows has come. */
+  verified?: VerifyState;
   /** How often a statement of a migration has broken its session, by its place. */
   broken?: Record<string, number>;
   /** How often an error that may pass has come, by its text. */

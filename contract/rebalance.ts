@@ -35,6 +35,8 @@ export interface DoneItem extends Pick<RebalanceItem, "schema" | "from" | "to"> 
   writeBlockedMs: number;
   /** Attempts of the switch, the sum of their times, and 1 when these are upper bounds; only where it was not one exact attempt. */
   blocked?: [attempts: number, totalMs: number, atMost: 0 | 1];
+  /** What was compared before the switch; missing if nothing was. */
+  verified?: [tables: number, rows: number];
   /** Sessions that were ended because they blocked its switch. */
   ended?: string[];
   /** The most WAL that the source has kept for it; only where that was noticed. */

@@ -30,6 +30,8 @@ export interface Progress {
   waitingFor: string | null;
   /** What the switch has cost the writers, once it is done; missing for what has none. */
   writeBlocked?: WriteBlock;
+  /** Rows are not the same on both sides: the move stands still until it is aborted, or told to compare them again. */
+  differs?: { at: number; text: string };
   events: ProgressEvent[];
   /** What the shard takes on the source's disk; missing until that is known. */
   sizeBytes?: number;

@@ -8,6 +8,7 @@ export type { IslandName } from "../contract/names.ts";
 export type { Reached, StepProgress } from "../contract/progress.ts";
 export type { FailedMove, RebalanceProgress, RunningMove } from "../contract/rebalance.ts";
 export type { Progress } from "../contract/story.ts";
+export type { RowDifference, VerifyResult } from "../contract/verify.ts";
 export type { Leftover, LeftoverKind } from "./cleanup/leftover.ts";
 export { loadSettings, type Settings, type SettingsSource } from "./config/settings.ts";
 export type { FactorChange, ShardRange } from "./config/values.ts";
@@ -56,6 +57,7 @@ export { type AssignedSequence, assignSequences, type SequencesRequest } from ".
 export { attach, status, steer } from "./operations/steer.ts";
 export { assignTenants, listTenants, unpinTenants } from "./operations/tenants.ts";
 export { type ValidatedKey, validateKeys, type ValidateRequest } from "./operations/validate.ts";
+export { verify, type VerifyRequest } from "./operations/verify.ts";
 export { serve, type ServingWorker } from "./operations/worker.ts";
 export { discoverIslands, UnreachableError } from "./postgres/islands/discover.ts";
 export type { Dsn } from "./postgres/islands/dsn.ts";

@@ -3,7 +3,7 @@ import { CancellationScope, workflowInfo } from "@temporalio/workflow";
 import type { CopyInput, CopyResult, SwitchReport } from "../contract/move.ts";
 import { Protocol } from "./protocol.ts";
 import { quick, switching } from "./proxies.ts";
-import { type Replica, replicate, withLocked } from "./replicate.ts";
+import { type Replica, replicate, verifiedOf, withLocked } from "./replicate.ts";
 import { Steering } from "./steering.ts";
 import { WalGuard } from "./wal-guard.ts";
 
@@ -34,6 +34,7 @@ export async function copy(input: CopyInput): Promise<CopyResult> {
     const { walKeptBytes } = protocol.steering;
     const durationMs = Date.now() - startTime.getTime();
     const amount = withLocked(replica.amount, finished);
-    return { workflowId, runId, schema, from, to, ...amount, walKeptBytes, durationMs };
+    const verified = verifiedOf(replica);
+    return { workflowId, runId, schema, from, to, ...amount, walKeptBytes, durationMs, verified };
   });
 }

@@ -3,3 +3,4 @@ export { copy } from "./copy.ts";
 export { migrate } from "./migrate.ts";
 export { move } from "./move.ts";
 export { rebalance } from "./rebalance.ts";
+export { verify } from "./verify.ts";

@@ -10,7 +10,16 @@ import type { MoveInput, MoveResult, ReplicationInput, SwitchInput, SwitchReport
 import type { BlockedSoFar, StepProgress } from "../contract/progress.ts";
 import { Protocol } from "./protocol.ts";
 import { quick, switching } from "./proxies.ts";
-import { type Amount, type Replica, replicate, waitForLag, withLocked } from "./replicate.ts";
+import {
+  type Amount,
+  changingOf,
+  type Replica,
+  replicate,
+  unlessDiffering,
+  verifiedOf,
+  waitForLag,
+  withLocked,
+} from "./replicate.ts";
 import { Steering } from "./steering.ts";
 import { WalGuard } from "./wal-guard.ts";
 
@@ -29,8 +38,12 @@ export async function move(input: MoveInput): Promise<MoveResult> {
       // The pause may have taken days.
       await waitForLag(protocol, replica.input, { subscription: true });
     }
-    const switched = await protocol.step("lock and switch", () =>
-      activate ? lockAndSwitch({ ...replica.input, move: input }) : switching["finish copy"](replica.input),
+    const switched = await unlessDiffering(protocol, replica.input, () =>
+      protocol.step("lock and switch", () =>
+        activate
+          ? lockAndSwitch({ ...replica.input, move: input, ...changingOf(replica) })
+          : switching["finish copy"](replica.input),
+      ),
     );
     protocol.steering.switched(switched.writeBlocked ?? null);
     return { replica, switched };
@@ -44,14 +57,16 @@ export async function move(input: MoveInput): Promise<MoveResult> {
     await protocol.step("clean up", () => quick["clean up"]({ ...replica.input, deactivateSql, leftover }));
     protocol.steering.phase("done");
     const { walKeptBytes } = protocol.steering;
-    return resultOf(input, { ...withLocked(replica.amount, switched), walKeptBytes }, switched);
+    const amount = { ...withLocked(replica.amount, switched), walKeptBytes };
+    return resultOf(input, amount, verifiedOf(replica), switched);
   });
 }
 
 /** Picks the part of a move's input that its replication needs. */
 function replicationOf(input: MoveInput): ReplicationInput {
-  const { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod, maxWalBytes } = input;
-  return { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod, maxWalBytes };
+  const { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod, maxWalBytes, verify } =
+    input;
+  return { schema, from, to, wait, validateFks, maxReplicationLagSec, copyMethod, maxWalBytes, verify };
 }
 
 const endsBlockers = ({ cancelBlockersAfterMs, terminateBlockersAfterMs }: MoveInput): boolean =>
@@ -89,6 +104,7 @@ function blockedBefore(error: unknown): BlockedSoFar | undefined {
 function resultOf(
   { schema, from, to, activateOnDestination }: MoveInput,
   amount: Amount & Pick<MoveResult, "walKeptBytes">,
+  verified: MoveResult["verified"],
   { leftover, writeBlockedMs, writeBlocked, endedBlockers = [] }: SwitchReport,
 ): MoveResult {
   const once = { attempts: 1, longestMs: writeBlockedMs, totalMs: writeBlockedMs, atMost: false };
@@ -106,5 +122,6 @@ function resultOf(
     writeBlockedMs,
     writeBlocked: writeBlocked ?? once,
     endedBlockers,
+    verified,
   };
 }

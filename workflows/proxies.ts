@@ -2,6 +2,7 @@ import { type ActivityInterfaceFor, type ActivityOptions, proxyActivities } from
 
 import { type Activities } from "../contract/move.ts";
 import { WAIT_QUEUE } from "../contract/names.ts";
+import type { VerifyActivities } from "../contract/verify.ts";
 import { summaryOf } from "../src/summary.ts";
 
 /**
@@ -40,6 +41,13 @@ export const watching = proxyActivities<Activities>({
   heartbeatTimeout: "10s",
   taskQueue: WAIT_QUEUE,
   cancellationType: "TRY_CANCEL",
+});
+
+/** Comparisons outside of a move; like all that waits for hours. */
+export const comparing = summarized<VerifyActivities>({
+  ...COMMON,
+  heartbeatTimeout: "10s",
+  taskQueue: WAIT_QUEUE,
 });
 
 /**

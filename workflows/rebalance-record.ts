@@ -138,7 +138,7 @@ export class RebalanceRecord {
 
   succeeded(item: RebalanceItem, result: MoveResult): void {
     this.#running.delete(item.schema);
-    const { runId, rows, bytes: copied, durationMs, writeBlockedMs, writeBlocked } = result;
+    const { runId, rows, bytes: copied, durationMs, writeBlockedMs, writeBlocked, verified } = result;
     const { schema, from, to } = item;
     this.#done.push({
       schema,
@@ -150,6 +150,7 @@ export class RebalanceRecord {
       durationMs,
       writeBlockedMs,
       ...blockedBriefly(writeBlocked),
+      ...verifiedBriefly(verified),
       ...this.#ended(result),
       ...walBriefly(result),
     });
@@ -283,6 +284,10 @@ export class RebalanceRecord {
     );
   }
 }
+
+/** What was compared; a move that was begun by older code does not tell. */
+const verifiedBriefly = (verified: MoveResult["verified"] | undefined): Pick<DoneItem, "verified"> =>
+  verified ? { verified: [verified.tables, verified.rows] } : {};
 
 /** Left out for one exact attempt, since most moves have one; a run of an earlier version lacks it altogether. */
 function blockedBriefly(told: WriteBlock | undefined): Pick<DoneItem, "blocked"> {

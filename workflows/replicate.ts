@@ -1,4 +1,15 @@
-import type { MoveResult, Preflight, ReplicationInput, StepInput, SwitchReport } from "../contract/move.ts";
+import { ActivityFailure, ApplicationFailure, patched, workflowInfo } from "@temporalio/workflow";
+
+import type {
+  MoveResult,
+  Preflight,
+  ReplicationInput,
+  StepInput,
+  SwitchInput,
+  SwitchReport,
+  Verified,
+  VerifyReport,
+} from "../contract/move.ts";
 import type { StepReport } from "../contract/progress.ts";
 import { bytes as inBytes, plural } from "../src/format.ts";
 import type { Protocol } from "./protocol.ts";
@@ -9,6 +20,8 @@ export interface Replica {
   /** The input of every further step. */
   input: StepInput;
   amount: Amount;
+  /** Null if the rows were not compared. */
+  verified: VerifyReport | null;
 }
 
 /** What a move or copy has copied. */
@@ -16,7 +29,7 @@ export type Amount = Pick<MoveResult, "rows" | "bytes" | "copiedBytes" | "sizeBy
 
 /**
  * Brings the schema in step on the destination: structure, rows, indexes, statistics, and a subscription that keeps it
- * in step.
+ * in step. Then proves that every row is the same.
  */
 export async function replicate(
   protocol: Protocol,
@@ -56,8 +69,47 @@ export async function replicate(
   input.views = analyzed.views;
   await waitForLag(protocol, input, { subscription: true });
   const { rows, bytes } = copied;
-  return { input, amount: { rows, bytes, copiedBytes: bytes, sizeBytes: plan.sizeBytes ?? plan.bytes } };
+  const verify = (): Promise<VerifyReport> =>
+    unlessDiffering(protocol, input, () => protocol.step("verify", () => waiting.verify(input)));
+  // Moves that began before rows were compared have no such step in their histories.
+  const verified = patched("verify") && request.verify === "full" ? await verify() : null;
+  const amount = { rows, bytes, copiedBytes: bytes, sizeBytes: plan.sizeBytes ?? plan.bytes };
+  return { input, amount, verified };
 }
+
+/**
+ * Runs a step that compares rows. If some differ, both sides are kept for inspection until the move is aborted, or confirmed to compare
+ * them again. A move of a rebalance fails instead, and is undone: it must not hold up the others.
+ */
+export async function unlessDiffering<T>(
+  protocol: Protocol,
+  input: StepInput,
+  run: () => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    try {
+      return await run();
+    } catch (error) {
+      const text = differenceIn(error);
+      if (text === null || workflowInfo().parent) throw error;
+      await protocol.steering.differing(text, () => quick["keep lease"](input));
+    }
+  }
+}
+
+/** What the verification has found, if rows differ. */
+function differenceIn(error: unknown): string | null {
+  const cause = error instanceof ActivityFailure ? error.cause : undefined;
+  return cause instanceof ApplicationFailure && cause.type === "differs" ? cause.message : null;
+}
+
+/** The rows that are left to compare under the lock. */
+export const changingOf = ({ verified }: Replica): Pick<SwitchInput, "changing"> =>
+  verified && verified.changing.length > 0 ? { changing: verified.changing } : {};
+
+/** What a result tells of the comparison. */
+export const verifiedOf = ({ verified }: Replica): Verified | null =>
+  verified && { tables: verified.tables, rows: verified.rows };
 
 /** What was copied in all: some tables can only be copied under the lock. */
 export const withLocked = (amount: Amount, { copied }: SwitchReport): Amount => ({

@@ -178,6 +178,19 @@ export class Steering {
     this.tell({ text: "confirmed" });
   }
 
+  /** Stands still since rows differ, until `confirm` asks to compare them again. */
+  async differing(text: string, keepLease: () => Promise<void>): Promise<void> {
+    this.tell({ text: `failed: ${text}` });
+    this.#confirmed = false;
+    this.#progress.differs = { at: Date.now(), text };
+    this.phase("paused", "an abort, or a confirmation (confirm) to compare the rows again");
+    while (!(await condition(() => this.#confirmed, KEEP_LEASE_EVERY))) await keepLease();
+    this.#confirmed = false;
+    delete this.#progress.differs;
+    this.phase("running");
+    this.tell({ text: "comparing the rows again" });
+  }
+
   /** Runs a wait for lag, which `skipLag` ends at once; after that signal, there are no more waits for lag. */
   async unlessSkipped(wait: () => Promise<StepReport>): Promise<void> {
     if (this.#lagSkipped) return this.tell({ text: "not waiting for the lag: told to continue" });

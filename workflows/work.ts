@@ -17,6 +17,7 @@ const OF_AN_EMPTY_MOVE = {
   tablesync: 5 * MIB,
   "build indexes": 4 * MIB,
   analyze: 2 * MIB,
+  verify: 2 * MIB,
   "lock and switch": 4 * MIB,
   "clean up": 4 * MIB,
 } satisfies Partial<Record<StepName, number>>;
@@ -32,6 +33,9 @@ export const effortOf = ({ bytes }: { bytes: number }): number => bytes + EMPTY_
 /** VACUUM reads everything that tablesync has copied, but writes little; ANALYZE only takes samples. */
 const VACUUM_SHARE = 0.2;
 
+/** Both sides are read at once, and only sums are sent. */
+const VERIFY_SHARE = 0.5;
+
 /** The work of a move, by step: indexes count by their size on the source. */
 export function workOf({
   bytes,
@@ -42,6 +46,7 @@ export function workOf({
     ...OF_AN_EMPTY_MOVE,
     tablesync: OF_AN_EMPTY_MOVE.tablesync + bytes,
     "build indexes": OF_AN_EMPTY_MOVE["build indexes"] + Math.max(0, sizeBytes - bytes),
+    verify: OF_AN_EMPTY_MOVE.verify + VERIFY_SHARE * bytes,
     analyze: OF_AN_EMPTY_MOVE.analyze + (copyMethod === "tablesync" ? VACUUM_SHARE * bytes : 0),
   };
 }

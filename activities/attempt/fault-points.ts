@@ -1,5 +1,6 @@
 import type { MigrateActivities } from "../../contract/migrate.ts";
 import type { Activities } from "../../contract/move.ts";
+import type { VerifyActivities } from "../../contract/verify.ts";
 
 /**
  * What a switch does from its lock to its end. The first two are done at once, and so are the three before the commits.
@@ -24,13 +25,14 @@ export const COPY_ANEW_POINTS = ["after unpublish", "before truncate", "after pu
 /** What a migration does on one island after the other. */
 export const MIGRATION_STATEMENTS = ["prepare", "commit"] as const;
 
-export type StepName = keyof Activities | keyof MigrateActivities;
+export type StepName = keyof Activities | keyof MigrateActivities | keyof VerifyActivities;
 
 /** The places at which tests kill, freeze or hold a worker. */
 export type FaultPoint =
   | `${"before" | "after" | "failed"} ${StepName}`
   | `${"before" | "after"} ${SwitchStatement | "execute"}`
   | `${"before" | "after"} ${(typeof MIGRATION_STATEMENTS)[number] | "statement"} ${number}`
+  | `before range ${number}`
   | (typeof COPY_ANEW_POINTS)[number];
 
 /** The points before and after something. */

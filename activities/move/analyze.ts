@@ -5,8 +5,8 @@ import type { StepProgress } from "../../contract/progress.ts";
 import { plural } from "../../src/format.ts";
 import { qualified } from "../../src/postgres/quote.ts";
 import { readTables, type Table } from "../../src/postgres/schema/tables.ts";
+import { inLanes } from "../attempt/lanes.ts";
 import { flushDestination } from "./parts/flush-destination.ts";
-import { inLanes } from "./parts/lanes.ts";
 import { refreshViews } from "./parts/refresh-views.ts";
 import type { MoveStep } from "./parts/step.ts";
 

@@ -11,8 +11,8 @@ import { inWordsOf } from "../../src/postgres/schema/for-older-server.ts";
 import { readLateKeys } from "../../src/postgres/schema/late-keys.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
 import { readUnvalidatedKeys } from "../../src/postgres/schema/unvalidated-keys.ts";
+import { inLanes, lanesFor } from "../attempt/lanes.ts";
 import { flushDestination } from "./parts/flush-destination.ts";
-import { inLanes, lanesFor } from "./parts/lanes.ts";
 import type { MoveStep } from "./parts/step.ts";
 import { structureOf } from "./parts/structure.ts";
 

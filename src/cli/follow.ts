@@ -34,17 +34,23 @@ const NO_EFFECT: Record<Key, string> = {
   "Shift+P": "Shift+P changes nothing now: only a rebalance can be paused, while it has moves to start",
 };
 
-/** Shows a running workflow until it ends or the command detaches, and handles keys and signals meanwhile. */
+/**
+ * Shows a running workflow until it ends, stands still for good or the command detaches, and handles keys and signals
+ * meanwhile.
+ *
+ * @param signal what this command has just told the workflow.
+ */
 export async function follow<T>(
   ui: Ui,
   session: Session,
   watch: Watch<T>,
   name: string,
+  signal: { name: SteeringSignal; at: number } | null = null,
 ): Promise<Outcome<T>> {
   // In a terminal, the view itself shows this.
   const log = await LogFile.open(name, (text) => void (ui.interactive || ui.say(text)));
   const screen = ui.interactive ? await openScreen(ui) : null;
-  return new Follower(ui, session, watch, log, screen).run();
+  return new Follower(ui, session, watch, log, screen, signal).run();
 }
 
 /** Loaded only for a terminal: the table of character widths takes 30 ms to load. */
@@ -61,6 +67,8 @@ class Follower<T> {
   readonly #view: View;
   readonly #screen: Screen | null;
   readonly #left = new AbortController();
+  /** A difference that was found later than this ends the command. */
+  readonly #asOf: number;
   #aborting = false;
   #why = "";
   #hungUp = false;
@@ -69,7 +77,15 @@ class Follower<T> {
   /** Keys that were pressed before the workflow answered. */
   readonly #early = new Set<Key>();
 
-  constructor(ui: Ui, session: Session, watch: Watch<T>, log: LogFile, screen: Screen | null) {
+  constructor(
+    ui: Ui,
+    session: Session,
+    watch: Watch<T>,
+    log: LogFile,
+    screen: Screen | null,
+    signal: { name: SteeringSignal; at: number } | null,
+  ) {
+    this.#asOf = signal === null ? 0 : signal.name === "abort" ? Infinity : signal.at;
     this.#ui = ui;
     this.#session = session;
     this.#watch = watch;
@@ -109,7 +125,8 @@ class Follower<T> {
     try {
       // A workflow that has ended is looked at only once.
       if (endedAt) await this.#session.ready();
-      await Promise.race([this.#look(), broken]);
+      const stopped = await Promise.race([this.#look(), broken]);
+      if (stopped) return this.#logged(stopped);
       if (this.#left.signal.aborted) return await this.#detach();
       return this.#logged(await this.#watch.outcome());
     } finally {
@@ -129,14 +146,27 @@ class Follower<T> {
     return outcome;
   }
 
-  async #look(): Promise<void> {
+  /** Returns an outcome if the workflow stands still for good, though it has not ended. */
+  async #look(): Promise<Outcome<T> | null> {
     for await (const snapshot of this.#watch.snapshots(this.#left.signal)) {
       for (const line of await this.#view.take(snapshot)) this.#line(line);
       this.#pressEarly();
       if (this.#view.idle && this.#session.takeOver())
         this.#say("no other worker is left; this command does the work now");
       this.#draw();
+      const differs = snapshot.progress?.differs;
+      if (differs !== undefined && !this.#aborting && differs.at > this.#asOf)
+        return { kind: "failed", code: "differs", message: this.#kept(differs.text) };
     }
+    return null;
+  }
+
+  #kept(differs: string): string {
+    const id = this.#watch.workflowId;
+    return (
+      `${differs}\nNothing was switched. Both sides are kept for inspection: \`shardferry abort ${id}\` undoes the move, ` +
+      `\`shardferry confirm ${id}\` compares the rows again.`
+    );
   }
 
   #line(line: Line): void {

@@ -19,7 +19,9 @@ const SETTING_NAMES: readonly string[] = [
   ...Object.values<Option>({ ...ISLANDS, ...SETTINGS }).flatMap(({ variables = [] }) => variables),
   ...["SHARDFERRY_STATE_DIR", "SHARDFERRY_SHARDS"],
   ...LIBPQ_VARIABLES,
-  ...["ADDRESS", "NAMESPACE", "API_KEY", "TLS", "PROFILE", "CONFIG_FILE", "UI_URL"].map((name) => `TEMPORAL_${name}`),
+  ...["ADDRESS", "NAMESPACE", "API_KEY", "TLS", "PROFILE", "CONFIG_FILE", "UI_URL"].map(
+    (name) => `TEMPORAL_${name}`,
+  ),
 ];
 /** What is read before there is a config file, or by other processes. */
 const ENVIRONMENT_ONLY = ["PG_BIN", "SHARDFERRY_TEMPORAL", "SHARDFERRY_DEMO_SCALE", "SHARDFERRY_CACHE"];

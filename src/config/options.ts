@@ -96,6 +96,12 @@ export const REPLICATION_SWITCHES = {
     (v) => v.byteCount,
     { otherwise: "no limit" },
   ),
+  verify: option(
+    "--verify <mode>",
+    "full: compare every row before the switch; none: do not",
+    (v) => v.verifyMode,
+    { fallback: "full" },
+  ),
 } satisfies { [K in keyof ReplicationSwitches]: Option<NonNullable<ReplicationSwitches[K]>> };
 
 /** How a shard is moved, by itself or as part of a rebalance. */
@@ -152,6 +158,19 @@ export const COPY = {
   from: needed(PLACES.from),
   to: needed(PLACES.to),
   ...REPLICATION_SWITCHES,
+};
+
+/** Options of a comparison. */
+export const COMPARISON = {
+  shard: PLACES.shard,
+  schema: PLACES.schema,
+  from: PLACES.from,
+  to: option(
+    "--to <island>",
+    "where the copy is: a DSN, or a unique prefix of an island's name",
+    (v) => v.text,
+  ),
+  toSchema: option("--to-schema <name>", "name of the copy, if it is another one", (v) => v.text),
 };
 
 /** Options of a rebalance. */

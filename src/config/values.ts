@@ -39,6 +39,8 @@ export const byteCount = z.unknown().transform((value, context): number => {
 });
 
 /** How rows are copied. */
+export const verifyMode = z.enum(["full", "none"], { error: "must be full or none" });
+
 export const copyMethod = z.enum(["auto", "tablesync", "direct"], {
   error: "must be auto, tablesync or direct",
 });

@@ -7,7 +7,7 @@ import { findLast, findRunning, type Running, watchRunning } from "../watch/star
 import type { SteeringSignal, Watch } from "../watch/watch.ts";
 
 /** The workflows that an operator sees and steers. */
-const TYPES = ["move", "copy", "rebalance", "migrate"];
+const TYPES = ["move", "copy", "rebalance", "migrate", "verify"];
 const RUNNING = `ExecutionStatus = 'Running' AND WorkflowType IN (${TYPES.map((type) => `'${type}'`).join(", ")})`;
 
 /** Returns the running workflows and their progress. */
@@ -83,8 +83,14 @@ async function refuseWithoutEffect(
     throw new NoEffectError(
       `${workflowId} is a migration: it waits for no confirmation and no replication lag.`,
     );
-  if (signal === "confirm" && request["wait"] === false)
+  if (signal === "confirm" && request["wait"] === false && !(await differs(temporal, workflowId)))
     throw new NoEffectError(`${workflowId} was started without --wait: nothing waits for a confirmation.`);
+}
+
+/** True if a move stands still because rows differ, or if no worker answers. */
+async function differs(temporal: Temporal, workflowId: string): Promise<boolean> {
+  const { progress } = await takeSnapshot(temporal, temporal.client.workflow.getHandle(workflowId));
+  return progress === null || progress.differs !== undefined;
 }
 
 /** If no worker answers, nothing is known about the workflow, and the signal is sent. */

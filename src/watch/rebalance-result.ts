@@ -41,6 +41,7 @@ export function readOutcome(
     writeBlockedMs: item.writeBlockedMs,
     writeBlocked: writeBlockOf(item),
     endedBlockers: item.ended ?? [],
+    verified: item.verified ? { tables: item.verified[0], rows: item.verified[1] } : null,
   }));
   const failures = failed.map(({ schema, from, to, reason }) => ({
     schema,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 
-import { inLanes } from "../../activities/move/parts/lanes.ts";
+import { inLanes } from "../../activities/attempt/lanes.ts";
 
 describe("lanes over one queue", () => {
   it("take each item once, and together all of them", async () => {

@@ -9,6 +9,7 @@ import { findCopyName } from "../../../src/postgres/schema/free-copy-name.ts";
 import { ensureNotFailedOver } from "../parts/guards.ts";
 import { readFacts } from "../parts/source-facts.ts";
 import type { MoveStep } from "../parts/step.ts";
+import { ChangingRowsComparison } from "./changing-rows.ts";
 import { LOCKING, type SwitchSessions } from "./sessions.ts";
 import { rehearse } from "./statements.ts";
 
@@ -24,7 +25,7 @@ export async function withSwitchSessions<T>(
     [locking, observing, observing],
     [locking, observing],
   ];
-  return step.sessions(onSource, onDestination, async (from, to) => {
+  const withAll = async (from: pg.Client[], to: pg.Client[], changing: ChangingRowsComparison | null) => {
     const [source, sourceObserver, sourceWatcher] = from as [pg.Client, pg.Client, pg.Client];
     const [destination, destinationObserver] = to as [pg.Client, pg.Client];
     const {
@@ -51,13 +52,17 @@ export async function withSwitchSessions<T>(
       entry: { schema, shard: input.move.shard, workflowId, runId, epoch: String(epoch + 1n) },
       leftover: departure.leftover,
       views: (input.views ??= {}),
+      changing,
       maxWriteBlockMs: input.move.maxWriteBlockMs,
       // A move that was begun before there was a budget has none in its input.
       maxWriteBlockBudgetSec: (input.move as Partial<MoveSwitches>).maxWriteBlockBudgetSec ?? Infinity,
     };
     await rehearse(sessions);
     return use(sessions);
-  });
+  };
+  return ChangingRowsComparison.with(step, input.changing ?? [], (changing) =>
+    step.sessions(onSource, onDestination, (from, to) => withAll(from, to, changing)),
+  );
 }
 
 /** Reads in the observing sessions, whose catalog caches may already be filled. */

@@ -5,6 +5,7 @@ import type { BookEntry } from "../../../src/postgres/api/switches.ts";
 import { COPY_SETTINGS, VANISHING_HOLDER } from "../../../src/postgres/islands/session-settings.ts";
 import type { SwitchFacts } from "../parts/source-facts.ts";
 import type { MoveStep } from "../parts/step.ts";
+import type { ChangingRowsComparison } from "./changing-rows.ts";
 
 /** Settings of the session that holds the lock. */
 export const LOCKING = {
@@ -33,6 +34,8 @@ export interface SwitchSessions {
   destinationApiSchema: string;
   entry: BookEntry;
   leftover: string;
+  /** Null if all rows were compared before. */
+  changing: ChangingRowsComparison | null;
   maxWriteBlockMs: number;
   maxWriteBlockBudgetSec: number;
 }

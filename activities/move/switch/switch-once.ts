@@ -37,6 +37,7 @@ const STALE_MS = 50;
  *                                             the structure was copied; position, and values of the sequences
  *      begin                    destination   open transaction: recorded
  *      (copy                    destination   wait until applied, then the tables that cannot be replicated)
+ *      (compare                 both          wait until applied, then the rows that changed whenever they were compared)
  *   2. complete the destination destination   wait until applied; all tables in step; triggers, comment, active
  *      set sequences            destination   committed at once: durable before 3
  *      leave                    source        inactive, recorded, fenced, renamed
@@ -73,6 +74,8 @@ export async function switchOnce(sessions: SwitchSessions, blocked: BlockedTime)
       return await notYet("a materialized view to be refreshed that the source has refreshed just now");
     const deadline = Date.now() + sessions.maxWriteBlockMs;
     await at("copy", () => copyUnderLock(sessions, locked, deadline));
+    if (!((await sessions.changing?.run(locked.position, deadline - Date.now())) ?? true))
+      return await notYet("a moment in which the rows that change all the time can be compared");
     // 2.
     const handOvers = handOverSequences(sessions, locked);
     let completedAt = 0;

@@ -3,6 +3,7 @@ import { Argument } from "commander";
 import type { MigrateResult } from "../../../contract/migrate.ts";
 import type { CopyResult, MoveResult } from "../../../contract/move.ts";
 import { REBALANCE_WORKFLOW_ID } from "../../../contract/names.ts";
+import type { VerifyResult } from "../../../contract/verify.ts";
 import { ISLANDS } from "../../config/options.ts";
 import { EXIT, UsageError } from "../../errors.ts";
 import type { RebalanceResult } from "../../watch/rebalance-result.ts";
@@ -12,6 +13,7 @@ import { copySummary } from "./copy.ts";
 import { migrateSummary } from "./migrate.ts";
 import { moveSummary } from "./move.ts";
 import { rebalanceStatus, rebalanceSummary } from "./rebalance.ts";
+import { verifySummary } from "./verify.ts";
 
 export const attach = defineAction({
   options: ISLANDS,
@@ -63,6 +65,7 @@ function summary(result: unknown): string {
   const { workflowId = "" } = (result ?? {}) as { workflowId?: string };
   if (workflowId.startsWith("move-")) return moveSummary(result as MoveResult);
   if (workflowId.startsWith("copy-")) return copySummary(result as CopyResult);
+  if (workflowId.startsWith("verify-")) return verifySummary(result as VerifyResult);
   if (workflowId.startsWith("migrate-")) return migrateSummary(result as MigrateResult);
   return "Done.";
 }

@@ -35,6 +35,10 @@ export const ACTIONS: Actions = {
     summary: "drop old copies of moved shards, and leftovers of dead moves",
     load: async () => (await import("./cleanup.ts")).cleanup,
   },
+  verify: {
+    summary: "compare every row of a shard or schema with a copy of it",
+    load: async () => (await import("./verify.ts")).verify,
+  },
   migrate: {
     summary: "change the schema of all shards, or of none",
     load: async () => (await import("./migrate.ts")).migrate,

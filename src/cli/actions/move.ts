@@ -40,8 +40,9 @@ export function moveSummary(result: MoveResult): string {
     durationMs,
     writeBlocked,
     endedBlockers,
+    verified,
   } = result;
-  const amount = amountOf({ rows, copiedBytes, sizeBytes, walKeptBytes, durationMs });
+  const amount = `${amountOf({ rows, copiedBytes, sizeBytes, walKeptBytes, durationMs })}, ${verified ? "every row compared" : "rows not compared"}`;
   if (!activated) {
     return `Rehearsed ${schema} from ${from} to ${to}: ${amount}. Nothing was switched; the copy is ${leftover} on ${to}, until \`shardferry cleanup\` drops it.`;
   }

@@ -22,8 +22,9 @@ function steering(name: string, signal: SteeringSignal, done: string, example = 
       const session = await Opened.openExisting(loaded, (line) => ui.say(line));
       if (!session) throw nothingRuns(signal, args[0]);
       try {
+        const at = Date.now();
         const watch = await steer(session.temporal, signal, args[0]);
-        await workOffIfNobodyDoes(ui, session, loaded, watch, signal);
+        await workOffIfNobodyDoes(ui, session, loaded, watch, { name: signal, at });
         const { workflowId } = watch;
         ui.result({ workflowId, signal }, () => `${workflowId}: ${done}`);
       } finally {
@@ -39,19 +40,19 @@ async function workOffIfNobodyDoes(
   session: Session,
   { dsns }: Settings,
   watch: Watch<unknown>,
-  signal: SteeringSignal,
+  signal: { name: SteeringSignal; at: number },
 ): Promise<void> {
   const { workflowId } = watch;
   if (!session.temporal.target.embedded || session.hasEmbeddedWorker) return;
   // Otherwise this command would follow a paused rebalance until somebody confirms it.
-  if (dsns.length === 0 || signal === "pause") {
+  if (dsns.length === 0 || signal.name === "pause") {
     return ui.say(
       `no worker is running for ${workflowId}: run \`shardferry attach ${workflowId}\` with --dsns`,
     );
   }
   session.work(dsns);
-  const outcome = await follow(ui, session, watch, workflowId.replace(/^move-/, ""));
-  if (outcome.kind !== "aborted" || signal !== "abort") resultOf(outcome, workflowId);
+  const outcome = await follow(ui, session, watch, workflowId.replace(/^move-/, ""), signal);
+  if (outcome.kind !== "aborted" || signal.name !== "abort") resultOf(outcome, workflowId);
 }
 
 export const confirm = steering("confirm", "confirm", "confirmed.");

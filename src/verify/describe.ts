@@ -1,0 +1,30 @@
+import type { RowDifference } from "../../contract/verify.ts";
+import { count, plural } from "../format.ts";
+
+/** Differences that are told one by one. */
+const TOLD = 10;
+
+/** One difference, in one line: `users, id = 7: name is 'Ann' on the source, 'ann' on the destination`. */
+function describeDifference({ table, key, missing, columns }: RowDifference): string {
+  const where = `"${table}", ${key}`;
+  if (missing === "destination") return `${where}: missing on the destination`;
+  if (missing === "source") return `${where}: on the destination only`;
+  const shown = (value: string | null): string => (value === null ? "NULL" : `'${value}'`);
+  const differing = columns.map(
+    ({ name, source, destination }) =>
+      `${name} is ${shown(source)} on the source and ${shown(destination)} on the destination`,
+  );
+  return `${where}: ${differing.join("; ") || "the rows differ"}`;
+}
+
+/** All of them, as far as they are told. */
+export function describeDifferences(differences: readonly RowDifference[], more: boolean): string {
+  const told = differences.slice(0, TOLD).map(describeDifference);
+  const number = `${more ? "at least " : ""}${plural(differences.length, "row differs", "rows differ")}`;
+  const rest = differences.length - told.length;
+  return [
+    `${number}:`,
+    ...told.map((line) => `  ${line}`),
+    ...(rest > 0 ? [`  and ${count(rest)} more`] : []),
+  ].join("\n");
+}
