@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 
+import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { type Major, type PostgresServer, startPostgres } from "../../src/sandbox/index.ts";
 import { createDatabase, expectNoLeftovers, type TestDatabase } from "../support/index.ts";
 import { Ledger } from "../support/ledger.ts";
-import { createWorld, resultOf, type World } from "../support/world.ts";
+import { createShard, createWorld, resultOf, type World } from "../support/world.ts";
 import { createZoo, makeZoo, prepareForZoo } from "../support/zoo.ts";
 import {
   contentDifferences,
@@ -95,4 +96,30 @@ describe("a shard with every kind of object that both versions know", { concurre
       await expectNoLeftovers(a, b);
     });
   }
+});
+
+it("a partitioned table with a foreign key moves from 17 to 18 and back", async () => {
+  const world = await worldOf(17, 18);
+  const { a, b } = world;
+  await createShard(
+    a,
+    42,
+    `CREATE TABLE sh0042.acct (id int PRIMARY KEY);
+     CREATE TABLE sh0042.ev (acct int NOT NULL REFERENCES sh0042.acct, at date NOT NULL) PARTITION BY RANGE (at);
+     CREATE TABLE sh0042.ev25 PARTITION OF sh0042.ev FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+     INSERT INTO sh0042.acct VALUES (1); INSERT INTO sh0042.ev VALUES (1, '2025-02-03')`,
+  );
+  const [there, back] = [parseDsn(b.dsn).name, parseDsn(a.dsn).name];
+  await resultOf(await world.startMove());
+  await resultOf(await world.startMove({ from: there, to: back }));
+  const keys = await a.rows(
+    `SELECT conrelid::regclass::text AS table, convalidated AS valid FROM pg_constraint
+     WHERE contype = 'f' AND connamespace = 'sh0042'::regnamespace ORDER BY 1`,
+  );
+  assert.deepEqual(keys, [
+    { table: "sh0042.ev", valid: true },
+    { table: "sh0042.ev25", valid: true },
+  ]);
+  assert.deepEqual(await a.rows("SELECT acct FROM sh0042.ev"), [{ acct: 1 }]);
+  await expectNoLeftovers(a, b);
 });

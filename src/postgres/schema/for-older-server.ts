@@ -5,6 +5,8 @@ import type { Statement } from "./dump-statements.ts";
 
 /** From this major version on, NOT NULL is a named constraint, which a dump may write as a separate element. */
 const NAMED_NOT_NULL = 18;
+/** From this major version on, a foreign key of a partitioned table can be NOT VALID. */
+const DEFERRED_PARTITIONED_KEYS = 18;
 /** From this major version on, MAINTAIN (VACUUM, ANALYZE, REINDEX and the like) can be granted. */
 const MAINTAIN = 17;
 
@@ -35,6 +37,8 @@ export async function inWordsOf(
   return known.flatMap((statement) => {
     if (statement.node === "CreateStmt") return inOldWords(statement);
     if (statement.node === "GrantStmt" && serverMajor < MAINTAIN) return withoutMaintain(statement, owners);
+    if (statement.constraint === "foreign" && serverMajor < DEFERRED_PARTITIONED_KEYS)
+      return [validIfPartitioned(statement)];
     return [statement];
   });
 }
@@ -49,6 +53,12 @@ function withoutColumnVersion(statement: Statement): Statement[] {
   const sql = statement.sql.replace(/,\s*pg_attver=\d+(?=[,)])|pg_attver=\d+(?:,\s*|(?=\)))/, "");
   return /\(\s*\)$/.test(sql) ? [] : [{ ...statement, sql }];
 }
+
+/** An earlier move has left the key NOT VALID. A dump names ONLY the table, unless it is partitioned. */
+const validIfPartitioned = (statement: Statement): Statement =>
+  / NOT VALID$/.test(statement.sql) && !/^ALTER TABLE ONLY /.test(statement.sql)
+    ? { ...statement, sql: statement.sql.replace(/ NOT VALID$/, ""), unvalidated: false }
+    : statement;
 
 /** The owners of tables, by the tables' names. */
 function ownersOf(statements: readonly Statement[]): Map<string, string> {

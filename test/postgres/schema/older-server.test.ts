@@ -50,6 +50,19 @@ describe("a dump of PostgreSQL 18 for an older server", () => {
     assert.match((await inWords(17, dump))[1]!, /MAINTAIN,UPDATE/);
   });
 
+  it("has no NOT VALID foreign key of a partitioned table", async () => {
+    const key = "ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES s.u(id) NOT VALID";
+    const dump = `ALTER TABLE s.parted ${key}; ALTER TABLE ONLY s.plain ${key}`;
+    assert.deepEqual(await inWords(17, dump), [
+      "ALTER TABLE s.parted ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES s.u(id)",
+      `ALTER TABLE ONLY s.plain ${key}`,
+    ]);
+    assert.deepEqual(await inWords(18, dump), [
+      `ALTER TABLE s.parted ${key}`,
+      `ALTER TABLE ONLY s.plain ${key}`,
+    ]);
+  });
+
   it("lacks the number that newer minors keep among the options of a column", async () => {
     const dump = `ALTER TABLE ONLY s.t ALTER COLUMN id SET (pg_attver=22160648);
       ALTER TABLE ONLY s.t ALTER COLUMN a SET (n_distinct=5, pg_attver=22160648);
