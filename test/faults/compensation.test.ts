@@ -11,6 +11,7 @@ import { type Behaviour, BLOCKED, INPUT, inputs, withMockedSteps } from "./mocks
 
 const FORWARD = [
   ...["preflight", "create structure", "subscribe", "tablesync", "build indexes", "analyze", "wait for lag"],
+  "verify",
   "lock and switch",
 ] as const;
 type Step = (typeof FORWARD)[number] & keyof Activities;

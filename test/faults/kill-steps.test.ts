@@ -58,9 +58,12 @@ async function killAt(
     const waiting = `SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)
       WHERE NOT l.granted AND l.locktype = 'relation' AND a.datname = current_database()
         AND a.backend_type = 'client backend'`;
-    await waitFor(async () => (await client.query(waiting)).rowCount !== 0, {
-      what: `the middle of ${step}`,
-    });
+    const waits = async (): Promise<boolean> => {
+      // Otherwise a transaction sees no session that has begun since its first look.
+      await client.query("SELECT pg_stat_clear_snapshot()");
+      return (await client.query(waiting)).rowCount !== 0;
+    };
+    await waitFor(waits, { what: `the middle of ${step}` });
     await worker.kill();
   });
 }
