@@ -104,6 +104,8 @@ export interface MoveResult {
 export interface Verified {
   tables: number;
   rows: number;
+  /** Tables of a copy or rehearsal with rows that changed whenever they were read; a move compares these under the lock. */
+  unsettled: string[];
 }
 
 export type CopyResult = Omit<

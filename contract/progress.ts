@@ -53,10 +53,10 @@ export interface VerifyState {
   tables: number;
   /** Which of them are done: bits, in base64. */
   done: string;
-  /** Rows that have been compared. */
+  /** Rows of these. */
   rows: number;
-  /** Tables that are being compared, and the last key of each that has been. */
-  open: [table: string, after: readonly string[]][];
+  /** Tables that are being compared: up to which key, and how many rows. */
+  open: [table: string, after: readonly string[], rows: number][];
 }
 
 /** Live numbers of the running step, sent as heartbeat details. Always small (< 2 kB). */

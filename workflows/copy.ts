@@ -34,7 +34,7 @@ export async function copy(input: CopyInput): Promise<CopyResult> {
     const { walKeptBytes } = protocol.steering;
     const durationMs = Date.now() - startTime.getTime();
     const amount = withLocked(replica.amount, finished);
-    const verified = verifiedOf(replica);
+    const verified = verifiedOf(replica, false);
     return { workflowId, runId, schema, from, to, ...amount, walKeptBytes, durationMs, verified };
   });
 }

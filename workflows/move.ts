@@ -58,7 +58,7 @@ export async function move(input: MoveInput): Promise<MoveResult> {
     protocol.steering.phase("done");
     const { walKeptBytes } = protocol.steering;
     const amount = { ...withLocked(replica.amount, switched), walKeptBytes };
-    return resultOf(input, amount, verifiedOf(replica), switched);
+    return resultOf(input, amount, verifiedOf(replica, activate), switched);
   });
 }
 

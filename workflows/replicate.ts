@@ -108,8 +108,12 @@ export const changingOf = ({ verified }: Replica): Pick<SwitchInput, "changing">
   verified && verified.changing.length > 0 ? { changing: verified.changing } : {};
 
 /** What a result tells of the comparison. */
-export const verifiedOf = ({ verified }: Replica): Verified | null =>
-  verified && { tables: verified.tables, rows: verified.rows };
+export const verifiedOf = ({ verified }: Replica, settledUnderLock: boolean): Verified | null =>
+  verified && {
+    tables: verified.tables,
+    rows: verified.rows,
+    unsettled: settledUnderLock ? [] : verified.changing.map(({ table }) => table),
+  };
 
 /** What was copied in all: some tables can only be copied under the lock. */
 export const withLocked = (amount: Amount, { copied }: SwitchReport): Amount => ({

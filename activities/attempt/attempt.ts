@@ -112,7 +112,7 @@ export class ActivityAttempt {
 
   /** Reports that the step is alive and how far it has come. Called only after real progress was seen. */
   beat(progress: StepProgress): void {
-    const { failed, blocked, reached, furthest = 0, failedAt } = this.lastBeat;
+    const { failed, blocked, reached, furthest = 0, failedAt, verified } = this.lastBeat;
     const told: StepProgress = { ...progress };
     // These count over all attempts, so each heartbeat carries them on.
     told.furthest = Math.max(furthest, progress.percent ?? 0);
@@ -120,6 +120,7 @@ export class ActivityAttempt {
     // An error before the step came further than ever says nothing about what comes now.
     if (failed && told.furthest < (told.failedAt ?? 0) + PROGRESS_PERCENT) told.failed ??= failed;
     if (blocked) told.blocked ??= blocked;
+    if (verified) told.verified ??= verified;
     // While it waits, nobody knows for how long.
     if (reached) told.reached ??= { ...reached, secondsLeft: undefined };
     lastBeats.set(this.#context, told);

@@ -77,6 +77,7 @@ async function trySwitching(
     step.attempt.throwIfCancelled();
     await untilBudgetAllows(sessions, blocked);
     await catchUp(sessions);
+    await sessions.changing?.narrow();
     await blocked.announce();
     const result = await switchOnce(sessions, blocked);
     if (result.done) return report(step, sessions.leftover, blocked, "switched");

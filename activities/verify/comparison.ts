@@ -81,7 +81,7 @@ export class Comparison {
           }),
         ),
     );
-    return this.#report(tables.length, work.state.rows, size);
+    return this.#report(tables.length, work.rows, size);
   }
 
   async #lane(
@@ -122,7 +122,7 @@ export class Comparison {
     return differences.length === 0 && changing === null;
   }
 
-  /** Before each statement: waits while physical replicas lag. */
+  /** Before each range: waits while physical replicas lag. */
   async #before(): Promise<void> {
     const { attempt, lagging } = this.#of;
     await attempt.deps.fault(`before range ${++this.#ranges}`);
@@ -134,13 +134,13 @@ export class Comparison {
     }
   }
 
-  #progress({ state }: WorkList<PairedTable>, expected: number): StepProgress {
+  #progress({ state, rows }: WorkList<PairedTable>, expected: number): StepProgress {
     const found = this.#differences.length > 0 ? `; ${differ(this.#differences)}` : "";
     return {
-      note: `compared ${count(state.rows)} rows${found}`,
+      note: `compared ${count(rows)} rows${found}`,
       waitingFor: this.#waitingFor,
       // The number of rows is the planner's estimate.
-      percent: expected > 0 ? Math.min(99, (100 * state.rows) / expected) : 0,
+      percent: expected > 0 ? Math.min(99, (100 * rows) / expected) : 0,
       verified: state,
     };
   }

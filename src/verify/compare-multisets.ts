@@ -6,8 +6,8 @@ import { rowHash } from "./sql.ts";
 
 /** A table without a key is compared in this many parts, by the hash of the row. */
 const PARTS = 4096;
-/** Blocks that one statement reads: 256 MB with blocks of 8 kB, 1 to 3 s. */
-const BLOCKS = 32_768;
+/** Bytes that one statement reads, with what is TOASTed: 0.5 to 2 s. */
+const STATEMENT_BYTES = 128 << 20;
 /** How often the parts that differ are read again while the table changes. */
 const ROUNDS = 8;
 
@@ -53,8 +53,8 @@ export async function compareMultisets(
       suspected.set(part, finding);
       return found;
     });
-    if (different.length > 0)
-      return { rows, differences: await readRows(sides, before, different), changing: [] };
+    const differences = different.length > 0 ? await readRows(sides, before, different) : [];
+    if (differences.length > 0) return { rows, differences, changing: [] };
     if (round >= rounds) return { rows, differences: [], changing: pending };
   }
 }
@@ -79,9 +79,10 @@ const differing = (source: ReadonlyMap<number, Part>, destination: ReadonlyMap<n
 
 /** A table's hashes, by ranges of blocks; the last one has no end, since the table may grow. */
 function* byBlocks({ table }: Side<Sides["source"]["table"]>): Generator<string> {
-  for (let block = 0; block === 0 || block < table.blocks; block += BLOCKS) {
-    const last = block + BLOCKS >= table.blocks;
-    const end = last ? "" : ` AND t.ctid < '(${block + BLOCKS},0)'`;
+  const blocks = Math.max(1, Math.floor((STATEMENT_BYTES * table.blocks) / Math.max(table.bytes, 1)));
+  for (let block = 0; block === 0 || block < table.blocks; block += blocks) {
+    const last = block + blocks >= table.blocks;
+    const end = last ? "" : ` AND t.ctid < '(${block + blocks},0)'`;
     yield `(SELECT ${rowHash(table)} AS hash FROM ${table.relation} t WHERE t.ctid >= '(${block},0)'${end}) hashed`;
   }
 }

@@ -39,7 +39,9 @@ export async function compareRanges(
       continue;
     }
     compared.rows += rows;
-    pace.done(rows, performance.now() - begun, range.upTo);
+    // What is found here is known to this attempt only: another one has to compare the table from its beginning.
+    const settled = compared.differences.length + compared.changing.length === 0;
+    pace.done(rows, performance.now() - begun, settled ? range.upTo : null);
     if (range.upTo === null || compared.differences.length >= MOST_DIFFERENCES) return compared;
     after = range.upTo;
   }
@@ -74,9 +76,9 @@ async function narrow(sides: Sides<KeyedTable>, range: KeyRange, compared: Compa
     sides,
     suspects.map(({ key }) => key),
   );
-  compared.changing.push(...changing);
   const room = MOST_DIFFERENCES - compared.differences.length;
   compared.differences.push(...(await readDifferences(sides, different.slice(0, room))));
+  compared.changing.push(...changing);
 }
 
 interface Listed {

@@ -1,5 +1,6 @@
 import type { ChangingRows } from "../../contract/move.ts";
 import type { RowDifference } from "../../contract/verify.ts";
+import { ShardferryError } from "../errors.ts";
 import { settleKeys } from "./compare-keys.ts";
 import { compareMultisets } from "./compare-multisets.ts";
 import { compareRanges } from "./compare-ranges.ts";
@@ -11,6 +12,20 @@ import type { Key, KeyedTable } from "./sql.ts";
 /** What may be left to compare under the lock: a number of rows, or a small table without a key. */
 const MOST_KEYS = 1000;
 const MOST_BYTES = 64 << 20;
+
+/** How often rows that change all the time are compared again. */
+const ROUNDS = 20;
+
+/** More of a table changes all the time than can be compared under the lock. */
+class TooBusyError extends ShardferryError {
+  constructor(table: string, what: string) {
+    super(
+      "too_busy_to_verify",
+      `table "${table}" cannot be compared: ${what} changed whenever it was read, and that is too much to compare under the lock. ` +
+        "Try again at a quieter time, or with --verify=none",
+    );
+  }
+}
 
 /** What the comparison of a table tells, and asks. */
 export interface Watch {
@@ -50,7 +65,8 @@ async function compareKeyed(
   const { differences, changing: first } = await compareRanges(sides, pace, after);
   let changing = first;
   // More than that would block writers for too long, so it goes round again.
-  while (changing.length > MOST_KEYS && differences.length === 0) {
+  for (let round = 1; changing.length > MOST_KEYS && differences.length === 0; round++) {
+    if (round > ROUNDS) throw new TooBusyError(name, `${changing.length} of its rows`);
     await watch.before();
     const settled = await settleKeys(sides, changing);
     differences.push(...(await readDifferences(sides, settled.different)));
@@ -61,10 +77,9 @@ async function compareKeyed(
 
 async function compareKeyless(sides: Sides, watch: Watch): Promise<ComparedTableReport> {
   const { name, bytes } = sides.source.table;
-  for (;;) {
-    const { rows, differences, changing } = await compareMultisets(sides, watch.before);
-    if (changing.length > 0 && differences.length === 0 && bytes > MOST_BYTES) continue;
-    watch.compared(rows, null);
-    return { differences, changing: changing.length > 0 ? { table: name, keys: null } : null };
-  }
+  const { rows, differences, changing } = await compareMultisets(sides, watch.before);
+  if (changing.length > 0 && bytes > MOST_BYTES)
+    throw new TooBusyError(name, "a part of it, which has no key,");
+  watch.compared(rows, null);
+  return { differences, changing: changing.length > 0 ? { table: name, keys: null } : null };
 }

@@ -7,6 +7,8 @@ const TOLD = 10;
 /** One difference, in one line: `users, id = 7: name is 'Ann' on the source, 'ann' on the destination`. */
 function describeDifference({ table, key, missing, columns }: RowDifference): string {
   const where = `"${table}", ${key}`;
+  // Of a table without a key, the key says how often the row is there.
+  if (columns.length === 0 && missing !== "none" && key.startsWith("the row ")) return where;
   if (missing === "destination") return `${where}: missing on the destination`;
   if (missing === "source") return `${where}: on the destination only`;
   const shown = (value: string | null): string => (value === null ? "NULL" : `'${value}'`);

@@ -45,8 +45,10 @@ export async function readDifferences(
   keys: readonly Key[],
 ): Promise<RowDifference[]> {
   const [before, after] = await allEnd([valuesOf(source, keys), valuesOf(destination, keys)]);
-  return keys.map((key, i) => {
+  return keys.flatMap((key, i) => {
     const [a, b] = [before.get(i), after.get(i)];
+    // Gone on both sides meanwhile.
+    if (a === undefined && b === undefined) return [];
     return {
       table: source.table.name,
       key: describeKey(source.table, key),

@@ -32,8 +32,6 @@ const CHARACTERS = new Set(["text", "varchar"]);
 /** Written in binary form, which keeps everything, and contains no OID. */
 const SENT: Readonly<Record<string, string>> = {
   numeric: "numeric_send",
-  float4: "float4send",
-  float8: "float8send",
   interval: "interval_send",
   money: "cash_send",
   bit: "bit_send",
@@ -53,12 +51,17 @@ export function exactForm(expression: string, type: ColumnType, utf8: boolean): 
   if (builtIn !== null && kind === "base") {
     if (BITWISE.has(builtIn) && !(utf8 && builtIn === "name")) return expression;
     if (CHARACTERS.has(builtIn)) return inUtf8(`(${expression})::text COLLATE "C"`);
+    // Calculations may leave another NaN than the one that is read from text.
+    if (builtIn === "float4" || builtIn === "float8")
+      return `${builtIn}send(CASE WHEN ${expression} = 'NaN' THEN 'NaN' ELSE ${expression} END)`;
     const send = SENT[builtIn];
     if (send !== undefined) return `${send}(${expression})`;
   }
   // The binary form of an array of a server's own types contains their OIDs.
   if (builtInElements && !domain && !utf8) {
-    if (kind === "array") return `array_send(${expression})`;
+    // The first number after that of dimensions says whether an element was ever NULL.
+    if (kind === "array")
+      return `overlay(array_send(${expression}) PLACING '\\x00000000'::bytea FROM 5 FOR 4)`;
     if (kind === "range") return `range_send(${expression})`;
     if (kind === "multirange") return `multirange_send(${expression})`;
   }

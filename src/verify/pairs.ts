@@ -3,6 +3,7 @@ import type { ClientBase } from "pg";
 import type { IslandName } from "../../contract/names.ts";
 import { allEnd } from "../all-end.ts";
 import { ShardferryError } from "../errors.ts";
+import { COMPARE_SETTINGS } from "./settings.ts";
 import { type ComparedTable, findOperators, readComparedTables } from "./tables.ts";
 
 /** A schema on one side. */
@@ -40,8 +41,12 @@ export async function readPairs(
 ): Promise<PairedTable[]> {
   const [from, to] = await allEnd([encodingOf(source.client), encodingOf(destination.client)]);
   const read = async ({ client, schema }: Place): Promise<ComparedTable[]> => {
+    // That of a range is for ranges.
+    await client.query("SET statement_timeout = 0");
     await findOperators(client, schema);
-    return (await readComparedTables(client, schema, from !== to)).filter(({ name }) => wanted(name));
+    const tables = await readComparedTables(client, schema, from !== to);
+    await client.query(`SET statement_timeout = '${COMPARE_SETTINGS.statement_timeout}'`);
+    return tables.filter(({ name }) => wanted(name));
   };
   const [here, there] = await allEnd([read(source), read(destination)]);
   const counterparts = new Map(there.map((table) => [table.name, table]));

@@ -50,13 +50,14 @@ const TABLES_SQL = `
     FROM pg_class c
     WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND c.relkind = 'r'
   ),
-  attribute AS (
+  -- Looked up by index for each table: materialized, it was scanned for each of them.
+  attribute AS NOT MATERIALIZED (
     SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.attnotnull, a.attcollation
-    FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid
+    FROM pg_attribute a
     WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v'
   ),
   base(root, typ) AS (
-    SELECT DISTINCT atttypid, atttypid FROM attribute
+    SELECT DISTINCT a.atttypid, a.atttypid FROM relation r JOIN attribute a ON a.attrelid = r.oid
     UNION ALL
     SELECT base.root, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.typ WHERE t.typtype = 'd'
   ),
@@ -68,7 +69,7 @@ const TABLES_SQL = `
                      WHEN t.typtype = 'r' THEN 'range' WHEN t.typtype = 'm' THEN 'multirange'
                      WHEN t.typtype = 'b' THEN 'base' ELSE 'other' END,
         'builtInElements', coalesce(
-          e.typnamespace = 'pg_catalog'::regnamespace AND e.typtype = 'b' AND e.typsend <> 0 AND e.typname NOT LIKE 'reg%'
+          e.typnamespace = 'pg_catalog'::regnamespace AND e.typtype = 'b' AND e.typsend <> 0 AND e.typname NOT LIKE 'reg%' AND e.typname NOT LIKE 'float%'
             AND e.typcategory <> 'A', false),
         'domain', base.root <> base.typ,
         'output', t.typoutput::regproc::text) AS fact

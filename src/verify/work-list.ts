@@ -11,6 +11,12 @@ interface Item {
   bytes: number;
 }
 
+/** How far a table has been compared; `after` is null if a further attempt has to begin anew. */
+interface Open {
+  after: Key | null;
+  rows: number;
+}
+
 /**
  * The tables that have to be compared, in what order, and which of them are done: the state travels in the heartbeats, so
  * that the next attempt goes on where this one has stopped.
@@ -18,8 +24,7 @@ interface Item {
 export class WorkList<T extends Item> {
   readonly #groups: T[][];
   readonly #done: Uint8Array;
-  readonly #open = new Map<string, Key>();
-  readonly #before: ReadonlyMap<string, Key>;
+  readonly #open: Map<string, Open>;
   #rows: number;
 
   /** @param tables in an order that is the same for every attempt. */
@@ -32,15 +37,22 @@ export class WorkList<T extends Item> {
     this.#done = fits
       ? Uint8Array.from(Buffer.from(state.done, "base64"))
       : new Uint8Array(Math.ceil(this.#groups.length / 8));
-    this.#before = new Map(fits ? state.open : []);
+    this.#open = new Map(fits ? state.open.map(([table, after, rows]) => [table, { after, rows }]) : []);
     this.#rows = fits ? state.rows : 0;
   }
 
   get state(): VerifyState {
     const tables = this.#groups.reduce((sum, group) => sum + group.length, 0);
     const done = Buffer.from(this.#done).toString("base64");
-    const open = [...this.#open].filter(([, key]) => JSON.stringify(key).length <= LONGEST_KEY);
+    const open = [...this.#open].flatMap(([table, { after, rows }]): VerifyState["open"] =>
+      after === null || JSON.stringify(after).length > LONGEST_KEY ? [] : [[table, after, rows]],
+    );
     return { tables, done, rows: this.#rows, open };
+  }
+
+  /** Rows that have been compared so far. */
+  get rows(): number {
+    return [...this.#open.values()].reduce((sum, { rows }) => sum + rows, this.#rows);
   }
 
   /** What is left: groups of tables with the number of each, the largest first. */
@@ -53,18 +65,20 @@ export class WorkList<T extends Item> {
 
   /** Where an earlier attempt has stopped in a table. */
   after(table: string): Key | null {
-    return this.#before.get(table) ?? null;
+    return this.#open.get(table)?.after ?? null;
   }
 
-  /** To be called after each range. */
+  /** To be called after each range; without an end, a further attempt begins this table anew. */
   compared(table: string, rows: number, end: Key | null): void {
-    this.#rows += rows;
-    if (end) this.#open.set(table, end);
-    else this.#open.delete(table);
+    this.#open.set(table, { after: end, rows: (this.#open.get(table)?.rows ?? 0) + rows });
   }
 
   /** To be called when all tables of a group have been compared, and nothing of them is left. */
   finished(index: number): void {
     this.#done[index >> 3]! |= 1 << (index & 7);
+    for (const { name } of this.#groups[index]!) {
+      this.#rows += this.#open.get(name)?.rows ?? 0;
+      this.#open.delete(name);
+    }
   }
 }

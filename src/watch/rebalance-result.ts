@@ -41,7 +41,7 @@ export function readOutcome(
     writeBlockedMs: item.writeBlockedMs,
     writeBlocked: writeBlockOf(item),
     endedBlockers: item.ended ?? [],
-    verified: item.verified ? { tables: item.verified[0], rows: item.verified[1] } : null,
+    verified: item.verified ? { tables: item.verified[0], rows: item.verified[1], unsettled: [] } : null,
   }));
   const failures = failed.map(({ schema, from, to, reason }) => ({
     schema,

@@ -82,18 +82,18 @@ describe("the rows are compared before the switch", { concurrency: 3, timeout: 3
     const before = await contentBefore(world);
     const comparedBy = async (attempt: number): Promise<number> => {
       const [report] = await reportsOf(handle);
-      return (report?.attempt === attempt && report.details.verified?.rows) || 0;
+      return (report?.attempt === attempt && report.details.percent) || 0;
     };
     const first = await world.startWorker({ fault: "before range 4", mode: "hold" });
     const handle = await world.startMove();
     await first.reached("before range 4");
     const kept = await waitFor(() => comparedBy(1).then((rows) => rows || null), {
-      what: "a heartbeat with rows",
+      what: "a heartbeat with progress",
     });
     await first.kill();
     const second = await world.startWorker({ fault: "before range 2", mode: "hold" });
     await second.reached("before range 2");
-    await waitFor(async () => (await comparedBy(2)) > kept, { what: "more rows than before" });
+    await waitFor(async () => (await comparedBy(2)) > kept, { what: "more progress than before" });
     second.goOn();
     const { verified, leftover } = await resultOf(handle);
     assert.ok(verified!.rows >= LARGE);
@@ -112,6 +112,28 @@ describe("the rows are compared before the switch", { concurrency: 3, timeout: 3
       assert.ok((await resultOf(handle)).verified!.rows >= LARGE);
       await expectSound(ledger);
     });
+
+  it("a difference that was found is found again after the death of the worker", async () => {
+    const world = await createWorld();
+    const ledger = await loadedShard(world, { rows: LARGE });
+    const first = await world.startWorker({ fault: "before verify", mode: "hold" });
+    const handle = await world.startMove();
+    await first.reached("before verify");
+    await world.b.rows("UPDATE sh0042.large SET a = 'rogue' WHERE id = 1");
+    await first.kill();
+    const second = await world.startWorker({ fault: "before range 4", mode: "hold" });
+    await second.reached("before range 4");
+    const compared = async (): Promise<boolean> =>
+      (await reportsOf(handle))[0]?.details.verified !== undefined;
+    await waitFor(compared, { what: "a heartbeat" });
+    await second.kill();
+    await world.startWorker();
+    const { differs } = await untilPaused(handle);
+    assert.match(differs?.text ?? "", /1 row differs:\n +"large", id = 1: a is/);
+    await handle.signal(abortSignal);
+    await assert.rejects(resultOf(handle), /nothing is left behind/);
+    await expectSound(ledger);
+  });
 
   it("with --verify=none nothing is compared, and the result says so", async () => {
     const world = await createWorld();

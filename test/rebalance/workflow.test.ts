@@ -34,7 +34,9 @@ describe("the workflow rebalance", () => {
           .filter((shard) => shard !== 7)
           .map(schemaOf),
       );
-      assert.deepEqual(failed, [{ schema: "sh0007", from: 0, to: 2, reason: "analyze failed" }]);
+      assert.deepEqual(failed, [
+        { schema: "sh0007", from: "a:5432/app", to: "c:5432/app", reason: "analyze failed" },
+      ]);
       assert.equal(activated, true);
       // Both are reported, even for a move that begins and ends between two looks of a command.
       const { events: told } = await handle.query(rebalanceProgressQuery);

@@ -63,7 +63,9 @@ describe("a table with a key", () => {
         [[`id = ${id}`, id === 0 || id === 22 ? "source" : "destination"]],
       );
       assert.equal(rows, 21);
-      assert.deepEqual(ends, [["7"], ["14"], ["21"], null]);
+      // From the first difference on, a further attempt would begin anew.
+      const settled = id === 0 ? 0 : Math.ceil(id / 7) - 1;
+      assert.deepEqual(ends, [["7"], ["14"], ["21"], null].fill(null, settled));
       await both(
         `TRUNCATE ${SCHEMA}.t; INSERT INTO ${SCHEMA}.t SELECT i, 'v' || i FROM generate_series(1, 21) i`,
       );

@@ -1,8 +1,11 @@
 import type pg from "pg";
 
 import type { ChangingRows } from "../../../contract/move.ts";
-import { waitUntilApplied } from "../../../src/postgres/replication/position.ts";
-import { differingKeys } from "../../../src/verify/compare-keys.ts";
+import type { RowDifference } from "../../../contract/verify.ts";
+import { allEnd } from "../../../src/all-end.ts";
+import { hasSqlstate, SQLSTATE } from "../../../src/postgres/errors/sqlstate.ts";
+import { flushedPosition, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
+import { differingKeys, settleKeys } from "../../../src/verify/compare-keys.ts";
 import { compareMultisets } from "../../../src/verify/compare-multisets.ts";
 import { describeDifferences } from "../../../src/verify/describe.ts";
 import { readDifferences } from "../../../src/verify/difference.ts";
@@ -12,13 +15,16 @@ import { findOperators } from "../../../src/verify/tables.ts";
 import { DiffersError } from "../parts/differs.ts";
 import type { MoveStep } from "../parts/step.ts";
 
+/** Milliseconds between two signs of life while the destination catches up. */
+const CATCH_UP_MS = 1000;
+
 /** Compares, under the lock, the rows that changed whenever they were compared before. */
 export class ChangingRowsComparison {
   private constructor(
     private readonly step: MoveStep,
     private readonly source: pg.Client,
     private readonly destination: pg.Client,
-    private readonly work: { pair: PairedTable; keys: ChangingRows["keys"] }[],
+    private work: { pair: PairedTable; keys: ChangingRows["keys"] }[],
   ) {}
 
   /** Opens its sessions and reads what has to be known, before the lock; null if there is nothing to compare. */
@@ -43,23 +49,75 @@ export class ChangingRowsComparison {
     });
   }
 
+  /** Compares them again before the lock: what is the same by now need not be compared under it. */
+  async narrow(): Promise<void> {
+    const { step, source, destination } = this;
+    const left: typeof this.work = [];
+    for (const { pair, keys } of this.work) {
+      const { all, keyed } = sidesOf(pair, source, destination, () => this.#caughtUp());
+      if (keys !== null && keyed !== null) {
+        const { different, changing } = await settleKeys(keyed, keys);
+        this.#refuse(await readDifferences(keyed, different));
+        if (changing.length > 0) left.push({ pair, keys: changing });
+      } else {
+        const { differences, changing } = await compareMultisets(all, () => Promise.resolve());
+        this.#refuse(differences);
+        if (changing.length > 0) left.push({ pair, keys: null });
+      }
+      step.attempt.throwIfCancelled();
+    }
+    this.work = left;
+  }
+
   /**
-   * Waits until the destination has applied everything up to a position of the source, on which nothing changes any more, and
-   * compares. False if that takes longer than the given milliseconds; throws if rows differ.
+   * Compares under the lock: waits until the destination has applied everything up to a position of the source, on which
+   * nothing changes any more. False if that takes longer than the given milliseconds; throws if rows differ.
    */
   async run(position: string, ms: number): Promise<boolean> {
+    if (this.work.length === 0) return true;
     const { step, source, destination } = this;
     const until = Date.now() + ms;
-    if (!(await waitUntilApplied(destination, step.replicationName, position, ms))) return false;
-    for (const { pair, keys } of this.work) {
-      if (Date.now() > until) return false;
-      const sides = sidesOf(pair, source, destination, () => Promise.resolve());
-      const differences =
-        keys === null || sides.keyed === null
-          ? (await compareMultisets(sides.all, () => Promise.resolve())).differences
-          : await readDifferences(sides.keyed, await differingKeys(sides.keyed, keys));
-      if (differences.length > 0) throw new DiffersError(step, describeDifferences(differences, false));
+    const late = (): boolean => Date.now() >= until;
+    await allEnd(
+      [source, destination].map((client) =>
+        client.query(`SET statement_timeout = ${Math.max(1, Math.round(ms))}`),
+      ),
+    );
+    try {
+      if (!(await waitUntilApplied(destination, step.replicationName, position, ms))) return false;
+      for (const { pair, keys } of this.work) {
+        if (late()) return false;
+        const { all, keyed } = sidesOf(pair, source, destination, () => Promise.resolve());
+        if (keys !== null && keyed !== null) {
+          this.#refuse(await readDifferences(keyed, await differingKeys(keyed, keys)));
+          continue;
+        }
+        const { differences, changing } = await compareMultisets(all, () =>
+          late() ? Promise.reject(new LateError()) : Promise.resolve(),
+        );
+        this.#refuse(differences);
+        if (changing.length > 0) return false;
+      }
+      return true;
+    } catch (error) {
+      if (error instanceof LateError || hasSqlstate(error, SQLSTATE.queryCanceled)) return false;
+      throw error;
     }
-    return true;
+  }
+
+  #refuse(differences: readonly RowDifference[]): void {
+    if (differences.length > 0) throw new DiffersError(this.step, describeDifferences(differences, false));
+  }
+
+  async #caughtUp(): Promise<void> {
+    const { step, source, destination } = this;
+    const position = await flushedPosition(source);
+    while (!(await waitUntilApplied(destination, step.replicationName, position, CATCH_UP_MS))) {
+      step.attempt.throwIfCancelled();
+      step.beat({ waitingFor: `the subscription on ${step.to} to catch up with ${step.from}` });
+    }
   }
 }
+
+/** The time under the lock is over. */
+class LateError extends Error {}

@@ -74,8 +74,11 @@ export async function switchOnce(sessions: SwitchSessions, blocked: BlockedTime)
       return await notYet("a materialized view to be refreshed that the source has refreshed just now");
     const deadline = Date.now() + sessions.maxWriteBlockMs;
     await at("copy", () => copyUnderLock(sessions, locked, deadline));
-    if (!((await sessions.changing?.run(locked.position, deadline - Date.now())) ?? true))
-      return await notYet("a moment in which the rows that change all the time can be compared");
+    const { changing } = sessions;
+    const same =
+      changing === null ||
+      (await keepingAlive(sessions, () => changing.run(locked.position, deadline - Date.now())));
+    if (!same) return await notYet("a moment to compare the rows that keep changing");
     // 2.
     const handOvers = handOverSequences(sessions, locked);
     let completedAt = 0;
