@@ -77,13 +77,17 @@ describe("a table with a key", () => {
       `(n numeric, "we""ird" text COLLATE "C", d timestamptz, v int, PRIMARY KEY (n, "we""ird", d))`,
       `SELECT i % 3, chr(34) || chr(39) || ',{}' || i, timestamptz '2026-01-01' + i * interval '1 s', i FROM generate_series(1, 40) i`,
     );
-    await destination.rows(`UPDATE ${SCHEMA}.t SET v = -1 WHERE v = 39`);
     const ends: Key[] = [];
-    await comparing(async (sides) => {
-      const { differences, rows } = await compareRanges(
+    await comparing((sides) =>
+      compareRanges(
         sides,
         paceOf(6, (_, end) => end && ends.push(end)),
-      );
+      ),
+    );
+    assert.equal(ends.length, 6);
+    await destination.rows(`UPDATE ${SCHEMA}.t SET v = -1 WHERE v = 39`);
+    await comparing(async (sides) => {
+      const { differences, rows } = await compareRanges(sides, paceOf(6));
       assert.equal(rows, 40);
       assert.deepEqual(
         differences.map(({ columns }) => columns),
