@@ -20,6 +20,7 @@ const ROUND_TRIP_MS = 200;
 async function distantWorld(): Promise<{ world: World; proxies: Proxy[] }> {
   const { a, b } = await testIslands();
   const proxies = [await Proxy.start(a), await Proxy.start(b)];
+  for (const proxy of proxies) proxy.noteTrips();
   const world = await createWorld({ servers: { a: behind(proxies[0]!, a), b: behind(proxies[1]!, b) } });
   return { world, proxies };
 }
@@ -51,7 +52,7 @@ describe("a worker far away from its islands", { timeout: 300_000 }, () => {
     assert.deepEqual(await activePlaces("sh0042", world.a, world.b), [world.b.name]);
     assert.equal(writeBlocked.attempts, 1);
 
-    const [source, destination] = proxies.map(({ trips }) => trips) as [Trips, Trips];
+    const [source, destination] = proxies.map((proxy) => proxy.noteTrips()) as [Trips, Trips];
     const from = source.find("IN EXCLUSIVE MODE")!.askedAt;
     const until = destination.find("COMMIT", from)!.answeredAt!;
     // Lock, leave and commit; begin, complete and commit.

@@ -8,8 +8,7 @@ import { Trips } from "./trips.ts";
 /** A network between a client and a server, which tests break and repair. */
 export class Proxy {
   readonly #sockets = new Set<Socket>();
-  /** What its clients ask and when they are answered. */
-  readonly trips = new Trips();
+  #trips: Trips | null = null;
   #delayMs = 0;
   #swallows = false;
   #until = Infinity;
@@ -33,6 +32,11 @@ export class Proxy {
 
   get port(): number {
     return (this.server.address() as AddressInfo).port;
+  }
+
+  /** Notes from now on what clients of a PostgreSQL server ask in new sessions, and when they are answered. */
+  noteTrips(): Trips {
+    return (this.#trips ??= new Trips());
   }
 
   /** From now on, no packets of old or new connections arrive, silently. */
@@ -76,15 +80,15 @@ export class Proxy {
 
   #accept(near: Socket): void {
     const far = connect(this.target);
-    const trips = this.trips.session();
+    const trips = this.#trips?.session();
     for (const [socket, other] of [
       [near, far],
       [far, near],
     ] as const) {
       this.#sockets.add(socket);
       socket.on("data", (data) => {
-        if (socket === near) trips.asked(data);
-        else setTimeout(() => trips.answered(data), this.#delayMs);
+        if (socket === near) trips?.asked(data);
+        else if (trips) setTimeout(() => trips.answered(data), this.#delayMs);
         if (socket === near && --this.#until === 0) this.cut();
         else if (this.#delayMs === 0) other.write(data);
         else setTimeout(() => other.write(data), this.#delayMs);
