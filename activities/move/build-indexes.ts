@@ -3,6 +3,7 @@ import type { ClientBase } from "pg";
 
 import type { StepReport } from "../../contract/progress.ts";
 import { plural, shorten } from "../../src/format.ts";
+import { hasSqlstate, SQLSTATE } from "../../src/postgres/errors/sqlstate.ts";
 import { ident, qualified } from "../../src/postgres/quote.ts";
 import { undoDefaultPrivileges } from "../../src/postgres/schema/default-privileges.ts";
 import { grants, placed, type Statement } from "../../src/postgres/schema/dump-statements.ts";
@@ -45,10 +46,12 @@ export async function buildIndexes(step: MoveStep): Promise<StepReport> {
   const isLate = await lateStatements(step);
   const rest = postData.filter((statement) => !indexes.includes(statement) && !isLate(statement));
   const partitioned = tables.filter((table) => table.kind === "p").map((table) => table.name);
-  if (rest.length > 0) await runRest(step, preData, rest, partitioned);
+  const violated = rest.length > 0 ? await runRest(step, preData, rest, partitioned) : [];
   await flushDestination(step);
   return {
-    text: `built ${missing.length} indexes and keys, and ${rest.length} further objects`,
+    text:
+      `built ${missing.length} indexes and keys, and ${rest.length} further objects` +
+      (violated.length > 0 ? `; left NOT VALID, because rows violate them: ${violated.join(", ")}` : ""),
     sql: missing.slice(0, 10).map((statement) => shorten(statement.sql, 200)),
   };
 }
@@ -189,14 +192,14 @@ async function runRest(
   preData: readonly Statement[],
   rest: readonly Statement[],
   partitioned: readonly string[],
-): Promise<void> {
+): Promise<string[]> {
   const statements = withTriggersDisabled(step.schema, rest);
   const { serverMajor } = step.input.plan.destination;
   const canDefer = (statement: Statement): boolean =>
     statement.constraint === "foreign" &&
     !statement.unvalidated &&
     (serverMajor >= 18 || !partitioned.includes(statement.relation ?? ""));
-  await step.watched(
+  return step.watched(
     step.to,
     () => Promise.resolve({ note: "foreign keys, triggers, policies and the rest" }),
     (onBackend) =>
@@ -222,7 +225,7 @@ async function runRest(
           await run((await inWordsOf(serverMajor, preData)).filter(grants));
         }
         await run(statements.filter(grants));
-        if (step.input.request.validateFks) await validate(client, step);
+        return step.input.request.validateFks ? validate(client, step) : [];
       }),
   );
 }
@@ -231,15 +234,23 @@ const notValid = (statement: Statement): Statement => ({ ...statement, sql: `${s
 
 /**
  * Validates all foreign keys, also those that an earlier move has left NOT VALID, except those that refer to a table that is
- * copied under the lock: it is empty until then.
+ * copied under the lock: it is empty until then. Returns the keys that rows violate: these were NOT VALID on the source, and
+ * are so here.
  */
-async function validate(client: ClientBase, step: MoveStep): Promise<void> {
+async function validate(client: ClientBase, step: MoveStep): Promise<string[]> {
   const empty = new Set(step.input.plan.lockedCopies);
+  const violated: string[] = [];
   for (const { table, name, refersTo } of await readUnvalidatedKeys(client, [step.schema])) {
     if (empty.has(refersTo) && !empty.has(table)) continue;
     step.attempt.throwIfCancelled();
-    await client.query(`ALTER TABLE ${qualified(step.schema, table)} VALIDATE CONSTRAINT ${ident(name)}`);
+    try {
+      await client.query(`ALTER TABLE ${qualified(step.schema, table)} VALIDATE CONSTRAINT ${ident(name)}`);
+    } catch (error) {
+      if (!hasSqlstate(error, SQLSTATE.foreignKeyViolation)) throw error;
+      violated.push(`${name} of ${table}`);
+    }
   }
+  return violated;
 }
 
 /**

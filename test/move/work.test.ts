@@ -81,9 +81,10 @@ describe("the percentage of a move", () => {
   it("is that of the bytes: a copy of most of the bytes is most of the way", () => {
     const plan = { bytes: 60 * 2 ** 30, sizeBytes: 100 * 2 ** 30, copyMethod: "direct" as const };
     const reached = new Course(plan).reached("tablesync", { percent: 50 }, undefined, 0)!;
-    assert.ok(Math.abs(reached.percent - 30) < 1, String(reached.percent));
+    // 60 to copy, 40 of indexes, 30 to compare.
+    assert.ok(Math.abs(reached.percent - 23) < 1, String(reached.percent));
     assert.equal(new Course(plan).reached("wait for lag", { percent: 50 }, undefined, 0), null);
-    assert.equal(effortOf({ bytes: 0 }), 32 * 2 ** 20);
+    assert.equal(effortOf({ bytes: 0 }), 34 * 2 ** 20);
   });
 });
 
