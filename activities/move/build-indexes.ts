@@ -143,13 +143,13 @@ function* batches(queue: Statement[], size: ReadonlyMap<string, number>): Genera
   }
 }
 
-async function buildSession(step: MoveStep, use: (client: pg.Client) => Promise<void>): Promise<void> {
-  await step.session(
+async function buildSession<T>(step: MoveStep, use: (client: pg.Client) => Promise<T>): Promise<T> {
+  return step.session(
     step.to,
     { pgOptions: step.attempt.deps.pgOptions, settings: { synchronous_commit: "off" } },
     async (client) => {
       await step.attempt.ensureCurrent();
-      await use(client);
+      return use(client);
     },
   );
 }
