@@ -6,7 +6,6 @@ export const SQLSTATE = {
   inFailedTransaction: "25P02",
   transactionTimeout: "25P04",
   foreignKeyViolation: "23503",
-  foreignKeyViolation: "23503",
   invalidSchemaName: "3F000",
   serializationFailure: "40001",
   deadlockDetected: "40P01",
