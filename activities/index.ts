@@ -6,6 +6,7 @@ import { outlookOf, recognizable, type Retried, toFailure, untilDone } from "./a
 import type { StepName } from "./attempt/fault-points.ts";
 import { keepingLeases, renewLeasesOn } from "./attempt/leases.ts";
 import { tellingOfStandbys } from "./attempt/standbys.ts";
+import { compareCopies } from "./compare-copies.ts";
 import { joinMove } from "./join-move.ts";
 import { changeEachShard } from "./migrate/change-each.ts";
 import { leaseShards, releaseShards } from "./migrate/lease-shards.ts";
@@ -25,7 +26,6 @@ import { tablesync } from "./move/tablesync.ts";
 import { verify } from "./move/verify.ts";
 import { waitForLag } from "./move/wait-for-lag.ts";
 import { WalLimitError, watchWal } from "./move/watch-wal.ts";
-import { compareCopies } from "./verify/compare-copies.ts";
 
 /** The steps, under the names that they have in the history. */
 export function createActivities(deps: Deps): Activities & MigrateActivities & VerifyActivities {

@@ -14,6 +14,7 @@ import {
   type StepInput,
 } from "../../contract/move.ts";
 import { TASK_QUEUE, WAIT_QUEUE } from "../../contract/names.ts";
+import type { VerifyActivities } from "../../contract/verify.ts";
 import { moveInput } from "../support/move-input.ts";
 import type { TestNamespace } from "../support/temporal.ts";
 import { bundleWorkflows } from "../support/workflow-bundle.ts";
@@ -43,7 +44,7 @@ const PLAN: Preflight = {
 const done = { text: "done" };
 const switched = { ...done, writeBlockedMs: 1, leftover: "sh0042old_20260101000000" };
 const prepared = { island: "a:5432/app", gid: "g", witness: "sh0001" };
-type AllActivities = Activities & MigrateActivities;
+type AllActivities = Activities & MigrateActivities & VerifyActivities;
 type Mocked = Exclude<keyof AllActivities, "join move" | "watch WAL">;
 const RESULTS: { [Step in Mocked]: Awaited<ReturnType<AllActivities[Step]>> } = {
   preflight: PLAN,
@@ -53,6 +54,15 @@ const RESULTS: { [Step in Mocked]: Awaited<ReturnType<AllActivities[Step]>> } = 
   "build indexes": done,
   analyze: done,
   "wait for lag": done,
+  "compare copies": {
+    ...done,
+    tables: 1,
+    rows: 1,
+    bytes: 1,
+    differences: [],
+    more: false,
+    changing: [],
+  },
   verify: { ...done, tables: 1, rows: 1, changing: [] },
   "lock and switch": switched,
   "settle switch": null,

@@ -78,6 +78,11 @@ const SCENES: Record<string, Scene> = {
     meanwhile: (handle) => handle.signal(confirmSignal),
   },
   rebalance: { type: "rebalance", input: REBALANCE, workflowId: REBALANCE_WORKFLOW_ID },
+  verify: {
+    type: "verify",
+    input: { schema, from, toSchema: schema, to, maxReplicationLagSec: 20 },
+    workflowId: "verify-sh0042",
+  },
   migrate: { type: "migrate", input: MIGRATION },
   "migrate-each": { type: "migrate", input: { ...MIGRATION, mode: "each", batch: 1 } },
   "migrate-rolled-back": {

@@ -2,13 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { ClientBase } from "pg";
 
-import type { CompareReport, VerifyInput } from "../../contract/verify.ts";
-import { OBJECT_PREFIX } from "../../src/postgres/replication/names.ts";
-import { flushedPosition, waitUntilApplied } from "../../src/postgres/replication/position.ts";
-import { COMPARING } from "../../src/verify/sides.ts";
-import type { ActivityAttempt } from "../attempt/attempt.ts";
-import { LagWatch } from "../attempt/lag-watch.ts";
-import { Comparison } from "./comparison.ts";
+import type { CompareReport, VerifyInput } from "../contract/verify.ts";
+import { OBJECT_PREFIX } from "../src/postgres/replication/names.ts";
+import { flushedPosition, waitUntilApplied } from "../src/postgres/replication/position.ts";
+import { COMPARING } from "../src/verify/sides.ts";
+import type { ActivityAttempt } from "./attempt/attempt.ts";
+import { LagWatch } from "./attempt/lag-watch.ts";
+import { Comparison } from "./verify/comparison.ts";
 
 /** Milliseconds after which it is said that the destination has not caught up. */
 const CATCH_UP_MS = 1000;
