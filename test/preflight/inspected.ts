@@ -4,6 +4,7 @@ import type { MoveInput, Preflight } from "../../contract/move.ts";
 import { Islands } from "../../src/postgres/islands/connections.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { inspect } from "../../src/preflight/inspect.ts";
+import { told } from "../../src/preflight/some.ts";
 import type { TestDatabase } from "../support/index.ts";
 import { moveInput } from "../support/move-input.ts";
 
@@ -23,7 +24,7 @@ export async function inspected(
       { kind: "move", request, shard: 42 },
       `move-${randomUUID()}`,
     );
-    return { problems: problems.map(({ text }) => text), plan };
+    return { problems: told(problems.map(({ text }) => text)), plan };
   } finally {
     await islands.close();
   }
