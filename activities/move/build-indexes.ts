@@ -28,7 +28,8 @@ const BYTES_OF_AN_INDEX = 1 << 16;
  */
 export async function buildIndexes(step: MoveStep): Promise<StepReport> {
   await step.endOrphans(step.to);
-  const { preData, postData } = await structureOf(step);
+  const { preData, ...structure } = await structureOf(step);
+  const postData = await inWordsOf(step.input.plan.destination.serverMajor, structure.postData);
   const { tables, relations } = await step.onDestination(async (client) => {
     await dropInvalidIndexes(client, step.schema);
     return {

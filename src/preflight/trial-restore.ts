@@ -30,6 +30,7 @@ export const acceptsStructure: Check = async (context) => {
   if (!(await roomToTry(context))) return [];
   const { preData, postData } = await dumpOf(context);
   const all = await inWordsOf(to.identity.serverMajor, preData);
+  const post = await inWordsOf(to.identity.serverMajor, postData);
   const refused: Refusal[] = [];
   try {
     await destination.query("BEGIN; SET LOCAL search_path = ''; SET LOCAL check_function_bodies = off");
@@ -40,7 +41,7 @@ export const acceptsStructure: Check = async (context) => {
       )),
     );
     if (refused.length === 0) await undoDefaultPrivileges(destination, request.schema);
-    refused.push(...(await tryAll(context, [...all.filter(grants), ...postData])));
+    refused.push(...(await tryAll(context, [...all.filter(grants), ...post])));
   } catch (error) {
     // A server that lacks something, or goes down, says nothing about the structure.
     if (isSqlstate(sqlstateOf(error)) && outlookOfSqlstate(sqlstateOf(error)) === "passes") return [];
