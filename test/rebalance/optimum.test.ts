@@ -5,7 +5,7 @@ import { planRebalance } from "../../src/rebalance/plan.ts";
 import type { Layout } from "../../src/rebalance/types.ts";
 import { randomLayout, randomNumbers, tryAll } from "./layouts.ts";
 
-const CASES = 500;
+const CASES = 1500;
 const bytesOf = (layout: Layout): number =>
   layout.flatMap(({ shards }) => shards).reduce((sum, s) => sum + s.bytes, 0);
 const average = (values: number[]): number => values.reduce((a, b) => a + b, 0) / values.length;

@@ -35,7 +35,7 @@ function layouts(weight: fc.Arbitrary<number>, global = true): fc.Arbitrary<Isla
   });
 }
 
-const check = <T>(arbitrary: fc.Arbitrary<T>, predicate: (value: T) => void, numRuns = 100): void =>
+const check = <T>(arbitrary: fc.Arbitrary<T>, predicate: (value: T) => void, numRuns = 200): void =>
   fc.assert(fc.property(arbitrary, predicate), { numRuns, seed: 20_240 });
 
 /** A layout and an island to decommission, with at least one other island that can take its shards. */
@@ -128,7 +128,7 @@ describe("a plan", () => {
         const plan = planRebalance(layout);
         assert.ok(plan.spreadAfter <= plan.spreadBefore + 1e-9);
       },
-      50,
+      100,
     );
     check(layouts(weightKinds.any), (layout) => {
       const plan = planRebalance(layout);
@@ -166,7 +166,7 @@ describe("a plan", () => {
           );
         }
       },
-      50,
+      100,
     );
   });
 
@@ -197,7 +197,7 @@ describe("a plan", () => {
       givenUp++;
       assert.ok(plan.moves.every(({ weight }) => weight > 8));
     });
-    assert.ok(givenUp <= 2, `given up ${givenUp} times in 100`);
+    assert.ok(givenUp <= 4, `given up ${givenUp} times in 200`);
   });
 
   it("moves no more bytes than its budget", () => {
