@@ -148,11 +148,12 @@ describe("the rows are compared before the switch", { concurrency: 3, timeout: 3
 it("a row that changes all the time does not hold up the move", { timeout: 120_000 }, async () => {
   const world = await createWorld();
   const ledger = await loadedShard(world);
+  // Every half millisecond: without a pause, a busy machine's apply worker falls behind for good.
   await world.a.rows(
     `CREATE TABLE sh0042.counter (id int PRIMARY KEY, n bigint);
      INSERT INTO sh0042.counter VALUES (1, 0);
      CREATE PROCEDURE public.count() LANGUAGE plpgsql AS $$ BEGIN
-       LOOP UPDATE sh0042.counter SET n = n + 1; COMMIT; END LOOP; END $$`,
+       LOOP UPDATE sh0042.counter SET n = n + 1; COMMIT; PERFORM pg_sleep(0.0005); END LOOP; END $$`,
   );
   const counting = world.a.withClient((client) =>
     client.query("CALL public.count()").then(
