@@ -6,7 +6,7 @@ import { findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
 import { switchesTable } from "../postgres/api/switches.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { isReplicationName, MARK_PREFIX, OBJECT_PREFIX } from "../postgres/replication/names.ts";
-import { sizeSql } from "../postgres/schema/size.ts";
+import { SIZE_SQL, sizedRelationsSql } from "../postgres/schema/size.ts";
 import { DATABASE_OID } from "../postgres/server.ts";
 
 /** A schema that may be a leftover. */
@@ -169,7 +169,9 @@ export async function readSizes(
   schemas: readonly string[],
 ): Promise<Map<string, number>> {
   const { rows } = await client.query<{ name: string; bytes: string }>(
-    `SELECT n.nspname::text AS name, ${sizeSql("n.oid")} AS bytes FROM pg_namespace n WHERE n.nspname = ANY ($1)`,
+    `SELECT n.nspname::text AS name, ${SIZE_SQL} AS bytes
+     FROM pg_namespace n ${sizedRelationsSql("n.oid")}
+     WHERE n.nspname = ANY ($1) GROUP BY n.oid, n.nspname`,
     [schemas],
   );
   return new Map(rows.map(({ name, bytes }) => [name, Number(bytes)]));

@@ -4,7 +4,7 @@ import type { IslandName } from "../../contract/names.ts";
 import { activeShardsSql, factorSql } from "../postgres/api/shards.ts";
 import { findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
-import { sizeSql } from "../postgres/schema/size.ts";
+import { SIZE_SQL, sizedRelationsSql } from "../postgres/schema/size.ts";
 import { customWeights, type Weight } from "./weights.ts";
 
 /** One active shard. */
@@ -84,9 +84,9 @@ async function readShards(
 ): Promise<ShardInfo[]> {
   const { rows } = await client.query<ShardRow>(`
     SELECT shard.nspname AS schema, ${factorSql(api)} AS factor, count(c.oid) AS tables,
-      ${sizeSql("shard.oid")} AS bytes
+      ${SIZE_SQL} AS bytes
     FROM (${activeShardsSql(api)}) shard
-    LEFT JOIN pg_class c ON c.relnamespace = shard.oid AND c.relkind IN ('r', 'p', 'm')
+    ${sizedRelationsSql("shard.oid")}
     GROUP BY shard.oid, shard.nspname
     ORDER BY shard.nspname`);
   const counters = statistics ? await readStatistics(client, api) : null;

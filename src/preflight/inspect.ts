@@ -6,7 +6,7 @@ import type { Islands } from "../postgres/islands/connections.ts";
 import { subscriptionConninfo } from "../postgres/replication/conninfo.ts";
 import { OBJECT_PREFIX } from "../postgres/replication/names.ts";
 import { type OverriddenTable, overriddenTables } from "../postgres/replication/replica-identity.ts";
-import { sizeSql } from "../postgres/schema/size.ts";
+import { SIZE_SQL, sizedRelationsSql } from "../postgres/schema/size.ts";
 import { readTables, type Table } from "../postgres/schema/tables.ts";
 import { type Check, type CheckContext, readServer } from "./check.ts";
 import { outsideObjects, roles, tablespaces } from "./dependencies.ts";
@@ -214,7 +214,7 @@ const bytesOf = (tables: readonly Table[]): number =>
 
 async function sizeOf({ source, request }: CheckContext): Promise<number> {
   const { rows } = await source.query<{ bytes: string }>(
-    `SELECT ${sizeSql("n.oid")} AS bytes FROM pg_namespace n WHERE n.nspname = $1`,
+    `SELECT ${SIZE_SQL} AS bytes FROM pg_namespace n ${sizedRelationsSql("n.oid")} WHERE n.nspname = $1`,
     [request.schema],
   );
   return Number(rows[0]?.bytes);
