@@ -4,14 +4,12 @@ import type { ClientBase } from "pg";
 
 import type { CompareReport, VerifyInput } from "../contract/verify.ts";
 import { OBJECT_PREFIX } from "../src/postgres/replication/names.ts";
-import { flushedPosition, waitUntilApplied } from "../src/postgres/replication/position.ts";
+import { untilCaughtUp } from "../src/postgres/replication/position.ts";
 import { COMPARING } from "../src/verify/sides.ts";
 import type { ActivityAttempt } from "./attempt/attempt.ts";
 import { LagWatch } from "./attempt/lag-watch.ts";
 import { Comparison } from "./verify/comparison.ts";
 
-/** Milliseconds after which it is said that the destination has not caught up. */
-const CATCH_UP_MS = 1000;
 /** Milliseconds between two readings of rows if nothing keeps the copies in step. */
 const AGAIN_MS = 100;
 
@@ -39,16 +37,13 @@ export async function compareCopies(attempt: ActivityAttempt, input: VerifyInput
       ),
     watched: (look, work) => attempt.watched(from, look, work, sessionName),
     lagging: () => lag.look(),
-    caughtUp: async (source, destination, waiting) => {
-      if (subscription === null) return sleep(AGAIN_MS);
-      const position = await flushedPosition(source);
-      const caughtUp = (): Promise<boolean> =>
-        waitUntilApplied(destination, subscription, position, CATCH_UP_MS);
-      while (!(await caughtUp())) {
-        attempt.throwIfCancelled();
-        waiting(`the subscription ${subscription} on ${to} to catch up with ${from}`);
-      }
-    },
+    caughtUp: (source, destination, waiting) =>
+      subscription === null
+        ? sleep(AGAIN_MS)
+        : untilCaughtUp(source, destination, subscription, () => {
+            attempt.throwIfCancelled();
+            waiting(`the subscription ${subscription} on ${to} to catch up with ${from}`);
+          }),
   }).run();
 }
 

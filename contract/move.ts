@@ -8,6 +8,7 @@
 
 import type { IslandName } from "./names.ts";
 import type { BlockedSoFar, StepReport, WriteBlock } from "./progress.ts";
+import type { ChangingRows, Verified, VerifyReport } from "./verify.ts";
 
 /** The steps of a move, in order, by their names in the history. */
 export const STEPS = [
@@ -100,14 +101,6 @@ export interface MoveResult {
   verified: Verified | null;
 }
 
-/** Tables and rows that were compared on both sides, and are the same. */
-export interface Verified {
-  tables: number;
-  rows: number;
-  /** Tables of a copy or rehearsal with rows that changed whenever they were read; a move compares these under the lock. */
-  unsettled: string[];
-}
-
 export type CopyResult = Omit<
   MoveResult,
   "activated" | "leftover" | "writeBlockedMs" | "writeBlocked" | "endedBlockers"
@@ -188,20 +181,6 @@ export interface CopyReport extends LagReport {
 export interface AnalyzeReport extends StepReport {
   /** Missing in older histories. */
   views?: ViewVersions;
-}
-
-/** Rows that changed whenever they were compared: by their keys, or, as null, a whole table without a key. */
-export interface ChangingRows {
-  table: string;
-  keys: (readonly string[])[] | null;
-}
-
-export interface VerifyReport extends StepReport {
-  tables: number;
-  /** Rows that were compared and are the same. */
-  rows: number;
-  /** To be compared under the lock. */
-  changing: ChangingRows[];
 }
 
 export interface SwitchInput extends StepInput {

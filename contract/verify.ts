@@ -1,4 +1,3 @@
-import type { ChangingRows } from "./move.ts";
 import type { IslandName } from "./names.ts";
 import type { StepReport } from "./progress.ts";
 
@@ -22,34 +21,44 @@ export interface RowDifference {
   columns: { name: string; source: string | null; destination: string | null }[];
 }
 
-export interface VerifyResult {
-  workflowId: string;
-  runId: string;
-  schema: string;
-  from: IslandName;
-  toSchema: string;
-  to: IslandName;
-  /** True if every row is the same on both sides. */
-  same: boolean;
+/** Rows that changed whenever they were read: by their keys, or, as null, a whole table without a key. */
+export interface ChangingRows {
+  table: string;
+  keys: (readonly string[])[] | null;
+}
+
+/** What the comparison of a move or copy has come to. */
+export interface VerifyReport extends StepReport {
   tables: number;
+  /** Rows that were compared. */
   rows: number;
-  bytes: number;
-  durationMs: number;
-  differences: RowDifference[];
-  /** True if there may be more differences than those. */
-  more: boolean;
-  /** Rows that changed whenever they were read. */
+  /** What could not be settled; a move compares it under the lock. */
   changing: ChangingRows[];
 }
 
-/** What a comparison has come to. */
-export interface CompareReport extends StepReport {
-  tables: number;
-  rows: number;
+/** What the comparison of any two copies has come to. */
+export interface CompareReport extends VerifyReport {
   bytes: number;
   differences: RowDifference[];
+  /** True if there may be more differences than those. */
   more: boolean;
-  changing: ChangingRows[];
+}
+
+export interface VerifyResult
+  extends Omit<VerifyInput, "maxReplicationLagSec">, Omit<CompareReport, keyof StepReport> {
+  workflowId: string;
+  runId: string;
+  /** True if every row is the same on both sides. */
+  same: boolean;
+  durationMs: number;
+}
+
+/** What a move or copy tells of its comparison: tables and rows that are the same on both sides. */
+export interface Verified {
+  tables: number;
+  rows: number;
+  /** Tables of a copy or rehearsal with rows that changed whenever they were read; a move compares these under the lock. */
+  unsettled: string[];
 }
 
 export interface VerifyActivities {

@@ -2,7 +2,7 @@ import { CancellationScope, workflowInfo } from "@temporalio/workflow";
 
 import type { CopyInput, CopyResult, SwitchReport } from "../contract/move.ts";
 import { Protocol } from "./protocol.ts";
-import { quick, switching } from "./proxies.ts";
+import { quick, urgent } from "./proxies.ts";
 import { type Replica, replicate, verifiedOf, withLocked } from "./replicate.ts";
 import { Steering } from "./steering.ts";
 import { WalGuard } from "./wal-guard.ts";
@@ -20,7 +20,7 @@ export async function copy(input: CopyInput): Promise<CopyResult> {
     const replica = await replicate(protocol, wal, "copy", input, null);
     if (input.wait)
       await protocol.steering.confirmation(CONFIRMATION, () => quick["keep lease"](replica.input));
-    const finished = await protocol.step("lock and switch", () => switching["finish copy"](replica.input));
+    const finished = await protocol.step("lock and switch", () => urgent["finish copy"](replica.input));
     return { replica, finished };
   };
   const { replica, finished } = await protocol.orUndo(() => wal.guard(forward));

@@ -9,28 +9,10 @@ import {
   type MigrateInput,
   type MigrateResult,
 } from "../contract/migrate.ts";
-import { WAIT_QUEUE } from "../contract/names.ts";
 import { abortedWith } from "./aborted.ts";
 import { Protocol } from "./protocol.ts";
-import { COMMON, summarized } from "./proxies.ts";
+import { urgent, waiting } from "./proxies.ts";
 import { Steering } from "./steering.ts";
-
-/**
- * From the first PREPARE to the last COMMIT PREPARED the application waits, so if a worker dies, the next attempt has to
- * come within seconds.
- */
-const urgent = summarized<MigrateActivities>({
-  ...COMMON,
-  heartbeatTimeout: "4s",
-  retry: { initialInterval: "100ms", backoffCoefficient: 2, maximumInterval: "1s" },
-});
-
-/** Steps that may wait for a move to end, or change ten thousand shards one by one. */
-const patient = summarized<MigrateActivities>({
-  ...COMMON,
-  heartbeatTimeout: "10s",
-  taskQueue: WAIT_QUEUE,
-});
 
 /** Changes the schema of many shards: all of them or none, or each by itself. */
 export async function migrate(input: MigrateInput): Promise<MigrateResult> {
@@ -38,7 +20,7 @@ export async function migrate(input: MigrateInput): Promise<MigrateResult> {
   const { steering } = protocol;
   let changed = false;
   try {
-    const leased = await protocol.step("lease shards", () => patient["lease shards"](input));
+    const leased = await protocol.step("lease shards", () => waiting["lease shards"](input));
     let lockedMs = 0;
     for (const [round, islands] of roundsOf(leased.islands, input.batch).entries()) {
       const change: ChangeInput = { migration: input, round, islands };
@@ -95,7 +77,7 @@ async function prepare(
 }
 
 async function changeEach(change: ChangeInput, protocol: Protocol): Promise<number> {
-  await protocol.step("change each shard", () => patient["change each shard"](change));
+  await protocol.step("change each shard", () => waiting["change each shard"](change));
   return 0;
 }
 

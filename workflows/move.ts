@@ -9,7 +9,7 @@ import {
 import type { MoveInput, MoveResult, ReplicationInput, SwitchInput, SwitchReport } from "../contract/move.ts";
 import type { BlockedSoFar, StepProgress } from "../contract/progress.ts";
 import { Protocol } from "./protocol.ts";
-import { quick, switching } from "./proxies.ts";
+import { quick, urgent } from "./proxies.ts";
 import {
   type Amount,
   changingOf,
@@ -42,7 +42,7 @@ export async function move(input: MoveInput): Promise<MoveResult> {
       protocol.step("lock and switch", () =>
         activate
           ? lockAndSwitch({ ...replica.input, move: input, ...changingOf(replica) })
-          : switching["finish copy"](replica.input),
+          : urgent["finish copy"](replica.input),
       ),
     );
     protocol.steering.switched(switched.writeBlocked ?? null);
@@ -79,10 +79,10 @@ const endsBlockers = ({ cancelBlockersAfterMs, terminateBlockersAfterMs }: MoveI
  */
 async function lockAndSwitch(input: SwitchInput): Promise<SwitchReport> {
   try {
-    return await switching["lock and switch"](input);
+    return await urgent["lock and switch"](input);
   } catch (error) {
     const settled = await CancellationScope.nonCancellable(() =>
-      switching["settle switch"]({ ...input, blocked: blockedBefore(error) }),
+      urgent["settle switch"]({ ...input, blocked: blockedBefore(error) }),
     );
     if (settled) return settled;
     throw error;

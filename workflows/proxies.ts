@@ -1,6 +1,7 @@
 import { type ActivityInterfaceFor, type ActivityOptions, proxyActivities } from "@temporalio/workflow";
 
-import { type Activities } from "../contract/move.ts";
+import type { MigrateActivities } from "../contract/migrate.ts";
+import type { Activities } from "../contract/move.ts";
 import { WAIT_QUEUE } from "../contract/names.ts";
 import type { VerifyActivities } from "../contract/verify.ts";
 import { summaryOf } from "../src/summary.ts";
@@ -10,14 +11,14 @@ import { summaryOf } from "../src/summary.ts";
  * errors are marked as such where they arise. WAIT_CANCELLATION_COMPLETED: with the SDK's default,
  * a compensation would race with the activity that it undoes.
  */
-export const COMMON: ActivityOptions = {
+const COMMON: ActivityOptions = {
   cancellationType: "WAIT_CANCELLATION_COMPLETED",
   retry: { initialInterval: "250ms", backoffCoefficient: 2, maximumInterval: "5s" },
   startToCloseTimeout: "30 days",
 };
 
 /** Returns activities that also tell Temporal's page what each call is about. */
-export function summarized<A>(options: ActivityOptions): ActivityInterfaceFor<A> {
+function summarized<A>(options: ActivityOptions): ActivityInterfaceFor<A> {
   const activities = proxyActivities<Record<string, (input: object) => Promise<unknown>>>(options);
   return new Proxy(activities, {
     get: (_, name: string) => (input: object) =>
@@ -28,33 +29,20 @@ export function summarized<A>(options: ActivityOptions): ActivityInterfaceFor<A>
 /** Steps that take seconds. A worker that dies is noticed after the heartbeat timeout. */
 export const quick = summarized<Activities>({ ...COMMON, heartbeatTimeout: "10s" });
 
-/** Steps that may take hours; on a queue of their own, so that they never take the place of a switch. */
-export const waiting = summarized<Activities>({
-  ...COMMON,
-  heartbeatTimeout: "10s",
-  taskQueue: WAIT_QUEUE,
-});
+/** For what may take hours: on a queue of its own, so that it never takes the place of a switch. */
+const PATIENT: ActivityOptions = { ...COMMON, heartbeatTimeout: "10s", taskQueue: WAIT_QUEUE };
+
+/** Steps that may take hours. */
+export const waiting = summarized<Activities & VerifyActivities & MigrateActivities>(PATIENT);
 
 /** What runs beside the steps. It has nothing to clean up, so its end is not waited for. */
-export const watching = proxyActivities<Activities>({
-  ...COMMON,
-  heartbeatTimeout: "10s",
-  taskQueue: WAIT_QUEUE,
-  cancellationType: "TRY_CANCEL",
-});
-
-/** Comparisons outside of a move; like all that waits for hours. */
-export const comparing = summarized<VerifyActivities>({
-  ...COMMON,
-  heartbeatTimeout: "10s",
-  taskQueue: WAIT_QUEUE,
-});
+export const watching = proxyActivities<Activities>({ ...PATIENT, cancellationType: "TRY_CANCEL" });
 
 /**
- * The switch: if a worker dies between the two commits, the shard is active nowhere until the next attempt,
- * so that attempt has to come within seconds.
+ * Steps while which the application waits: if a worker dies between two commits, a shard is active nowhere, or locked, until
+ * the next attempt, so that attempt has to come within seconds.
  */
-export const switching = summarized<Activities>({
+export const urgent = summarized<Activities & MigrateActivities>({
   ...COMMON,
   heartbeatTimeout: "4s",
   retry: { initialInterval: "100ms", backoffCoefficient: 2, maximumInterval: "1s" },

@@ -7,10 +7,9 @@ import type {
   StepInput,
   SwitchInput,
   SwitchReport,
-  Verified,
-  VerifyReport,
 } from "../contract/move.ts";
 import type { StepReport } from "../contract/progress.ts";
+import type { Verified, VerifyReport } from "../contract/verify.ts";
 import { bytes as inBytes, plural } from "../src/format.ts";
 import type { Protocol } from "./protocol.ts";
 import { quick, waiting } from "./proxies.ts";

@@ -171,11 +171,15 @@ export class Steering {
    */
   async confirmation(waitingFor: string, keepLease: () => Promise<void>): Promise<void> {
     this.enter("wait for confirmation");
+    await this.#untilConfirmed(waitingFor, keepLease);
+    this.tell({ text: "confirmed" });
+  }
+
+  async #untilConfirmed(waitingFor: string, keepLease: () => Promise<void>): Promise<void> {
     this.phase("paused", waitingFor);
     const timer = { summary: "renews the lease of the shard while waiting for confirmation" };
     while (!(await condition(() => this.#confirmed, KEEP_LEASE_EVERY, timer))) await keepLease();
     this.phase("running");
-    this.tell({ text: "confirmed" });
   }
 
   /** Stands still since rows differ, until `confirm` asks to compare them again. */
@@ -183,11 +187,9 @@ export class Steering {
     this.tell({ text: `failed: ${text}` });
     this.#confirmed = false;
     this.#progress.differs = { at: Date.now(), text };
-    this.phase("paused", "an abort, or a confirmation (confirm) to compare the rows again");
-    while (!(await condition(() => this.#confirmed, KEEP_LEASE_EVERY))) await keepLease();
+    await this.#untilConfirmed("an abort, or a confirmation (confirm) to compare the rows again", keepLease);
     this.#confirmed = false;
     delete this.#progress.differs;
-    this.phase("running");
     this.tell({ text: "comparing the rows again" });
   }
 

@@ -6,6 +6,7 @@ import { messageOf } from "../../src/errors.ts";
 import type { MigrationStatement } from "../../src/migrations/parse.ts";
 import { readApplied } from "../../src/postgres/api/ledger.ts";
 import { qualified } from "../../src/postgres/quote.ts";
+import { readInvalidIndexes } from "../../src/postgres/schema/invalid-indexes.ts";
 import type { ActivityAttempt } from "../attempt/attempt.ts";
 
 /** A shard at which a migration of one shard after another has stopped. */
@@ -43,7 +44,7 @@ async function look(client: ClientBase, shard: Unfinished): Promise<string[]> {
           `${halfChanged}, up to ${place(statements[count - 1]!)}, and lacks those from ${place(statements[count]!)} on.`,
         ]
       : []),
-    ...(await invalidIndexes(client, schema)).map((index) => {
+    ...(await readInvalidIndexes(client, schema)).map((index) => {
       const again = index.name === statements[count]?.concurrentIndex;
       const name = qualified(schema, index.name);
       return (
@@ -55,18 +56,4 @@ async function look(client: ClientBase, shard: Unfinished): Promise<string[]> {
       );
     }),
   ];
-}
-
-async function invalidIndexes(
-  client: ClientBase,
-  schema: string,
-): Promise<{ name: string; table: string }[]> {
-  const { rows } = await client.query<{ name: string; table: string }>(
-    `SELECT c.relname AS name, t.relname AS table
-     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
-       JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = $1 AND NOT i.indisvalid AND c.relkind = 'i' ORDER BY 1`,
-    [schema],
-  );
-  return rows;
 }

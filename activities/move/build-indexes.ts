@@ -8,7 +8,7 @@ import { ident, qualified } from "../../src/postgres/quote.ts";
 import { undoDefaultPrivileges } from "../../src/postgres/schema/default-privileges.ts";
 import { grants, placed, type Statement } from "../../src/postgres/schema/dump-statements.ts";
 import { existingObjects, keyOf, relationKey } from "../../src/postgres/schema/existing-objects.ts";
-import { inWordsOf } from "../../src/postgres/schema/for-older-server.ts";
+import { readInvalidIndexes } from "../../src/postgres/schema/invalid-indexes.ts";
 import { readLateKeys } from "../../src/postgres/schema/late-keys.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
 import { readUnvalidatedKeys } from "../../src/postgres/schema/unvalidated-keys.ts";
@@ -28,10 +28,11 @@ const BYTES_OF_AN_INDEX = 1 << 16;
  */
 export async function buildIndexes(step: MoveStep): Promise<StepReport> {
   await step.endOrphans(step.to);
-  const { preData, ...structure } = await structureOf(step);
-  const postData = await inWordsOf(step.input.plan.destination.serverMajor, structure.postData);
+  const { preData, postData } = await structureOf(step);
   const { tables, relations } = await step.onDestination(async (client) => {
-    await dropInvalidIndexes(client, step.schema);
+    // They would count as existing.
+    for (const { name } of await readInvalidIndexes(client, step.schema))
+      await client.query(`DROP INDEX IF EXISTS ${qualified(step.schema, name)}`);
     return {
       tables: await readTables(client, step.schema),
       relations: await existingObjects(client, step.schema),
@@ -72,17 +73,6 @@ const isIndex = (statement: Statement): boolean =>
   statement.constraint === "primary" ||
   statement.constraint === "unique" ||
   statement.constraint === "exclusion";
-
-/** Drops the invalid indexes that failed builds leave: they would count as existing, and are of no use. */
-async function dropInvalidIndexes(client: ClientBase, schema: string): Promise<void> {
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT c.relname AS name
-     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = $1 AND NOT i.indisvalid AND c.relkind = 'i'`,
-    [schema],
-  );
-  for (const { name } of rows) await client.query(`DROP INDEX IF EXISTS ${qualified(schema, name)}`);
-}
 
 /** Builds the given indexes, each in its own transaction, so that a crash loses only those in progress. */
 async function buildInLanes(
@@ -223,7 +213,7 @@ async function runRest(
         // Views and functions that rely on a key are created here; then all grants have to be made again.
         if (statements.some(({ creates, node }) => creates === "relation" || node === "CreateFunctionStmt")) {
           await undoDefaultPrivileges(client, step.schema);
-          await run((await inWordsOf(serverMajor, preData)).filter(grants));
+          await run(preData.filter(grants));
         }
         await run(statements.filter(grants));
         return step.input.request.validateFks ? validate(client, step) : [];
@@ -241,11 +231,11 @@ const notValid = (statement: Statement): Statement => ({ ...statement, sql: `${s
 async function validate(client: ClientBase, step: MoveStep): Promise<string[]> {
   const empty = new Set(step.input.plan.lockedCopies);
   const violated: string[] = [];
-  for (const { table, name, refersTo } of await readUnvalidatedKeys(client, [step.schema])) {
+  for (const { table, name, refersTo, validateSql } of await readUnvalidatedKeys(client, [step.schema])) {
     if (empty.has(refersTo) && !empty.has(table)) continue;
     step.attempt.throwIfCancelled();
     try {
-      await client.query(`ALTER TABLE ${qualified(step.schema, table)} VALIDATE CONSTRAINT ${ident(name)}`);
+      await client.query(validateSql);
     } catch (error) {
       if (!hasSqlstate(error, SQLSTATE.foreignKeyViolation)) throw error;
       violated.push(`${name} of ${table}`);

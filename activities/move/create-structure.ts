@@ -11,7 +11,6 @@ import { undoDefaultPrivileges } from "../../src/postgres/schema/default-privile
 import { dropCachedDump } from "../../src/postgres/schema/dump.ts";
 import { grants, keyStatements, type Statement } from "../../src/postgres/schema/dump-statements.ts";
 import { schemaFingerprint } from "../../src/postgres/schema/fingerprint.ts";
-import { inWordsOf } from "../../src/postgres/schema/for-older-server.ts";
 import { ensureNotLeft } from "./parts/book.ts";
 import { dropEarlierRuns } from "./parts/earlier-runs.ts";
 import { flushDestination } from "./parts/flush-destination.ts";
@@ -81,10 +80,8 @@ async function read(
 ): Promise<{ preData: readonly Statement[]; statements: Statement[] }> {
   const { preData, postData } = await structureOf(step, fingerprint);
   await step.onSource((client) => ensureUnchanged(step, client, fingerprint));
-  const { copyMethod, destination } = step.input.plan;
-  const keys = copyMethod === "tablesync" ? keyStatements(postData) : [];
-  const worded = await inWordsOf(destination.serverMajor, preData);
-  return { preData, statements: [...worded.filter((one) => !isSchemaItself(one)), ...keys] };
+  const keys = step.input.plan.copyMethod === "tablesync" ? keyStatements(postData) : [];
+  return { preData, statements: [...preData.filter((one) => !isSchemaItself(one)), ...keys] };
 }
 
 const isSchemaItself = (statement: Statement): boolean =>

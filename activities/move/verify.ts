@@ -1,15 +1,12 @@
-import type { VerifyReport } from "../../contract/move.ts";
-import { flushedPosition, waitUntilApplied } from "../../src/postgres/replication/position.ts";
+import type { VerifyReport } from "../../contract/verify.ts";
+import { untilCaughtUp } from "../../src/postgres/replication/position.ts";
 import { describeDifferences } from "../../src/verify/describe.ts";
 import { COMPARING } from "../../src/verify/sides.ts";
 import { LagWatch } from "../attempt/lag-watch.ts";
 import { Comparison } from "../verify/comparison.ts";
+import { whileBehind } from "./parts/caught-up.ts";
 import { DiffersError } from "./parts/differs.ts";
-import { ReplicationTrouble } from "./parts/replication-health.ts";
 import type { MoveStep } from "./parts/step.ts";
-
-/** Milliseconds between two looks at why the destination does not catch up. */
-const CATCH_UP_MS = 1000;
 
 /**
  * Compares every row of every table on both sides while both change. Tables that are copied under the lock are still empty
@@ -19,7 +16,7 @@ export async function verify(step: MoveStep): Promise<VerifyReport> {
   const { attempt, from, to, schema, replicationName } = step;
   await Promise.all([step.endOrphans(from), step.endOrphans(to)]);
   const locked = new Set(step.input.plan.lockedCopies);
-  const trouble = new ReplicationTrouble(step);
+  const tellWhy = whileBehind(step);
   const lag = new LagWatch(attempt, [from, to], step.input.request.maxReplicationLagSec);
   const comparison = new Comparison({
     attempt,
@@ -29,15 +26,8 @@ export async function verify(step: MoveStep): Promise<VerifyReport> {
     bothSides: (use) => step.bothSides(COMPARING, COMPARING, use),
     watched: (look, work) => step.watched(from, look, work),
     lagging: () => lag.look(),
-    caughtUp: async (source, destination, waiting) => {
-      const position = await flushedPosition(source);
-      const caughtUp = (): Promise<boolean> =>
-        waitUntilApplied(destination, replicationName, position, CATCH_UP_MS);
-      while (!(await caughtUp())) {
-        attempt.throwIfCancelled();
-        waiting((await trouble.look()) ?? `the subscription on ${to} to catch up with ${from}`);
-      }
-    },
+    caughtUp: (source, destination, waiting) =>
+      untilCaughtUp(source, destination, replicationName, () => tellWhy(waiting)),
   });
   const { differences, more, ...report } = await comparison.run();
   if (differences.length > 0) throw new DiffersError(step, describeDifferences(differences, more));

@@ -1,19 +1,11 @@
-import type { IslandName } from "../../contract/names.ts";
-import type { ReplicaLag, StepReport } from "../../contract/progress.ts";
+import type { StepReport } from "../../contract/progress.ts";
 import { duration } from "../../src/format.ts";
-import {
-  type Lag,
-  LagClock,
-  reachedBySubscription,
-  type Standing,
-  SUBSCRIPTION,
-} from "../../src/postgres/replication/lag.ts";
+import { LagClock, reachedBySubscription, SUBSCRIPTION } from "../../src/postgres/replication/lag.ts";
+import { type Follower, followersOf, waitingForLag } from "../attempt/lag-watch.ts";
 import { POLL_MS } from "../attempt/poll.ts";
 import { ReplicationTrouble } from "./parts/replication-health.ts";
 import { flushedStandings, standings } from "./parts/standings.ts";
 import { type MoveStep } from "./parts/step.ts";
-
-type Follower = ReplicaLag & Lag;
 
 /**
  * Waits until every physical replica of both islands, and if requested the subscription, is behind by no more
@@ -35,7 +27,7 @@ export async function waitForLag(step: MoveStep, subscription: boolean): Promise
     }
     const behind = followers.filter((lag) => !lag.known || lag.seconds > limit);
     if (behind.length === 0) return { text: describe(followers, limit) };
-    const waitingFor = `replication lag of at most ${limit} s: ${behind.map(shown).join(", ")}`;
+    const waitingFor = waitingForLag(behind, limit);
     step.attempt.beat({
       lags: followers.slice(0, 20).map(({ island, replica, seconds }) => ({ island, replica, seconds })),
       waitingFor: reason ? `${waitingFor}; ${reason}` : waitingFor,
@@ -43,14 +35,6 @@ export async function waitForLag(step: MoveStep, subscription: boolean): Promise
     await step.attempt.pause(Math.min(POLL_MS, 5 * 2 ** look));
   }
 }
-
-function followersOf(island: IslandName, clock: LagClock, { position, replicas }: Standing): Follower[] {
-  clock.note(position);
-  return replicas.map(({ name, reached }) => ({ island, replica: name, ...clock.lagOf(reached) }));
-}
-
-const shown = ({ replica, seconds, known }: Follower): string =>
-  `${replica} ${known ? "" : "more than "}${duration(1000 * seconds)}`;
 
 function describe(followers: readonly Follower[], limit: number): string {
   const replicas = followers.filter(({ replica }) => replica !== SUBSCRIPTION).length;

@@ -1,9 +1,8 @@
 import type pg from "pg";
 
-import type { ChangingRows } from "../../contract/move.ts";
 import type { IslandName } from "../../contract/names.ts";
 import type { StepProgress } from "../../contract/progress.ts";
-import type { CompareReport, RowDifference } from "../../contract/verify.ts";
+import type { ChangingRows, CompareReport, RowDifference } from "../../contract/verify.ts";
 import { allEnd } from "../../src/all-end.ts";
 import { bytes, count, duration, plural } from "../../src/format.ts";
 import { compareTable } from "../../src/verify/compare-table.ts";

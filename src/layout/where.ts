@@ -1,5 +1,6 @@
 import type { IslandName } from "../../contract/names.ts";
-import { ShardferryError } from "../errors.ts";
+import { ShardferryError, UsageError } from "../errors.ts";
+import { readActiveShards } from "../postgres/api/active-shards.ts";
 import { activeShardsSql, schemaNameSql } from "../postgres/api/shards.ts";
 import { findSqlApi, NotInstalledError } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
@@ -43,20 +44,30 @@ export async function findShard(islands: readonly ConnectedIsland[], shard: numb
   };
 }
 
+/**
+ * Refuses numbers of shards that were not found.
+ *
+ * @param lack what they are not found for.
+ */
+export async function requireActive(
+  islands: readonly ConnectedIsland[],
+  found: readonly { no: number }[],
+  wanted: Iterable<number>,
+  lack = "on any island",
+): Promise<void> {
+  const numbers = new Set(found.map(({ no }) => no));
+  const missing = [...wanted].filter((no) => !numbers.has(no));
+  if (missing.length === 0) return;
+  const active = await activeNumbers(islands);
+  throw new UsageError(`No active shard ${missing.join(", ")} ${lack}. The active shards are: ${active}.`);
+}
+
 /** The numbers of all active shards, as ranges: `0-4, 7`. */
 export async function activeNumbers(islands: readonly ConnectedIsland[]): Promise<string> {
-  const found = await Promise.all(
-    islands.map(async ({ client }) => {
-      const api = await findSqlApi(client);
-      if (!api) return [];
-      const { rows } = await client.query<{ schema: string }>(
-        `SELECT nspname AS schema FROM (${activeShardsSql(api)}) shard`,
-      );
-      return rows.map(({ schema }) => api.shardNumber(schema)).filter((number) => number !== null);
-    }),
-  );
+  const found = await Promise.all(islands.map(({ client }) => readActiveShards(client)));
+  const numbers = found.flat().map(({ no }) => no);
   const ranges: [first: number, last: number][] = [];
-  for (const number of found.flat().sort((a, b) => a - b)) {
+  for (const number of numbers.sort((a, b) => a - b)) {
     const last = ranges.at(-1);
     if (last && number <= last[1] + 1) last[1] = number;
     else ranges.push([number, number]);

@@ -35,10 +35,10 @@ let known: Promise<PgDump[]> | undefined;
  * the oldest that are. The oldest, because a newer dump contains settings that an older destination does not know.
  */
 export async function findPgDump(minMajor: number): Promise<PgDump> {
-  await requireOwnFolder();
   const found = await (known ??= listPgDumps());
   const fitting = found.filter(({ major }) => major >= minMajor);
-  const preferred = fitting.find(({ pgDump }) => pgDump === join(process.env["PG_BIN"] || "-", "pg_dump"));
+  const own = ownOf(found);
+  const preferred = fitting.find((one) => one === own);
   const oldest = fitting.reduce<PgDump | undefined>(
     (best, one) => (best && best.major <= one.major ? best : one),
     undefined,
@@ -48,10 +48,12 @@ export async function findPgDump(minMajor: number): Promise<PgDump> {
   return chosen;
 }
 
-/** A folder that was named has to have the programs: others would be taken without a word. */
-async function requireOwnFolder(): Promise<void> {
+/** Those in the folder that was named, which has to have the programs: others would be taken without a word. */
+function ownOf(found: readonly PgDump[]): PgDump | undefined {
   const folder = process.env["PG_BIN"];
-  if (!folder || (await readPgDump(folder))) return;
+  if (!folder) return undefined;
+  const own = found.find(({ pgDump }) => pgDump === join(folder, "pg_dump"));
+  if (own) return own;
   const text = `PG_BIN is ${folder}, and that folder has no pg_dump and pg_restore that can be run: correct it, or leave it out.`;
   throw new ShardferryError("pg_dump_missing", text);
 }

@@ -8,8 +8,7 @@ import { factsOf, withoutMaintain } from "../drift/facts-of.ts";
 import { fixStatements } from "../drift/fix.ts";
 import { inShard, readable } from "../drift/neutral.ts";
 import { type ComparedShard, type DigestedShard, readDigests, readObjects } from "../drift/read.ts";
-import { UsageError } from "../errors.ts";
-import { activeNumbers } from "../layout/where.ts";
+import { requireActive } from "../layout/where.ts";
 import { findSqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { majorVersion } from "../postgres/server.ts";
@@ -68,7 +67,7 @@ export async function drift(settings: Settings, request: DriftRequest = {}): Pro
     const wanted = request.shards ? new Set([...request.shards, ...reference(request)]) : null;
     const found = (await Promise.all(islands.map((island) => digestsOf(island, wanted)))).flat();
     // The reference may be shard 0, which is not among the others.
-    await refuseMissing(islands, found, [...(wanted ?? reference(request))]);
+    await requireActive(islands, found, wanted ?? reference(request), "to compare");
     const { groups, unvalidated } = await group(islands, found);
     const right = chooseReference(groups, request.reference);
     return { groups: order(groups, right).map((one) => describe(one, right, request)), unvalidated };
@@ -83,18 +82,6 @@ async function digestsOf(
 ): Promise<DigestedShard[]> {
   const api = await findSqlApi(island.client);
   return api ? readDigests(island, api, wanted) : [];
-}
-
-async function refuseMissing(
-  islands: readonly ConnectedIsland[],
-  found: readonly DigestedShard[],
-  wanted: readonly number[],
-): Promise<void> {
-  const numbers = new Set(found.map(({ no }) => no));
-  const missing = wanted.filter((no) => !numbers.has(no));
-  if (missing.length === 0) return;
-  const active = await activeNumbers(islands);
-  throw new UsageError(`No active shard ${missing.join(", ")} to compare. The active shards are: ${active}.`);
 }
 
 /** Groups by digest first, so that only one shard of each group has to be read; then by equal facts. */

@@ -2,7 +2,7 @@ import type { IslandName } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
 import type { FactorChange } from "../config/values.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
-import { activeNumbers } from "../layout/where.ts";
+import { requireActive } from "../layout/where.ts";
 import { activeShardsSql, knownFactorSql, setFactorSql } from "../postgres/api/shards.ts";
 import { findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
 import { type ConnectedIsland, resolveIsland } from "../postgres/islands/discover.ts";
@@ -38,13 +38,7 @@ export async function factor(
       (target) => target !== null,
     );
     const shards = targets.flatMap((target) => target.shards);
-    const missing = [...(numbers ?? [])].filter((no) => !shards.some((shard) => shard.no === no));
-    if (missing.length > 0) {
-      const active = await activeNumbers(islands);
-      throw new UsageError(
-        `No active shard ${missing.join(", ")} on any island. The active shards are: ${active}.`,
-      );
-    }
+    await requireActive(islands, shards, numbers ?? []);
     if (shards.length === 0)
       throw new UsageError(`There are no active shards on ${chosen.map(({ name }) => name).join(", ")}.`);
     const bad = shards.filter(({ positive }) => !positive).map(({ schema, after }) => `${schema}: ${after}`);

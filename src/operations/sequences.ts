@@ -1,7 +1,6 @@
 import type { IslandName } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
-import { UsageError } from "../errors.ts";
-import { activeNumbers } from "../layout/where.ts";
+import { requireActive } from "../layout/where.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import {
   type Assignment,
@@ -52,13 +51,7 @@ export async function assignSequences(
     const all = (await Promise.all(islands.map((island) => activeSequences(island)))).flat();
     const numbers = new Set(wanted ?? all.map(({ no }) => no));
     const chosen = all.filter(({ no }) => numbers.has(no));
-    for (const { no } of chosen) numbers.delete(no);
-    const missing = [...numbers];
-    if (missing.length > 0) {
-      throw new UsageError(
-        `No active shard ${missing.join(", ")} on any island. The active shards are: ${await activeNumbers(islands)}.`,
-      );
-    }
+    await requireActive(islands, all, numbers);
     planAssignments(mode, chosen);
     const used = await valuesOfOthers(mode, islands, all);
     const perIsland = islands.map((island) => chosen.filter((shard) => shard.island === island));

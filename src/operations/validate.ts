@@ -3,17 +3,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { IslandName } from "../../contract/names.ts";
 import type { Settings } from "../config/settings.ts";
-import { ShardferryError, UsageError } from "../errors.ts";
-import { activeNumbers } from "../layout/where.ts";
+import { ShardferryError } from "../errors.ts";
+import { requireActive } from "../layout/where.ts";
+import { type ActiveShard, readActiveShards } from "../postgres/api/active-shards.ts";
 import { findLeasingSchema, releaseLeases, renewLeases, takeLeases } from "../postgres/api/leases.ts";
-import { activeShardsSql } from "../postgres/api/shards.ts";
-import { findSqlApi } from "../postgres/api/sql-api.ts";
 import { hasSqlstate, isSqlstate, SQLSTATE, sqlstateOf } from "../postgres/errors/sqlstate.ts";
 import { messageWithoutRows } from "../postgres/errors/without-rows.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { withIslands } from "../postgres/islands/discover.ts";
 import { limited, withLockRetry } from "../postgres/locks.ts";
-import { ident, qualified } from "../postgres/quote.ts";
 import { readUnvalidatedKeys, type UnvalidatedKey } from "../postgres/schema/unvalidated-keys.ts";
 import { dsnsOf } from "./with-islands.ts";
 
@@ -37,11 +35,6 @@ export interface ValidatedKey {
   readonly outcome: "validated" | "found" | "violated" | "busy" | "failed";
   /** Why it is not validated, and what to do; null if it is. */
   readonly reason: string | null;
-}
-
-interface Shard {
-  no: number;
-  schema: string;
 }
 
 /** Seconds after which the lease of a command that has died is free again. */
@@ -69,8 +62,8 @@ export async function validateKeys(
   return withIslands(dsns, (islands) =>
     // A second session on each island renews the lease, and sees what blocks the first.
     withIslands(dsns, async (observers) => {
-      const shards = await Promise.all(islands.map(activeShards));
-      await refuseMissing(islands, shards.flat(), wanted);
+      const shards = await Promise.all(islands.map(({ client }) => readActiveShards(client)));
+      await requireActive(islands, shards.flat(), wanted ?? []);
       const chosen = shards.map((list) => list.filter(({ no }) => wanted?.includes(no) ?? true));
       const found = await Promise.all(
         islands.map((island, i) => {
@@ -83,34 +76,10 @@ export async function validateKeys(
   );
 }
 
-async function activeShards({ client }: ConnectedIsland): Promise<Shard[]> {
-  const api = await findSqlApi(client);
-  if (!api) return [];
-  const { rows } = await client.query<{ schema: string }>(
-    `SELECT nspname AS schema FROM (${activeShardsSql(api)}) shard ORDER BY 1`,
-  );
-  return rows.flatMap(({ schema }) => {
-    const no = api.shardNumber(schema);
-    return no === null ? [] : [{ no, schema }];
-  });
-}
-
-async function refuseMissing(
-  islands: readonly ConnectedIsland[],
-  found: readonly Shard[],
-  wanted: readonly number[] = [],
-): Promise<void> {
-  const missing = wanted.filter((no) => !found.some((shard) => shard.no === no));
-  if (missing.length > 0)
-    throw new UsageError(
-      `No active shard ${missing.join(", ")} on any island. The active shards are: ${await activeNumbers(islands)}.`,
-    );
-}
-
 async function validateIsland(
   island: ConnectedIsland,
   observer: ConnectedIsland,
-  shards: readonly Shard[],
+  shards: readonly ActiveShard[],
   dryRun: boolean,
 ): Promise<ValidatedKey[]> {
   const { client, name } = island;
@@ -180,16 +149,15 @@ async function withLease(
 async function validate(
   { client }: ConnectedIsland,
   observer: ConnectedIsland,
-  { schema, table, name, rowsSql }: UnvalidatedKey,
+  { validateSql, rowsSql }: UnvalidatedKey,
 ): Promise<Told> {
-  const sql = `ALTER TABLE ${qualified(schema, table)} VALIDATE CONSTRAINT ${ident(name)}`;
   const patience = limited(
     { pause: (ms) => sleep(ms), beat: () => undefined },
     LOCK_PATIENCE_MS,
     (blockers) => new KeyLockedError(blockers),
   );
   try {
-    await withLockRetry(client, sql, patience, (use) => use(observer.client));
+    await withLockRetry(client, validateSql, patience, (use) => use(observer.client));
     return { outcome: "validated", reason: null };
   } catch (error) {
     if (error instanceof KeyLockedError) return { outcome: "busy", reason: error.message };

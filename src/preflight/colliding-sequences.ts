@@ -1,6 +1,7 @@
+import { groupBy } from "../group-by.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { ident, qualified } from "../postgres/quote.ts";
-import { colliding, groupBy, reachOf } from "../sequences/collisions.ts";
+import { colliding, reachOf } from "../sequences/collisions.ts";
 import { activeSequences, type ShardSequences } from "../sequences/of-shards.ts";
 import { highest } from "../sequences/own-values.ts";
 import type { ShardSequence } from "../sequences/read.ts";

@@ -1,5 +1,6 @@
 import type { ClientBase } from "pg";
 
+import { groupBy } from "../group-by.ts";
 import { classOf, hasSqlstate, SQLSTATE, SQLSTATE_CLASS, sqlstateOf } from "../postgres/errors/sqlstate.ts";
 import { ident } from "../postgres/quote.ts";
 import { CLOSURE } from "../postgres/schema/closure.ts";
@@ -15,17 +16,15 @@ import { some } from "./some.ts";
 export const outsideObjects: Check = async ({ source, destination, request, from, to }) => {
   const needed = await readOutsideObjects(source, request.schema);
   const missing: string[] = [];
-  const columns = new Map<string, OutsideObject[]>();
+  const columns: OutsideObject[] = [];
   const extensions = new Set<string>();
   for (const object of needed) {
     if (await exists(destination, object)) continue;
     if (object.extension !== null) extensions.add(object.extension);
-    else if (object.type.endsWith(" column")) {
-      const relation = object.names.slice(0, -1).join(".");
-      columns.set(relation, [...(columns.get(relation) ?? []), object]);
-    } else missing.push(object.identity);
+    else if (object.type.endsWith(" column")) columns.push(object);
+    else missing.push(object.identity);
   }
-  for (const [relation, [first, ...rest]] of columns)
+  for (const [relation, [first, ...rest]] of groupBy(columns, ({ names }) => names.slice(0, -1).join(".")))
     missing.push(
       rest.length === 0
         ? first!.identity

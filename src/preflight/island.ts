@@ -1,12 +1,15 @@
 import { messageOf } from "../errors.ts";
 import { bytes } from "../format.ts";
+import { groupBy } from "../group-by.ts";
 import { findPgDump } from "../machine/pg-programs.ts";
+import { readActiveShards } from "../postgres/api/active-shards.ts";
 import { findApiSchema, isCurrent } from "../postgres/api/install.ts";
 import { activeShardsSql, DEACTIVATING_FUNCTION } from "../postgres/api/shards.ts";
 import { findSqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { MARK_PREFIX, OBJECT_PREFIX } from "../postgres/replication/names.ts";
 import { overriddenTables, restoreIdentitySql } from "../postgres/replication/replica-identity.ts";
+import { readUnvalidatedKeys } from "../postgres/schema/unvalidated-keys.ts";
 import { readServer } from "./check.ts";
 import { type Finding, type FindingCode, findingOf } from "./finding.ts";
 import {
@@ -17,7 +20,12 @@ import {
   versionProblems,
 } from "./servers.ts";
 
-type Say = (code: FindingCode, severity: Finding["severity"], text: string, sql?: readonly string[]) => void;
+type Say = (
+  code: (typeof ISLAND_CHECKS)[number],
+  severity: Finding["severity"],
+  text: string,
+  sql?: readonly string[],
+) => void;
 
 /** Finds everything on one island that would prevent moves from it or to it. */
 export async function examineIsland(island: ConnectedIsland): Promise<Finding[]> {
@@ -35,7 +43,7 @@ export async function examineIsland(island: ConnectedIsland): Promise<Finding[]>
 /** Runs the checks of preflight that concern only the source or only the destination. */
 async function checkServer({ client, name }: ConnectedIsland, say: Say): Promise<void> {
   const server = await readServer(client, name);
-  const problems: [code: FindingCode, texts: string[]][] = [
+  const problems: [code: Parameters<Say>[0], texts: string[]][] = [
     ["server_version", versionProblems(server)],
     ["source_capacity", await sourceCapacity({ source: client, from: server })],
     ["prepared_transactions", await preparedTransactions({ source: client, from: server })],
@@ -105,23 +113,15 @@ async function checkLeftovers({ client }: ConnectedIsland, say: Say): Promise<vo
       `schema ${name} is a half-made copy: \`shardferry cleanup\` drops it if its move is no longer running`,
     );
   }
-  const api = await findSqlApi(client);
-  if (!api) return;
-  const keys = await client.query<{ schema: string; keys: string; sql: string[] }>(
-    `SELECT shard.nspname AS schema, string_agg(format('%I of %I', k.conname, c.relname), ', ' ORDER BY c.relname, k.conname) AS keys,
-       array_agg(format('ALTER TABLE %I.%I VALIDATE CONSTRAINT %I;', shard.nspname, c.relname, k.conname)
-         ORDER BY c.relname, k.conname) AS sql
-     FROM (${activeShardsSql(api)}) shard
-     JOIN pg_class c ON c.relnamespace = shard.oid
-     JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'f' AND NOT k.convalidated
-     GROUP BY 1 ORDER BY 1`,
-  );
-  for (const { schema, keys: names, sql } of keys.rows) {
+  const schemas = (await readActiveShards(client)).map(({ schema }) => schema);
+  const unvalidated = await readUnvalidatedKeys(client, schemas);
+  for (const [schema, keys] of groupBy(unvalidated, (key) => key.schema)) {
+    const names = keys.map(({ label }) => label).join(", ");
     say(
       "foreign_keys_not_validated",
       "warning",
       `${schema} has foreign keys that are not validated: ${names}; ALTER TABLE … VALIDATE CONSTRAINT validates them without blocking writes`,
-      sql,
+      keys.map(({ validateSql }) => `${validateSql};`),
     );
   }
 }
@@ -154,15 +154,13 @@ export async function doublyActive(islands: readonly ConnectedIsland[]): Promise
       return rows.map(({ schema }) => ({ schema, name }));
     }),
   );
-  const places = new Map<string, string[]>();
-  for (const { schema, name } of active.flat()) places.set(schema, [...(places.get(schema) ?? []), name]);
-  return [...places]
-    .filter(([, names]) => names.length > 1)
-    .map(([schema, names]) =>
+  return [...groupBy(active.flat(), ({ schema }) => schema)]
+    .filter(([, places]) => places.length > 1)
+    .map(([schema, places]) =>
       findingOf(
         "active_twice",
         "problem",
-        `${schema} is active on ${names.join(" and ")}: deactivate the copy that the application does not use (${DEACTIVATING_FUNCTION})`,
+        `${schema} is active on ${places.map(({ name }) => name).join(" and ")}: deactivate the copy that the application does not use (${DEACTIVATING_FUNCTION})`,
         [],
       ),
     );

@@ -28,20 +28,18 @@ export const acceptsStructure: Check = async (context) => {
   if ((await readSchema(destination, request.schema)).exists) return [];
   // Trying it must not take the locks that the other sessions of the server need.
   if (!(await roomToTry(context))) return [];
-  const { preData, postData } = await dumpOf(context);
-  const all = await inWordsOf(to.identity.serverMajor, preData);
-  const post = await inWordsOf(to.identity.serverMajor, postData);
+  const { preData, postData } = await inWordsOf(to.identity.serverMajor, await dumpOf(context));
   const refused: Refusal[] = [];
   try {
     await destination.query("BEGIN; SET LOCAL search_path = ''; SET LOCAL check_function_bodies = off");
     refused.push(
       ...(await tryAll(
         context,
-        all.filter((statement) => !grants(statement)),
+        preData.filter((statement) => !grants(statement)),
       )),
     );
     if (refused.length === 0) await undoDefaultPrivileges(destination, request.schema);
-    refused.push(...(await tryAll(context, [...all.filter(grants), ...post])));
+    refused.push(...(await tryAll(context, [...preData.filter(grants), ...postData])));
   } catch (error) {
     // A server that lacks something, or goes down, says nothing about the structure.
     if (isSqlstate(sqlstateOf(error)) && outlookOfSqlstate(sqlstateOf(error)) === "passes") return [];

@@ -1,3 +1,4 @@
+import { groupBy } from "../group-by.ts";
 import type { SequenceNumbers } from "./own-values.ts";
 
 /** What a sequence can still produce: the values from `first` to `last`, `step` apart. */
@@ -43,17 +44,6 @@ export function colliding(reaches: readonly Reach[]): string[] {
     }
   }
   return [...found].sort();
-}
-
-/** Groups items by a key, in their order. */
-export function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
-  const groups = new Map<K, T[]>();
-  for (const item of items) {
-    const group = groups.get(keyOf(item)) ?? [];
-    groups.set(keyOf(item), group);
-    group.push(item);
-  }
-  return groups;
 }
 
 const byFirst = (a: Reach, b: Reach): number => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0);

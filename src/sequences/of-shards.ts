@@ -1,5 +1,4 @@
-import { activeShardsSql } from "../postgres/api/shards.ts";
-import { findSqlApi } from "../postgres/api/sql-api.ts";
+import { type ActiveShard, readActiveShards } from "../postgres/api/active-shards.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { readSequences, type ShardSequence } from "./read.ts";
 
@@ -12,22 +11,13 @@ export interface ShardSequences {
 
 /** Reads the sequences of an island's active shards. */
 export async function activeSequences(island: ConnectedIsland): Promise<ShardSequences[]> {
-  const api = await findSqlApi(island.client);
-  if (!api) return [];
-  const { rows } = await island.client.query<{ schema: string }>(
-    `SELECT nspname AS schema FROM (${activeShardsSql(api)}) shard ORDER BY 1`,
-  );
-  const shards = rows.flatMap(({ schema }) => {
-    const no = api.shardNumber(schema);
-    return no === null ? [] : [{ no, schema }];
-  });
-  return sequencesOf(island, shards);
+  return sequencesOf(island, await readActiveShards(island.client));
 }
 
 /** Reads the sequences of some shards of an island. */
 export async function sequencesOf(
   island: ConnectedIsland,
-  shards: readonly { no: number; schema: string }[],
+  shards: readonly ActiveShard[],
 ): Promise<ShardSequences[]> {
   const found = new Map<string, ShardSequence[]>(shards.map(({ schema }) => [schema, []]));
   for (const one of await readSequences(island.client, [...found.keys()])) found.get(one.schema)!.push(one);

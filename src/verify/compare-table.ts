@@ -1,5 +1,4 @@
-import type { ChangingRows } from "../../contract/move.ts";
-import type { RowDifference } from "../../contract/verify.ts";
+import type { ChangingRows, RowDifference } from "../../contract/verify.ts";
 import { ShardferryError } from "../errors.ts";
 import { settleKeys } from "./compare-keys.ts";
 import { compareMultisets } from "./compare-multisets.ts";

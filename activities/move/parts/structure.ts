@@ -3,6 +3,7 @@ import type { ClientBase } from "pg";
 import { ShardferryError } from "../../../src/errors.ts";
 import { cachedDump, dumpSchema, type SchemaDump } from "../../../src/postgres/schema/dump.ts";
 import { schemaFingerprint } from "../../../src/postgres/schema/fingerprint.ts";
+import { inWordsOf } from "../../../src/postgres/schema/for-older-server.ts";
 import type { MoveStep } from "./step.ts";
 
 /** Somebody ran DDL on the source between two looks at its catalogs. */
@@ -38,12 +39,17 @@ export function ensureSame(step: MoveStep, present: string, fingerprint = step.i
   throw new SchemaChangedError(step.schema, step.from, !copied);
 }
 
-/** Returns the dump of the source's schema, which is made once per run and kept on the worker's disk. */
-export function structureOf(step: MoveStep, fingerprint = step.input.fingerprint): Promise<SchemaDump> {
+/**
+ * Returns the dump of the source's schema in the words of the destination's version. The dump is made once per run and kept
+ * on the worker's disk.
+ */
+export async function structureOf(step: MoveStep, fingerprint = step.input.fingerprint): Promise<SchemaDump> {
   const { islands } = step.attempt.deps;
-  return cachedDump(step.attempt.runId, fingerprint, () =>
+  const { source, destination } = step.input.plan;
+  const dump = await cachedDump(step.attempt.runId, fingerprint, () =>
     step.attempt.reading(step.from, () =>
-      dumpSchema(islands.dsn(step.from), step.schema, step.input.plan.source, step.attempt.signal),
+      dumpSchema(islands.dsn(step.from), step.schema, source, step.attempt.signal),
     ),
   );
+  return inWordsOf(destination.serverMajor, dump);
 }

@@ -1,17 +1,14 @@
 import { allEnd } from "../../../src/all-end.ts";
-import { POSITION_SQL, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
+import { POSITION_SQL, untilReached } from "../../../src/postgres/replication/position.ts";
 import { missingStandbys } from "../../../src/postgres/replication/standbys.ts";
 import { rowsOfEach } from "../../../src/postgres/session.ts";
 import { POLL_MS } from "../../attempt/poll.ts";
+import { whileBehind } from "../parts/caught-up.ts";
 import { publishedCheck } from "../parts/guards.ts";
 import { refreshViews } from "../parts/refresh-views.ts";
-import { ReplicationTrouble } from "../parts/replication-health.ts";
 import { ensureSame } from "../parts/structure.ts";
 import { closeGate, fingerprintReading } from "./lock.ts";
 import type { SwitchSessions } from "./sessions.ts";
-
-/** Milliseconds between two heartbeats while the destination catches up before the lock. */
-const CATCH_UP_MS = 1000;
 
 /**
  * Brings the destination close before the lock, so that the rest under the lock takes only milliseconds. Materialized views
@@ -24,22 +21,12 @@ export async function catchUp(sessions: SwitchSessions): Promise<void> {
   await step.attempt.reading(step.from, () =>
     allEnd([ensureReady(sessions), untilStandbysAreThere(sessions)]),
   );
-  const trouble = new ReplicationTrouble(step);
-  for (;;) {
-    const position = await ensurePublishedAt(sessions);
-    const near = await waitUntilApplied(
-      sessions.destinationObserver,
-      step.replicationName,
-      position,
-      CATCH_UP_MS,
-    );
-    if (near) return;
-    step.attempt.throwIfCancelled();
-    const reason = await trouble.look();
-    step.attempt.beat({
-      waitingFor: reason ?? `the subscription on ${step.to} to catch up with ${step.from}`,
-    });
-  }
+  await untilReached(
+    sessions.destinationObserver,
+    step.replicationName,
+    () => ensurePublishedAt(sessions),
+    whileBehind(step),
+  );
 }
 
 /** A commit that waits for a standby keeps its locks meanwhile, so the standbys have to be there before. */

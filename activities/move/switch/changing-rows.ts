@@ -1,22 +1,18 @@
 import type pg from "pg";
 
-import type { ChangingRows } from "../../../contract/move.ts";
-import type { RowDifference } from "../../../contract/verify.ts";
+import type { ChangingRows, RowDifference } from "../../../contract/verify.ts";
 import { allEnd } from "../../../src/all-end.ts";
 import { hasSqlstate, SQLSTATE } from "../../../src/postgres/errors/sqlstate.ts";
-import { flushedPosition, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
+import { waitUntilApplied } from "../../../src/postgres/replication/position.ts";
 import { differingKeys, settleKeys } from "../../../src/verify/compare-keys.ts";
 import { compareMultisets } from "../../../src/verify/compare-multisets.ts";
 import { describeDifferences } from "../../../src/verify/describe.ts";
 import { readDifferences } from "../../../src/verify/difference.ts";
 import { type PairedTable, readPairs } from "../../../src/verify/pairs.ts";
 import { COMPARING, sidesOf } from "../../../src/verify/sides.ts";
-import { findOperators } from "../../../src/verify/tables.ts";
+import { catchUpWith } from "../parts/caught-up.ts";
 import { DiffersError } from "../parts/differs.ts";
 import type { MoveStep } from "../parts/step.ts";
-
-/** Milliseconds between two signs of life while the destination catches up. */
-const CATCH_UP_MS = 1000;
 
 /** Compares, under the lock, the rows that changed whenever they were compared before. */
 export class ChangingRowsComparison {
@@ -43,7 +39,6 @@ export class ChangingRowsComparison {
           (table) => wanted.has(table),
         ),
       );
-      await Promise.all([findOperators(source, step.schema), findOperators(destination, step.schema)]);
       const work = pairs.map((pair) => ({ pair, keys: wanted.get(pair.name) ?? null }));
       return use(new ChangingRowsComparison(step, source, destination, work));
     });
@@ -54,7 +49,7 @@ export class ChangingRowsComparison {
     const { step, source, destination } = this;
     const left: typeof this.work = [];
     for (const { pair, keys } of this.work) {
-      const { all, keyed } = sidesOf(pair, source, destination, () => this.#caughtUp());
+      const { all, keyed } = sidesOf(pair, source, destination, () => catchUpWith(step, source, destination));
       if (keys !== null && keyed !== null) {
         const { different, changing } = await settleKeys(keyed, keys);
         this.#refuse(await readDifferences(keyed, different));
@@ -107,15 +102,6 @@ export class ChangingRowsComparison {
 
   #refuse(differences: readonly RowDifference[]): void {
     if (differences.length > 0) throw new DiffersError(this.step, describeDifferences(differences, false));
-  }
-
-  async #caughtUp(): Promise<void> {
-    const { step, source, destination } = this;
-    const position = await flushedPosition(source);
-    while (!(await waitUntilApplied(destination, step.replicationName, position, CATCH_UP_MS))) {
-      step.attempt.throwIfCancelled();
-      step.beat({ waitingFor: `the subscription on ${step.to} to catch up with ${step.from}` });
-    }
   }
 }
 

@@ -3,8 +3,9 @@ import { CHECK, CORRECTION, ISLANDS } from "../../config/options.ts";
 import type { Settings } from "../../config/settings.ts";
 import { EXIT, UsageError } from "../../errors.ts";
 import { bytes, count, duration, plural } from "../../format.ts";
+import { groupBy } from "../../group-by.ts";
 import type { Diagnosis } from "../../operations/doctor.ts";
-import { type Finding, type FindingCode, FINDINGS } from "../../preflight/finding.ts";
+import { type Finding, FINDINGS } from "../../preflight/finding.ts";
 import type { TemporalHealth } from "../../watch/temporal-health.ts";
 import { defineAction } from "../action.ts";
 import { hang, type TextArea } from "../table.ts";
@@ -54,10 +55,16 @@ export function renderDiagnosis(diagnosis: Diagnosis, ui: TextArea): string {
     findings.length === 0
       ? hang(ui, `${colors.green("✔")} `, `checked ${checked}: nothing to change`)
       : hang(ui, "", `checked ${checked}`);
+  const groupsOf = (severity: Finding["severity"]): Finding[][] => [
+    ...groupBy(
+      findings.filter((one) => one.severity === severity),
+      ({ code }) => code,
+    ).values(),
+  ];
   const parts = [
     [head],
-    groupsOf(findings, "problem").flatMap((group) => showProblems(group, ui)),
-    groupsOf(findings, "warning").flatMap((group) => showWarnings(group, ui)),
+    groupsOf("problem").flatMap((group) => showProblems(group, ui)),
+    groupsOf("warning").flatMap((group) => showWarnings(group, ui)),
     factsOf(diagnosis, colors).map((line) => hang(ui, "", line)),
     [hang(ui, "", summaryOf(diagnosis))],
   ];
@@ -65,15 +72,6 @@ export function renderDiagnosis(diagnosis: Diagnosis, ui: TextArea): string {
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.join("\n"))
     .join("\n\n");
-}
-
-/** The findings of one severity, by their codes. */
-function groupsOf(findings: readonly Finding[], severity: Finding["severity"]): Finding[][] {
-  const groups = new Map<FindingCode, Finding[]>();
-  for (const finding of findings)
-    if (finding.severity === severity)
-      groups.set(finding.code, [...(groups.get(finding.code) ?? []), finding]);
-  return [...groups.values()];
 }
 
 const said = ({ island, text }: Finding): string =>
@@ -154,11 +152,10 @@ function summaryOf({ findings, fine }: Diagnosis): string {
 
 /** The SQL that corrects what was found, by island. */
 function script({ findings }: Diagnosis): string {
-  const islands = new Map<string, Finding[]>();
-  for (const finding of findings.filter(({ sql }) => sql.length > 0)) {
-    const island = finding.island ?? "of your choice";
-    islands.set(island, [...(islands.get(island) ?? []), finding]);
-  }
+  const islands = groupBy(
+    findings.filter(({ sql }) => sql.length > 0),
+    ({ island }) => island ?? "of your choice",
+  );
   const parts = [...islands].map(([island, list]) => {
     const statements = list.flatMap(({ code, sql }) => [`-- ${code}`, ...sql]);
     // One comment is enough for statements of the same kind.

@@ -26,6 +26,9 @@ export async function flushedPosition(source: ClientBase): Promise<string> {
   return answers[1]![0]!["lsn"] as string;
 }
 
+/** Milliseconds after which a destination that has not caught up is late. */
+const LATE_MS = 1000;
+
 /** A query whether the destination has applied everything up to a position of the source. */
 const appliedSql = (subscription: string, position: string): string =>
   `SELECT coalesce(bool_or(latest_end_lsn >= ${literal(position)}::pg_lsn), false) AS applied
@@ -63,4 +66,29 @@ export async function waitUntilApplied(
   const wait = untilAppliedSql(subscription, position, ms, "RETURN");
   const [, rows] = await rowsOfEach(destination, [wait, appliedSql(subscription, position)]);
   return rows![0]!["applied"] === true;
+}
+
+/**
+ * Waits until the destination has applied everything that the source had when the wait began.
+ *
+ * @param late called every second until then; what it throws ends the wait.
+ */
+export async function untilCaughtUp(
+  source: ClientBase,
+  destination: ClientBase,
+  subscription: string,
+  late: () => void | Promise<void>,
+): Promise<void> {
+  const position = await flushedPosition(source);
+  await untilReached(destination, subscription, () => Promise.resolve(position), late);
+}
+
+/** The same, up to a position that is asked for again each time. */
+export async function untilReached(
+  destination: ClientBase,
+  subscription: string,
+  positionOf: () => Promise<string>,
+  late: () => void | Promise<void>,
+): Promise<void> {
+  while (!(await waitUntilApplied(destination, subscription, await positionOf(), LATE_MS))) await late();
 }

@@ -1,6 +1,7 @@
 import { loadModule, parseSync } from "libpg-query";
 
 import { ident, qualified } from "../quote.ts";
+import type { SchemaDump } from "./dump.ts";
 import type { Statement } from "./dump-statements.ts";
 
 /** From this major version on, NOT NULL is a named constraint, which a dump may write as a separate element. */
@@ -23,24 +24,30 @@ const ELEMENT = new RegExp(
 );
 
 /**
- * Rewrites the statements of a newer server's dump so that a server of the given major version understands them.
- * Statements that cannot be rewritten are left as they are, and that server refuses them.
+ * Rewrites the dump of a newer server so that a server of the given major version understands it. Statements that cannot be
+ * rewritten are left as they are, and that server refuses them.
  */
-export async function inWordsOf(
-  serverMajor: number,
-  statements: readonly Statement[],
-): Promise<readonly Statement[]> {
-  const known = statements.flatMap(withoutColumnVersion);
-  if (serverMajor >= NAMED_NOT_NULL) return known;
+export async function inWordsOf(serverMajor: number, dump: SchemaDump): Promise<SchemaDump> {
+  const preData = dump.preData.flatMap(withoutColumnVersion);
+  const postData = dump.postData.flatMap(withoutColumnVersion);
+  if (serverMajor >= NAMED_NOT_NULL) return { preData, postData };
   await loadModule();
-  const owners = ownersOf(known);
-  return known.flatMap((statement) => {
-    if (statement.node === "CreateStmt") return inOldWords(statement);
-    if (statement.node === "GrantStmt" && serverMajor < MAINTAIN) return withoutMaintain(statement, owners);
-    if (statement.constraint === "foreign" && serverMajor < DEFERRED_PARTITIONED_KEYS)
-      return [validIfPartitioned(statement)];
-    return [statement];
-  });
+  const owners = ownersOf([...preData, ...postData]);
+  const reworded = (statements: readonly Statement[]): Statement[] =>
+    statements.flatMap((statement) => inOldWords(serverMajor, statement, owners));
+  return { preData: reworded(preData), postData: reworded(postData) };
+}
+
+function inOldWords(
+  serverMajor: number,
+  statement: Statement,
+  owners: ReadonlyMap<string, string>,
+): Statement[] {
+  if (statement.node === "CreateStmt") return withSeparateNotNulls(statement);
+  if (statement.node === "GrantStmt" && serverMajor < MAINTAIN) return withoutMaintain(statement, owners);
+  if (statement.constraint === "foreign" && serverMajor < DEFERRED_PARTITIONED_KEYS)
+    return [validIfPartitioned(statement)];
+  return [statement];
 }
 
 /**
@@ -99,7 +106,7 @@ function withoutMaintain(statement: Statement, owners: ReadonlyMap<string, strin
  * PostgreSQL 18 dumps a child table that has a key on an inherited column with an element `NOT NULL id`, which is a
  * syntax error in older versions; for these, a separate ALTER TABLE makes the column NOT NULL.
  */
-function inOldWords(statement: Statement): Statement[] {
+function withSeparateNotNulls(statement: Statement): Statement[] {
   const { schema, table, notNulls } = notNullElements(statement.sql);
   if (notNulls.length === 0) return [statement];
   let sql = Buffer.from(statement.sql);

@@ -7,6 +7,10 @@ export interface UnvalidatedKey {
   name: string;
   /** The table that it refers to. */
   refersTo: string;
+  /** `key of table`, in SQL. */
+  label: string;
+  /** The statement that validates it. */
+  validateSql: string;
   /** A query for the rows that violate it. */
   rowsSql: string;
 }
@@ -21,6 +25,8 @@ export async function readUnvalidatedKeys(
 ): Promise<UnvalidatedKey[]> {
   const { rows } = await client.query<UnvalidatedKey>(
     `SELECT n.nspname AS schema, c.relname AS table, k.conname AS name, r.relname AS "refersTo",
+       format('%I of %I', k.conname, c.relname) AS label,
+       format('ALTER TABLE %I.%I VALIDATE CONSTRAINT %I', n.nspname, c.relname, k.conname) AS "validateSql",
        format('SELECT t.* FROM %I.%I t WHERE %s AND NOT EXISTS (SELECT FROM %I.%I r WHERE %s)',
          n.nspname, c.relname, pairs.present, rn.nspname, r.relname, pairs.equal) AS "rowsSql"
      FROM pg_constraint k

@@ -4,8 +4,10 @@ import { describe, it } from "node:test";
 import { parseDump } from "../../../src/postgres/schema/dump-statements.ts";
 import { inWordsOf } from "../../../src/postgres/schema/for-older-server.ts";
 
-const inWords = async (major: number, sql: string): Promise<string[]> =>
-  (await inWordsOf(major, await parseDump(sql))).map((statement) => statement.sql);
+async function inWords(major: number, sql: string): Promise<string[]> {
+  const { preData } = await inWordsOf(major, { preData: await parseDump(sql), postData: [] });
+  return preData.map((statement) => statement.sql);
+}
 
 describe("a dump of PostgreSQL 18 for an older server", () => {
   it("makes an inherited column NOT NULL with a separate statement", async () => {
