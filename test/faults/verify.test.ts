@@ -80,20 +80,21 @@ describe("the rows are compared before the switch", { concurrency: 3, timeout: 3
     const world = await createWorld();
     const ledger = await loadedShard(world, { rows: LARGE });
     const before = await contentBefore(world);
-    const comparedBy = async (attempt: number): Promise<number> => {
+    // On a busy machine, an attempt may be lost to a heartbeat that came too late.
+    const comparedFrom = async (attempt: number): Promise<number> => {
       const [report] = await reportsOf(handle);
-      return (report?.attempt === attempt && report.details.percent) || 0;
+      return ((report?.attempt ?? 0) >= attempt && report!.details.percent) || 0;
     };
     const first = await world.startWorker({ fault: "before range 4", mode: "hold" });
     const handle = await world.startMove();
     await first.reached("before range 4");
-    const kept = await waitFor(() => comparedBy(1).then((rows) => rows || null), {
+    const kept = await waitFor(() => comparedFrom(1).then((rows) => rows || null), {
       what: "a heartbeat with progress",
     });
     await first.kill();
     const second = await world.startWorker({ fault: "before range 2", mode: "hold" });
     await second.reached("before range 2");
-    await waitFor(async () => (await comparedBy(2)) > kept, { what: "more progress than before" });
+    await waitFor(async () => (await comparedFrom(2)) > kept, { what: "more progress than before" });
     second.goOn();
     const { verified, leftover } = await resultOf(handle);
     assert.ok(verified!.rows >= LARGE);
