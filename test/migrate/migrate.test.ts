@@ -113,9 +113,9 @@ describe("a migration of three islands with eight shards each", { timeout: 300_0
     await a!.withClient(async (holder) => {
       await holder.query(`BEGIN; INSERT INTO ${schemaOf(8)}.ledger (op) VALUES ('long')`);
       const error = await resultOf(
-        await world.start("fifth", "ALTER TABLE ledger ADD COLUMN fifth int", { deadlineSec: 1 }),
+        await world.start("fifth", "ALTER TABLE ledger ADD COLUMN fifth int", { deadlineSec: 4 }),
       ).then(String, String);
-      assert.match(error, /could not get all locks at once within 1 s.*idle in transaction/s);
+      assert.match(error, /could not get all locks at once within 4 s.*idle in transaction/s);
       await holder.query("ROLLBACK");
     });
     assert.equal(await world.expectAllOrNone("fifth", "fifth"), "none");
