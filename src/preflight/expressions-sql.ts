@@ -1,3 +1,5 @@
+import { PARTS_OF_TYPE } from "./parts-of-type.ts";
+
 /**
  * What is computed on the destination with functions that may rely on search_path: those that are neither built in, nor
  * written in C, nor have a search_path of their own. `$1` is the schema. Partitions have what their parents have.
@@ -36,11 +38,7 @@ export const EXPRESSIONS = `
     SELECT part.root, x.typ
     FROM part
     JOIN pg_type t ON t.oid = part.typ
-    CROSS JOIN LATERAL (
-      SELECT t.typbasetype AS typ WHERE t.typtype = 'd'
-      UNION ALL SELECT t.typelem WHERE t.typelem <> 0 AND t.typcategory = 'A'
-      UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0
-    ) x
+    CROSS JOIN ${PARTS_OF_TYPE} x
   ),
   checked(typ, remedies) AS (
     SELECT part.root, c.remedies

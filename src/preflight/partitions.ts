@@ -1,4 +1,5 @@
 import type { Check } from "./check.ts";
+import { PARTS_OF_TYPE } from "./parts-of-type.ts";
 
 /**
  * Hash partitioning by an enum, or by a type that names an object (regclass), hashes an OID. OIDs differ between
@@ -23,12 +24,7 @@ export const hashPartitions: Check = async ({ source, request, from }) => {
        SELECT part.relname, part.root, x.typ
        FROM part
        JOIN pg_type t ON t.oid = part.typ
-       CROSS JOIN LATERAL (
-         SELECT t.typbasetype AS typ WHERE t.typtype = 'd'
-         UNION ALL SELECT t.typelem WHERE t.typelem <> 0 AND t.typcategory = 'A'
-         UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0
-         UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
-       ) x
+       CROSS JOIN ${PARTS_OF_TYPE} x
      )
      SELECT DISTINCT relname AS name, format_type(root, NULL) AS type
      FROM part JOIN pg_type t ON t.oid = part.typ

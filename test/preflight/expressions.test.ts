@@ -27,6 +27,8 @@ const USERS: Record<string, string> = {
     "CREATE TABLE sh0042.t (t text); CREATE INDEX p ON sh0042.t (t) WHERE sh0042.ok(t); INSERT INTO sh0042.t VALUES ('a')",
   "the domain of column d of table t":
     "CREATE DOMAIN sh0042.filled AS text CHECK (sh0042.ok(VALUE)); CREATE TABLE sh0042.t (d sh0042.filled[]); INSERT INTO sh0042.t VALUES ('{a}')",
+  "the domain of column r of table t":
+    "CREATE DOMAIN sh0042.filled AS text CHECK (sh0042.ok(VALUE)); CREATE TYPE sh0042.span AS RANGE (subtype = sh0042.filled); CREATE TABLE sh0042.t (r sh0042.span); INSERT INTO sh0042.t VALUES ('[a,b]')",
   "the partition key of table t":
     "CREATE TABLE sh0042.t (t text) PARTITION BY LIST (sh0042.ok(t)); CREATE TABLE sh0042.part PARTITION OF sh0042.t DEFAULT; INSERT INTO sh0042.t VALUES ('a')",
   "statistics s of table t":
