@@ -1,7 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { literal, qualified } from "../quote.ts";
-import { rowsOfEach } from "../session.ts";
+import { rowsOfEach, untilSql } from "../session.ts";
 
 /** The book of switches: which shards have left an island or arrived there, and by which move. */
 export const switchesTable = (apiSchema: string): string => qualified(apiSchema, "microsharding_moves_");
@@ -46,15 +46,7 @@ export async function waitUntilLeft(
 ): Promise<boolean> {
   const left = `SELECT FROM ${switchesTable(apiSchema)} WHERE schema_name = ${literal(schema)} AND role = 'source'
     AND workflow_id = ${literal(workflowId)} AND run_id = ${literal(runId)}`;
-  const wait = `DO ${literal(
-    `DECLARE until timestamptz := clock_timestamp() + interval '${ms} ms';
-     BEGIN
-       WHILE NOT EXISTS (${left}) AND clock_timestamp() < until LOOP
-         PERFORM pg_sleep(0.001);
-       END LOOP;
-     END`,
-  )}`;
-  const [, rows] = await rowsOfEach(client, [wait, left]);
+  const [, rows] = await rowsOfEach(client, [untilSql(`EXISTS (${left})`, ms), left]);
   return rows!.length === 1;
 }
 

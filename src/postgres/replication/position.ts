@@ -2,7 +2,7 @@ import type { ClientBase } from "pg";
 
 import { SQLSTATE } from "../errors/sqlstate.ts";
 import { literal } from "../quote.ts";
-import { rowsOfEach } from "../session.ts";
+import { rowsOfEach, untilSql } from "../session.ts";
 
 /** Makes the commits of a session wait for the disk, even if the server's default does not. */
 export const DURABLE_SQL =
@@ -45,16 +45,7 @@ export const untilAppliedSql = (
   position: string,
   ms: number,
   late = `RAISE EXCEPTION USING ERRCODE = '${SQLSTATE.changesNotApplied}', MESSAGE = 'the last changes are not applied yet'`,
-): string =>
-  `DO ${literal(
-    `DECLARE until timestamptz := clock_timestamp() + interval '${Math.max(0, Math.round(ms))} ms';
-     BEGIN
-       WHILE NOT (${appliedSql(subscription, position)}) LOOP
-         IF clock_timestamp() >= until THEN ${late}; END IF;
-         PERFORM pg_sleep(0.001);
-       END LOOP;
-     END`,
-  )}`;
+): string => untilSql(appliedSql(subscription, position), ms, late);
 
 /** Waits in the same way, in one round trip however far away the destination is; false when the time is over. */
 export async function waitUntilApplied(
