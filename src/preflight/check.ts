@@ -5,6 +5,7 @@ import type { IslandName } from "../../contract/names.ts";
 import type { Islands } from "../postgres/islands/connections.ts";
 import type { Table } from "../postgres/schema/tables.ts";
 import { DATABASE, majorVersion, SYSTEM_IDENTIFIER, TIMELINE, VERSION_NUMBER } from "../postgres/server.ts";
+import { type Locale, type LocaleColumns, localeOf } from "./locale.ts";
 
 /** The input of every check: both islands, and the request. Checks change nothing. */
 export interface CheckContext {
@@ -43,6 +44,7 @@ export interface Server {
   role: string;
   replicationRole: boolean;
   encoding: string;
+  locale: Locale;
   inRecovery: boolean;
   settings: Record<string, string>;
 }
@@ -50,23 +52,26 @@ export interface Server {
 /** A check returns every reason to refuse that it finds, in words that say what to change. */
 export type Check = (context: CheckContext) => Promise<string[]>;
 
+interface ServerRow {
+  system: string;
+  oid: string;
+  database: string;
+  timeline: string;
+  version: string;
+  number: number;
+  build: string;
+  role: string;
+  superuser: boolean;
+  replication: boolean;
+  encoding: string;
+  columns: LocaleColumns;
+  recovery: boolean;
+  settings: Record<string, string>;
+}
+
 /** Reads the facts of a server in one query. */
 export async function readServer(client: ClientBase, name: IslandName): Promise<Server> {
-  const { rows } = await client.query<{
-    system: string;
-    oid: string;
-    database: string;
-    timeline: string;
-    version: string;
-    number: number;
-    build: string;
-    role: string;
-    superuser: boolean;
-    replication: boolean;
-    encoding: string;
-    recovery: boolean;
-    settings: Record<string, string>;
-  }>(
+  const { rows } = await client.query<ServerRow>(
     `SELECT
        ${SYSTEM_IDENTIFIER}::text AS system,
        d.oid::text,
@@ -79,6 +84,7 @@ export async function readServer(client: ClientBase, name: IslandName): Promise<
        r.rolsuper AS superuser,
        r.rolreplication AS replication,
        pg_encoding_to_char(d.encoding) AS encoding,
+       to_jsonb(d) AS columns,
        pg_is_in_recovery() AS recovery,
        -- Our own sessions have others of these two.
        (SELECT json_object_agg(name, CASE WHEN name IN ('transaction_timeout', 'default_transaction_read_only')
@@ -106,6 +112,7 @@ export async function readServer(client: ClientBase, name: IslandName): Promise<
     role: row.role,
     replicationRole: row.superuser || row.replication,
     encoding: row.encoding,
+    locale: localeOf(row.columns),
     inRecovery: row.recovery,
     settings: row.settings,
   };

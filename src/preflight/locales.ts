@@ -1,18 +1,8 @@
-import type { ClientBase } from "pg";
-
 import type { Check, CheckContext } from "./check.ts";
 
-/** How a database sorts and classifies text by default. Empty where a version of PostgreSQL does not say. */
-interface Locale {
-  /** Of its provider: libc, icu or builtin. */
-  collate: string;
-  ctype: string;
-  version: string;
-}
-
 /** Partitions by ranges of text: under another collation, rows belong in others. */
-export const rangesOfText: Check = async ({ source, destination, request, from, to }) => {
-  const [here, there] = [await readLocale(source), await readLocale(destination)];
+export const rangesOfText: Check = async ({ source, request, from, to }) => {
+  const [here, there] = [from.locale, to.locale];
   if (here.collate === there.collate) return [];
   const { rows } = await source.query<{ name: string }>(
     `SELECT c.relname AS name
@@ -29,14 +19,8 @@ export const rangesOfText: Check = async ({ source, destination, request, from, 
 };
 
 /** Names the objects whose meaning depends on a locale that differs. */
-export async function otherLocale({
-  source,
-  destination,
-  request,
-  from,
-  to,
-}: CheckContext): Promise<string[]> {
-  const [here, there] = [await readLocale(source), await readLocale(destination)];
+export async function otherLocale({ source, request, from, to }: CheckContext): Promise<string[]> {
+  const [here, there] = [from.locale, to.locale];
   const differs = (["collate", "ctype", "version"] as const).filter(
     (fact) => here[fact] !== there[fact] && here[fact] !== "" && there[fact] !== "",
   );
@@ -53,30 +37,6 @@ export async function otherLocale({
 
 /** Objects that are named; the rest are counted. */
 const SHOWN = 10;
-
-/** Columns of pg_database differ between versions: daticulocale is datlocale since 17. */
-async function readLocale(client: ClientBase): Promise<Locale> {
-  const { rows } = await client.query<{ database: Record<string, string | null> }>(
-    "SELECT to_jsonb(d) AS database FROM pg_database d WHERE datname = current_database()",
-  );
-  const { datlocprovider, datcollate, datctype, datlocale, daticulocale, daticurules, datcollversion } =
-    rows[0]!.database;
-  const version = datcollversion ?? "";
-  if ((datlocprovider ?? "c") === "c")
-    return { collate: byCodePoint(canonical(datcollate!)), ctype: canonical(datctype!), version };
-  const provider = datlocprovider === "i" ? "icu" : "builtin";
-  const ctype = [provider, datlocale ?? daticulocale, daticurules].filter(Boolean).join(" ");
-  return { collate: datlocprovider === "i" ? ctype : "C", ctype, version };
-}
-
-/** `en_US.UTF-8` and `en_US.utf8` are the same, and so are C and POSIX. */
-const canonical = (locale: string): string =>
-  locale === "POSIX"
-    ? "C"
-    : locale.replace(/\..*$/, (encoding) => encoding.toLowerCase().replaceAll("-", ""));
-
-/** `C.UTF-8` sorts as C does; all locales of the builtin provider do, too. */
-const byCodePoint = (locale: string): string => (locale.startsWith("C.") ? "C" : locale);
 
 /** Constraints, generated columns and unique indexes that compute with text in the default collation. */
 const DEPENDENT = `

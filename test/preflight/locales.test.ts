@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import type { CheckContext } from "../../src/preflight/check.ts";
+import { type CheckContext, readServer } from "../../src/preflight/check.ts";
 import { otherLocale, rangesOfText } from "../../src/preflight/locales.ts";
 import { createDatabase, testIslands } from "../support/index.ts";
 
@@ -22,19 +22,17 @@ async function look(locale: string): Promise<string[][]> {
   const say = `UPDATE pg_database SET datcollate = $1, datctype = $1 WHERE datname = current_database()`;
   return source.withClient((from) =>
     destination.withClient(async (to) => {
-      const context = {
-        source: from,
-        destination: to,
-        request: { schema: "sh0042" },
-        from: { name: "a" },
-        to: { name: "b" },
-      } as unknown as CheckContext;
       // Only in this session: nobody could connect to a database with a locale that the machine does not have.
       await to.query("BEGIN");
       await to.query(say, [locale]);
-      const found = [await rangesOfText(context), await otherLocale(context)];
+      const context = {
+        source: from,
+        request: { schema: "sh0042" },
+        from: await readServer(from, "a"),
+        to: await readServer(to, "b"),
+      } as unknown as CheckContext;
       await to.query("ROLLBACK");
-      return found;
+      return [await rangesOfText(context), await otherLocale(context)];
     }),
   );
 }
