@@ -1,6 +1,42 @@
 import { option } from "./option.ts";
+import { PLACES, YES } from "./options.ts";
 
 /** Options of actions that look at shards, or change them, where they are. */
+
+export const ALLOCATION = {
+  shard: option("--shard <n>", "number of the shard", (v) => v.shardRange),
+  shards: option("--shards <n-m>", "numbers of the first and the last shard", (v) => v.shardRange),
+  sequences: option(
+    "--sequences <interleave|range>",
+    "give the sequences values that no other shard can produce: N, N + 10000, …; or a range for each shard",
+    (v) => v.sequenceMode,
+  ),
+  activate: option(
+    "--activate <yes|no>",
+    "activate the shards after the command has succeeded",
+    (v) => v.yesNo,
+  ),
+};
+
+export const SEQUENCES = {
+  mode: option(
+    "--mode <interleave|range>",
+    "N, N + 10000, N + 20000 and so on; or a range for each shard",
+    (v) => v.sequenceMode,
+  ),
+  shards: option("--shards <n,m-k>", "numbers of the shards", (v) => v.shardList, {
+    otherwise: "all active ones",
+  }),
+  dryRun: option(
+    "--dry-run [yes|no]",
+    "show which sequences would be changed, and change none",
+    (v) => v.yesNo,
+    {
+      fallback: false,
+    },
+  ),
+  yes: YES,
+};
 
 export const FACTOR = {
   shard: option("--shard <n>", "number of the shard", (v) => v.text),
@@ -13,7 +49,7 @@ export const FACTOR = {
 };
 
 export const VALIDATE = {
-  shard: option("--shard <n>", "number of the shard", (v) => v.shardNumber),
+  shard: PLACES.shard,
   shards: option("--shards <n,m-k>", "numbers of the shards", (v) => v.shardList, {
     otherwise: "all active ones",
   }),

@@ -38,9 +38,9 @@ export const byteCount = z.unknown().transform((value, context): number => {
   return Math.round(Number(number ?? 0) * 1024 ** SIZES.indexOf((size ?? "").toUpperCase()));
 });
 
-/** How rows are copied. */
 export const verifyMode = z.enum(["full", "none"], { error: "must be full or none" });
 
+/** How rows are copied. */
 export const copyMethod = z.enum(["auto", "tablesync", "direct"], {
   error: "must be auto, tablesync or direct",
 });

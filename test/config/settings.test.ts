@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 
 import { needed } from "../../src/config/option.ts";
-import { ALLOCATION, PLACES } from "../../src/config/options.ts";
+import { PLACES } from "../../src/config/options.ts";
 import { loadRequest, loadSettings } from "../../src/config/settings.ts";
+import { ALLOCATION } from "../../src/config/shard-options.ts";
 import { shardNumber, shardRange, yesOrNo } from "../../src/config/values.ts";
 import { UsageError } from "../../src/errors.ts";
 

@@ -1,5 +1,6 @@
 import { needed } from "../../config/option.ts";
-import { ALLOCATION, ISLANDS, SETTINGS } from "../../config/options.ts";
+import { ISLANDS, SETTINGS } from "../../config/options.ts";
+import { ALLOCATION } from "../../config/shard-options.ts";
 import { UsageError } from "../../errors.ts";
 import { defineAction } from "../action.ts";
 

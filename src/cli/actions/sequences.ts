@@ -1,7 +1,8 @@
 import { Argument } from "commander";
 
 import { needed } from "../../config/option.ts";
-import { ISLANDS, SEQUENCES } from "../../config/options.ts";
+import { ISLANDS } from "../../config/options.ts";
+import { SEQUENCES } from "../../config/shard-options.ts";
 import { AbortedError } from "../../errors.ts";
 import { plural } from "../../format.ts";
 import type { AssignedSequence } from "../../operations/sequences.ts";
