@@ -1,8 +1,8 @@
 import type { ClientBase } from "pg";
 
-import type { Room } from "../../contract/rebalance.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { SERVER } from "../postgres/server.ts";
+import type { LimitedRoom } from "../rebalance/forecast.ts";
 
 /** The value of a setting that limits the number of something. */
 const setting = (name: string): string =>
@@ -46,12 +46,6 @@ interface RoomRow {
   arriving: Free;
   /** Slots and workers that a move takes if PostgreSQL copies the rows. */
   tablesync: number;
-}
-
-/** A server's room for moves, with the settings that limit it. */
-export interface LimitedRoom extends Room {
-  leavingLimit: string;
-  arrivingLimit: string;
 }
 
 /**

@@ -1,17 +1,11 @@
-import type { IslandName } from "../../contract/names.ts";
 import { moveWorkflowId } from "../../contract/names.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { runOfMark } from "../postgres/replication/names.ts";
+import type { Obstacle } from "../rebalance/types.ts";
 import type { Layout } from "./read.ts";
 
-/** An inactive schema with the name of a shard that is active elsewhere: that shard cannot be moved there. */
-export interface InTheWay {
-  readonly schema: string;
-  readonly island: IslandName;
-}
-
 /** Finds the inactive schemas that would make the move of a shard to their island fail, as its preflight does. */
-export async function readInTheWay(islands: readonly ConnectedIsland[], layout: Layout): Promise<InTheWay[]> {
+export async function readInTheWay(islands: readonly ConnectedIsland[], layout: Layout): Promise<Obstacle[]> {
   const found = await Promise.all(
     islands.map(async ({ name, client }) => {
       const elsewhere = layout.islands.flatMap(({ island, shards }) =>

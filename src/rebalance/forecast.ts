@@ -1,6 +1,7 @@
 /**
  * How a rebalance will run: how many of its moves at a time, what limits that, and how long all of them take.
  */
+import type { Room } from "../../contract/rebalance.ts";
 import { type Movable, type MoveLimits, Schedule } from "../../workflows/rebalance-schedule.ts";
 import { plural } from "../format.ts";
 import type { PlannedMove } from "./types.ts";
@@ -16,10 +17,7 @@ export interface Concurrency {
 }
 
 /** A server's room for moves, with the settings that limit it. */
-interface LimitedRoom {
-  islands: readonly string[];
-  leaving: number;
-  arriving: number;
+export interface LimitedRoom extends Room {
   leavingLimit: string;
   arrivingLimit: string;
 }

@@ -36,10 +36,10 @@ export interface PlanOptions {
   inTheWay?: readonly Obstacle[];
 }
 
-/** An island to which a shard cannot be moved. */
+/** An island to which a shard cannot be moved: an inactive schema there has its name. */
 export interface Obstacle {
-  schema: string;
-  island: IslandName;
+  readonly schema: string;
+  readonly island: IslandName;
 }
 
 export interface PlannedMove {
