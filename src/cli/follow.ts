@@ -4,7 +4,7 @@ import { linkTo } from "../temporal/connection.ts";
 import { watchLag } from "../watch/lag.ts";
 import type { Outcome } from "../watch/outcome.ts";
 import type { Line } from "../watch/story.ts";
-import type { SteeringSignal, Watch } from "../watch/watch.ts";
+import type { SentSignal, SteeringSignal, Watch } from "../watch/watch.ts";
 import type { Session } from "../worker/session.ts";
 import { DetachedError } from "./exit.ts";
 import type { Ui } from "./ui.ts";
@@ -45,7 +45,7 @@ export async function follow<T>(
   session: Session,
   watch: Watch<T>,
   name: string,
-  signal: { name: SteeringSignal; at: number } | null = null,
+  signal: SentSignal | null = null,
 ): Promise<Outcome<T>> {
   // In a terminal, the view itself shows this.
   const log = await LogFile.open(name, (text) => void (ui.interactive || ui.say(text)));
@@ -83,7 +83,7 @@ class Follower<T> {
     watch: Watch<T>,
     log: LogFile,
     screen: Screen | null,
-    signal: { name: SteeringSignal; at: number } | null,
+    signal: SentSignal | null,
   ) {
     this.#asOf = signal === null ? 0 : signal.name === "abort" ? Infinity : signal.at;
     this.#ui = ui;

@@ -14,6 +14,12 @@ const REVIVE_EVERY_MS = 500;
 /** The signals that steer a workflow, by the names in the contract. */
 export type SteeringSignal = "confirm" | "skipLag" | "abort" | "pause";
 
+/** A signal that was sent, and when. */
+export interface SentSignal {
+  name: SteeringSignal;
+  at: number;
+}
+
 /** A workflow that this process has started or attached to. */
 export class Watch<T> {
   readonly workflowId: string;

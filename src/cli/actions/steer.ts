@@ -2,7 +2,7 @@ import { Argument } from "commander";
 
 import { ISLANDS } from "../../config/options.ts";
 import type { Settings } from "../../config/settings.ts";
-import type { SteeringSignal, Watch } from "../../watch/watch.ts";
+import type { SentSignal, SteeringSignal, Watch } from "../../watch/watch.ts";
 import type { Session } from "../../worker/session.ts";
 import { type Action, defineAction } from "../action.ts";
 import { resultOf } from "../finish.ts";
@@ -40,7 +40,7 @@ async function workOffIfNobodyDoes(
   session: Session,
   { dsns }: Settings,
   watch: Watch<unknown>,
-  signal: { name: SteeringSignal; at: number },
+  signal: SentSignal,
 ): Promise<void> {
   const { workflowId } = watch;
   if (!session.temporal.target.embedded || session.hasEmbeddedWorker) return;
