@@ -5,6 +5,7 @@ import { UsageError } from "../errors.ts";
 import { findShard } from "../layout/where.ts";
 import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/islands/discover.ts";
 import { copyBase, readCopyName } from "../postgres/schema/copy-names.ts";
+import { readSchema } from "../postgres/schema/tables.ts";
 import { attachIfSame, findRunning, start } from "../watch/start.ts";
 import type { Watch } from "../watch/watch.ts";
 import { opened, type Opening } from "../worker/session.ts";
@@ -92,8 +93,8 @@ async function placesOf(
 }
 
 async function requirePresent({ island, schema }: Place): Promise<void> {
-  const { rowCount } = await island.client.query("SELECT FROM pg_namespace WHERE nspname = $1", [schema]);
-  if (!rowCount) throw new UsageError(`There is no schema "${schema}" on ${island.name}.`);
+  if (!(await readSchema(island.client, schema)).exists)
+    throw new UsageError(`There is no schema "${schema}" on ${island.name}.`);
 }
 
 /** Everything that could be a copy of a schema: of the same name on other islands, old copies and rehearsals on all of them. */

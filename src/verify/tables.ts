@@ -18,7 +18,7 @@ export interface ComparedTable {
   /** Quoted, with ONLY: the rows of children are theirs. */
   relation: string;
   /** Quoted name → the exact form, and the value as text. */
-  columns: { name: string; exact: string; text: string; type: string }[];
+  columns: { name: string; exact: string; text: string }[];
   /** The columns of a unique index by whose order the table can be walked; null if it has none. */
   key: KeyColumn[] | null;
   /** Heap and TOAST. */
@@ -35,7 +35,7 @@ interface Row {
   blocks: string;
   estimatedRows: string;
   key: KeyColumn[] | null;
-  columns: (ColumnType & { name: string; type: string })[];
+  columns: (ColumnType & { name: string })[];
 }
 
 /**
@@ -102,8 +102,7 @@ const TABLES_SQL = `
   )
   SELECT r.relname AS table, pg_table_size(r.oid) AS bytes, pg_relation_size(r.oid) / current_setting('block_size')::int AS blocks,
     greatest(r.reltuples, 0)::bigint AS "estimatedRows", k.columns AS key,
-    (SELECT coalesce(jsonb_agg(f.fact || jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, -1))
-        ORDER BY a.attnum), '[]')
+    (SELECT coalesce(jsonb_agg(f.fact || jsonb_build_object('name', a.attname) ORDER BY a.attnum), '[]')
      FROM attribute a JOIN type_fact f ON f.typ = a.atttypid WHERE a.attrelid = r.oid) AS columns
   FROM relation r LEFT JOIN key k ON k.indrelid = r.oid
   ORDER BY r.relname`;
@@ -143,7 +142,7 @@ export async function readComparedTables(
     columns: row.columns.map((column) => {
       const name = `t.${ident(column.name)}`;
       const text = `textin(${column.output}(${name}))`;
-      return { name: column.name, exact: exactForm(name, column, utf8), text, type: column.type };
+      return { name: column.name, exact: exactForm(name, column, utf8), text };
     }),
     key: row.key,
     bytes: Number(row.bytes),

@@ -1,5 +1,6 @@
 import type { ClientBase } from "pg";
 
+import { inheritedValue } from "../inherited-setting.ts";
 import { ident } from "../quote.ts";
 
 /** A materialized view of a shard, as the source has it. */
@@ -85,8 +86,5 @@ export async function readViewVersions(
  * source begins with. Functions of the application may rely on it; from PostgreSQL 17 on, REFRESH has one of its own.
  */
 export async function searchPathFor(source: ClientBase, schema: string): Promise<string> {
-  const { rows } = await source.query<{ path: string }>(
-    "SELECT reset_val AS path FROM pg_settings WHERE name = 'search_path'",
-  );
-  return [ident(schema), rows[0]!.path].filter(Boolean).join(", ");
+  return [ident(schema), await inheritedValue(source, "search_path")].filter(Boolean).join(", ");
 }
