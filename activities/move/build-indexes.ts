@@ -11,7 +11,7 @@ import { existingObjects, keyOf, relationKey } from "../../src/postgres/schema/e
 import { readInvalidIndexes } from "../../src/postgres/schema/invalid-indexes.ts";
 import { readLateKeys } from "../../src/postgres/schema/late-keys.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
-import { readUnvalidatedKeys } from "../../src/postgres/schema/unvalidated-keys.ts";
+import { canBeNotValid, readUnvalidatedKeys } from "../../src/postgres/schema/unvalidated-keys.ts";
 import { inLanes, lanesFor } from "../attempt/lanes.ts";
 import { flushDestination } from "./parts/flush-destination.ts";
 import type { MoveStep } from "./parts/step.ts";
@@ -189,7 +189,7 @@ async function runRest(
   const canDefer = (statement: Statement): boolean =>
     statement.constraint === "foreign" &&
     !statement.unvalidated &&
-    (serverMajor >= 18 || !partitioned.includes(statement.relation ?? ""));
+    canBeNotValid(serverMajor, partitioned.includes(statement.relation ?? ""));
   return step.watched(
     step.to,
     () => Promise.resolve({ note: "foreign keys, triggers, policies and the rest" }),

@@ -3,11 +3,10 @@ import { loadModule, parseSync } from "libpg-query";
 import { ident, qualified } from "../quote.ts";
 import type { SchemaDump } from "./dump.ts";
 import type { Statement } from "./dump-statements.ts";
+import { canBeNotValid } from "./unvalidated-keys.ts";
 
 /** From this major version on, NOT NULL is a named constraint, which a dump may write as a separate element. */
 const NAMED_NOT_NULL = 18;
-/** From this major version on, a foreign key of a partitioned table can be NOT VALID. */
-const DEFERRED_PARTITIONED_KEYS = 18;
 /** From this major version on, MAINTAIN (VACUUM, ANALYZE, REINDEX and the like) can be granted. */
 const MAINTAIN = 17;
 
@@ -45,8 +44,12 @@ function inOldWords(
 ): Statement[] {
   if (statement.node === "CreateStmt") return withSeparateNotNulls(statement);
   if (statement.node === "GrantStmt" && serverMajor < MAINTAIN) return withoutMaintain(statement, owners);
-  if (statement.constraint === "foreign" && serverMajor < DEFERRED_PARTITIONED_KEYS)
-    return [validIfPartitioned(statement)];
+  // A dump names ONLY the table, unless it is partitioned.
+  if (
+    statement.constraint === "foreign" &&
+    !canBeNotValid(serverMajor, !/^ALTER TABLE ONLY /.test(statement.sql))
+  )
+    return [withoutNotValid(statement)];
   return [statement];
 }
 
@@ -61,9 +64,9 @@ function withoutColumnVersion(statement: Statement): Statement[] {
   return /\(\s*\)$/.test(sql) ? [] : [{ ...statement, sql }];
 }
 
-/** An earlier move has left the key NOT VALID. A dump names ONLY the table, unless it is partitioned. */
-const validIfPartitioned = (statement: Statement): Statement =>
-  / NOT VALID$/.test(statement.sql) && !/^ALTER TABLE ONLY /.test(statement.sql)
+/** An earlier move has left the key NOT VALID. */
+const withoutNotValid = (statement: Statement): Statement =>
+  / NOT VALID$/.test(statement.sql)
     ? { ...statement, sql: statement.sql.replace(/ NOT VALID$/, ""), unvalidated: false }
     : statement;
 

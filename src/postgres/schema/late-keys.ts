@@ -2,6 +2,7 @@ import type { ClientBase } from "pg";
 
 import { ident, literal } from "../quote.ts";
 import { lastRows } from "../session.ts";
+import { canBeNotValid } from "./unvalidated-keys.ts";
 
 /** A foreign key that can only be created when the tables that are copied under the lock have their rows. */
 export interface LateKey {
@@ -54,7 +55,7 @@ export async function readLateKeys(
 export function lateKeysSql(schema: string, keys: readonly LateKey[], serverMajor: number): string[] {
   if (keys.length === 0) return [];
   const create = ({ table, name, definition, partitioned, comment }: LateKey): string[] => {
-    const defer = (!partitioned || serverMajor >= 18) && !/ NOT (VALID|ENFORCED)$/.test(definition);
+    const defer = canBeNotValid(serverMajor, partitioned) && !/ NOT (VALID|ENFORCED)$/.test(definition);
     const [on, key] = [ident(table), ident(name)];
     return [
       `ALTER TABLE ${on} ADD CONSTRAINT ${key} ${definition}${defer ? " NOT VALID" : ""}`,

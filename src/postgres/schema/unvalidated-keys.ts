@@ -15,6 +15,10 @@ export interface UnvalidatedKey {
   rowsSql: string;
 }
 
+/** True if a foreign key can be NOT VALID: that of a partitioned table can be so only since PostgreSQL 18. */
+export const canBeNotValid = (serverMajor: number, partitioned: boolean): boolean =>
+  !partitioned || serverMajor >= 18;
+
 /**
  * Reads the foreign keys of some schemas that are NOT VALID, the smallest tables first. One of a partitioned table stands
  * for those of its partitions; one that is not enforced (18) cannot be validated.
