@@ -2,8 +2,8 @@ import type { ClientBase } from "pg";
 
 import type { MoveInput } from "../../contract/move.ts";
 import { messageOf } from "../errors.ts";
-import { outlookOfSqlstate } from "../postgres/errors/outlook.ts";
-import { isSqlstate, lockNotGranted, sqlstateOf } from "../postgres/errors/sqlstate.ts";
+import { refusesStatement } from "../postgres/errors/outlook.ts";
+import { lockNotGranted } from "../postgres/errors/sqlstate.ts";
 import { ident } from "../postgres/quote.ts";
 import { lockSequence, readSequenceDefinitions } from "../sequences/hand-over.ts";
 import type { Check } from "./check.ts";
@@ -34,8 +34,7 @@ export const sourceLetsGo: Check = async ({ kind, request, source, from }) => {
     } catch (error) {
       await source.query("ROLLBACK");
       if (lockNotGranted(error)) continue;
-      const code = sqlstateOf(error);
-      if (!isSqlstate(code) || outlookOfSqlstate(code) !== "lasts") throw error;
+      if (!refusesStatement(error)) throw error;
       problems.push(
         `the switch could not run ${sql} on ${from.name}: ${messageOf(error)}${await triggersOf(source)}`,
       );

@@ -2,7 +2,7 @@ import type { ClientBase } from "pg";
 
 import { messageOf } from "../errors.ts";
 import { shorten } from "../format.ts";
-import { lackOf, outlookOfSqlstate } from "../postgres/errors/outlook.ts";
+import { outlookOfSqlstate, refusesStatement } from "../postgres/errors/outlook.ts";
 import { classOf, isSqlstate, SQLSTATE_CLASS, sqlstateOf } from "../postgres/errors/sqlstate.ts";
 import { undoDefaultPrivileges } from "../postgres/schema/default-privileges.ts";
 import { dumpSchema, type SchemaDump } from "../postgres/schema/dump.ts";
@@ -13,7 +13,7 @@ import { whileLooking } from "../postgres/session.ts";
 import type { Check, CheckContext } from "./check.ts";
 import { roomToTry } from "./locks.ts";
 
-/** Statements that are tried in one round trip. */
+/** Statements that are tried together. */
 const BATCH = 100;
 
 /**
@@ -74,14 +74,15 @@ async function tryAll(
   return refused;
 }
 
-/** Runs statements in one round trip; if they fail, looks in one half after the other for those that are refused. */
+/** Runs statements together; if they fail, looks in one half after the other for those that are refused. */
 async function tryTogether(client: ClientBase, statements: readonly Statement[]): Promise<Refusal[]> {
+  // By itself: of statements that are sent together, none runs if one of them has a syntax error.
+  await client.query("SAVEPOINT trial");
   try {
-    await client.query(`SAVEPOINT trial;\n${statements.map(placed).join(";\n")};\nRELEASE trial`);
+    await client.query(`${statements.map(placed).join(";\n")};\nRELEASE trial`);
     return [];
   } catch (error) {
-    const code = sqlstateOf(error);
-    if (!isSqlstate(code) || lackOf(code) !== null || outlookOfSqlstate(code) !== "lasts") throw error;
+    if (!refusesStatement(error)) throw error;
     await client.query("ROLLBACK TO trial; RELEASE trial");
     if (statements.length === 1) return [{ statement: statements[0]!, error: error as Error }];
     const half = Math.ceil(statements.length / 2);
@@ -102,23 +103,10 @@ function withoutConsequences(refused: readonly Refusal[]): Refusal[] {
       classOf(sqlstateOf(error)) === SQLSTATE_CLASS.syntaxErrorOrAccessRuleViolation &&
       [...lacking].some((name) => mentions(error.message, name));
     if (!misses) causes.push(refusal);
-    const created = CREATED.exec(statement.sql);
-    if (created) lacking.add(lastNameOf(created[1]!));
+    if (statement.name !== null) lacking.add(statement.name);
   }
   return causes;
 }
-
-const NAME = String.raw`(?:"(?:[^"]|"")+"|[\w$]+)`;
-/** What a statement creates, as the dump writes it: with its schema. */
-const CREATED = new RegExp(
-  String.raw`^CREATE (?:OR REPLACE )?(?:UNLOGGED |FOREIGN |MATERIALIZED )*(?:\w+) (?:IF NOT EXISTS )?((?:${NAME}\.)?${NAME})`,
-);
-
-const lastNameOf = (qualified: string): string =>
-  new RegExp(`${NAME}$`)
-    .exec(qualified)![0]
-    .replace(/^"(.*)"$/s, "$1")
-    .replaceAll('""', '"');
 
 /** True if a message has a name as a whole: relation "sh0001.t" does not exist, function sh0001.f(integer) does not. */
 const mentions = (message: string, name: string): boolean =>

@@ -42,6 +42,30 @@ describe("a destination of another version", { timeout: 120_000 }, () => {
   });
 });
 
+it(
+  "a unique index that an older destination does not accept is told once, without what needs it",
+  { timeout: 120_000 },
+  async () => {
+    const [newer, older] = await Promise.all([
+      startPostgres({ version: 15 }),
+      startPostgres({ version: 14 }),
+    ]);
+    const [from, to] = await Promise.all([createDatabase(newer), createDatabase(older)]);
+    for (const database of [from, to]) await database.withClient((client) => install(client));
+    await createShard(
+      from,
+      42,
+      `CREATE TABLE sh0042.t (a int NOT NULL);
+     CREATE UNIQUE INDEX u ON sh0042.t (a) NULLS NOT DISTINCT;
+     COMMENT ON INDEX sh0042.u IS 'needs u';
+     ALTER TABLE sh0042.t REPLICA IDENTITY USING INDEX u`,
+    );
+    const { problems } = await inspected(from, to);
+    assert.equal(problems.length, 1, problems.join("\n"));
+    assert.match(problems[0]!, /CREATE UNIQUE INDEX u ON/);
+  },
+);
+
 it("a number that the server keeps among the options of columns does not keep a shard from moving, and is no change of it", async () => {
   const world = await createWorld();
   await createShard(world.a, 42, "CREATE TABLE sh0042.t (id int PRIMARY KEY, name text)");

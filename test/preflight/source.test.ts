@@ -14,10 +14,12 @@ async function islands(): Promise<{ a: TestDatabase; b: TestDatabase }> {
   return { a, b };
 }
 
+const SQLSTATE_OF_DISK_FULL = "53100";
+
 /** An event trigger that refuses commands with a tag. */
-const refusing = (tag: string): string => `
+const refusing = (tag: string, sqlstate = "P0001"): string => `
   CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS
-    $$ BEGIN RAISE EXCEPTION 'no % here', tg_tag; END $$;
+    $$ BEGIN RAISE EXCEPTION 'no % here', tg_tag USING ERRCODE = '${sqlstate}'; END $$;
   CREATE EVENT TRIGGER guard ON ddl_command_start WHEN TAG IN ('${tag}') EXECUTE FUNCTION public.refuse()`;
 
 describe("what the switch will do on the source", { timeout: 120_000 }, () => {
@@ -38,6 +40,13 @@ describe("what the switch will do on the source", { timeout: 120_000 }, () => {
       const { problems } = await inspected(a, b, { activateOnDestination: false });
       assert.deepEqual(problems, []);
     });
+
+  it("is no reason to refuse the move if the source only lacks something", async () => {
+    const { a, b } = await islands();
+    await createShard(a, 42, "CREATE TABLE sh0042.t (id int PRIMARY KEY)");
+    await a.rows(refusing("ALTER SCHEMA", SQLSTATE_OF_DISK_FULL));
+    await assert.rejects(inspected(a, b), { code: SQLSTATE_OF_DISK_FULL });
+  });
 
   it("is tried without a lock for which anybody waits", async () => {
     const { a, b } = await islands();

@@ -1,4 +1,4 @@
-import { classOf, SQLSTATE_CLASS } from "./sqlstate.ts";
+import { classOf, isSqlstate, SQLSTATE_CLASS, sqlstateOf } from "./sqlstate.ts";
 
 /**
  * What to expect of a server's error if the same thing is tried again: it passes, however long that takes; it may pass,
@@ -102,4 +102,10 @@ export function lackOf(sqlstate: string): Lack | null {
   if (classOf(sqlstate) !== SQLSTATE_CLASS.insufficientResources || outlookOfSqlstate(sqlstate) === "passes")
     return null;
   return LACKS[sqlstate] ?? ANY_LACK;
+}
+
+/** True if a server refuses what a statement says, rather than failing because of its own state or for lack of something. */
+export function refusesStatement(error: unknown): boolean {
+  const code = sqlstateOf(error);
+  return isSqlstate(code) && outlookOfSqlstate(code) === "lasts" && lackOf(code) === null;
 }

@@ -16,7 +16,7 @@ export interface Statement {
     | "statistics"
     | "relation"
     | null;
-  /** Name of the object that it creates. */
+  /** Name of the object that it creates, or of the constraint on which it comments. */
   name: string | null;
   /** Name of the table (relation) or domain that it is about, inside the dumped schema. */
   relation: string | null;
@@ -97,12 +97,39 @@ function withoutMetaCommands(text: string): string {
     : text.replace(`\\restrict ${key}\n`, "").replace(`\\unrestrict ${key}\n`, "");
 }
 
+/** Where the parser keeps the name of what a statement creates. */
+const NAME_IN: Readonly<Record<string, string>> = {
+  CompositeTypeStmt: "typevar",
+  CreateConversionStmt: "conversion_name",
+  CreateDomainStmt: "domainname",
+  CreateEnumStmt: "typeName",
+  CreateFunctionStmt: "funcname",
+  CreateOpClassStmt: "opclassname",
+  CreateOpFamilyStmt: "opfamilyname",
+  CreatePolicyStmt: "policy_name",
+  CreateRangeStmt: "typeName",
+  CreateSeqStmt: "sequence",
+  CreateStatsStmt: "defnames",
+  CreateStmt: "relation",
+  CreateTrigStmt: "trigname",
+  DefineStmt: "defnames",
+  IndexStmt: "idxname",
+  RuleStmt: "rulename",
+  ViewStmt: "view",
+};
+
+/** Reads a name: by itself, as the last part of a list, or that of a relation. */
+function nameOf(value: unknown): string | null {
+  if (typeof value === "string") return value;
+  return Array.isArray(value) ? lastName(value) : relationName(value);
+}
+
 function describe(node: string, tree: Node, sql: string, settings: Record<string, string>): Statement {
   const base: Statement = {
     sql,
     node,
     creates: null,
-    name: null,
+    name: nameOf(tree[NAME_IN[node] ?? ""]),
     relation: relationName(tree["relation"]),
     constraint: null,
     refersTo: null,
@@ -113,18 +140,13 @@ function describe(node: string, tree: Node, sql: string, settings: Record<string
   };
   switch (node) {
     case "IndexStmt":
-      return { ...base, creates: "index", name: String(tree["idxname"]) };
+      return { ...base, creates: "index" };
     case "CreateTrigStmt":
-      return { ...base, creates: "trigger", name: String(tree["trigname"]) };
+      return { ...base, creates: "trigger" };
     case "RuleStmt":
-      return tree["replace"] ? base : { ...base, creates: "rule", name: String(tree["rulename"]) };
+      return tree["replace"] ? base : { ...base, creates: "rule" };
     case "CreatePolicyStmt":
-      return {
-        ...base,
-        creates: "policy",
-        name: String(tree["policy_name"]),
-        relation: relationName(tree["table"]),
-      };
+      return { ...base, creates: "policy", relation: relationName(tree["table"]) };
     case "CreateFunctionStmt":
       // In post-data if it relies on a primary key: then it may run again.
       return { ...base, sql: sql.replace(/^CREATE (?=FUNCTION|PROCEDURE)/, "CREATE OR REPLACE ") };
@@ -133,7 +155,9 @@ function describe(node: string, tree: Node, sql: string, settings: Record<string
     case "CommentStmt":
       return tree["objtype"] === "OBJECT_TABCONSTRAINT" ? describeKeyComment(base, tree) : base;
     case "CreateStatsStmt":
-      return { ...base, creates: "statistics", name: lastName(tree["defnames"]) };
+      return { ...base, creates: "statistics" };
+    case "CreateForeignTableStmt":
+      return { ...base, name: relationName((tree["base"] as Node)["relation"]) };
     case "CreateTableAsStmt":
       return createsRelation(base, (tree["into"] as Node)["rel"]);
     case "ViewStmt":
