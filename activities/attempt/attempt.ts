@@ -16,6 +16,7 @@ import { messageOf, ShardferryError } from "../../src/errors.ts";
 import type { Islands } from "../../src/postgres/islands/connections.ts";
 import type { Lend } from "../../src/postgres/locks.ts";
 import { backendPid, whileLooking } from "../../src/postgres/session.ts";
+import { carriedOn, countedIn } from "./carried-on.ts";
 import type { FaultPoint } from "./fault-points.ts";
 import { pause, POLL_MS } from "./poll.ts";
 
@@ -64,12 +65,6 @@ class SilentIslandError extends ShardferryError {
 const NOTICE_EVERY_MS = 15_000;
 const NOTICE_PERCENT = 1;
 
-/** Errors whose counts are remembered: a heartbeat has to stay small. */
-const REMEMBERED = 5;
-
-/** By how much the highest percentage has to grow for errors to be counted anew: a step ends after finitely many. */
-const PROGRESS_PERCENT = 1;
-
 /** What an activity reported last; one attempt may be looked at from several places. */
 const lastBeats = new WeakMap<Context, StepProgress>();
 
@@ -112,17 +107,7 @@ export class ActivityAttempt {
 
   /** Reports that the step is alive and how far it has come. Called only after real progress was seen. */
   beat(progress: StepProgress): void {
-    const { failed, blocked, reached, furthest = 0, failedAt, verified } = this.lastBeat;
-    const told: StepProgress = { ...progress };
-    // These count over all attempts, so each heartbeat carries them on.
-    told.furthest = Math.max(furthest, progress.percent ?? 0);
-    if (failedAt !== undefined) told.failedAt ??= failedAt;
-    // An error before the step came further than ever says nothing about what comes now.
-    if (failed && told.furthest < (told.failedAt ?? 0) + PROGRESS_PERCENT) told.failed ??= failed;
-    if (blocked) told.blocked ??= blocked;
-    if (verified) told.verified ??= verified;
-    // While it waits, nobody knows for how long.
-    if (reached) told.reached ??= { ...reached, secondsLeft: undefined };
+    const told = carriedOn(this.lastBeat, progress);
     lastBeats.set(this.#context, told);
     this.#context.heartbeat(told);
   }
@@ -155,13 +140,11 @@ export class ActivityAttempt {
 
   /** Notes for the attempts to come that this one ends with an error, and returns how many have ended so. */
   async countFailure(text: string): Promise<number> {
-    const { [text]: times = 0, ...others } = this.lastBeat.failed ?? {};
-    const latest = Object.entries(others).slice(1 - REMEMBERED);
-    const failed = { ...Object.fromEntries(latest), [text]: times + 1 };
+    const failed = countedIn(this.lastBeat.failed, text);
     this.beat({ ...this.lastBeat, failed, failedAt: this.lastBeat.furthest ?? 0 });
     // At once: the next attempt has to know. Where Temporal does not answer, it counts anew.
     await this.ensureCurrent().catch(() => undefined);
-    return times + 1;
+    return failed[text]!;
   }
 
   /** Runs a read on an island that takes seconds for a shard with thousands of tables. */
