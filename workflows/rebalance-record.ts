@@ -2,7 +2,7 @@ import { setCurrentDetails, workflowInfo } from "@temporalio/workflow";
 
 import { type MoveResult } from "../contract/move.ts";
 import { moveWorkflowId } from "../contract/names.ts";
-import { type MovePhase, type WriteBlock } from "../contract/progress.ts";
+import { type MovePhase } from "../contract/progress.ts";
 import {
   type DoneItem,
   type FailedItem,
@@ -18,6 +18,7 @@ import {
   type RunningItem,
 } from "../contract/rebalance.ts";
 import { duration } from "../src/format.ts";
+import { doneItem } from "./done-item.ts";
 import { effortOf, percentOf } from "./work.ts";
 
 /** The largest number of events that the query returns. */
@@ -138,25 +139,10 @@ export class RebalanceRecord {
 
   succeeded(item: RebalanceItem, result: MoveResult): void {
     this.#running.delete(item.schema);
-    const { runId, rows, bytes: copied, durationMs, writeBlockedMs, writeBlocked, verified } = result;
-    const { schema, from, to } = item;
-    this.#done.push({
-      schema,
-      from,
-      to,
-      runId,
-      rows,
-      copied,
-      durationMs,
-      writeBlockedMs,
-      ...blockedBriefly(writeBlocked),
-      ...verifiedBriefly(verified),
-      ...this.#ended(result),
-      ...walBriefly(result),
-    });
+    this.#done.push({ ...doneItem(item, result), ...this.#ended(result) });
     this.#bytesDone += item.bytes;
     this.#effortDone += effortOf(item);
-    this.tell(`moved ${this.#route(item)}: ${rows} rows in ${duration(durationMs)}`);
+    this.tell(`moved ${this.#route(item)}: ${result.rows} rows in ${duration(result.durationMs)}`);
   }
 
   /** The sessions that a move has ended, while there is room for them in the result. */
@@ -284,20 +270,6 @@ export class RebalanceRecord {
     );
   }
 }
-
-/** What was compared; a move that was begun by older code does not tell. */
-const verifiedBriefly = (verified: MoveResult["verified"] | undefined): Pick<DoneItem, "verified"> =>
-  verified ? { verified: [verified.tables, verified.rows] } : {};
-
-/** Left out for one exact attempt, since most moves have one; a run of an earlier version lacks it altogether. */
-function blockedBriefly(told: WriteBlock | undefined): Pick<DoneItem, "blocked"> {
-  if (!told || (told.attempts === 1 && !told.atMost)) return {};
-  return { blocked: [told.attempts, told.totalMs, told.atMost ? 1 : 0] };
-}
-
-/** Left out where none was noticed; a run of an earlier version never tells it. */
-const walBriefly = ({ walKeptBytes }: Partial<MoveResult>): Pick<DoneItem, "wal"> =>
-  walKeptBytes ? { wal: walKeptBytes } : {};
 
 const elsewhere = (schema: string): string => `\`shardferry attach ${moveWorkflowId(schema)}\` shows why`;
 

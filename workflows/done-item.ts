@@ -1,0 +1,35 @@
+import type { MoveResult } from "../contract/move.ts";
+import type { WriteBlock } from "../contract/progress.ts";
+import type { DoneItem, RebalanceItem } from "../contract/rebalance.ts";
+
+/** What a rebalance keeps of the result of a move; what is as with most moves is left out. */
+export function doneItem({ schema, from, to }: RebalanceItem, result: MoveResult): DoneItem {
+  const { runId, rows, bytes: copied, durationMs, writeBlockedMs, writeBlocked, verified } = result;
+  return {
+    schema,
+    from,
+    to,
+    runId,
+    rows,
+    copied,
+    durationMs,
+    writeBlockedMs,
+    ...blockedBriefly(writeBlocked),
+    ...verifiedBriefly(verified),
+    ...walBriefly(result),
+  };
+}
+
+/** What was compared; a move that was begun by older code does not tell. */
+const verifiedBriefly = (verified: MoveResult["verified"] | undefined): Pick<DoneItem, "verified"> =>
+  verified ? { verified: [verified.tables, verified.rows] } : {};
+
+/** Left out for one exact attempt, since most moves have one; a run of an earlier version lacks it altogether. */
+function blockedBriefly(told: WriteBlock | undefined): Pick<DoneItem, "blocked"> {
+  if (!told || (told.attempts === 1 && !told.atMost)) return {};
+  return { blocked: [told.attempts, told.totalMs, told.atMost ? 1 : 0] };
+}
+
+/** Left out where none was noticed; a run of an earlier version never tells it. */
+const walBriefly = ({ walKeptBytes }: Partial<MoveResult>): Pick<DoneItem, "wal"> =>
+  walKeptBytes ? { wal: walKeptBytes } : {};
