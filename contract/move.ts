@@ -111,12 +111,12 @@ export interface Preflight {
   /** The chosen method; never `auto`. */
   copyMethod: Exclude<CopyMethod, "auto">;
   tables: number;
-  /** The encoding of both databases; UTF8 in histories that do not tell. */
+  /** The encoding of both databases; UTF8 if an older history lacks it. */
   encoding?: string;
   /** Bytes of heap and TOAST, which a copy reads, and the planner's estimate of rows. */
   bytes: number;
   rows: number;
-  /** What the shard takes on the source's disk, as in `list`; missing in histories of before it was told. */
+  /** What the shard takes on the source's disk, as in `list`; missing in older histories. */
   sizeBytes?: number;
   source: DatabaseIdentity;
   destination: DatabaseIdentity;
@@ -190,13 +190,13 @@ export interface SwitchInput extends StepInput {
 }
 
 export interface SettleInput extends SwitchInput {
-  /** What the switch that is to be settled told last. */
+  /** The last report of the switch that is to be settled. */
   blocked?: BlockedSoFar | undefined;
 }
 
 export interface SwitchReport extends StepReport {
   writeBlockedMs: number;
-  /** Missing in the histories of moves that were begun before it was told. */
+  /** Missing in older histories. */
   writeBlocked?: WriteBlock;
   endedBlockers?: string[];
   leftover: string | null;
@@ -236,7 +236,7 @@ export interface Activities {
   /** The end of a copy and of a rehearsal: sequences and triggers as on the source, nothing switched. */
   "finish copy"(input: StepInput): Promise<SwitchReport>;
   "clean up"(input: CleanUpInput): Promise<StepReport>;
-  /** Watches from beside the steps, until it is cancelled, how much WAL the source keeps; fails when that is too much. */
+  /** Watches, alongside the steps and until it is cancelled, how much WAL the source keeps; fails when that is too much. */
   "watch WAL"(input: StepInput): Promise<void>;
   /** Renews the shard's lease during a long pause. */
   "keep lease"(input: StepInput): Promise<void>;

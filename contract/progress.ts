@@ -47,7 +47,7 @@ export interface Noticed {
   walKeptBytes?: number;
 }
 
-/** How far a comparison has come, so that the next attempt goes on there. */
+/** How far a comparison has come, so that the next attempt continues there. */
 export interface VerifyState {
   /** How many tables there are to compare. */
   tables: number;
@@ -88,7 +88,7 @@ export interface StepProgress {
   verified?: VerifyState;
   /** How often a statement of a migration has broken its session, by its place. */
   broken?: Record<string, number>;
-  /** How often an error that may pass has come, by its text. */
+  /** How often an error that may pass has occurred, by its text. */
   failed?: Record<string, number>;
   /** The highest percentage that any attempt has reached, and what it was when an error was last counted. */
   furthest?: number;

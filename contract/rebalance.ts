@@ -33,7 +33,7 @@ export interface DoneItem extends Pick<RebalanceItem, "schema" | "from" | "to"> 
   copied: number;
   durationMs: number;
   writeBlockedMs: number;
-  /** Attempts of the switch, the sum of their times, and 1 when these are upper bounds; only where it was not one exact attempt. */
+  /** Attempts of the switch, the sum of their times, and 1 when these are upper bounds; missing for one exact attempt. */
   blocked?: [attempts: number, totalMs: number, atMost: 0 | 1];
   /** What was compared before the switch; missing if nothing was. */
   verified?: [tables: number, rows: number];
@@ -69,7 +69,7 @@ export interface RebalanceInput {
 export interface RunningItem extends RebalanceItem {
   runId: string;
   startedAt: number;
-  /** How far it has told to be. */
+  /** The percentage it last reported. */
   percent?: number | undefined;
 }
 
@@ -127,11 +127,11 @@ export interface RunningMove {
   to: IslandName;
   bytes: number;
   startedAt: number;
-  /** How far it has told to be. */
+  /** The percentage it last reported. */
   percent?: number | undefined;
 }
 
-/** A move of a rebalance tells how far it is, now and then. */
+/** What a move of a rebalance reports from time to time. */
 export interface MoveNoticed {
   schema: string;
   percent: number;
@@ -143,7 +143,7 @@ export interface RebalanceProgress {
   phase: MovePhase;
   /** Always "moves": a rebalance has no other step. */
   step: string;
-  /** Percentage of the work that is done, 0-100, by bytes and a fixed part for each move, with running moves. It never falls. */
+  /** Percentage of the work that is done, 0-100, by bytes and a fixed part for each move, including running moves. It never falls. */
   percent: number;
   /** All work, and that of the completed moves; missing in workflows of an earlier version. */
   effort?: number;

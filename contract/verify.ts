@@ -53,7 +53,7 @@ export interface VerifyResult
   durationMs: number;
 }
 
-/** What a move or copy tells of its comparison: tables and rows that are the same on both sides. */
+/** What a move or copy reports about its comparison: tables and rows that are the same on both sides. */
 export interface Verified {
   tables: number;
   rows: number;

@@ -42,7 +42,7 @@ export async function migrate(input: MigrateInput): Promise<MigrateResult> {
   }
 }
 
-/** One transaction on each island; the decision to commit falls when all are prepared. Returns how long locks were held. */
+/** One transaction on each island. Whether to commit is decided when all are prepared. Returns how long locks were held. */
 async function changeAll(change: ChangeInput, protocol: Protocol): Promise<number> {
   const { name, dryRun } = change.migration;
   const { prepared, lockedAt } = await prepare(change, protocol);

@@ -45,7 +45,7 @@ export class Protocol {
 
   /**
    * Runs the steps up to the point of no return. If one fails or the run is aborted, undoes what was done, in reverse
-   * order, where no cancellation reaches. Undoing is retried until the islands answer.
+   * order, where no cancellation reaches. Undoing is retried until the islands respond.
    */
   async orUndo<T>(forward: () => Promise<T>): Promise<T> {
     try {

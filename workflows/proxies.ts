@@ -35,12 +35,12 @@ const PATIENT: ActivityOptions = { ...COMMON, heartbeatTimeout: "10s", taskQueue
 /** Steps that may take hours. */
 export const waiting = summarized<Activities & VerifyActivities & MigrateActivities>(PATIENT);
 
-/** What runs beside the steps. It has nothing to clean up, so its end is not waited for. */
+/** What runs alongside the steps. It has nothing to clean up, so nothing waits for its end. */
 export const watching = proxyActivities<Activities>({ ...PATIENT, cancellationType: "TRY_CANCEL" });
 
 /**
- * Steps while which the application waits: if a worker dies between two commits, a shard is active nowhere, or locked, until
- * the next attempt, so that attempt has to come within seconds.
+ * Steps during which the application waits: if a worker dies between two commits, a shard is active nowhere, or locked,
+ * until the next attempt, which therefore has to come within seconds.
  */
 export const urgent = summarized<Activities & MigrateActivities>({
   ...COMMON,

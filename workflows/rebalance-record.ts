@@ -23,7 +23,7 @@ import { effortOf, percentOf } from "./work.ts";
 
 /** The largest number of events that the query returns. */
 const MAX_EVENTS = 600;
-/** Events that are handed on to the next run: the room in the payload is for what it needs more. */
+/** Events that are passed on to the next run. It needs the space in the payload for other things. */
 const EVENTS_HANDED_ON = 100;
 /**
  * Characters (of up to three bytes) of one reason, of all reasons together, and of an event: ten thousand failures
@@ -102,7 +102,7 @@ export class RebalanceRecord {
     this.tell("confirmed: moves are started again");
   }
 
-  /** Notes a move that begins, or one that the previous run has begun. */
+  /** Records a move that begins, or one that the previous run has begun. */
   begin(item: RebalanceItem, startedAt: number | null): void {
     this.#running.set(item.schema, { ...item, startedAt: startedAt ?? Date.now() });
     if (startedAt !== null) return;
@@ -110,7 +110,7 @@ export class RebalanceRecord {
     this.#add({ at: Date.now(), text: `${item.schema}: begins to move from ${from} to ${to}`, begins: true });
   }
 
-  /** Notes how far a running move is. */
+  /** Records the progress of a running move. */
   notice({ schema, percent }: MoveNoticed): void {
     const running = this.#running.get(schema);
     if (!running) return;
@@ -118,12 +118,12 @@ export class RebalanceRecord {
     this.#describe();
   }
 
-  /** How far a running move is known to be. */
+  /** The last known percentage of a running move. */
   percentOf({ schema }: RebalanceItem): number {
     return this.#running.get(schema)?.percent ?? 0;
   }
 
-  /** Counts the running moves by what they have told. */
+  /** Returns the percentage of the whole, with the running moves as far as they have reported. */
   #reach(): number {
     const { effort } = this.#total;
     const underWay = sum([...this.#running.values()], (item) => (effortOf(item) * (item.percent ?? 0)) / 100);
@@ -155,7 +155,7 @@ export class RebalanceRecord {
 
   failed(item: RebalanceItem, reason: string): void {
     this.#running.delete(item.schema);
-    // Its work is neither left nor done.
+    // Its work counts neither as done nor as remaining.
     this.#total.effort -= effortOf(item);
     const { schema, from, to } = item;
     const kept = this.#reasons < MAX_REASONS ? reason.slice(0, MAX_REASON) : elsewhere(schema);
@@ -164,7 +164,7 @@ export class RebalanceRecord {
     this.tell(`FAILED ${this.#route(item)}: ${reason}`);
   }
 
-  /** Notes a move that was aborted together with the rebalance. */
+  /** Records a move that was aborted together with the rebalance. */
   aborted(item: RebalanceItem): void {
     this.#running.delete(item.schema);
     this.tell(`aborted ${this.#route(item)}`);

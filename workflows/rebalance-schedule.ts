@@ -77,7 +77,7 @@ export class Schedule<Move extends Movable> {
     return move;
   }
 
-  /** Makes room again, when a move that was taken has ended. */
+  /** Frees the place of a move that was taken and has ended. */
   ended(move: Movable): void {
     this.#occupy(move, -1);
     this.#addWork(move, -effortOf(move));

@@ -77,8 +77,8 @@ export async function replicate(
 }
 
 /**
- * Runs a step that compares rows. If some differ, both sides are kept for inspection until the move is aborted, or confirmed to compare
- * them again. A move of a rebalance fails instead, and is undone: it must not hold up the others.
+ * Runs a step that compares rows. If some differ, both sides are kept for inspection until the move is aborted, or a
+ * confirmation asks to compare them again. A move of a rebalance fails instead, and is undone: it must not hold up the others.
  */
 export async function unlessDiffering<T>(
   protocol: Protocol,
@@ -106,7 +106,7 @@ function differenceIn(error: unknown): string | null {
 export const changingOf = ({ verified }: Replica): Pick<SwitchInput, "changing"> =>
   verified && verified.changing.length > 0 ? { changing: verified.changing } : {};
 
-/** What a result tells of the comparison. */
+/** What a result says about the comparison. */
 export const verifiedOf = ({ verified }: Replica, settledUnderLock: boolean): Verified | null =>
   verified && {
     tables: verified.tables,

@@ -11,13 +11,13 @@ export const confirmSignal = defineSignal("confirm");
 export const skipLagSignal = defineSignal("skipLag");
 /** Aborts, like a cancellation request. */
 export const abortSignal = defineSignal("abort");
-/** A running step tells how far it is, now and then: the workflow cannot see heartbeats. */
+/** A running step reports its progress from time to time: the workflow cannot see heartbeats. */
 export const noticedSignal = defineSignal<[Noticed]>("noticed");
 export const progressQuery = defineQuery<Progress>("progress");
 
 /** Starts no more moves until `confirm`; the running ones continue. */
 export const pauseSignal = defineSignal("pause");
-/** A running move tells its rebalance how far it is. */
+/** A running move reports its progress to its rebalance. */
 export const moveNoticedSignal = defineSignal<[MoveNoticed]>("moveNoticed");
 export const rebalanceProgressQuery = defineQuery<RebalanceProgress>("progress");
 

@@ -43,7 +43,7 @@ export class Steering {
   #lagSkipped = false;
   readonly #root = CancellationScope.current();
   readonly #progress: Progress;
-  /** What there is to do, once preflight has told. */
+  /** The work to do, once preflight has found it out. */
   #work: Work | undefined;
 
   constructor(subject: Pick<Progress, "schema" | "from" | "to">, steps: readonly StepName[] = STEPS) {
@@ -90,14 +90,14 @@ export class Steering {
     this.#describe();
   }
 
-  /** Takes what preflight has found out about the work. */
+  /** Records what preflight has found out about the work. */
   plan(plan: Preflight): void {
     this.#work = workOf(plan);
     this.#progress.sizeBytes = plan.sizeBytes ?? plan.bytes;
     this.#progress.rowsTotal = plan.rows;
   }
 
-  /** Takes what has been copied in all. */
+  /** Records what has been copied in all. */
   copied({ rows, bytes }: { rows: number; bytes: number }): void {
     Object.assign(this.#progress, { rows, copiedBytes: bytes });
   }
@@ -114,12 +114,12 @@ export class Steering {
     return this.#work ? percentOf(shareDone(this.#work, step) ?? 0) : 0;
   }
 
-  /** A wait in the middle, a retry or a copy that starts over takes nothing back. */
+  /** The percentage never falls because of a wait, a retry or a copy that starts over. */
   #reach(percent: number): void {
     this.#progress.percent = Math.max(this.#progress.percent, percent);
   }
 
-  /** A rebalance counts its running moves, too. It may have ended, or been terminated. */
+  /** Reports to the rebalance, which counts its running moves. It may have ended, or been terminated. */
   #tellParent(): void {
     const { parent } = workflowInfo();
     if (!parent) return;
@@ -182,7 +182,7 @@ export class Steering {
     this.phase("running");
   }
 
-  /** Stands still since rows differ, until `confirm` asks to compare them again. */
+  /** Pauses because rows differ, until `confirm` asks for another comparison. */
   async differing(text: string, keepLease: () => Promise<void>): Promise<void> {
     this.tell({ text: `failed: ${text}` });
     this.#confirmed = false;

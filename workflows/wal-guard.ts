@@ -4,7 +4,7 @@ import type { StepInput } from "../contract/move.ts";
 import { watching } from "./proxies.ts";
 
 /**
- * Has an activity watch, from beside the steps of a replication, how much WAL the source keeps for it: also during a pause,
+ * Has an activity watch, alongside the steps of a replication, how much WAL the source keeps for it, even during a pause,
  * when no step runs. Once that is too much, the steps are cancelled as by an abort, so that a switch which has passed its
  * point of no return is finished.
  */

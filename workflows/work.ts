@@ -1,7 +1,7 @@
 /**
  * What a move or copy has to do, how far it has come, and how long the rest will take. All percentages and all times left
  * come from here. Work is counted in bytes: those of the shard, plus as many as could be copied in the time that
- * everything else takes. It is beside the workflows because they tell it as well, and load nothing from src/.
+ * everything else takes. It stands here because the workflows use it, too, and load nothing from src/.
  */
 import type { Preflight } from "../contract/move.ts";
 import type { Reached, StepProgress } from "../contract/progress.ts";
@@ -9,7 +9,7 @@ import type { StepName } from "../contract/story.ts";
 
 const MIB = 1 << 20;
 
-/** The work of a move of an empty shard, by step, in their order: slot, subscription, switch. Waits are no work. */
+/** The work of a move of an empty shard, by step, in their order: slot, subscription, switch. Waits are not work. */
 const OF_AN_EMPTY_MOVE = {
   preflight: 6 * MIB,
   "create structure": 5 * MIB,
@@ -52,7 +52,7 @@ export function workOf({
 }
 
 /**
- * Returns the share of all work that is done, from 0 to 1, when a share of one step is; null for a step that is no work.
+ * Returns the share of all work that is done, from 0 to 1, when a share of one step is; null for a step that is not work.
  */
 export function shareDone(work: Work, step: StepName, shareOfStep = 0): number | null {
   if (!(step in work)) return null;
@@ -76,11 +76,11 @@ const PACE_MS = 30_000;
 /** Milliseconds before which a pace is a guess. */
 const FIRST_PACE_MS = 1000;
 
-/** How fast a number grows lately. */
+/** How fast a number has been growing lately. */
 export class Pace {
   #looks: { at: number; value: number }[] = [];
 
-  /** Notes the number at a time. */
+  /** Records the number at a given time. */
   note(value: number, at: number): void {
     this.#looks.push({ at, value });
     const old = this.#looks.findLastIndex((look) => look.at <= at - PACE_MS);
@@ -102,7 +102,7 @@ export class Pace {
   }
 }
 
-/** The way of one attempt of a step through a move. */
+/** The progress of one attempt of a step within a move. */
 export class Course {
   readonly #work: Work;
   readonly #pace = new Pace();
