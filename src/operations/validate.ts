@@ -20,7 +20,7 @@ export interface ValidateRequest {
   shard?: number | undefined;
   /** Numbers of the shards; by default all active ones. */
   shards?: readonly number[] | undefined;
-  /** Only looks which keys are NOT VALID. */
+  /** Only lists the keys that are NOT VALID. */
   dryRun?: boolean | undefined;
 }
 
@@ -39,7 +39,7 @@ export interface ValidatedKey {
 
 /** Seconds after which the lease of a command that has died is free again. */
 const LEASE_SECONDS = 60;
-/** Milliseconds for which the lock of one key is tried for. */
+/** Milliseconds for which the lock of one key is requested. */
 const LOCK_PATIENCE_MS = 30_000;
 
 /** A lock was not granted, despite all attempts. */
@@ -50,7 +50,7 @@ class KeyLockedError extends ShardferryError {
 }
 
 /**
- * Validates the foreign keys of active shards that are NOT VALID, one after the other on each island. Reads and writes go on
+ * Validates the foreign keys of active shards that are NOT VALID, one after the other on each island. Reads and writes continue
  * meanwhile. Moves and migrations of a shard wait until its keys are done.
  */
 export async function validateKeys(

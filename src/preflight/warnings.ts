@@ -29,7 +29,7 @@ export async function warnings(context: CheckContext): Promise<Finding[]> {
   );
 }
 
-/** What others lose, or get, with the move of the schema. */
+/** What the move of the schema takes from others, or brings to them. */
 async function affectedByMove({ source, request, from, to }: CheckContext): Promise<string[]> {
   const { rows } = await source.query<{ text: string }>(
     `${CLOSURE}${INBOUND},

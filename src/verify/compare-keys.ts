@@ -13,7 +13,7 @@ interface Found {
   version: string;
 }
 
-/** What came of keys whose rows seemed to differ. */
+/** The result for keys whose rows seemed to differ. */
 export interface Settled {
   /** Their rows are not the same. */
   different: Key[];
@@ -25,8 +25,8 @@ export interface Settled {
  * Reads the rows of some keys again until each of them is found to be the same, to be different, or to change all the
  * time. A round reads the source, waits until the destination has applied everything up to there, reads the
  * destination, and then the source once more. If what the destination has is one of the two states of the source, the row
- * is the same. If the source did not change in between, the destination has what it is going to have: the row is
- * different. To be sure of that, two rounds must find the same.
+ * is the same. If the source did not change in between, the destination has its final state: the row is
+ * different. To be sure of that, two rounds must find the same result.
  */
 export async function settleKeys(
   sides: Sides<KeyedTable>,

@@ -16,18 +16,18 @@ interface Part {
   sum: string;
 }
 
-/** What came of a table without a key. */
+/** The result for a table without a key. */
 export interface ComparedMultiset extends Omit<Compared, "changing"> {
   /** Parts whose rows changed whenever they were read. */
   changing: number[];
 }
 
 /**
- * Compares a table without a key: the two sides as multisets of rows, so that a lost one of two equal rows is found. A part
+ * Compares a table without a key: the two sides as multisets of rows, so that the loss of one of two equal rows is found. A part
  * that is the same on both sides is done. The others are read again when the destination has caught up; if the source has
  * not changed meanwhile, what differs then is a difference.
  *
- * @param before called before each statement; waits or throws if there is a reason to.
+ * @param before called before each statement; waits or throws if there is a reason for it.
  */
 export async function compareMultisets(
   sides: Sides,

@@ -8,11 +8,11 @@ import { boundSql, type Key, type KeyedTable, type KeyRange, listSql, sumSql, wi
 
 /**
  * Compares a table with a key, range by range, while both sides change. The first range has no beginning and the last one
- * no end, on both sides, so that no row is outside of them. Should the two sides sort differently, a row may belong to
- * different ranges on the two sides; still each belongs to one at least, and those that seem to be missing are looked up
+ * no end, on both sides, so that no row is outside of them. If the two sides sort differently, a row may belong to
+ * different ranges on the two sides; but each belongs to at least one, and those that seem to be missing are looked up
  * by their keys.
  *
- * @param after where an earlier comparison of this table has stopped.
+ * @param after where an earlier comparison of this table stopped.
  */
 export async function compareRanges(
   sides: Sides<KeyedTable>,
@@ -39,7 +39,7 @@ export async function compareRanges(
       continue;
     }
     compared.rows += rows;
-    // What is found here is known to this attempt only: another one has to compare the table from its beginning.
+    // Only this attempt knows the differences found here: another one has to compare the table from its beginning.
     const settled = compared.differences.length + compared.changing.length === 0;
     pace.done(rows, performance.now() - begun, settled ? range.upTo : null);
     if (range.upTo === null || compared.differences.length >= MOST_DIFFERENCES) return compared;

@@ -26,7 +26,7 @@ class TooBusyError extends ShardferryError {
   }
 }
 
-/** What the comparison of a table tells, and asks. */
+/** What the comparison of a table calls back. */
 export interface Watch {
   /** Before each statement: waits while replicas lag, and throws when the comparison is to end. */
   before: () => Promise<void>;
@@ -63,7 +63,7 @@ async function compareKeyed(
   });
   const { differences, changing: first } = await compareRanges(sides, pace, after);
   let changing = first;
-  // More than that would block writers for too long, so it goes round again.
+  // More than that would block writers for too long, so these are compared again.
   for (let round = 1; changing.length > MOST_KEYS && differences.length === 0; round++) {
     if (round > ROUNDS) throw new TooBusyError(name, `${changing.length} of its rows`);
     await watch.before();

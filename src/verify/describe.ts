@@ -1,10 +1,10 @@
 import type { RowDifference } from "../../contract/verify.ts";
 import { count, plural } from "../format.ts";
 
-/** Differences that are told one by one. */
+/** Differences that are listed one by one; the rest are counted. */
 const TOLD = 10;
 
-/** One difference, in one line: `users, id = 7: name is 'Ann' on the source, 'ann' on the destination`. */
+/** One difference, in one line: `"users", id = 7: name is 'Ann' on the source and 'ann' on the destination`. */
 function describeDifference({ table, key, missing, columns }: RowDifference): string {
   const where = `"${table}", ${key}`;
   // Of a table without a key, the key says how often the row is there.
@@ -19,7 +19,7 @@ function describeDifference({ table, key, missing, columns }: RowDifference): st
   return `${where}: ${differing.join("; ") || "the rows differ"}`;
 }
 
-/** All of them, as far as they are told. */
+/** Describes all differences, as far as they are listed. */
 export function describeDifferences(differences: readonly RowDifference[], more: boolean): string {
   const told = differences.slice(0, TOLD).map(describeDifference);
   const number = `${more ? "at least " : ""}${plural(differences.length, "row differs", "rows differ")}`;

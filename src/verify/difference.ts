@@ -18,7 +18,7 @@ export const MOST_DIFFERENCES = 100;
 /** Characters of a value that are shown. */
 const SHOWN = 60;
 
-/** Shows a key: `(7, "a b")`. */
+/** Shows a key: `id = 7, name = a b`. */
 const describeKey = (table: KeyedTable, key: Key): string =>
   table.key.map(({ name }, i) => `${name} = ${shortened(key[i]!)}`).join(", ");
 

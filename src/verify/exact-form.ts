@@ -51,7 +51,7 @@ export function exactForm(expression: string, type: ColumnType, utf8: boolean): 
   if (builtIn !== null && kind === "base") {
     if (BITWISE.has(builtIn) && !(utf8 && builtIn === "name")) return expression;
     if (CHARACTERS.has(builtIn)) return inUtf8(`(${expression})::text COLLATE "C"`);
-    // Calculations may leave another NaN than the one that is read from text.
+    // Calculations may produce a NaN with other bits than the one that is read from text.
     if (builtIn === "float4" || builtIn === "float8")
       return `${builtIn}send(CASE WHEN ${expression} = 'NaN' THEN 'NaN' ELSE ${expression} END)`;
     const send = SENT[builtIn];

@@ -12,13 +12,13 @@ export interface PaceOptions {
   bytesPerRow: number;
   /** The largest number of rows in a range. */
   mostRows?: number;
-  /** Called before each range; waits or throws if there is a reason to. */
+  /** Called before each range; waits or throws if there is a reason for it. */
   before: () => Promise<void>;
   /** Called after each range with its rows and its end, which is null for the last one. */
   onRange: (rows: number, end: Key | null) => void;
 }
 
-/** How fast a table is compared: how many rows a range has, and who is told. */
+/** The pace of the comparison of a table: how many rows a range has, and what is called after each. */
 export class Pace {
   readonly #options: PaceOptions;
   readonly #most: number;

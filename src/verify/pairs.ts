@@ -28,7 +28,7 @@ class StructureDiffersError extends ShardferryError {
     super(
       "structure_differs",
       `"${source.schema}" on ${source.island} and "${destination.schema}" on ${destination.island} do not have the same tables: ${what}. ` +
-        "Nothing was compared; `shardferry drift` shows in what two shards differ",
+        "Nothing was compared; `shardferry drift` shows how two shards differ",
     );
   }
 }
@@ -41,7 +41,7 @@ export async function readPairs(
 ): Promise<PairedTable[]> {
   const [from, to] = await allEnd([encodingOf(source.client), encodingOf(destination.client)]);
   const read = async ({ client, schema }: Place): Promise<ComparedTable[]> => {
-    // That of a range is for ranges.
+    // The timeout of these sessions is meant for one range.
     await client.query("SET statement_timeout = 0");
     await findOperators(client, schema);
     const tables = await readComparedTables(client, schema, from !== to);
@@ -73,7 +73,7 @@ export async function readPairs(
   return pairs;
 }
 
-/** Names are compared, and the order; a type of the shard itself is in a schema of another name. */
+/** Compares names and order, not types: a type of the shard itself is in a schema of another name. */
 const columnsOf = ({ columns }: ComparedTable): string => columns.map(({ name }) => name).join(", ");
 
 async function encodingOf(client: ClientBase): Promise<string> {

@@ -5,7 +5,7 @@ import { COMPARE_SETTINGS } from "./settings.ts";
 import type { KeyedTable } from "./sql.ts";
 import type { ComparedTable } from "./tables.ts";
 
-/** Sessions that compare: what is looked up in one stays in it, so it is not one that earlier work has left. */
+/** The options of sessions that compare. They are not shared with other work: `findOperators` changes their search_path. */
 export const COMPARING = { settings: COMPARE_SETTINGS, reuse: false };
 
 /** A table in a session on its server. */

@@ -23,7 +23,7 @@ export const rowHash = ({ columns }: ComparedTable): string =>
 const parameter = ({ type, collation }: KeyColumn, value: string): string =>
   `${value}::${type}${collation === null ? "" : ` COLLATE ${collation}`}`;
 
-/** The columns of a key as text: `"a"::text`, in the exact form of their type. */
+/** The columns of a key as an array of text. */
 const keyTexts = ({ key, columns }: KeyedTable): string =>
   `ARRAY[${key.map((one) => columns.find(({ name }) => name === one.name)!.text).join(", ")}]`;
 

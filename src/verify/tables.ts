@@ -108,7 +108,7 @@ const TABLES_SQL = `
   ORDER BY r.relname`;
 
 /**
- * Makes the operators of the keys' types found by their names: an extension's type, such as citext, has its own ones, and
+ * Sets the search_path so that the operators of the keys' types are found by their names: an extension's type, such as citext, has its own ones, and
  * without them the comparison of a key would fall back to those of text, which order differently and use no index.
  */
 export async function findOperators(client: ClientBase, schema: string): Promise<void> {

@@ -19,7 +19,7 @@ interface Open {
 
 /**
  * The tables that have to be compared, in what order, and which of them are done: the state travels in the heartbeats, so
- * that the next attempt goes on where this one has stopped.
+ * that the next attempt continues where this one stopped.
  */
 export class WorkList<T extends Item> {
   readonly #groups: T[][];
@@ -63,7 +63,7 @@ export class WorkList<T extends Item> {
       if (!(this.#done[index >> 3]! & (1 << (index & 7)))) yield { index, tables };
   }
 
-  /** Where an earlier attempt has stopped in a table. */
+  /** Where an earlier attempt stopped in a table. */
   after(table: string): Key | null {
     return this.#open.get(table)?.after ?? null;
   }

@@ -2,9 +2,9 @@ import type { MoveResult } from "../../contract/move.ts";
 import { REQUEST_MEMO } from "../../contract/names.ts";
 import type { Temporal } from "../temporal/connection.ts";
 
-/** How long moves take, as those that have ended did. */
+/** How long moves take, judging by those that have ended. */
 export interface Pace {
-  /** Number of the moves that tell. */
+  /** Number of moves on which this is based. */
   readonly moves: number;
   /** Milliseconds that a move of this size takes; null if none of nearly that size has been made. */
   msOf(bytes: number): number | null;
@@ -17,7 +17,7 @@ const BEYOND = 10;
 /** Any size up to this one counts as small: the fixed part of a move takes longer. */
 const SMALL_BYTES = 16 * 1024 * 1024;
 
-/** Reads how long the last moves took; null if there were none. Those that paused for a confirmation do not tell. */
+/** Reads how long the last moves took; null if there were none. Those that paused for a confirmation do not count. */
 export async function readPace({ client }: Temporal): Promise<Pace | null> {
   const query = "WorkflowType = 'move' AND ExecutionStatus = 'Completed'";
   const ended: Promise<MoveResult>[] = [];

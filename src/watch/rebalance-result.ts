@@ -13,13 +13,13 @@ export interface RebalanceResult {
   remaining: number;
 }
 
-/** What a rebalance keeps of it only where it was not one exact attempt. */
+/** What a rebalance keeps of it unless it was one exact attempt. */
 function writeBlockOf({ writeBlockedMs, blocked }: Pick<DoneItem, "writeBlockedMs" | "blocked">): WriteBlock {
   const [attempts, totalMs, atMost] = blocked ?? [1, writeBlockedMs, 0];
   return { attempts, longestMs: writeBlockedMs, totalMs, atMost: atMost === 1 };
 }
 
-/** Turns the workflow's own result, which is kept small, into one that stands for itself. */
+/** Turns the workflow's own result, which is kept small, into one that is complete by itself. */
 export function readOutcome(
   runId: string,
   { islands, activated, done, failed, remaining = 0 }: RebalanceOutcome,

@@ -22,7 +22,7 @@ export interface Snapshot {
   /** The workflow's own story; null while no worker answers. */
   readonly progress: Progress | null;
   readonly activities: readonly ActivitySnapshot[];
-  /** The WAL that the source keeps for a move or copy, which an activity beside the steps watches; null if that is not known. */
+  /** The WAL that the source keeps for a move or copy, which an activity watches alongside the steps; null if that is not known. */
   readonly walKeptBytes: number | null;
   /** The task queue of a task that has been waiting for a worker for seconds, if any. */
   readonly idleQueue: string | null;
@@ -45,7 +45,7 @@ interface ActivitySnapshot {
   readonly failure: string | null;
 }
 
-/** What runs beside the steps, by its name in the history. */
+/** What runs alongside the steps, by its name in the history. */
 const WATCH = "watch WAL" satisfies keyof Activities;
 
 /** The name of the query that every workflow answers. */
@@ -63,7 +63,7 @@ const SCHEDULED = 1;
 
 /**
  * Takes a snapshot of a workflow without adding to its history. A query that no worker answers in time is left out.
- * Queries take time of the worker that the workflow's own steps could use, so there is none if nothing has happened
+ * A query takes time of the worker that the workflow's own steps could use, so none is sent if nothing has happened
  * since the `last` snapshot.
  */
 export async function takeSnapshot(
@@ -83,7 +83,7 @@ export async function takeSnapshot(
   const pending = await Promise.all((description.raw.pendingActivities ?? []).map(readActivity));
   const steps = pending.filter(({ step }) => step !== WATCH);
   const watch = pending.find(({ step }) => step === WATCH);
-  // One that waits for its next attempt knows nothing, but has something to say.
+  // An activity that waits for its next attempt has no numbers, but a reason.
   const failing = watch?.failure != null && !watch.running;
   const waiting = waitingTask(description);
   // If tasks wait for a worker, there may be none to answer the query.

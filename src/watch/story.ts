@@ -30,7 +30,7 @@ export class Story {
   readonly #told = new Set<string>();
   readonly #ended = new Set<string>();
   #toldUntil = 0;
-  /** When each wait was told. */
+  /** When each wait was last reported. */
   readonly #waits = new Map<string, number>();
   #failure = "";
   #failureAt = 0;
@@ -90,7 +90,7 @@ export class Story {
     return true;
   }
 
-  /** A wait is told once, then rarely, even if it comes and goes between two looks. */
+  /** A wait is reported once, then rarely, even if it comes and goes between two snapshots. */
   #newWait(snapshot: Snapshot): string | null {
     const waiting = waitOf(snapshot);
     if (waiting === null) return null;
@@ -130,7 +130,7 @@ export class Story {
     return news ? idleText(idleQueue, snapshot) : null;
   }
 
-  /** WAL is told again when there is much more of it: a pause may take days. */
+  /** WAL is reported again when there is much more of it: a pause may take days. */
   #moreWal({ walKeptBytes }: Snapshot): string | null {
     if (walKeptBytes === null || walKeptBytes < Math.max(NOTEWORTHY_WAL, WAL_GROWTH * this.#toldWal))
       return null;
@@ -142,7 +142,7 @@ export class Story {
     const running = snapshot.activities[0];
     const numbers = running?.details ? withWal(numbersOf(running.details), snapshot) : "";
     const since = Date.now() - this.#numbersAt;
-    // What waits says so itself; its numbers are no news while they stay the same.
+    // A step that waits says so itself; its numbers are no news while they stay the same.
     if (numbers === "" || since < (numbers === this.#numbersTold ? REPEAT_WAIT_MS : REPEAT_EVERY_MS))
       return null;
     this.#numbersAt = Date.now();

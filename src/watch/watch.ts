@@ -78,7 +78,7 @@ export class Watch<T> {
     }
   }
 
-  /** A workflow that was cancelled has left the words about it in its memo. */
+  /** A workflow that was cancelled has left an explanation in its memo. */
   async #inWords(outcome: Outcome<T>): Promise<Outcome<T>> {
     if (outcome.kind !== "aborted") return outcome;
     const memo = await this.#handle.describe().then(

@@ -4,7 +4,7 @@ import type { ActivityInterceptorsFactory } from "@temporalio/worker";
 import { messageOf } from "../errors.ts";
 import { duration } from "../format.ts";
 
-/** What a worker tells about an attempt of a step. It contains no rows and no passwords. */
+/** What a worker reports about an attempt of a step. It contains no rows and no passwords. */
 export interface StepEvent {
   event: "step begins" | "step ends" | "step cancelled" | "step failed";
   workflowId: string;
@@ -88,6 +88,6 @@ export function lineOf({ event, workflowId, step, schema, islands, attempt, ...e
   const where = [...(schema === undefined ? [] : [schema]), islands.join(" → ")].join(": ");
   const again = attempt === 1 ? "" : `, attempt ${attempt}`;
   const failure = end.error === undefined ? "" : `: ${end.code ?? "error"}: ${end.error}`;
-  const fate = end.retried === undefined ? "" : end.retried ? " (is tried again)" : " (is not tried again)";
+  const fate = end.retried === undefined ? "" : end.retried ? " (will be retried)" : " (will not be retried)";
   return `${workflowId}: ${step} ${what}${after} (${where}${again})${failure}${fate}`;
 }

@@ -100,7 +100,7 @@ function showWarnings(group: readonly Finding[], ui: TextArea): string[] {
   ];
 }
 
-/** What is good to know, and wants no change. */
+/** What is good to know, and needs no change. */
 function factsOf({ fine, servers, leftovers, temporal, size }: Diagnosis, colors: Ui["colors"]): string[] {
   const lines = [
     `${colors.green("✔")} ${plural(fine.length, "check")} without a finding: ${fine.join(", ")}`,
@@ -118,7 +118,7 @@ function factsOf({ fine, servers, leftovers, temporal, size }: Diagnosis, colors
   if (size !== null) {
     const time =
       size.expectedMs === null
-        ? "no move of that size has been made yet from which to tell the time"
+        ? "no move of that size has been made yet, so its duration is unknown"
         : `expected to take about ${duration(size.expectedMs)}`;
     lines.push(
       `Size: ${plural(size.tables, "table")}, ${bytes(size.bytes)}, about ${count(size.rows)} rows; ${time}`,
