@@ -13,7 +13,7 @@ import { Comparison } from "./verify/comparison.ts";
 /** Milliseconds between two readings of rows if nothing keeps the copies in step. */
 const AGAIN_MS = 100;
 
-/** Compares any two copies of a schema: what one of our subscriptions keeps in step, or what nothing does. */
+/** Compares any two copies of a schema, whether one of our subscriptions keeps them in step or nothing does. */
 export async function compareCopies(attempt: ActivityAttempt, input: VerifyInput): Promise<CompareReport> {
   const { schema, from, toSchema, to, maxReplicationLagSec } = input;
   const { islands } = attempt.deps;
@@ -47,7 +47,7 @@ export async function compareCopies(attempt: ActivityAttempt, input: VerifyInput
   }).run();
 }
 
-/** The subscription of ours that fills the tables of a schema, if there is one. */
+/** Our subscription that fills the tables of a schema, if there is one. */
 async function subscriptionOf(client: ClientBase, schema: string): Promise<string | null> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT s.subname AS name

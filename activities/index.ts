@@ -53,7 +53,7 @@ export function createActivities(deps: Deps): Activities & MigrateActivities & V
     "settle switch": untilDone((input) => telling(input, (own) => settleSwitch(own, input))),
     "finish copy": (input) => long(input, finishCopy),
     "clean up": untilDone((input) => telling(input, (own) => cleanUp(own, input))),
-    // Nothing but the limit may end a move from here.
+    // Only the limit may end a move from here.
     "watch WAL": untilDone((input) => watchWal(step(input)), WalLimitError),
     "keep lease": (input) => renewLeasesOn(new ActivityAttempt(deps), input.request.from),
     // In a database other than that of the move there is nothing to undo.

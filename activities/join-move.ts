@@ -28,7 +28,7 @@ export async function joinMove({ workflowId, runId, request }: JoinInput): Promi
 const handleOf = (client: Client, workflowId: string, runId: string | null): WorkflowHandle =>
   client.workflow.getHandle(workflowId, runId ?? undefined);
 
-/** Null while Temporal does not answer. */
+/** Null while Temporal does not respond. */
 async function look(handle: WorkflowHandle): Promise<WorkflowExecutionDescription | null> {
   try {
     return await handle.describe();

@@ -49,7 +49,7 @@ class TemporalUnreachableError extends ShardferryError {
   }
 }
 
-/** Milliseconds within which an island has to answer: one second less than a heartbeat may take. */
+/** Milliseconds within which an island has to respond: one second less than the shortest heartbeat timeout. */
 const ANSWER_MS = 3000;
 
 /** Nothing comes back from the host of an island, not even a refusal. */
@@ -61,11 +61,11 @@ class SilentIslandError extends ShardferryError {
   }
 }
 
-/** Milliseconds, and percents of the move, between two signals of how far it has come. */
+/** The least time, in milliseconds, and the fewest percentage points between two signals of how far a move has come. */
 const NOTICE_EVERY_MS = 15_000;
 const NOTICE_PERCENT = 1;
 
-/** What an activity reported last; one attempt may be looked at from several places. */
+/** What each activity has reported last: several objects may stand for the same attempt. */
 const lastBeats = new WeakMap<Context, StepProgress>();
 
 /** One attempt of an activity: its workflow, its heartbeat, its cancellation, and the sessions it may have left behind. */
@@ -112,7 +112,7 @@ export class ActivityAttempt {
     this.#context.heartbeat(told);
   }
 
-  /** Tells the workflow how far the move has come, now and then: every signal makes its history longer. */
+  /** Tells the workflow how far the move has come, but not too often: every signal makes its history longer. */
   noticeReached(reached: Reached): void {
     const { at, percent } = this.#noticed;
     if (Date.now() - at < NOTICE_EVERY_MS || reached.percent < percent + NOTICE_PERCENT) return;
@@ -127,7 +127,7 @@ export class ActivityAttempt {
     handle.signal("noticed", noticed).catch(() => undefined);
   }
 
-  /** Makes something a part of every heartbeat from now on, so that the next attempt finds it. */
+  /** Adds something to every heartbeat from now on, so that the next attempt finds it. */
   keep(part: Pick<StepProgress, "blocked">): void {
     lastBeats.set(this.#context, { ...this.lastBeat, ...part });
   }
@@ -138,16 +138,16 @@ export class ActivityAttempt {
     return lastBeats.get(this.#context) ?? before ?? {};
   }
 
-  /** Notes for the attempts to come that this one ends with an error, and returns how many have ended so. */
+  /** Records that this attempt ends with an error, and returns how many have ended with the same one. */
   async countFailure(text: string): Promise<number> {
     const failed = countedIn(this.lastBeat.failed, text);
     this.beat({ ...this.lastBeat, failed, failedAt: this.lastBeat.furthest ?? 0 });
-    // At once: the next attempt has to know. Where Temporal does not answer, it counts anew.
+    // Sent at once, since the next attempt needs it. If Temporal does not respond, that one starts counting from zero.
     await this.ensureCurrent().catch(() => undefined);
     return failed[text]!;
   }
 
-  /** Runs a read on an island that takes seconds for a shard with thousands of tables. */
+  /** Reads something from an island that takes seconds for a shard with thousands of tables. */
   async reading<T>(island: IslandName, read: () => Promise<T>): Promise<T> {
     return this.watched(
       island,
@@ -228,8 +228,9 @@ export class ActivityAttempt {
   }
 
   /**
-   * Runs something short on an island, and fails after 3 s without an answer: a host that swallows packets would hold
-   * up the step for longer than a heartbeat may take: 10 s on a new connection, a quarter of an hour on an old one.
+   * Runs something short on an island, and fails after 3 s without a response. A host that silently drops packets would
+   * hold up the step for longer than the heartbeat timeout: for 10 s on a new connection, for a quarter of an hour on an
+   * existing one.
    */
   async answering<T>(island: IslandName, run: () => Promise<T>): Promise<T> {
     const over = new AbortController();
@@ -275,7 +276,7 @@ export class ActivityAttempt {
   }
 }
 
-/** A look for `watched` at work whose progress cannot be seen: it only checks that the server answers. */
+/** A look for `watched` at work whose progress cannot be seen: it only checks that the server responds. */
 export const alive =
   (note: () => string) =>
   async (client: ClientBase): Promise<StepProgress> => {

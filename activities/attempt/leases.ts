@@ -51,7 +51,7 @@ export async function renewLeasesOn(attempt: ActivityAttempt, island: IslandName
 }
 
 /**
- * Runs a step and renews the run's leases on some islands in the meantime. An island that does not answer is asked again
+ * Runs a step and renews the run's leases on some islands in the meantime. An island that does not respond is asked again
  * the next time; should a lease be lost all the same, the comparison of the catalogs under the lock is the last guard.
  */
 export async function keepingLeases<T>(

@@ -6,8 +6,8 @@ import type { ActivityAttempt } from "./attempt.ts";
 const EVERY_MS = 2000;
 
 /**
- * Runs a step, and reports when a commit of ours waits for a synchronous standby: nothing else would be a sign of life then.
- * An island that does not answer is asked again the next time.
+ * Runs a step, and reports when a commit of ours waits for a synchronous standby: nothing else would show then that the step is alive.
+ * An island that does not respond is asked again the next time.
  */
 export async function tellingOfStandbys<T>(
   attempt: ActivityAttempt,
@@ -19,7 +19,7 @@ export async function tellingOfStandbys<T>(
     const missing = await attempt.deps.islands.withLook(island, async (client) =>
       (await someCommitWaits(client)) ? missingStandbys(client, island) : null,
     );
-    // An aborted step that waits for ever is given up by Temporal.
+    // Temporal gives up an aborted step that waits forever.
     if (missing !== null && !over && !attempt.signal.aborted) attempt.beat({ waitingFor: missing });
   };
   const looking = setInterval(() => void Promise.allSettled(islands.map((island) => look(island))), EVERY_MS);

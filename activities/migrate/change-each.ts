@@ -47,7 +47,7 @@ interface Failure {
   place: Place;
 }
 
-/** One island during the migration: its session, how far it is, and which sessions block it. */
+/** One island during the migration: its session, its progress, and the sessions that block it. */
 interface Place {
   island: IslandName;
   apiSchema: string;

@@ -33,7 +33,7 @@ export async function refreshViews(
 async function refreshOn(attempt: ActivityAttempt, island: IslandName): Promise<string[]> {
   const lend = attempt.lend(island);
   if (!(await attempt.answering(island, () => lend(readsOtherIslands)))) return [];
-  // Reading the tables of other islands takes longer than a heartbeat may if there are many, or some do not answer.
+  // Reading the tables of other islands takes longer than the heartbeat timeout if there are many, or if some do not respond.
   const look = alive(() => `bringing the debug views of ${island} up to date`);
   return attempt.watched(island, look, () =>
     attempt.deps.islands.withClient(island, async (client) => {

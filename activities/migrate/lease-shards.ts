@@ -20,7 +20,7 @@ import { refreshViews } from "./debug-views.ts";
 import { settleEarlierRuns } from "./settle.ts";
 
 /**
- * Finds the shards, and waits until no move is working on any of them; from then on none begins. Refuses what cannot
+ * Finds the shards, and waits until no move is working on any of them; from then on, no move can begin. Refuses what cannot
  * be done, and returns the shards that have not had the migration yet.
  */
 export async function leaseShards(attempt: ActivityAttempt, input: MigrateInput): Promise<LeasedShards> {

@@ -92,7 +92,7 @@ async function failureOf(error: unknown, input: ChangeInput, attempt: ActivityAt
   return new MigrationFailedError(migration, error.place, error.cause, [...advice, outcome].join("\n"));
 }
 
-/** What to do about triggers that notify. Where the island cannot tell, the failure itself has to do. */
+/** Says what to do about triggers that call NOTIFY. If the island cannot be asked, the failure itself has to suffice. */
 async function adviceFor(
   { deps }: ActivityAttempt,
   { islands }: ChangeInput,
@@ -102,6 +102,6 @@ async function adviceFor(
   try {
     return [await deps.islands.withLook(island, (client) => adviceOnNotify(client, schemas))];
   } catch (error) {
-    return [`Which triggers notify could not be looked up: ${messageOf(error)}`];
+    return [`The triggers that call NOTIFY could not be looked up: ${messageOf(error)}`];
   }
 }

@@ -53,7 +53,7 @@ async function end(client: ClientBase, how: "COMMIT" | "ROLLBACK", gid: string):
   });
 }
 
-/** Commits on every island, each as soon as it answers, and checks the result, since an answer may have been lost. */
+/** Commits on every island, each as soon as it responds, and checks the result, since an answer may have been lost. */
 export async function commitEverywhere(
   attempt: ActivityAttempt,
   input: DecisionInput,
@@ -105,7 +105,7 @@ export async function rollBackEverywhere(
 }
 
 /**
- * Does something on all islands at once, lets it finish on those that answer, and only then throws an error. A lost
+ * Does something on all islands at once, lets it finish on those that respond, and only then throws an error. A lost
  * transaction comes last: that error ends the step for good, and must not leave other transactions prepared.
  */
 async function everywhere<T>(items: readonly T[], run: (item: T, i: number) => Promise<void>): Promise<void> {

@@ -27,7 +27,7 @@ export async function describeUnfinished(attempt: ActivityAttempt, shard: Unfini
       attempt.deps.islands.withLook(island, (client) => look(client, shard)),
     );
   } catch (error) {
-    return [`${schema} on ${island} may be half changed; it cannot be looked at: ${messageOf(error)}`];
+    return [`${schema} on ${island} may be half changed; it cannot be examined: ${messageOf(error)}`];
   }
 }
 

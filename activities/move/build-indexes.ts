@@ -30,7 +30,7 @@ export async function buildIndexes(step: MoveStep): Promise<StepReport> {
   await step.endOrphans(step.to);
   const { preData, postData } = await structureOf(step);
   const { tables, relations } = await step.onDestination(async (client) => {
-    // They would count as existing.
+    // These would count as existing.
     for (const { name } of await readInvalidIndexes(client, step.schema))
       await client.query(`DROP INDEX IF EXISTS ${qualified(step.schema, name)}`);
     return {

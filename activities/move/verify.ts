@@ -9,8 +9,8 @@ import { DiffersError } from "./parts/differs.ts";
 import type { MoveStep } from "./parts/step.ts";
 
 /**
- * Compares every row of every table on both sides while both change. Tables that are copied under the lock are still empty
- * on the destination, and left out. Goes on where an earlier attempt has stopped.
+ * Compares every row of every table on both sides while both change. Leaves out the tables that are copied under the
+ * lock, which are still empty on the destination. Continues where an earlier attempt stopped.
  */
 export async function verify(step: MoveStep): Promise<VerifyReport> {
   const { attempt, from, to, schema, replicationName } = step;

@@ -9,8 +9,8 @@ export const catchUpWith = (step: MoveStep, source: ClientBase, destination: Cli
   untilCaughtUp(source, destination, step.replicationName, whileBehind(step));
 
 /**
- * What is to be done each time that the destination is late: tell what holds it up. Throws if it will never catch up, or if
- * the step is cancelled.
+ * Returns what to do whenever the destination is late: report what holds it up. That throws if the destination will never
+ * catch up, or if the step is cancelled.
  */
 export function whileBehind(step: MoveStep): (tell?: (waitingFor: string) => void) => Promise<void> {
   const trouble = new ReplicationTrouble(step);

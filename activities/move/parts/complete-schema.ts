@@ -3,7 +3,10 @@ import { lateKeysSql } from "../../../src/postgres/schema/late-keys.ts";
 import type { SwitchFacts } from "./source-facts.ts";
 import type { MoveStep } from "./step.ts";
 
-/** Removes the mark, creates the foreign keys that could not be created before, and enables, one by one, the triggers that must not fire for replicated changes. */
+/**
+ * Returns the statements that complete the schema: they remove the mark, create the foreign keys that could not be created
+ * before, and enable, one by one, the triggers that must not fire for replicated changes.
+ */
 export const completeSchema = ({ schema, input }: MoveStep, facts: SwitchFacts): string[] => [
   ...lateKeysSql(schema, facts.lateKeys, input.plan.destination.serverMajor),
   `COMMENT ON SCHEMA ${ident(schema)} IS ${facts.comment === null ? "NULL" : literal(facts.comment)}`,

@@ -43,18 +43,18 @@ export class CopyProgress {
     return this.#parts.get(table.name)!;
   }
 
-  /** Takes the counters of a table whose COPY is running. They fall when it starts over; what was reached stays. */
+  /** Records the counters of a table whose COPY is running. They fall when it starts over; then the highest ones stay. */
   running(name: string, { rows, bytes }: Counters): void {
     const part = this.#parts.get(name);
     if (!part) return;
     if (rows >= part.rows) Object.assign(part, { rows, bytes });
   }
 
-  /** Takes the rows of a table whose COPY has ended. Its stream was as much longer as it has more rows than were seen. */
+  /** Records the rows of a table whose COPY has ended. The stream counts as longer than seen in proportion to the rows. */
   ended(name: string, present: number): void {
     const part = this.#parts.get(name);
     if (!part) return;
-    // Statistics come late.
+    // Statistics arrive late.
     const rows = Math.max(present, part.rows);
     const perRow = part.rows > 0 ? part.bytes / part.rows : part.table.bytes / Math.max(1, rows);
     Object.assign(part, { rows, bytes: Math.round(perRow * rows), ended: true });

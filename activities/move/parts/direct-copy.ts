@@ -48,7 +48,7 @@ export async function copyDirectly(step: MoveStep): Promise<Copied> {
   return { text: copied(rows, bytes), rows, bytes, sql: sql ? [sql] : [] };
 }
 
-/** What an earlier attempt has copied: the rows that are there, and as many bytes as it has told for so many rows. */
+/** What an earlier attempt has copied: the rows that are there, and the bytes that it reported for that many rows. */
 async function copiedBefore(step: MoveStep, tables: readonly Table[]): Promise<Copied> {
   const names = tables.map((table) => qualified(step.schema, table.name));
   const { rows: found } = await step.onDestination((client) =>

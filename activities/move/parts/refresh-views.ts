@@ -20,9 +20,9 @@ export const refreshSql = (
 ): string => `REFRESH MATERIALIZED VIEW ${qualified(schema, name)}${populated ? "" : " WITH NO DATA"}`;
 
 /**
- * Refreshes on the destination what the source has refreshed since, and notes its version; false if there was nothing. What
- * the source shows then has arrived at least as new: first, the destination gets everything that a REFRESH there has seen.
- * Views that read from tables that are copied under the lock are left for that moment.
+ * Refreshes on the destination the materialized views that the source has refreshed since, records their versions in
+ * `known`, and returns their names. First the destination catches up, so that it has everything that the REFRESH on the
+ * source has seen. Views that read from tables that are copied under the lock are left for that moment.
  */
 export async function refreshViews(
   step: MoveStep,

@@ -22,7 +22,7 @@ class ApplyFailedError extends ShardferryError {
 }
 
 /**
- * Looks, while a subscription is being waited for, for what keeps it from catching up: a lost slot, DDL on the
+ * Looks for what keeps a subscription from catching up while somebody waits for it: a lost slot, DDL on the
  * source, a change that cannot be applied. Throws if it never will, and otherwise returns what holds it up.
  */
 export class ReplicationTrouble {

@@ -22,7 +22,7 @@ export class WrongDatabaseError extends ShardferryError {
   }
 }
 
-/** The databases on which sessions are: for all their lives, so that each is asked once, and not before each use. */
+/** The database of each session. It never changes, so a session is asked once, not before each use. */
 const databases = new WeakMap<ClientBase, DatabaseIdentity>();
 
 async function ensureOnDatabase(

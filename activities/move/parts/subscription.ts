@@ -17,7 +17,7 @@ export async function publishedTables(step: MoveStep): Promise<Table[]> {
   return tables.filter((table) => table.kind === "r" && !locked.has(table.name));
 }
 
-/** Who keeps the slot from being created, for the display meanwhile. */
+/** Shows who keeps the slot from being created. */
 export async function oldestTransaction(client: ClientBase): Promise<StepProgress> {
   const writers = await openWriters(client);
   if (writers.length === 0) return { note: "creating the replication slot" };

@@ -4,7 +4,7 @@ import type { ActivityAttempt } from "../../attempt/attempt.ts";
 /** After this time, PostgreSQL has ended the session of a worker that vanished under the lock; see VANISHING_HOLDER. */
 const VANISHED_MS = 5000;
 
-/** The budget of blocked time holds for this long. */
+/** The period to which the budget of blocked time applies. */
 const BUDGET_MINUTES = 10;
 const MINUTE_MS = 60_000;
 
@@ -14,13 +14,13 @@ const BLOCKERS_KEPT = 8;
 
 const NONE: BlockedSoFar = { attempts: 0, longestMs: 0, totalMs: 0, atMost: false };
 
-/** Milliseconds since the epoch, by a clock that nobody sets. */
+/** Milliseconds since the epoch, by a clock that nobody can set back. */
 const now = (): number => performance.timeOrigin + performance.now();
 
 /**
  * For how long the switch has kept writers waiting. An attempt counts from the request for the lock, behind which writers
  * queue at once, until they can write again: the release of the lock, or, once the source has left, the arrival on the
- * destination. The sums travel in the heartbeats, so that the next attempt of the activity goes on with them.
+ * destination. The sums travel in the heartbeats, so that the next attempt of the activity continues with them.
  */
 export class BlockedTime {
   readonly #attempt: ActivityAttempt;
@@ -44,7 +44,7 @@ export class BlockedTime {
    */
   async announce(): Promise<void> {
     this.requested();
-    // What the SDK still holds back must not replace it later.
+    // A heartbeat that the SDK still holds back must not replace it later.
     this.#attempt.beat(this.#attempt.lastBeat);
     let begins = false;
     try {
@@ -131,7 +131,7 @@ export class BlockedTime {
       atMost: rest.atMost || atMost,
       since: undefined,
     });
-    // A failure that follows takes the last heartbeat along, and that one began an attempt without an end.
+    // A failure that follows carries the last heartbeat, which shows an attempt that has begun and not ended.
     this.#attempt.beat(this.#attempt.lastBeat);
     return ms;
   }

@@ -13,7 +13,7 @@ const HIDDEN =
 /** A transaction that blocks the switch. */
 interface Seen {
   since: number;
-  /** What has been tried against it, so that it is tried once. */
+  /** What has been tried against it, so that nothing is tried twice. */
   tried: Set<Ending>;
   /** Why it cannot be ended. */
   trouble: string | null;
@@ -45,7 +45,7 @@ export class Blockers {
     return null;
   }
 
-  /** Takes down who blocked the last attempt. */
+  /** Records who blocked the last attempt. */
   saw(blockers: readonly Blocker[]): void {
     for (const { transaction } of blockers)
       if (transaction !== null && !this.#seen.has(transaction))
@@ -59,7 +59,7 @@ export class Blockers {
     );
   }
 
-  /** Looks which of them are still there; also a sign of life of the source. */
+  /** Checks which of them are still there, which also shows that the source is alive. */
   async look(client: ClientBase): Promise<Blocker[]> {
     const open = await stillOpen(client, [...this.#seen.keys()]);
     const still = new Set(open.map(({ transaction }) => transaction));

@@ -65,7 +65,7 @@ export class ChangingRowsComparison {
   }
 
   /**
-   * Compares under the lock: waits until the destination has applied everything up to a position of the source, on which
+   * Compares under the lock: waits until the destination has applied everything up to a position of the source, where
    * nothing changes any more. False if that takes longer than the given milliseconds; throws if rows differ.
    */
   async run(position: string, ms: number): Promise<boolean> {

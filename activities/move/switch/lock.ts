@@ -30,9 +30,9 @@ export interface Locked {
 }
 
 /**
- * Takes all locks, in a fixed order, and reads what can be read only then, or returns the blockers, as far as they were
- * seen. All this is one round trip, in two sessions at once: the position has to come from a commit, which the session with
- * the lock cannot make before its own.
+ * Takes all locks, in a fixed order, and reads what can be read only under them. If a lock is not granted, returns the
+ * blockers that were seen. All this takes one round trip, in two sessions at once: the position has to come from a commit,
+ * and the session with the lock cannot commit before the end of the switch.
  */
 export async function lockAndRead(sessions: SwitchSessions): Promise<Locked | Blocker[]> {
   const { step, facts, source, sourceObserver, sourceWatcher } = sessions;
@@ -51,13 +51,13 @@ export async function lockAndRead(sessions: SwitchSessions): Promise<Locked | Bl
       Row[],
       Row[],
     ];
-    // They may be gone by now.
+    // Their transactions may have ended by now.
     if (creators.length > 0) return await describeCreators(source, creators);
     ensureSame(step, print["fingerprint"] as string);
-    // It contains the weight factor, which may have been changed while the lock was being waited for.
+    // The comment contains the weight factor, which may have changed while this waited for the lock.
     facts.comment = schema["comment"] as string | null;
     const reached = await position;
-    // That is what counts; the gate only makes it true.
+    // Correctness depends on this comparison, not on the gate.
     const behind = bytesOfLsn(reached) >= bytesOfLsn(insert["lsn"] as string);
     return {
       position: behind ? reached : await flushedPosition(sourceObserver),
@@ -97,8 +97,8 @@ function locks({ step, facts, maxWriteBlockMs }: SwitchSessions): string[] {
 }
 
 /**
- * Keeps materialized views from being refreshed, and lets readers through. LOCK takes none; a comment that is the same as
- * before changes nothing, but locks one.
+ * Keeps materialized views from being refreshed, and lets readers through. LOCK TABLE does not accept them; setting the
+ * comment that a view already has changes nothing, but locks the view.
  */
 const lockViews = (schema: string): string =>
   `DO ${literal(`BEGIN

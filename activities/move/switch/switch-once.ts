@@ -25,7 +25,7 @@ export type AttemptResult =
   /** `spent` if its sessions may no longer be usable: a timeout in the middle of a COPY ends them. */
   | { done: false; blockedMs: number; reason: string; blockers: Blocker[]; spent: boolean };
 
-/** After this time, what the destination has answered no longer shows that it is alive. */
+/** An answer that is older than this no longer shows that the destination is alive. */
 const STALE_MS = 50;
 
 /**
@@ -52,7 +52,7 @@ export async function switchOnce(sessions: SwitchSessions, blocked: BlockedTime)
   const notYet = async (reason: string, { blockers = [] as Blocker[], spent = false } = {}) => {
     if (await rollback(sessions))
       return { done: false, blockedMs: blocked.released(), reason, blockers, spent } as const;
-    // Nobody has seen the end of the lock, so it is brought about.
+    // Nobody has seen the lock being released, so its session is ended.
     await sessions.sourceObserver.query("SELECT pg_terminate_backend($1, 5000)", [
       backendPid(sessions.source),
     ]);

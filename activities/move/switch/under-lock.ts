@@ -19,7 +19,7 @@ import type { Locked } from "./lock.ts";
 import type { SwitchSessions } from "./sessions.ts";
 import { beginArrival, leave } from "./statements.ts";
 
-/** Waits for all. A timeout says less than any other error, and the refusals that follow an error say nothing. */
+/** Waits for all. Of several errors, a timeout says less than any other, and the refusals that follow an error say nothing. */
 export const allEndTelling = <const Work extends readonly Promise<unknown>[]>(
   work: Work,
 ): ReturnType<typeof allEnd<Work>> => allEnd(work, insignificance);
@@ -27,7 +27,7 @@ export const allEndTelling = <const Work extends readonly Promise<unknown>[]>(
 const insignificance = (error: unknown): number =>
   [SQLSTATE.queryCanceled, SQLSTATE.inFailedTransaction].findIndex((state) => hasSqlstate(error, state));
 
-/** Opens the destination's transaction; whatever does not depend on the source is done while that is being locked. */
+/** Opens the destination's transaction, and does whatever does not depend on the source while the source is being locked. */
 export async function beginDestination({ step, destination, ...sessions }: SwitchSessions): Promise<void> {
   const { destinationApiSchema: apiSchema, entry, maxWriteBlockMs } = sessions;
   const [begin, ...arrival] = beginArrival(apiSchema, entry, step.from);
@@ -125,11 +125,12 @@ export async function leaveSource(
   await source.query(statements.join(";\n"));
 }
 
-/** The time for the whole was checked before; a last statement that is cut off would leave open what it has done. */
+/** Generous, since the total time has been checked before: if the last statement is cut off, its outcome is unknown. */
 const COMMIT_LIMIT = "SET LOCAL statement_timeout = '5s'";
 
-/** From so many fences on, a look for the commit is faster than the answer to it; after a failed one it ends soon. */
+/** From this many fences on, another session sees the commit before its answer comes. */
 const MANY_FENCES = 50;
+/** The other session stops looking after this time, in case the commit has failed. */
 const LOOK_MS = 2000;
 
 /**

@@ -27,8 +27,8 @@ export async function untilBudgetAllows(
 }
 
 /**
- * Waits before the next attempt, shows for which sessions, and ends those that block for too long. Looking whether they are
- * still there blocks nobody, so the wait ends early when all of them have gone. When the budget of blocked time is used up,
+ * Waits before the next attempt, shows the sessions that it waits for, and ends those that block for too long. Checking
+ * whether they are still there blocks nobody, so the wait ends early when all of them have gone. When the budget of blocked time is used up,
  * the wait lasts until some of it is free again.
  */
 export async function untilNextAttempt(
