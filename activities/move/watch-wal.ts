@@ -10,7 +10,10 @@ import type { MoveStep } from "./parts/step.ts";
 /** Milliseconds between two looks. */
 const EVERY_MS = 1000;
 
-/** WAL that is worth telling the workflow, whose history grows by it; from then on, each quarter more. */
+/**
+ * The first amount of WAL that the workflow is told, and by what factor it has to grow to be told again: each signal makes the
+ * history longer.
+ */
 const NOTEWORTHY_BYTES = 64 << 20;
 const GROWTH = 1.25;
 
@@ -26,32 +29,51 @@ export class WalLimitError extends ShardferryError {
   }
 }
 
-/** Nothing is lost when another worker goes on, so the end of this one need not wait for it. */
+/** Another worker can continue the watch without losing anything, so this one stops at once. */
 class WorkerStopsError extends ShardferryError {
   override readonly retryable = true;
 
   constructor() {
-    super("worker_stops", "the worker is stopping; another one goes on");
+    super("worker_stops", "the worker is stopping; another one continues");
+  }
+}
+
+/** Asks the destination for its subscription. Nothing waits for that: the destination may not respond at all. */
+class SubscriptionLookup {
+  #id: string | null = null;
+  #asking = false;
+
+  constructor(readonly step: MoveStep) {}
+
+  /** Returns the id if it is known. Until then, the slots of tablesync workers do not count. */
+  id(): string | null {
+    if (this.#id === null && !this.#asking) void this.#ask();
+    return this.#id;
+  }
+
+  async #ask(): Promise<void> {
+    this.#asking = true;
+    const { step } = this;
+    this.#id = await step
+      .onDestination((client) => subscriptionId(client, step.replicationName))
+      .catch(() => null);
+    this.#asking = false;
   }
 }
 
 /**
- * Watches from beside the steps how much WAL the source keeps for this move or copy, until it is cancelled. Only the source
- * has to answer. Throws once it is more than `--max-wal`.
+ * Watches, alongside the steps, how much WAL the source keeps for this move or copy, until it is cancelled. Only the source
+ * has to respond. Throws once it is more than `--max-wal`.
  */
 export async function watchWal(step: MoveStep): Promise<never> {
   // Missing in the input of moves that were begun before there was a limit.
   const limit = step.input.request.maxWalBytes ?? Infinity;
   let told = NOTEWORTHY_BYTES / GROWTH;
-  let subscription: string | null = null;
+  const subscription = new SubscriptionLookup(step);
   const { stopping } = step.attempt.deps;
   const ended = AbortSignal.any([stopping, step.attempt.signal]);
   for (;;) {
-    // If the destination is away, the slots of its tablesync workers are known from an earlier look, or not at all.
-    subscription ??= await step
-      .onDestination((client) => subscriptionId(client, step.replicationName))
-      .catch(() => null);
-    const walKeptBytes = await step.onSource((client) => look(step, client, subscription));
+    const walKeptBytes = await step.onSource((client) => look(step, client, subscription.id()));
     step.attempt.beat({ walKeptBytes });
     if (walKeptBytes > told * GROWTH || walKeptBytes > limit) {
       told = walKeptBytes;

@@ -1,9 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { type Progress } from "../../contract/story.ts";
 import { outcomeOfError } from "../../src/watch/outcome.ts";
-import { type TestDatabase, waitFor } from "../support/index.ts";
-import { createWorld, untilPaused, walKeptOf, type World } from "../support/world.ts";
+import { progressQuery } from "../../workflows/signals.ts";
+import { type TestDatabase, testIslands, waitFor } from "../support/index.ts";
+import { behind, Proxy } from "../support/proxy.ts";
+import {
+  activePlaces,
+  createShard,
+  createWorld,
+  untilPaused,
+  walKeptOf,
+  type World,
+} from "../support/world.ts";
 import { contentBefore, expectSound, expectUntouched, loadedShard } from "./shard.ts";
 
 const MIB = 1 << 20;
@@ -52,6 +62,28 @@ describe("the WAL that a source keeps for a move", { timeout: 300_000 }, () => {
     );
     await expectSound(ledger);
     await expectUntouched(world, before);
+  });
+
+  it("undoes it also while the destination does not respond", async () => {
+    const { a, b } = await testIslands();
+    const network = await Proxy.start(b);
+    const world = await createWorld({ servers: { a, b: behind(network, b) } });
+    await createShard(world.a, 42, "CREATE TABLE sh0042.t (id int PRIMARY KEY)");
+    const before = await world.startWorker();
+    const handle = await world.startMove({ wait: true, maxWalBytes: 96 * MIB });
+    await untilPaused(handle);
+    await stopReceiving(world);
+    await before.kill();
+    network.swallow();
+    await writeWal(world.a, 112);
+    await world.startWorker();
+    await waitFor(async () => (await handle.query<Progress>(progressQuery)).phase === "aborting", {
+      what: "the move to be undone",
+    });
+    network.mend();
+    const outcome = outcomeOfError(await handle.result().catch((thrown: unknown) => thrown));
+    assert.equal(outcome.kind === "failed" && outcome.code, "wal_limit");
+    assert.deepEqual(await activePlaces("sh0042", world.a, world.b), [world.a.name]);
   });
 
   it("does not matter as long as it is less: the move ends as ever", async () => {
