@@ -23,7 +23,7 @@ interface ComparedPlace {
   schema: string;
 }
 
-/** What two schemas have to do with each other, and how their islands are reached. */
+/** How two schemas are related, and how their islands are reached. */
 export interface Compared {
   attempt: ActivityAttempt;
   source: ComparedPlace;
@@ -47,7 +47,7 @@ export interface Compared {
   lagging: () => Promise<string | undefined>;
 }
 
-/** Compares every row of two schemas while both change. Goes on where an earlier attempt has stopped. */
+/** Compares every row of two schemas while both change. Continues where an earlier attempt stopped. */
 export class Comparison {
   readonly #of: Compared;
   readonly #differences: RowDifference[] = [];
