@@ -20,7 +20,7 @@ const REDRAW_MS = 100;
 
 type Key = "Shift+S" | "Shift+P";
 
-/** How long the answer to a key is shown. */
+/** Milliseconds for which the effect of a key is shown. */
 const NOTICE_MS = 5000;
 /** What a key has done. */
 const SENT: Record<SteeringSignal, string> = {
@@ -35,10 +35,10 @@ const NO_EFFECT: Record<Key, string> = {
 };
 
 /**
- * Shows a running workflow until it ends, stands still for good or the command detaches, and handles keys and signals
- * meanwhile.
+ * Shows a running workflow until it ends, stops without ending, or the command detaches, and handles keys and signals
+ * in the meantime.
  *
- * @param signal what this command has just told the workflow.
+ * @param signal the signal that this command has just sent to the workflow.
  */
 export async function follow<T>(
   ui: Ui,
@@ -67,14 +67,14 @@ class Follower<T> {
   readonly #view: View;
   readonly #screen: Screen | null;
   readonly #left = new AbortController();
-  /** A difference that was found later than this ends the command. */
+  /** Ignores differences that were found before this time, in milliseconds since the epoch. */
   readonly #asOf: number;
   #aborting = false;
   #why = "";
   #hungUp = false;
   #tick = 0;
   #notice: { text: string; until: number } | null = null;
-  /** Keys that were pressed before the workflow answered. */
+  /** Keys that were pressed before the first answer of the workflow. */
   readonly #early = new Set<Key>();
 
   constructor(
@@ -146,7 +146,7 @@ class Follower<T> {
     return outcome;
   }
 
-  /** Returns an outcome if the workflow stands still for good, though it has not ended. */
+  /** Returns an outcome if the workflow has stopped without ending, because rows differ. */
   async #look(): Promise<Outcome<T> | null> {
     for await (const snapshot of this.#watch.snapshots(this.#left.signal)) {
       for (const line of await this.#view.take(snapshot)) this.#line(line);
