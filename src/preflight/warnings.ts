@@ -48,7 +48,7 @@ async function affectedByMove({ source, request, from, to }: CheckContext): Prom
      -- Debug views are rebuilt after the move.
      WHERE concat(obj_description(c.oid, 'pg_class'), obj_description(c.relnamespace, 'pg_namespace')) !~ '^(pg-)?(micro)?sharding:'
      UNION ALL
-     SELECT DISTINCT format('sequence %s, which a default of this schema uses, is outside of the schema and stays: %s will hand out its own values', s.oid::regclass, $2::text)
+     SELECT DISTINCT format('sequence %s, which a default of this schema uses, is outside the schema and stays: %s will hand out its own values', s.oid::regclass, $2::text)
      FROM inside i
      JOIN pg_depend d ON i.classid = 'pg_attrdef'::regclass AND d.classid = i.classid AND d.objid = i.objid
      JOIN pg_class s ON d.refclassid = 'pg_class'::regclass AND s.oid = d.refobjid AND s.relkind = 'S' AND s.relnamespace <> (SELECT oid FROM ns)`,
@@ -72,7 +72,7 @@ function keylessTables({ tables, to }: CheckContext): string[] {
     `without a key, and so with REPLICA IDENTITY FULL during the move: ${list(keyless)}`,
     ...(slow.length > 0
       ? [
-          `without a key and with over 100,000 rows, all of which each UPDATE and DELETE reads on ${to.name} (PostgreSQL before 16): ${list(slow)}`,
+          `without a key and with over 100,000 rows: each UPDATE and DELETE reads the whole table on ${to.name} (PostgreSQL before 16): ${list(slow)}`,
         ]
       : []),
   ];
@@ -115,7 +115,7 @@ async function untried(context: CheckContext): Promise<string[]> {
   const { from, to } = context;
   if (to.build === from.build || (await roomToTry(context))) return [];
   return [
-    `the structure is too large to be tried on ${to.name} beforehand: what PostgreSQL ${to.version} does not accept shows when it is created`,
+    `the structure is too large to be tried on ${to.name} beforehand: what PostgreSQL ${to.version} does not accept will show only when the structure is created`,
   ];
 }
 
