@@ -16,7 +16,7 @@
 import { RefusedError } from "../errors.ts";
 import { type Limits, place, spreadOf, waysFor } from "./place.ts";
 import { HOMELESS, indexOfMin, type Placement, sum } from "./problem.ts";
-import { type Fixed, type Item, type SetUp, setUp } from "./set-up.ts";
+import { compare, type Fixed, type Item, type SetUp, setUp } from "./set-up.ts";
 import type { IslandLoad, Layout, Obstacle, Plan, PlannedMove, PlanOptions, ShardLoad } from "./types.ts";
 
 const DEFAULT_TOLERANCE = 0.05;
@@ -28,8 +28,46 @@ export function planRebalance<Shard extends ShardLoad>(
   layout: Layout<Shard>,
   options: PlanOptions = {},
 ): Plan<Shard> {
-  const { inTheWay = [] } = options;
-  const walls = new Set(inTheWay.map(wallOf));
+  const plan = planPastObstacles(layout, options);
+  // What a limit on bytes has left undone is for the next run, with a limit of its own.
+  return options.maxBytes === undefined ? untilSettled(plan, options) : plan;
+}
+
+/**
+ * Goes on planning from the layout after a plan until a layout comes back, and returns the moves that lead there at
+ * once. Shards that met an obstacle were placed by hand, and may have a better place once others have moved; and the
+ * search, which begins elsewhere, may see what it has missed.
+ *
+ * Nearly always the layout that comes back is the last one, which needs no move. Should several take turns, the
+ * choice depends on nothing but them, so that the next plan, which starts from one of them, chooses the same.
+ */
+function untilSettled<Shard extends ShardLoad>(first: Plan<Shard>, options: PlanOptions): Plan<Shard> {
+  const steps: { key: string; plan: Plan<Shard> }[] = [];
+  let back = -1;
+  for (let plan = first; back < 0; plan = planPastObstacles(plan.after, options)) {
+    steps.push({ key: keyOf(plan.before), plan });
+    const after = keyOf(plan.after);
+    back = steps.findIndex(({ key }) => key === after);
+  }
+  const [settled] = steps
+    .slice(back)
+    .sort((a, b) => a.plan.spreadBefore - b.plan.spreadBefore || compare(a.key, b.key));
+  const { before, spreadBefore } = first;
+  const where = new Map(settled!.plan.before.flatMap(({ shards }, i) => shards.map((shard) => [shard, i])));
+  const avoided = new Map(steps.flatMap(({ plan }) => plan.avoided.map((one) => [wallOf(one), one])));
+  return { ...planAround(before, options, where), spreadBefore, avoided: [...avoided.values()] };
+}
+
+/** The same for two layouts of the same islands if the same shards are on each. */
+const keyOf = (layout: Layout): string =>
+  JSON.stringify(layout.map(({ shards }) => shards.map(({ schema }) => schema).sort()));
+
+/** Plans around the schemas that are in the way. */
+function planPastObstacles<Shard extends ShardLoad>(
+  layout: Layout<Shard>,
+  options: PlanOptions,
+): Plan<Shard> {
+  const walls = new Set(options.inTheWay?.map(wallOf));
   const avoided: Obstacle[] = [];
   const decided = new Map<ShardLoad, number>();
   const first = planAround(layout, options, decided);

@@ -111,6 +111,6 @@ function checkLayout(layout: Layout): void {
 }
 
 /** Compares by code unit, which, unlike localeCompare, gives the same order on every machine. */
-function compare(a: string, b: string): number {
+export function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

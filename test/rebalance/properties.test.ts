@@ -208,24 +208,20 @@ describe("a plan", () => {
     });
   });
 
-  // With three islands, the next plan may still find a move: a pinned shard, and two that could go elsewhere.
-  it(
-    "sends no shard where a schema of its name is in the way, and leaves nothing to do for the next plan",
-    { todo: true },
-    () => {
-      const some = fc.array(fc.tuple(fc.nat(34), fc.nat(4)), { maxLength: 30 });
-      check(fc.tuple(layouts(weightKinds.any), some), ([layout, places]) => {
-        const inTheWay = places.map(([no, island]) => ({ schema: `sh${no}`, island: `db${island}/app` }));
-        const plan = planRebalance(layout, { inTheWay });
-        const hits = plan.moves.filter(({ schema, to }) =>
-          inTheWay.some((one) => one.schema === schema && one.island === to),
-        );
-        assert.deepEqual(hits, []);
-        assert.deepEqual(sorted(carryOut(layout, plan.moves)), sorted(plan.after));
-        assert.ok(plan.spreadAfter <= withGrace(plan.spreadBefore));
-        assert.deepEqual(planRebalance(plan.after, { inTheWay }).moves, []);
-        assert.ok(plan.avoided.every((one) => inTheWay.some((wall) => wall.schema === one.schema)));
-      });
-    },
-  );
+  it("sends no shard where a schema of its name is in the way, and leaves nothing to do for the next plan", () => {
+    // Few and many obstacles: with many, planning from the layout after may lead back and forth.
+    const some = fc.array(fc.tuple(fc.nat(34), fc.nat(4)), { maxLength: 90, size: "max" });
+    check(fc.tuple(layouts(weightKinds.any), some), ([layout, places]) => {
+      const inTheWay = places.map(([no, island]) => ({ schema: `sh${no}`, island: `db${island}/app` }));
+      const plan = planRebalance(layout, { inTheWay });
+      const hits = plan.moves.filter(({ schema, to }) =>
+        inTheWay.some((one) => one.schema === schema && one.island === to),
+      );
+      assert.deepEqual(hits, []);
+      assert.deepEqual(sorted(carryOut(layout, plan.moves)), sorted(plan.after));
+      assert.ok(plan.spreadAfter <= withGrace(plan.spreadBefore));
+      assert.deepEqual(planRebalance(plan.after, { inTheWay }).moves, []);
+      assert.ok(plan.avoided.every((one) => inTheWay.some((wall) => wall.schema === one.schema)));
+    });
+  });
 });
