@@ -30,6 +30,8 @@ const STAMP = join(DIST, ".built-from");
 const COMMAND = join(DIST, "src", "bundle");
 /** Loaded by a worker: native code, and modules that it has to share with the activities. */
 const NOT_BUNDLED = ["@temporalio/worker", "@temporalio/activity", "jiti", "libpg-query", "pg-native"];
+/** The types of the package, without those of Temporal and node-postgres, which would not compile for its users. */
+const TYPES = join(DIST, "shardferry.d.ts");
 const BUNDLE = join(DIST, "workflow-bundle.js");
 const BUNDLE_STAMP = join(DIST, ".bundled-from");
 
@@ -46,7 +48,7 @@ export async function build({ clean = false } = {}) {
   if (clean || names !== stamp.split("\n")[0]) rmSync(DIST, { recursive: true, force: true });
   mkdirSync(DIST, { recursive: true });
   await run(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"]);
-  await Promise.all([bundleCommand(), bundleWorkflows()]);
+  await Promise.all([bundleCommand(), bundleTypes(), bundleWorkflows()]);
   writeFileSync(STAMP, stamp);
 }
 
@@ -76,6 +78,17 @@ async function bundleCommand() {
     },
     logLevel: "warning",
   });
+}
+
+/** Leaves out whatever the exports of the package do not mention. */
+async function bundleTypes() {
+  const [{ rollup }, { dts }] = await Promise.all([import("rollup"), import("rollup-plugin-dts")]);
+  const types = await rollup({
+    input: join(DIST, "src", "index.d.ts"),
+    external: [/^[^./]/],
+    plugins: [dts({ tsconfig: false })],
+  });
+  await types.write({ file: TYPES });
 }
 
 /** Bundling takes seconds, so the worker uses this bundle, which is made again only when the code has changed. */

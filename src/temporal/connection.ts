@@ -10,6 +10,7 @@ import { addressOf, type EmbeddedServer, ensureServer, runningServer, uiOf } fro
 export interface TemporalTarget {
   readonly address: string;
   readonly namespace: string;
+  /** @internal */
   readonly connectionOptions: ClientConnectConfig["connectionOptions"];
   /** This user's server in the background; null if an address was configured. */
   readonly embedded: EmbeddedServer | null;
@@ -20,6 +21,7 @@ export interface TemporalTarget {
 /** A connected client. */
 export interface Temporal {
   readonly target: TemporalTarget;
+  /** @internal Temporal's types do not compile without skipLibCheck. */
   readonly client: Client;
   /** Restarts the embedded server if it has gone; any other server can only be waited for. */
   revive(): Promise<void>;

@@ -34,7 +34,7 @@ export class Watch<T> {
   readonly #outcome: Promise<Outcome<T>>;
   #ended = false;
 
-  /** `read` turns the workflow's own result into that of the operation. */
+  /** @internal `read` turns the workflow's own result into that of the operation. */
   constructor(
     temporal: Temporal,
     handle: WorkflowHandle,

@@ -47,6 +47,14 @@ export function codeBlocks(text: string, ...languages: string[]): string[] {
 export const inlineCode = (text: string): string[] =>
   [...text.replace(/^```[^]*?^```$/gm, "").matchAll(/`([^`]+)`/g)].map(([, code]) => code!);
 
+/** Returns the targets of the links of a document, outside of code, that are not whole addresses. */
+export function relativeLinks(text: string): string[] {
+  const prose = text.replace(/^```[^]*?^```$/gm, "").replace(/`[^`\n]*`/g, "``");
+  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target]) => target!)
+    .filter((target) => !/^[a-z]+:/.test(target));
+}
+
 /** Returns the part of a document from a heading to the next one of the same or a higher level. */
 export function section({ text, path }: Document, heading: string): string {
   const [, marks] = new RegExp(`^(#+) ${heading}$`, "m").exec(text) ?? [];

@@ -3,10 +3,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 
-import { documents, ROOT } from "./documents.ts";
-
-const withoutCode = (text: string): string =>
-  text.replace(/^```[^]*?^```$/gm, "").replace(/`[^`\n]*`/g, "``");
+import { documents, relativeLinks, ROOT } from "./documents.ts";
 
 /** Returns the anchors of a page, as GitHub derives them from the headings. */
 function anchors(markdown: string): Set<string> {
@@ -25,10 +22,9 @@ test("no relative link or anchor in a document is broken", () => {
   const dead: string[] = [];
   let checked = 0;
   for (const { path, text } of documents()) {
-    for (const [, target] of withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g)) {
-      if (/^[a-z]+:/.test(target!)) continue;
+    for (const target of relativeLinks(text)) {
       checked++;
-      const [file, anchor] = target!.split("#");
+      const [file, anchor] = target.split("#");
       const absolute = file === "" ? join(ROOT, path) : join(ROOT, dirname(path), file!);
       if (!existsSync(absolute)) dead.push(`${path}: ${target}`);
       else if (anchor && statSync(absolute).isFile() && !anchors(readFileSync(absolute, "utf8")).has(anchor))
