@@ -1,3 +1,4 @@
+import type { HistoryActivities } from "../contract/history.ts";
 import type { ChangeInput, MigrateActivities } from "../contract/migrate.ts";
 import type { Activities, StepInput } from "../contract/move.ts";
 import type { VerifyActivities } from "../contract/verify.ts";
@@ -26,9 +27,12 @@ import { tablesync } from "./move/tablesync.ts";
 import { verify } from "./move/verify.ts";
 import { waitForLag } from "./move/wait-for-lag.ts";
 import { WalLimitError, watchWal } from "./move/watch-wal.ts";
+import { recordHistory } from "./record-history.ts";
 
 /** The steps, under the names that they have in the history. */
-export function createActivities(deps: Deps): Activities & MigrateActivities & VerifyActivities {
+export function createActivities(
+  deps: Deps,
+): Activities & MigrateActivities & VerifyActivities & HistoryActivities {
   const step = (input: StepInput): MoveStep => new MoveStep(new ActivityAttempt(deps), input);
   /** A step that may take hours, and renews the shard's lease in the meantime. */
   const long = <T>(input: StepInput, run: (step: MoveStep) => Promise<T>): Promise<T> => {
@@ -69,6 +73,7 @@ export function createActivities(deps: Deps): Activities & MigrateActivities & V
     ),
     "compare copies": (input) => compareCopies(new ActivityAttempt(deps), input),
     "join move": (input) => joinMove(input),
+    "record history": untilDone((line) => recordHistory(new ActivityAttempt(deps), line)),
   });
 }
 

@@ -38,6 +38,8 @@ export interface MigrateInput {
   deadlineSec: number;
   /** Seconds that it waits for moves and workers before it begins; without a limit if absent. */
   waitSec?: number | undefined;
+  /** Who has started it, as user@host, for the history. */
+  startedBy?: string | undefined;
 }
 
 /** Shards of one island that lack the migration. */

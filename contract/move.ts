@@ -66,6 +66,8 @@ export interface ReplicationInput extends ReplicationSwitches {
   schema: string;
   from: IslandName;
   to: IslandName;
+  /** Who has started it, as user@host, for the history. */
+  startedBy?: string | undefined;
 }
 
 export interface MoveInput extends ReplicationInput, MoveSwitches {

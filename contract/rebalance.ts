@@ -61,6 +61,8 @@ export interface RebalanceInput {
   remaining?: number;
   /** Number of history events after which the workflow continues as new; null leaves it to Temporal. */
   maxEvents: number | null;
+  /** Who has started it, as user@host, for the history. */
+  startedBy?: string | undefined;
   /** The state that the previous run passes on when the workflow continues as new. */
   before?: RebalanceState;
 }

@@ -8,6 +8,8 @@ export interface VerifyInput {
   toSchema: string;
   to: IslandName;
   maxReplicationLagSec: number;
+  /** Who has started it, as user@host, for the history. */
+  startedBy?: string | undefined;
 }
 
 /** A row that is not the same on both sides. */
@@ -45,7 +47,7 @@ export interface CompareReport extends VerifyReport {
 }
 
 export interface VerifyResult
-  extends Omit<VerifyInput, "maxReplicationLagSec">, Omit<CompareReport, keyof StepReport> {
+  extends Omit<VerifyInput, "maxReplicationLagSec" | "startedBy">, Omit<CompareReport, keyof StepReport> {
   workflowId: string;
   runId: string;
   /** True if every row is the same on both sides. */

@@ -21,7 +21,8 @@ BEGIN
     EXECUTE format('DROP ROUTINE %s', func);
   END LOOP;
   EXECUTE format(
-    'DROP TABLE IF EXISTS %1$I.microsharding_active_, %1$I.microsharding_moves_, %1$I.microsharding_leases_', lib
+    'DROP TABLE IF EXISTS %1$I.microsharding_active_, %1$I.microsharding_moves_, %1$I.microsharding_leases_, '
+    '%1$I.microsharding_history_', lib
   );
 END;
 $$;

@@ -15,6 +15,7 @@
 \ir ./tables/microsharding_active_.sql
 \ir ./tables/microsharding_moves_.sql
 \ir ./tables/microsharding_leases_.sql
+\ir ./tables/microsharding_history_.sql
 \ir ./upgrade/adopt_active_shards.sql
 
 \ir ./functions/microsharding_active_shards_.sql

@@ -41,6 +41,7 @@ export {
   type UnvalidatedShard,
 } from "./operations/drift.ts";
 export { factor, type FactorResult, type ShardSelection } from "./operations/factor.ts";
+export { type History, history, type HistoryEntry, type HistoryRequest } from "./operations/history.ts";
 export { install, type IslandInstallation } from "./operations/install.ts";
 export { list } from "./operations/list.ts";
 export { migrate, type MigrateRequest, type MigrationPlan, planMigration } from "./operations/migrate.ts";
@@ -59,7 +60,7 @@ export { assignTenants, listTenants, unpinTenants } from "./operations/tenants.t
 export { type ValidatedKey, validateKeys, type ValidateRequest } from "./operations/validate.ts";
 export { verify, type VerifyRequest } from "./operations/verify.ts";
 export { serve, type ServingWorker } from "./operations/worker.ts";
-export { discoverIslands, UnreachableError } from "./postgres/islands/discover.ts";
+export { discoverIslands, type Unreachable, UnreachableError } from "./postgres/islands/discover.ts";
 export type { Dsn } from "./postgres/islands/dsn.ts";
 export { parseDsn } from "./postgres/islands/dsn.ts";
 export { type Finding } from "./preflight/finding.ts";

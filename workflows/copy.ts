@@ -1,6 +1,7 @@
 import { CancellationScope, workflowInfo } from "@temporalio/workflow";
 
 import type { CopyInput, CopyResult, SwitchReport } from "../contract/move.ts";
+import { recorded } from "./history.ts";
 import { Protocol } from "./protocol.ts";
 import { quick, urgent } from "./proxies.ts";
 import { type Replica, replicate, verifiedOf, withLocked } from "./replicate.ts";
@@ -11,9 +12,26 @@ import { WalGuard } from "./wal-guard.ts";
 const CONFIRMATION =
   "confirmation to end the replication (confirm): you can now stop the writes on the source and reroute them";
 
-/** Copies a schema to another island and keeps it in step until it is confirmed; switches nothing. */
+/** Copies a schema to another island, and writes that into the history of both. */
 export async function copy(input: CopyInput): Promise<CopyResult> {
   const protocol = new Protocol(new Steering(input));
+  const { schema, from, to, startedBy } = input;
+  return recorded(
+    protocol.steering,
+    { kind: "copy", name: schema, schemas: [schema], islands: [from, to], from, to, startedBy },
+    () => copySchema(protocol, input),
+    ({ sizeBytes, copiedBytes, rows, verified }) => ({
+      outcome: "copied",
+      sizeBytes,
+      copiedBytes,
+      rows,
+      verified,
+    }),
+  );
+}
+
+/** Keeps the copy in step until it is confirmed; switches nothing. */
+async function copySchema(protocol: Protocol, input: CopyInput): Promise<CopyResult> {
   const wal = new WalGuard();
 
   const forward = async (): Promise<{ replica: Replica; finished: SwitchReport }> => {

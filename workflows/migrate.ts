@@ -10,17 +10,44 @@ import {
   type MigrateResult,
 } from "../contract/migrate.ts";
 import { abortedWith } from "./aborted.ts";
+import { type Operation, recorded } from "./history.ts";
 import { Protocol } from "./protocol.ts";
 import { urgent, waiting } from "./proxies.ts";
 import { Steering } from "./steering.ts";
 
-/** Changes the schema of many shards: all of them or none, or each by itself. */
+/** Changes the schema of many shards, and writes that into the history of their islands. */
 export async function migrate(input: MigrateInput): Promise<MigrateResult> {
   const protocol = new Protocol(new Steering({ schema: "", from: "", to: "" }, MIGRATE_STEPS[input.mode]));
+  const { name, islands, startedBy } = input;
+  const operation: Operation = {
+    kind: "migration",
+    name,
+    schemas: [],
+    islands,
+    from: null,
+    to: null,
+    startedBy,
+  };
+  return recorded(
+    protocol.steering,
+    operation,
+    () => changeShards(protocol, input, operation),
+    ({ dryRun, applied }) => ({ outcome: dryRun ? "tried" : applied > 0 ? "changed" : "unchanged" }),
+  );
+}
+
+/** Changes all shards or none, or each by itself. Adds to the operation which shards these are. */
+async function changeShards(
+  protocol: Protocol,
+  input: MigrateInput,
+  operation: Operation,
+): Promise<MigrateResult> {
   const { steering } = protocol;
   let changed = false;
   try {
     const leased = await protocol.step("lease shards", () => waiting["lease shards"](input));
+    operation.islands = leased.islands.map(({ island }) => island);
+    operation.schemas = leased.islands.flatMap(({ schemas }) => schemas);
     let lockedMs = 0;
     for (const [round, islands] of roundsOf(leased.islands, input.batch).entries()) {
       const change: ChangeInput = { migration: input, round, islands };

@@ -2,12 +2,14 @@ import {
   ActivityFailure,
   ApplicationFailure,
   CancellationScope,
+  CancelledFailure,
   TimeoutFailure,
   workflowInfo,
 } from "@temporalio/workflow";
 
 import type { MoveInput, MoveResult, ReplicationInput, SwitchInput, SwitchReport } from "../contract/move.ts";
-import type { BlockedSoFar, StepProgress } from "../contract/progress.ts";
+import type { BlockedSoFar, StepProgress, WriteBlock } from "../contract/progress.ts";
+import { type Ending, type Operation, recorded } from "./history.ts";
 import { Protocol } from "./protocol.ts";
 import { quick, urgent } from "./proxies.ts";
 import {
@@ -23,9 +25,14 @@ import {
 import { Steering } from "./steering.ts";
 import { WalGuard } from "./wal-guard.ts";
 
-/** Moves a shard to another island: replicate, then lock and switch, then clean up. */
+/** Moves a shard to another island, and writes that into the history of both. */
 export async function move(input: MoveInput): Promise<MoveResult> {
   const protocol = new Protocol(new Steering(input));
+  return recorded(protocol.steering, operationOf(input), () => moveShard(protocol, input), endingOf);
+}
+
+/** Replicates the shard, then locks and switches it, then cleans up. */
+async function moveShard(protocol: Protocol, input: MoveInput): Promise<MoveResult> {
   const { shard, activateOnDestination: activate } = input;
 
   const wal = new WalGuard();
@@ -41,7 +48,7 @@ export async function move(input: MoveInput): Promise<MoveResult> {
     const switched = await unlessDiffering(protocol, replica.input, () =>
       protocol.step("lock and switch", () =>
         activate
-          ? lockAndSwitch({ ...replica.input, move: input, ...changingOf(replica) })
+          ? lockAndSwitch(protocol.steering, { ...replica.input, move: input, ...changingOf(replica) })
           : urgent["finish copy"](replica.input),
       ),
     );
@@ -77,16 +84,29 @@ const endsBlockers = ({ cancelBlockersAfterMs, terminateBlockersAfterMs }: MoveI
  * cancellation was requested, nor one that failed for good, so whether that point has been passed is looked up
  * where no cancellation reaches: only a move whose shard has not left the source may be undone.
  */
-async function lockAndSwitch(input: SwitchInput): Promise<SwitchReport> {
+async function lockAndSwitch(steering: Steering, input: SwitchInput): Promise<SwitchReport> {
   try {
     return await urgent["lock and switch"](input);
   } catch (error) {
+    const blocked = blockedBefore(error);
+    if (blocked) steering.switched(costOf(blocked));
     const settled = await CancellationScope.nonCancellable(() =>
-      urgent["settle switch"]({ ...input, blocked: blockedBefore(error) }),
+      urgent["settle switch"]({ ...input, blocked }),
     );
     if (settled) return settled;
     throw error;
   }
+}
+
+function operationOf({ schema, from, to, activateOnDestination, startedBy }: MoveInput): Operation {
+  const kind = activateOnDestination ? "move" : "rehearsal";
+  return { kind, name: schema, schemas: [schema], islands: [from, to], from, to, startedBy };
+}
+
+function endingOf(result: MoveResult): Ending {
+  const { sizeBytes, copiedBytes, rows, activated, verified } = result;
+  const writeBlocked = activated ? result.writeBlocked : null;
+  return { outcome: activated ? "moved" : "rehearsed", sizeBytes, copiedBytes, rows, writeBlocked, verified };
 }
 
 /**
@@ -97,9 +117,16 @@ function blockedBefore(error: unknown): BlockedSoFar | undefined {
   const cause = error instanceof ActivityFailure ? error.cause : undefined;
   if (cause instanceof TimeoutFailure)
     return (cause.lastHeartbeatDetails as StepProgress | undefined)?.blocked;
-  if (!(cause instanceof ApplicationFailure)) return undefined;
+  if (!(cause instanceof ApplicationFailure || cause instanceof CancelledFailure)) return undefined;
   return (cause.details?.[0] as StepProgress | undefined)?.blocked;
 }
+
+const costOf = ({ attempts, longestMs, totalMs, atMost }: BlockedSoFar): WriteBlock => ({
+  attempts,
+  longestMs,
+  totalMs,
+  atMost,
+});
 
 function resultOf(
   { schema, from, to, activateOnDestination }: MoveInput,

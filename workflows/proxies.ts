@@ -1,5 +1,6 @@
 import { type ActivityInterfaceFor, type ActivityOptions, proxyActivities } from "@temporalio/workflow";
 
+import type { HistoryActivities } from "../contract/history.ts";
 import type { MigrateActivities } from "../contract/migrate.ts";
 import type { Activities } from "../contract/move.ts";
 import { WAIT_QUEUE } from "../contract/names.ts";
@@ -27,7 +28,7 @@ function summarized<A>(options: ActivityOptions): ActivityInterfaceFor<A> {
 }
 
 /** Steps that take seconds. A worker that dies is noticed after the heartbeat timeout. */
-export const quick = summarized<Activities>({ ...COMMON, heartbeatTimeout: "10s" });
+export const quick = summarized<Activities & HistoryActivities>({ ...COMMON, heartbeatTimeout: "10s" });
 
 /** For what may take hours: on a queue of its own, so that it never takes the place of a switch. */
 const PATIENT: ActivityOptions = { ...COMMON, heartbeatTimeout: "10s", taskQueue: WAIT_QUEUE };

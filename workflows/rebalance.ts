@@ -177,7 +177,7 @@ class Rebalance {
       const child = await startChild<typeof move>("move", {
         workflowId,
         taskQueue: TASK_QUEUE,
-        args: [request],
+        args: [{ ...request, startedBy: this.#input.startedBy }],
         memo: { [REQUEST_MEMO]: request },
         ...workflowSummary(workflowId, { ...request, bytes: lane.bytes }),
         workflowIdReusePolicy: "ALLOW_DUPLICATE",

@@ -72,6 +72,7 @@ export async function replicate(
     unlessDiffering(protocol, input, () => protocol.step("verify", () => waiting.verify(input)));
   // Moves that began before rows were compared have no such step in their histories.
   const verified = patched("verify") && request.verify === "full" ? await verify() : null;
+  if (verified) protocol.steering.compared(verified);
   const amount = { rows, bytes, copiedBytes: bytes, sizeBytes: plan.sizeBytes ?? plan.bytes };
   return { input, amount, verified };
 }

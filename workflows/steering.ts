@@ -9,9 +9,11 @@ import {
   workflowInfo,
 } from "@temporalio/workflow";
 
+import type { HistoryLine } from "../contract/history.ts";
 import { type Preflight, STEPS } from "../contract/move.ts";
 import { type MovePhase, type Noticed, type StepReport, type WriteBlock } from "../contract/progress.ts";
 import { type Progress, type ProgressEvent, type StepName } from "../contract/story.ts";
+import type { Verified } from "../contract/verify.ts";
 import { bytes, duration } from "../src/format.ts";
 import {
   abortSignal,
@@ -45,6 +47,7 @@ export class Steering {
   readonly #progress: Progress;
   /** The work to do, once preflight has found it out. */
   #work: Work | undefined;
+  #compared: HistoryLine["verified"] = null;
 
   constructor(subject: Pick<Progress, "schema" | "from" | "to">, steps: readonly StepName[] = STEPS) {
     const { workflowId, startTime } = workflowInfo();
@@ -102,9 +105,20 @@ export class Steering {
     Object.assign(this.#progress, { rows, copiedBytes: bytes });
   }
 
+  /** Takes what was the same on both sides. */
+  compared({ tables, rows }: Pick<Verified, "tables" | "rows">): void {
+    this.#compared = { tables, rows };
+  }
+
   /** The most WAL that was kept, as far as that was noticed. */
   get walKeptBytes(): number {
     return this.#progress.walKeptBytes ?? 0;
+  }
+
+  /** What is known of the work even if it fails. */
+  get figures(): Pick<HistoryLine, "sizeBytes" | "copiedBytes" | "rows" | "writeBlocked" | "verified"> {
+    const { sizeBytes = null, copiedBytes = null, rows = null, writeBlocked = null } = this.#progress;
+    return { sizeBytes, copiedBytes, rows, writeBlocked, verified: this.#compared };
   }
 
   /** What is done when a step begins. A migration has steps that are all alike. */

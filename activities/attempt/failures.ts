@@ -53,6 +53,8 @@ export function toFailure(
   times = 1,
   told: Pick<StepProgress, "blocked"> = {},
 ): Error {
+  if (error instanceof CancelledFailure && told.blocked)
+    return new CancelledFailure(error.message, [{ blocked: told.blocked }]);
   if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
   if (error instanceof Error && error.name === "AbortError") return error;
   const retryable =

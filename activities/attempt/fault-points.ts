@@ -1,3 +1,4 @@
+import type { HistoryActivities } from "../../contract/history.ts";
 import type { MigrateActivities } from "../../contract/migrate.ts";
 import type { Activities } from "../../contract/move.ts";
 import type { VerifyActivities } from "../../contract/verify.ts";
@@ -25,7 +26,8 @@ export const COPY_ANEW_POINTS = ["after unpublish", "before truncate", "after pu
 /** What a migration does on one island after the other. */
 export const MIGRATION_STATEMENTS = ["prepare", "commit"] as const;
 
-export type StepName = keyof Activities | keyof MigrateActivities | keyof VerifyActivities;
+export type StepName =
+  keyof Activities | keyof MigrateActivities | keyof VerifyActivities | keyof HistoryActivities;
 
 /** The places at which tests kill, freeze or hold a worker. */
 export type FaultPoint =

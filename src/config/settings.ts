@@ -1,4 +1,5 @@
 import { UsageError } from "../errors.ts";
+import { thisUser } from "../machine/this-user.ts";
 import { type Dsn, parseDsnList } from "../postgres/islands/dsn.ts";
 import { findConfigFiles, loadConfigFile } from "./file.ts";
 import { attributeOf, flagOf, type Options, type RequestOf, type ValuesOf } from "./option.ts";
@@ -18,6 +19,8 @@ export interface Settings {
   readonly maxReplicationLagSec: number;
   /** libpq options of the sessions that copy rows and build indexes. */
   readonly pgOptions: string | undefined;
+  /** Who starts an operation, for the history: by default the user and the host of this process. */
+  readonly startedBy: string;
   /** The environment, with the values that config files add. */
   readonly env: NodeJS.ProcessEnv;
   readonly configFiles: readonly string[];
@@ -31,6 +34,8 @@ export interface SettingsSource {
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
   readonly skipConfig?: boolean;
+  /** A program that acts for others can name them here. */
+  readonly startedBy?: string;
 }
 
 /** Reads the settings of an action and its request; reports all problems together. */
@@ -45,6 +50,8 @@ export async function loadRequest<O extends Options>(
   const read = readOptions(SETTINGS, options, env, problems);
   const request = readOptions(requested(own), options, env, problems);
   const dsns = readDsns(options["dsns"] ?? options["dsn"], env, problems);
+  const startedBy = values.who.safeParse(source.startedBy ?? thisUser());
+  for (const { message } of startedBy.error?.issues ?? []) problems.push(`startedBy: ${message}`);
   if (problems.length > 0) throw new UsageError(problems.join("\n"));
   const { schemaNameFmt, migrateCmd, weightSql, deactivateSql, parallelism, maxReplicationLagSec } = read;
   const settings: Settings = {
@@ -56,6 +63,7 @@ export async function loadRequest<O extends Options>(
     parallelism,
     maxReplicationLagSec,
     pgOptions: env["PGOPTIONS"] || undefined,
+    startedBy: startedBy.data ?? "",
     env,
     configFiles,
   };

@@ -58,6 +58,13 @@ export const VALIDATE = {
   }),
 };
 
+export const HISTORY = {
+  shard: option("--shard <n>", "number of a shard: only what was done to it", (v) => v.shardNumber),
+  limit: option("--limit <n>", "how many of the latest operations to show", (v) => v.wholeNumber(1), {
+    fallback: 50,
+  }),
+};
+
 export const DRIFT = {
   shards: option("--shards <n,m-k>", "numbers of the shards to compare", (v) => v.shardList, {
     otherwise: "all active ones but shard 0",

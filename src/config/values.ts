@@ -68,6 +68,12 @@ export const text = z.unknown().transform((value, context): string => {
   return given;
 });
 
+/** Who has started something: one line. */
+export const who = z
+  .string()
+  .max(200, { error: "must have at most 200 characters" })
+  .regex(/^\P{Cc}+$/u, { error: "must be one line of text" });
+
 /** How a factor changes. */
 export interface FactorChange {
   readonly operator: "=" | "+" | "-" | "*";

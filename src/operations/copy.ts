@@ -46,7 +46,15 @@ export async function copy(
       findRunning(session.temporal, moveWorkflowId(schema)),
     ]);
     if (moving) throw new BusyError(moving, [`it moves ${schema}`]);
-    const watch = await beginOrAttach(session, from, to, last, input, workflowId);
+    const begin = (): Promise<Watch<CopyResult>> =>
+      start<CopyResult>(
+        session.temporal,
+        "copy",
+        workflowId,
+        { ...input, startedBy: settings.startedBy },
+        input,
+      );
+    const watch = await beginOrAttach(session, from, to, last, input, begin);
     session.work(dsns);
     return watch;
   });
@@ -66,14 +74,14 @@ async function beginOrAttach(
   to: ConnectedIsland,
   last: Running | null,
   input: CopyInput,
-  workflowId: string,
+  begin: () => Promise<Watch<CopyResult>>,
 ): Promise<Watch<CopyResult>> {
   if (last?.endedAt === null) return attachIfSame<CopyResult>(temporal, last, input);
   // A user who lost the terminal runs the command again, and the copy may have ended by then.
   const same = last?.completed && differencesOf(last, input).length === 0;
   if (same && (await schemasOf(to)).includes(input.schema)) return watchRunning<CopyResult>(temporal, last);
   await requireSchema(from, input.schema);
-  return start<CopyResult>(temporal, "copy", workflowId, input);
+  return begin();
 }
 
 async function schemasOf({ client }: ConnectedIsland): Promise<string[]> {

@@ -103,7 +103,13 @@ export async function migrate(
   }
   await confirm(planned);
   session.work(dsns);
-  return start<MigrateResult>(session.temporal, "migrate", workflowId, input, memo);
+  return start<MigrateResult>(
+    session.temporal,
+    "migrate",
+    workflowId,
+    { ...input, startedBy: settings.startedBy },
+    memo,
+  );
 }
 
 /** A checked request, without the islands. */

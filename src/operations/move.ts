@@ -59,11 +59,13 @@ export async function move(
     }
     const from = await sourceOf(islands, request.shard, places, given, to);
     session.work(dsns);
+    const input = moveInput(settings, request, places.schema, from.name, to.name);
     return start<MoveResult>(
       temporal,
       "move",
       workflowId,
-      moveInput(settings, request, places.schema, from.name, to.name),
+      { ...input, startedBy: settings.startedBy },
+      input,
     );
   });
 }

@@ -151,7 +151,13 @@ export async function rebalance(
   const session = await opened(opening);
   session.work(dsns);
   const input = inputOf(settings, request, proposal);
-  return start<RebalanceResult>(session.temporal, "rebalance", REBALANCE_WORKFLOW_ID, input, memo);
+  return start<RebalanceResult>(
+    session.temporal,
+    "rebalance",
+    REBALANCE_WORKFLOW_ID,
+    { ...input, startedBy: settings.startedBy },
+    memo,
+  );
 }
 
 /** A later request counts as the same if this is equal. The plan is not part of it, because it changes all the time. */

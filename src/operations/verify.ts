@@ -55,7 +55,13 @@ export async function verify(
     session.work(dsns);
     return running
       ? attachIfSame<VerifyResult>(temporal, running, input)
-      : start<VerifyResult>(temporal, "verify", workflowId, input);
+      : start<VerifyResult>(
+          temporal,
+          "verify",
+          workflowId,
+          { ...input, startedBy: settings.startedBy },
+          input,
+        );
   });
 }
 

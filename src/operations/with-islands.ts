@@ -2,7 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Settings } from "../config/settings.ts";
 import { UsageError } from "../errors.ts";
-import { type ConnectedIsland, UnreachableError, withIslands } from "../postgres/islands/discover.ts";
+import {
+  type ConnectedIsland,
+  type Unreachable,
+  UnreachableError,
+  withIslands,
+  withReachable,
+} from "../postgres/islands/discover.ts";
 import { type Dsn, parseDsn } from "../postgres/islands/dsn.ts";
 import { LostSessionError } from "../postgres/islands/lost-session.ts";
 
@@ -29,10 +35,22 @@ export async function readIslands<T>(
   dsns: readonly Dsn[],
   use: (islands: ConnectedIsland[]) => Promise<T>,
 ): Promise<T> {
+  return againWhenLost(() => withIslands(dsns, use));
+}
+
+/** Like withReachable, for what only reads. */
+export async function readReachable<T>(
+  dsns: readonly Dsn[],
+  use: (islands: ConnectedIsland[], unreachable: Unreachable[]) => Promise<T>,
+): Promise<T> {
+  return againWhenLost(() => withReachable(dsns, use));
+}
+
+async function againWhenLost<T>(read: () => Promise<T>): Promise<T> {
   let lost: LostSessionError | null = null;
   for (const pause of PAUSES_MS) {
     try {
-      return await withIslands(dsns, use);
+      return await read();
     } catch (error) {
       if (error instanceof LostSessionError) lost ??= error;
       // A server that has just gone may be about to come back; one that was never there is not.
@@ -40,7 +58,7 @@ export async function readIslands<T>(
     }
     await sleep(pause);
   }
-  return withIslands(dsns, use).catch((error: unknown) => {
+  return read().catch((error: unknown) => {
     // A session was there and broke: that its server is away since then is a part of that.
     throw lost && error instanceof UnreachableError ? lost : error;
   });

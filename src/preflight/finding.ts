@@ -59,6 +59,7 @@ export const FINDINGS = {
   pg_dump: "missing programs",
   no_prepared_transactions: "islands where `migrate` cannot work",
   sql_api: "missing or different SQL functions",
+  history: "islands without a history",
   unused_slot: "replication slots that are not in use",
   replica_identity: "tables with REPLICA IDENTITY FULL",
   half_made_copy: "half-made copies",

@@ -3,6 +3,7 @@ import { bytes } from "../format.ts";
 import { groupBy } from "../group-by.ts";
 import { findPgDump } from "../machine/pg-programs.ts";
 import { readActiveShards } from "../postgres/api/active-shards.ts";
+import { findHistorySchema } from "../postgres/api/history.ts";
 import { findApiSchema, isCurrent } from "../postgres/api/install.ts";
 import { activeShardsSql, DEACTIVATING_FUNCTION } from "../postgres/api/shards.ts";
 import { findSqlApi } from "../postgres/api/sql-api.ts";
@@ -76,6 +77,8 @@ async function checkApi({ client }: ConnectedIsland, say: Say): Promise<void> {
       "problem",
       `the SQL API in schema ${schema} has a different version: run \`shardferry install\``,
     );
+  } else if ((await findHistorySchema(client)) === null) {
+    say("history", "warning", "the SQL API has no history of operations: run `shardferry install`");
   }
 }
 
@@ -136,6 +139,7 @@ export const ISLAND_CHECKS = [
   "pg_dump",
   "no_prepared_transactions",
   "sql_api",
+  "history",
   "unused_slot",
   "replica_identity",
   "half_made_copy",

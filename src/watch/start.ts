@@ -97,14 +97,14 @@ const readerOf =
 /**
  * Starts a workflow, or attaches to the one that somebody started with the same request a moment ago.
  *
- * @param memo identifies the request if the request itself is too long for a memo.
+ * @param memo identifies the request: without who has started it, and without what is too long for a memo.
  */
 export async function start<T>(
   temporal: Temporal,
   type: string,
   workflowId: string,
   request: object,
-  memo: object = request,
+  memo: object,
 ): Promise<Watch<T>> {
   for (;;) {
     try {

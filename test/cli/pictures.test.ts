@@ -8,12 +8,13 @@ import stringWidth from "string-width";
 
 import { STEPS } from "../../contract/move.ts";
 import { renderDiagnosis } from "../../src/cli/actions/doctor.ts";
+import { renderHistory } from "../../src/cli/actions/history.ts";
 import { renderLayout } from "../../src/cli/actions/list.ts";
 import { renderStatus } from "../../src/cli/actions/status.ts";
 import { render } from "../../src/cli/view/render.ts";
 import { renderRebalance } from "../../src/cli/view/render-rebalance.ts";
 import { Sheet } from "../../src/cli/view/sheet.ts";
-import { diagnosis, layout, REMEDIES } from "./pictures/documents.ts";
+import { diagnosis, layout, past, REMEDIES, WHY } from "./pictures/documents.ts";
 import { BLOCKER, moveAt, NOW, rebalanceAt } from "./pictures/snapshots.ts";
 
 const FOLDER = join(import.meta.dirname, "pictures");
@@ -183,6 +184,14 @@ describe("pictures", () => {
     ]);
   }
   picture("doctor", (columns) => renderDiagnosis(diagnosis, { colors, columns }).split("\n"), REMEDIES);
+
+  picture("history", (columns) => renderHistory(past, { colors, columns }).split("\n"), [
+    WHY,
+    "failed: slot_lost",
+    "1,204 ms",
+    "connection refused",
+    "has no history: run `shardferry install`",
+  ]);
 
   it("a terminal of few rows keeps the keys, the log and what is to be done", () => {
     for (const [snapshot, whole] of Object.values(MOVES)) {

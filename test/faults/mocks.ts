@@ -4,6 +4,7 @@ import { NativeConnection, Worker } from "@temporalio/worker";
 
 import { toFailure } from "../../activities/attempt/failures.ts";
 import { joinMove } from "../../activities/join-move.ts";
+import type { HistoryActivities } from "../../contract/history.ts";
 import type { MigrateActivities } from "../../contract/migrate.ts";
 import {
   type Activities,
@@ -44,8 +45,8 @@ const PLAN: Preflight = {
 const done = { text: "done" };
 const switched = { ...done, writeBlockedMs: 1, leftover: "sh0042old_20260101000000" };
 const prepared = { island: "a:5432/app", gid: "g", witness: "sh0001" };
-type AllActivities = Activities & MigrateActivities & VerifyActivities;
-type Mocked = Exclude<keyof AllActivities, "join move" | "watch WAL">;
+type AllActivities = Activities & MigrateActivities & VerifyActivities & HistoryActivities;
+type Mocked = Exclude<keyof AllActivities, "join move" | "watch WAL" | "record history">;
 const RESULTS: { [Step in Mocked]: Awaited<ReturnType<AllActivities[Step]>> } = {
   preflight: PLAN,
   "create structure": { ...done, fingerprint: "f", replicasBehind: false },
@@ -118,7 +119,7 @@ export async function withMockedSteps(
     const how = behaviours["watch WAL"];
     return behave(typeof how === "function" ? how(request.schema) : how, ran, "watch WAL");
   };
-  const all = { ...activities, "join move": join, "watch WAL": watch };
+  const all = { ...activities, "join move": join, "watch WAL": watch, "record history": () => null };
   const common = { connection, namespace, activities: all, maxHeartbeatThrottleInterval: "100ms" } as const;
   const codePath = await bundleWorkflows();
   const workers = [

@@ -90,6 +90,15 @@ const SCENES: Record<string, Scene> = {
     input: MIGRATION,
     steps: { "prepare everywhere": "fails for good" },
   },
+  // Since the islands keep a history.
+  "move-recorded": { type: "move", input: INPUT },
+  "move-failed-recorded": { type: "move", input: INPUT, steps: { "lock and switch": "fails for good" } },
+  "verify-recorded": {
+    type: "verify",
+    input: { schema, from, toSchema: schema, to, maxReplicationLagSec: 20 },
+    workflowId: "verify-sh0042",
+  },
+  "migrate-recorded": { type: "migrate", input: MIGRATION },
 };
 
 async function record(name: string, scene: Scene): Promise<void> {

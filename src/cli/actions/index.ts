@@ -63,6 +63,10 @@ export const ACTIONS: Actions = {
     summary: "check islands, a move or a copy, without touching anything",
     load: async () => (await import("./doctor.ts")).doctor,
   },
+  history: {
+    summary: "show what was done to the shards: when, by whom, and how it ended",
+    load: async () => (await import("./history.ts")).history,
+  },
   status: {
     summary: "show running workflows and their progress",
     load: async () => (await import("./status.ts")).status,

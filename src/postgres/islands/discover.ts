@@ -41,6 +41,12 @@ interface Probe {
   identity: string;
 }
 
+/** A database that does not answer, and why. */
+export interface Unreachable {
+  readonly island: IslandName;
+  readonly reason: string;
+}
+
 /**
  * Connects to all databases of a list at once, drops replicas and second names of the same database, and lends the
  * sessions to `use`. The order of the list is kept. One error names all databases that cannot be reached.
@@ -49,6 +55,22 @@ export async function withIslands<T>(
   dsns: readonly Dsn[],
   use: (islands: ConnectedIsland[]) => Promise<T>,
 ): Promise<T> {
+  return withReachable(dsns, (islands, unreachable) => {
+    refuse(unreachable);
+    return use(islands);
+  });
+}
+
+function refuse(unreachable: readonly Unreachable[]): void {
+  const failures = unreachable.map(({ island, reason }) => `${island}: ${reason}`);
+  if (failures.length > 0) throw new UnreachableError([...new Set(failures)]);
+}
+
+/** Like withIslands, but leaves out databases that cannot be reached, unless all of them cannot. */
+export async function withReachable<T>(
+  dsns: readonly Dsn[],
+  use: (islands: ConnectedIsland[], unreachable: Unreachable[]) => Promise<T>,
+): Promise<T> {
   const outcomes = await Promise.allSettled(dsns.map(probe));
   const probes = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
   try {
@@ -56,11 +78,13 @@ export async function withIslands<T>(
       outcome.status === "rejected" && outcome.reason instanceof PoolerError ? [dsns[i]!.name] : [],
     );
     if (pooled.length > 0) throw new PoolerError([...new Set(pooled)]);
-    const failures = outcomes.flatMap((outcome, i) =>
-      outcome.status === "rejected" ? [`${dsns[i]!.name}: ${reasonOf(outcome.reason, dsns[i]!)}`] : [],
+    const unreachable = outcomes.flatMap((outcome, i) =>
+      outcome.status === "rejected"
+        ? [{ island: dsns[i]!.name, reason: reasonOf(outcome.reason, dsns[i]!) }]
+        : [],
     );
-    if (failures.length > 0) throw new UnreachableError([...new Set(failures)]);
-    return await use(primaries(probes));
+    if (probes.length === 0) refuse(unreachable);
+    return await use(primaries(probes), unreachable);
   } catch (error) {
     throw explainLost(error);
   } finally {

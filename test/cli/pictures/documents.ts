@@ -1,5 +1,6 @@
 import type { Layout, ShardInfo } from "../../../src/layout/read.ts";
 import type { Diagnosis } from "../../../src/operations/doctor.ts";
+import type { History, HistoryEntry } from "../../../src/operations/history.ts";
 import { FROM, TO } from "./snapshots.ts";
 
 const shard = (no: number): ShardInfo => ({
@@ -61,4 +62,73 @@ export const diagnosis: Diagnosis = {
     problem: null,
   },
   size: { tables: 12, rows: 4_689_781, bytes: 698 << 20, expectedMs: 95_000 },
+};
+
+/** What is worth reading in full. */
+export const WHY =
+  "pg-shards-01.eu-central.shards.example.com:5432/app: replication slot was lost: raise max_slot_wal_keep_size";
+
+const MOVED: HistoryEntry = {
+  kind: "move",
+  name: "sh0042",
+  schemas: ["sh0042"],
+  islands: [FROM, TO],
+  from: FROM,
+  to: TO,
+  startedBy: "ann@laptop",
+  startedAt: Date.parse("2026-11-29T11:47:26Z"),
+  endedAt: Date.parse("2026-11-29T11:51:31Z"),
+  sizeBytes: 698 << 20,
+  copiedBytes: 429 << 20,
+  rows: 4_689_781,
+  writeBlocked: { attempts: 14, totalMs: 1204, longestMs: 117, atMost: false },
+  verified: { tables: 12, rows: 4_689_781 },
+  outcome: "moved",
+  reason: null,
+  workflowId: "move-sh0042",
+  runId: "1",
+  recordedBy: [
+    { island: FROM, role: "shardferry" },
+    { island: TO, role: "shardferry" },
+  ],
+};
+
+const NOTHING = { sizeBytes: null, copiedBytes: null, rows: null, writeBlocked: null, verified: null };
+
+/** Operations of every kind, an island that does not answer, and one that was installed earlier. */
+export const past: History = {
+  entries: [
+    MOVED,
+    {
+      ...MOVED,
+      ...NOTHING,
+      kind: "rehearsal",
+      name: "sh0043",
+      outcome: "failed",
+      reason: { code: "slot_lost", text: WHY },
+    },
+    {
+      ...MOVED,
+      kind: "copy",
+      name: "reports",
+      outcome: "aborted",
+      writeBlocked: null,
+      verified: null,
+      startedBy: null,
+    },
+    { ...MOVED, ...NOTHING, kind: "migration", name: "add-note", from: null, to: null, outcome: "changed" },
+    {
+      ...MOVED,
+      ...NOTHING,
+      rows: MOVED.rows,
+      verified: MOVED.verified,
+      kind: "verification",
+      outcome: "differs",
+      reason: { code: "differs", text: "2 rows differ" },
+    },
+  ],
+  unreachable: [
+    { island: "pg-shards-09.eu-central.shards.example.com:5432/app", reason: "connection refused" },
+  ],
+  withoutHistory: ["pg-shards-08.eu-central.shards.example.com:5432/app"],
 };
