@@ -5,6 +5,7 @@ import { findConfigFiles, loadConfigFile } from "./file.ts";
 import { attributeOf, flagOf, type Options, type RequestOf, type ValuesOf } from "./option.ts";
 import { ISLANDS, SETTINGS } from "./options.ts";
 import * as values from "./values.ts";
+import { who } from "./values.ts";
 
 /** The settings of every action: checked once here, trusted everywhere else. */
 export interface Settings {
@@ -50,7 +51,7 @@ export async function loadRequest<O extends Options>(
   const read = readOptions(SETTINGS, options, env, problems);
   const request = readOptions(requested(own), options, env, problems);
   const dsns = readDsns(options["dsns"] ?? options["dsn"], env, problems);
-  const startedBy = values.who.safeParse(source.startedBy ?? thisUser());
+  const startedBy = who.safeParse(source.startedBy ?? thisUser());
   for (const { message } of startedBy.error?.issues ?? []) problems.push(`startedBy: ${message}`);
   if (problems.length > 0) throw new UsageError(problems.join("\n"));
   const { schemaNameFmt, migrateCmd, weightSql, deactivateSql, parallelism, maxReplicationLagSec } = read;
