@@ -8,7 +8,7 @@ import type { Progress } from "../../contract/story.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { examineIsland } from "../../src/preflight/island.ts";
 import { confirmSignal, progressQuery } from "../../workflows/signals.ts";
-import { type TestDatabase, waitFor } from "../support/index.ts";
+import { behind, Proxy, type TestDatabase, testIslands, waitFor } from "../support/index.ts";
 import { createShard, createWorld, reportsOf, resultOf, untilPaused, type World } from "../support/world.ts";
 
 const TABLE = `CREATE TABLE sh0042.users (id bigint PRIMARY KEY, name text);
@@ -104,14 +104,9 @@ describe("the history of the islands", { timeout: 300_000 }, () => {
   });
 
   it("has a comparison that has found differences, without the rows", async () => {
-    const { from, to } = world.input();
     await world.b.rows(`CREATE SCHEMA copy; CREATE TABLE copy.users (id bigint PRIMARY KEY, name text);
       INSERT INTO copy.users SELECT i, 'secret' || i + 1 FROM generate_series(1, 100) i`);
-    const handle = await world.client.workflow.start("verify", {
-      workflowId: verifyWorkflowId("sh0042"),
-      taskQueue: TASK_QUEUE,
-      args: [{ schema: "sh0042", from, toSchema: "copy", to, maxReplicationLagSec: 20 }],
-    });
+    const handle = await startVerify(world, "copy");
     await handle.result();
     const line = await lineOf(world, handle);
     assert.deepEqual([line.kind, line.outcome, line.reason_code], ["verification", "differs", "differs"]);
@@ -156,3 +151,56 @@ for (const point of ["before record history", "after record history"] as const)
     assert.deepEqual([kind, outcome], ["rehearsal", "rehearsed"]);
     assert.deepEqual(await complaints(handle), []);
   });
+
+it(
+  "an island that is silent does not hold up the end for long, and is named",
+  { timeout: 240_000 },
+  async () => {
+    const { a, b } = await testIslands();
+    const proxy = await Proxy.start(b);
+    const world = await createWorld({ servers: { a, b: behind(proxy, b) } });
+    const { to } = world.input();
+    for (const island of [world.a, world.b]) await island.rows(`CREATE SCHEMA sh0042; ${TABLE}`);
+    const worker = await world.startWorker({ fault: "before record history", mode: "hold" });
+    const handle = await startVerify(world, "sh0042");
+    await worker.reached("before record history");
+    proxy.swallow();
+    try {
+      worker.goOn();
+      await handle.result();
+      const [line] = await rowsOf(world.a, handle);
+      assert.equal(line!.outcome, "same");
+      const [complaint, ...more] = await complaints(handle);
+      assert.ok(
+        complaint!.startsWith(`not written into the history of ${to}: ${to} is not responding`),
+        complaint,
+      );
+      assert.deepEqual(more, []);
+      const { closeTime } = await handle.describe();
+      const heldUpMs = closeTime!.getTime() - (await endOf(world.a, handle)).getTime();
+      assert.ok(heldUpMs < 60_000, `${heldUpMs} ms`);
+    } finally {
+      proxy.mend();
+    }
+  },
+);
+
+/** When the work of a run had ended. */
+async function endOf(database: TestDatabase, handle: WorkflowHandle): Promise<Date> {
+  const { runId } = await handle.describe();
+  const [row] = await database.rows<{ at: Date }>(
+    "SELECT ended_at AS at FROM microsharding.microsharding_history_ WHERE run_id = $1",
+    [runId],
+  );
+  return row!.at;
+}
+
+/** Starts the comparison of the shard on a with a copy of it on b. */
+async function startVerify(world: World, toSchema: string): Promise<WorkflowHandle> {
+  const { schema, from, to } = world.input();
+  return world.client.workflow.start("verify", {
+    workflowId: verifyWorkflowId(schema),
+    taskQueue: TASK_QUEUE,
+    args: [{ schema, from, toSchema, to, maxReplicationLagSec: 20 }],
+  });
+}
