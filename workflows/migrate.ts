@@ -15,39 +15,40 @@ import { Protocol } from "./protocol.ts";
 import { urgent, waiting } from "./proxies.ts";
 import { Steering } from "./steering.ts";
 
-/** Changes the schema of many shards, and writes that into the history of their islands. */
-export async function migrate(input: MigrateInput): Promise<MigrateResult> {
-  const protocol = new Protocol(new Steering({ schema: "", from: "", to: "" }, MIGRATE_STEPS[input.mode]));
-  const { name, islands, startedBy } = input;
-  const operation: Operation = {
-    kind: "migration",
-    name,
-    schemas: [],
-    islands,
-    from: null,
-    to: null,
-    startedBy,
-  };
-  return recorded(
-    protocol.steering,
-    operation,
-    () => changeShards(protocol, input, operation),
-    ({ dryRun, applied }) => ({ outcome: dryRun ? "tried" : applied > 0 ? "changed" : "unchanged" }),
-  );
+/** What is told of the work, even if it fails. */
+interface Work {
+  operation: Operation;
+  /** True once a shard has been changed. */
+  changed: boolean;
 }
 
-/** Changes all shards or none, or each by itself. Adds to the operation which shards these are. */
-async function changeShards(
-  protocol: Protocol,
-  input: MigrateInput,
-  operation: Operation,
-): Promise<MigrateResult> {
+/** Changes the schema of many shards: all of them or none, or each by itself. Writes that into the history of their islands. */
+export async function migrate(input: MigrateInput): Promise<MigrateResult> {
+  const protocol = new Protocol(new Steering({ schema: "", from: "", to: "" }, MIGRATE_STEPS[input.mode]));
+  const { name, islands, startedBy, dryRun } = input;
+  const nowhere = { from: null, to: null };
+  const work: Work = {
+    operation: { kind: "migration", name, schemas: [], islands, ...nowhere, startedBy },
+    changed: false,
+  };
+  try {
+    return await recorded(
+      protocol.steering,
+      work.operation,
+      () => changeShards(protocol, input, work),
+      ({ applied }) => ({ outcome: dryRun ? "tried" : applied > 0 ? "changed" : "unchanged" }),
+    );
+  } finally {
+    await CancellationScope.nonCancellable(() => release(input, work.changed && !dryRun, protocol));
+  }
+}
+
+async function changeShards(protocol: Protocol, input: MigrateInput, work: Work): Promise<MigrateResult> {
   const { steering } = protocol;
-  let changed = false;
   try {
     const leased = await protocol.step("lease shards", () => waiting["lease shards"](input));
-    operation.islands = leased.islands.map(({ island }) => island);
-    operation.schemas = leased.islands.flatMap(({ schemas }) => schemas);
+    work.operation.islands = leased.islands.map(({ island }) => island);
+    work.operation.schemas = leased.islands.flatMap(({ schemas }) => schemas);
     let lockedMs = 0;
     for (const [round, islands] of roundsOf(leased.islands, input.batch).entries()) {
       const change: ChangeInput = { migration: input, round, islands };
@@ -55,7 +56,7 @@ async function changeShards(
         ? changeAll(change, protocol)
         : changeEach(change, protocol));
       lockedMs = Math.max(lockedMs, locked);
-      changed = true;
+      work.changed = true;
     }
     return resultOf(input, leased, lockedMs);
   } catch (error) {
@@ -64,8 +65,6 @@ async function changeShards(
     steering.phase(aborted ? "aborted" : "failed");
     if (aborted) throw abortedWith(abortText(input));
     throw error;
-  } finally {
-    await CancellationScope.nonCancellable(() => release(input, changed && !input.dryRun, protocol));
   }
 }
 
