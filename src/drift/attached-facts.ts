@@ -19,7 +19,8 @@ export function constraintFacts({ kind, parent, name, made, data }: CatalogObjec
       content,
       change: "recreate",
       within: ofDomain ? `type ${parent}` : `relation ${parent}`,
-      rank: type === "f" ? RANK.foreignKey : RANK.key,
+      // Later, a domain that is part of another type may be in use, and then PostgreSQL adds none.
+      rank: ofDomain ? RANK.type : type === "f" ? RANK.foreignKey : RANK.key,
       ddl: `${alter} ADD CONSTRAINT ${ident(name)} ${definition}`,
       undo: `${alter} DROP CONSTRAINT ${ident(name)}`,
     }),

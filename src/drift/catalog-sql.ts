@@ -1,6 +1,28 @@
 import { LEDGER_TABLE } from "../postgres/api/ledger.ts";
 import { ownNumbersSql } from "../sequences/own-values.ts";
 
+/** The relations of the shards, without the ledger. */
+export const RELATIONS = `
+  rel AS MATERIALIZED (
+    SELECT shard.oid AS shard, shard.no, c.*
+    FROM shard JOIN pg_class c ON c.relnamespace = shard.oid
+    WHERE c.relname <> '${LEDGER_TABLE}'
+  )`;
+
+/** The name of a function `p`, with its arguments. */
+export const FUNCTION_NAME =
+  "quote_ident(p.proname) || '(' || pg_get_function_identity_arguments(p.oid) || ')'";
+
+const DESCRIBED = ["pg_class", "pg_proc", "pg_type", "pg_constraint", "pg_statistic_ext", "pg_default_acl"];
+
+/** Operators, collations, text search configurations and whatever else a schema can contain, as `o`. */
+export const OTHERS = `
+    FROM shard
+    JOIN pg_depend d ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = shard.oid
+    CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) o
+    WHERE d.classid <> ALL (array[${DESCRIBED.map((name) => `'${name}'`).join(", ")}]::regclass[])
+      AND d.deptype = 'n' AND d.classid <> 'pg_trigger'::regclass`;
+
 /**
  * The contents of a schema, as one row for each object: shard, kind, parent, name, data (JSON), and `made`, by which
  * objects that build on one another can be sorted. Names of tables are deparsed under an empty search_path, so
@@ -10,11 +32,7 @@ import { ownNumbersSql } from "../sequences/own-values.ts";
  * what they have in common: a NOT NULL is a property of its column here, even if it is a constraint (18).
  */
 export const objectsSql = (): string => `
-  rel AS MATERIALIZED (
-    SELECT shard.oid AS shard, shard.no, c.*
-    FROM shard JOIN pg_class c ON c.relnamespace = shard.oid
-    WHERE c.relname <> '${LEDGER_TABLE}'
-  ),
+  ${RELATIONS},
   object(shard, kind, parent, name, made, data) AS (
     ${[schemas(), relations(), columns(), constraints(), indexes(), sequences(), triggers(), rules(), policies()].join(" UNION ALL ")}
     UNION ALL ${[functions(), types(), domainConstraints(), statistics(), defaultGrants(), others()].join(" UNION ALL ")}
@@ -78,7 +96,7 @@ function columns(): string {
       'statistics', NULLIF(a.attstattarget, -1),
       -- 15.20 keeps a number among them that differs from shard to shard.
       'options', (SELECT array_agg(o ORDER BY o) FROM unnest(a.attoptions) o WHERE NOT starts_with(o, 'pg_attver=')),
-      'inherited', a.attinhcount > 0 AND NOT a.attislocal,
+      'inherited', a.attinhcount > 0 AND NOT a.attislocal OR c.reloftype <> 0,
       'grants', ${grants("a.attacl", "c", "c.relowner")})
     FROM rel c
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -160,7 +178,7 @@ function policies(): string {
 
 function functions(): string {
   return `
-    SELECT shard.oid, 'function', NULL, quote_ident(p.proname) || '(' || pg_get_function_identity_arguments(p.oid) || ')', p.oid::bigint,
+    SELECT shard.oid, 'function', NULL, ${FUNCTION_NAME}, p.oid::bigint,
       json_build_object(
         'kind', p.prokind, 'owner', pg_get_userbyid(p.proowner), 'grants', ${grants("p.proacl", "f", "p.proowner")},
         'result', pg_get_function_result(p.oid),
@@ -187,7 +205,8 @@ function types(): string {
       'attributes', array(SELECT quote_ident(attname) || ' ' || format_type(atttypid, atttypmod)
         FROM pg_attribute WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped ORDER BY attnum),
       'range', (SELECT concat_ws(', ', 'subtype = ' || format_type(rngsubtype, NULL),
-        'subtype_diff = ' || NULLIF(rngsubdiff, 0)::regproc, 'canonical = ' || NULLIF(rngcanonical, 0)::regproc)
+        'subtype_diff = ' || NULLIF(rngsubdiff, 0)::regproc, 'canonical = ' || NULLIF(rngcanonical, 0)::regproc,
+        'multirange_type_name = ' || format_type(rngmultitypid, NULL))
         FROM pg_range WHERE rngtypid = t.oid))
     FROM shard
     JOIN pg_type t ON t.typnamespace = shard.oid
@@ -208,7 +227,8 @@ function domainConstraints(): string {
 function statistics(): string {
   return `
     SELECT shard.oid, 'statistics', NULL, x.stxname, x.oid::bigint, json_build_object(
-      'definition', pg_get_statisticsobjdef(x.oid), 'owner', pg_get_userbyid(x.stxowner))
+      'definition', pg_get_statisticsobjdef(x.oid), 'columns', array(SELECT quote_ident(a.attname) FROM pg_attribute a
+        WHERE a.attrelid = x.stxrelid AND a.attnum = ANY (x.stxkeys) ORDER BY a.attnum), 'owner', pg_get_userbyid(x.stxowner))
     FROM shard JOIN pg_statistic_ext x ON x.stxnamespace = shard.oid
     WHERE x.stxrelid IN (SELECT oid FROM rel)`;
 }
@@ -223,14 +243,7 @@ function defaultGrants(): string {
     FROM shard JOIN pg_default_acl d ON d.defaclnamespace = shard.oid`;
 }
 
-/** The existence of operators, collations, text search configurations and whatever else a schema can contain. */
-function others(): string {
-  const described = ["pg_class", "pg_proc", "pg_type", "pg_constraint", "pg_statistic_ext", "pg_default_acl"];
-  return `
+/** Of these, only the existence is compared. */
+const others = (): string => `
     SELECT shard.oid, 'other', NULL, o.type || ' ' || o.identity, d.objid::bigint, json_build_object('type', o.type)
-    FROM shard
-    JOIN pg_depend d ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = shard.oid
-    CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) o
-    WHERE d.classid <> ALL (array[${described.map((name) => `'${name}'`).join(", ")}]::regclass[])
-      AND d.deptype = 'n' AND d.classid <> 'pg_trigger'::regclass`;
-}
+    ${OTHERS}`;

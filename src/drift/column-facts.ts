@@ -25,7 +25,7 @@ export interface ColumnData {
   readonly compression: string;
   readonly statistics: number | null;
   readonly options: readonly string[] | null;
-  /** True if the column exists only because the parent has it. */
+  /** True if the column exists only because the parent of the table, or its type, has it. */
   readonly inherited: boolean;
   readonly grants: readonly Grant[] | null;
 }
@@ -80,8 +80,9 @@ export function columnFacts(column: CatalogObject, identities: ReadonlyMap<strin
   const value = data.generated
     ? []
     : valueFacts(one, data, identities.get(`${parent}.${name}`), name, parent!);
-  // Everything else about a view's column follows from its query.
-  if (data.relationKind === "v") return value;
+  // Everything else about a view's column follows from its query, and CREATE VIEW has no defaults.
+  if (data.relationKind === "v")
+    return value.map((each) => ({ ...each, included: false, rank: RANK.property }));
   const there = fact({
     id,
     label,
@@ -96,7 +97,7 @@ export function columnFacts(column: CatalogObject, identities: ReadonlyMap<strin
     undo: `${alter} DROP COLUMN ${ident(name)}`,
   });
   return [
-    ...[there, ...shapeFacts(one, column, there)].map((each) => ({ ...each, inherited: data.inherited })),
+    ...[there, ...shapeFacts(one, column)].map((each) => ({ ...each, inherited: data.inherited })),
     ...value,
     ...propertyFacts(one, data),
     ...grantFacts(data.grants, { id, target: `TABLE ${own(parent!)}`, label, columns: ` (${ident(name)})` }),
@@ -105,7 +106,7 @@ export function columnFacts(column: CatalogObject, identities: ReadonlyMap<strin
 
 type One = (what: string, given: Partial<Fact> & { ddl: string }) => Fact;
 
-function shapeFacts(one: One, { name, data: raw }: CatalogObject, { ddl, undo }: Fact): Fact[] {
+function shapeFacts(one: One, { name, data: raw }: CatalogObject): Fact[] {
   const data = raw as ColumnData;
   const type = typeOf(data);
   const retype = (through: string): Fact => {
@@ -121,12 +122,11 @@ function shapeFacts(one: One, { name, data: raw }: CatalogObject, { ddl, undo }:
     },
   ];
   if (data.generated) {
-    const again = [undo!, ddl];
     // Dropping a column that is not generated would lose its values.
     facts.push({
       ...one("expression", { ddl: "", content: expression(data), undo: "DROP EXPRESSION" }),
       ddl: `-- ${name} is to be ${expression(data)}: drop and add the column`,
-      change: () => again,
+      change: "recreate within",
     });
   }
   return facts;

@@ -20,9 +20,11 @@ export interface Fact {
   readonly label: string;
   /** The fact without which this one cannot exist. */
   readonly within: string | null;
+  /** Ids of what its DDL needs besides; known only to what writes repairs. */
+  readonly needs: readonly string[];
   /** True if the DDL of `within` also creates this one. */
   readonly included: boolean;
-  /** True if it exists because the parent of its table has it: then the parent's own fact is compared. */
+  /** True if it exists because the parent of its table, or its type, has it: then that one's own fact is compared. */
   readonly inherited?: boolean;
   /** What is compared; the DDL by default. */
   readonly content: string;
@@ -33,10 +35,15 @@ export interface Fact {
   /** DDL that removes it; null if nothing is needed. */
   readonly undo: string | null;
   /**
-   * How it is changed from another form: by `ddl` itself, by `undo` and then `ddl`, by other statements, or only by a
-   * new table.
+   * How it is changed from another form: by `ddl` itself, by `undo` and then `ddl`, by those of `within`, by other
+   * statements, or only by a new table.
    */
-  readonly change: "ddl" | "recreate" | "never" | ((here: Fact) => readonly string[] | null);
+  readonly change:
+    | "ddl"
+    | "recreate"
+    | "recreate within"
+    | "never"
+    | ((here: Fact) => readonly string[] | "recreate" | null);
   /** True for a foreign key that is NOT VALID, as moves leave it: this is reported, but is no difference. */
   readonly isUnvalidatedKey?: boolean;
   /** True if `undo` loses rows. */
@@ -44,7 +51,7 @@ export interface Fact {
   /** Place in the order in which things are created; they are undone in reverse order. */
   readonly rank: number;
   readonly made: number;
-  /** Names of columns in order, or labels of an enum, which are compared or changed one by one. */
+  /** Names of columns in order, labels of an enum or attributes of a type, which are compared or changed one by one. */
   readonly list?: readonly string[];
 }
 
@@ -83,6 +90,7 @@ type Given = Pick<Fact, "id" | "label" | "ddl" | "rank"> & Partial<Fact>;
 /** Completes a fact. */
 export const fact = (given: Given): Fact => ({
   within: null,
+  needs: [],
   included: false,
   content: given.ddl,
   undo: null,

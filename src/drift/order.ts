@@ -1,24 +1,16 @@
-import { byMaking, type Facts } from "./compare.ts";
-import { type Fact, RANK } from "./facts.ts";
-import { nameOf, namesIn, readsWithin, rootOf, surface } from "./mentions.ts";
-
-/** A step of a repair: it removes a fact, or makes it true. */
-export interface Step {
-  readonly act: "drop" | "make";
-  /** For what is dropped, as it is in the shard; otherwise as it is wanted. */
-  readonly fact: Fact;
-  /** What the step replaces. */
-  readonly found?: Fact | undefined;
-  readonly statements: readonly string[];
-}
+import { groupBy } from "../group-by.ts";
+import { byMaking } from "./compare.ts";
+import { RANK } from "./facts.ts";
+import { isColumnType } from "./recreate.ts";
+import type { Step, Steps } from "./steps.ts";
 
 /**
  * Sorts the steps of a repair so that each of them can run: what is removed before what is made, dependents before what
- * they depend on when they are removed, and after it when they are made. Names in DDL tell what depends on what.
+ * they depend on when they are removed, and after it when they are made.
  */
-export function inOrder(steps: readonly Step[], reference: Facts, here: Facts): Step[] {
-  const waitsFor = dependencies(steps, reference, here);
-  const left = [...steps].sort(byDefault);
+export function inOrder(steps: Steps): Step[] {
+  const waitsFor = dependencies(steps);
+  const left = [...steps.all].sort(byDefault);
   const sorted: Step[] = [];
   const done = new Set<Step>();
   while (left.length > 0) {
@@ -36,89 +28,47 @@ function byDefault(a: Step, b: Step): number {
   return a.act === "drop" ? byMaking(b.fact, a.fact) : byMaking(a.fact, b.fact);
 }
 
-function dependencies(steps: readonly Step[], reference: Facts, here: Facts): Map<Step, Set<Step>> {
-  const waitsFor = new Map(steps.map((step) => [step, new Set<Step>()]));
-  const wait = (step: Step, others: readonly Step[] | undefined): void => {
-    for (const other of others ?? []) if (other !== step) waitsFor.get(step)!.add(other);
+type Wait = (step: Step, other: Step | undefined) => void;
+
+function dependencies(steps: Steps): Map<Step, Set<Step>> {
+  const waitsFor = new Map(steps.all.map((step) => [step, new Set<Step>()]));
+  const wait: Wait = (step, other) => {
+    if (other && other !== step) waitsFor.get(step)!.add(other);
   };
-  const makes = new Index(
-    steps.filter(({ act }) => act === "make"),
-    reference,
+  const { reference, here } = steps;
+  const makesOf = groupBy(
+    steps.all.filter(({ act }) => act === "make"),
+    ({ fact }) => reference.rootOf(fact),
   );
-  const drops = new Index(
-    steps.filter(({ act }) => act === "drop"),
-    here,
-  );
-  const uses = new Uses(here);
-  for (const step of steps) {
-    if (step.act === "make") {
-      // What is recreated is removed first.
-      wait(step, drops.byId.get(step.fact.id));
-      waitForMakes(step, makes, reference, wait);
+  for (const step of steps.all) {
+    for (const user of steps.blockersOf(step)) {
+      wait(step, steps.dropperOf(user.id));
+      if (steps.make(user.id)?.found) wait(step, steps.make(user.id));
     }
-    // What a step removes or replaces may be the last use of something that is dropped.
-    const used = step.act === "drop" ? step.fact : step.found;
-    if (!used) continue;
-    for (const name of uses.of(used)) for (const drop of drops.byName.get(name) ?? []) wait(drop, [step]);
-    for (let within = used.within; within !== null; within = here.get(within)?.within ?? null)
-      for (const drop of drops.byId.get(within) ?? []) wait(drop, [step]);
+    if (step.act === "drop") {
+      // What belongs to it and has a step of its own goes first.
+      for (const { id } of here.tree(step.fact)) wait(step, steps.dropperOf(id));
+    } else {
+      for (const partner of steps.partnersOf(step)) wait(step, partner);
+      waitForMakes(step, steps, wait);
+      // Whatever else is there before: constraints before the attachment of a partition, triggers before their state.
+      if (step.fact.rank < RANK.key) continue;
+      for (const other of makesOf.get(reference.rootOf(step.fact)) ?? [])
+        if (other.fact.rank < step.fact.rank) wait(step, other);
+    }
   }
   return waitsFor;
 }
 
-function waitForMakes(
-  step: Step,
-  makes: Index,
-  reference: Facts,
-  wait: (step: Step, others: readonly Step[] | undefined) => void,
-): void {
-  const { fact } = step;
-  for (let within = fact.within; within !== null; within = reference.get(within)?.within ?? null)
-    wait(step, makes.byId.get(within));
-  if (fact.rank >= RANK.key) wait(step, makes.inRoot(rootOf(fact, reference), fact.rank));
-  for (const name of namesIn(surface(fact))) {
-    wait(step, makes.byName.get(name));
-    if (readsWithin(fact)) wait(step, makes.inRoot(`relation ${name}`, RANK.foreignKey));
-  }
-}
-
-/** The names that facts of a shard mention, each with all that belongs to it. */
-export class Uses {
-  readonly #byRoot = new Map<string, Fact[]>();
-
-  constructor(facts: Facts) {
-    for (const fact of facts.values()) put(this.#byRoot, rootOf(fact, facts), fact);
-  }
-
-  of(fact: Fact): Set<string> {
-    const belonging = fact.within === null ? (this.#byRoot.get(fact.id) ?? []) : [];
-    return new Set([fact, ...belonging].flatMap((one) => [...namesIn(surface(one))]));
-  }
-}
-
-/** Steps by what they are about. */
-class Index {
-  readonly byId = new Map<string, Step[]>();
-  readonly byName = new Map<string, Step[]>();
-  readonly #byRoot = new Map<string, Step[]>();
-
-  constructor(steps: readonly Step[], facts: Facts) {
-    for (const step of steps) {
-      put(this.byId, step.fact.id, step);
-      put(this.#byRoot, rootOf(step.fact, facts), step);
-      const name = nameOf(step.fact);
-      if (name !== null) put(this.byName, name, step);
-    }
-  }
-
-  /** The steps for a relation and what belongs to it, as far as it is made before things of a rank. */
-  inRoot(root: string, rank: number): Step[] {
-    return (this.#byRoot.get(root) ?? []).filter(({ fact }) => fact.rank < rank);
-  }
-}
-
-function put<T>(map: Map<string, T[]>, key: string, value: T): void {
-  const list = map.get(key);
-  if (list) list.push(value);
-  else map.set(key, [value]);
+function waitForMakes(step: Step, steps: Steps, wait: Wait): void {
+  const column = isColumnType(step.fact) && step.found ? step.fact.within : null;
+  // The default of the old type.
+  if (column !== null) wait(step, steps.dropperOf(`default ${column}`));
+  const waitFor = (id: string): void => {
+    wait(step, steps.makerOf(id));
+    // In the form that it is to have.
+    for (const what of ["type", "state"]) wait(step, steps.make(`${what} ${id}`));
+    steps.sourcesOf(id).forEach(waitFor);
+  };
+  [...steps.reference.owners(step.fact), ...steps.needsOf(step)].forEach(waitFor);
 }

@@ -49,8 +49,7 @@ export function functionFacts({ name, made, data }: CatalogObject): Fact[] {
       // CREATE OR REPLACE cannot change the return type.
       change: (here) => {
         if (kind === "a") return null;
-        const replaced = here.list?.join() === list.join();
-        return replaced ? [definition.trim()] : [here.undo!, definition.trim()];
+        return here.list?.join() === list.join() ? [definition.trim()] : "recreate";
       },
     }),
     ownerFact(owner, id, target, label),
@@ -89,7 +88,13 @@ export function typeFacts({ name, made, data: raw }: CatalogObject): Fact[] {
           list: data.labels,
           change: (here) => addLabels(target, here.list ?? [], data.labels),
         })
-      : fact({ ...head, ddl, change: "never", content: data.kind === "d" ? baseOf(data) : ddl }),
+      : fact({
+          ...head,
+          ddl,
+          list: data.attributes.map((one) => /^(?:"(?:[^"]|"")+"|\S+)/.exec(one)![0]),
+          change: "never",
+          content: data.kind === "d" ? baseOf(data) : ddl,
+        }),
     ownerFact(data.owner, id, target, label),
     ...grantFacts(data.grants, { id, target: `TYPE ${own(name)}`, label }),
   ];
@@ -141,7 +146,13 @@ function addLabels(target: string, here: readonly string[], wanted: readonly str
 
 /** Facts of extended statistics. */
 export function statisticsFacts({ name, made, data }: CatalogObject): Fact[] {
-  const { definition, owner } = data as { definition: string; owner: string };
+  const { definition, columns, owner } = data as {
+    definition: string;
+    columns: readonly string[];
+    owner: string;
+  };
+  // A server lists them as they come in the table, in which they may have another order.
+  const sorted = definition.replace(columns.join(", "), () => columns.toSorted().join(", "));
   const id = `statistics ${name}`;
   const target = `STATISTICS ${own(name)}`;
   return [
@@ -150,6 +161,7 @@ export function statisticsFacts({ name, made, data }: CatalogObject): Fact[] {
       label: id,
       made,
       rank: RANK.statistics,
+      content: sorted,
       change: "recreate",
       ddl: definition,
       undo: `DROP ${target}`,
@@ -185,7 +197,7 @@ export function defaultPrivilegeFacts({ data }: CatalogObject): Fact[] {
 }
 
 /** The fact that an object exists about which nothing else is known. */
-export const otherFacts = ({ name, made }: CatalogObject): Fact[] => [
+export const otherFacts = ({ name, made, data }: CatalogObject): Fact[] => [
   fact({
     id: `other ${name}`,
     label: name,
@@ -193,6 +205,6 @@ export const otherFacts = ({ name, made }: CatalogObject): Fact[] => [
     rank: RANK.type,
     change: "never",
     ddl: `-- ${name} has to be created by hand`,
-    undo: `DROP ${name.replace(/^[a-z ]+/, (words) => words.toUpperCase())}`,
+    undo: `DROP ${name.replace((data as { type: string }).type, (words) => words.toUpperCase())}`,
   }),
 ];

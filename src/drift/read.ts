@@ -5,6 +5,7 @@ import type { SqlApi } from "../postgres/api/sql-api.ts";
 import { hasSqlstate, SQLSTATE } from "../postgres/errors/sqlstate.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { objectsSql } from "./catalog-sql.ts";
+import { dependenciesSql } from "./dependencies-sql.ts";
 import type { CatalogObject } from "./facts.ts";
 import { neutralizer } from "./neutral.ts";
 
@@ -54,6 +55,8 @@ const DIGEST_SQL = `
   ) described USING (oid)`;
 
 const DETAILS_SQL = `WITH ${SHARDS}, ${objectsSql()} SELECT shard::text AS oid, kind, parent, name, made::float8, data FROM object`;
+
+const DEPENDENCIES_SQL = `WITH ${SHARDS}, ${dependenciesSql()} SELECT shard::text AS oid, id, needs FROM dependency`;
 
 interface Found {
   oid: string;
@@ -116,6 +119,30 @@ export async function readObjects(
     return objects;
   });
 }
+
+/** Reads which facts of some shards need which others: by the shards' oids, pairs of ids of facts. */
+export async function readDependencies(
+  { client, name }: ConnectedIsland,
+  shards: readonly DigestedShard[],
+): Promise<Map<string, (readonly [string, string])[]>> {
+  return telling(name, async () => {
+    const found = new Map<string, (readonly [string, string])[]>(shards.map(({ oid }) => [oid, []]));
+    for (const batch of batches(shards, AT_A_TIME)) {
+      const { rows } = await client.query<{ oid: string; id: string; needs: string }>(
+        DEPENDENCIES_SQL,
+        parameters(batch),
+      );
+      const neutral = new Map(batch.map(({ oid, schema }) => [oid, neutralizer(schema)]));
+      for (const { oid, id, needs } of rows)
+        found.get(oid)!.push([neutralId(id, neutral.get(oid)!), neutralId(needs, neutral.get(oid)!)]);
+    }
+    return found;
+  });
+}
+
+/** As in `neutralObject`. */
+const neutralId = (id: string, neutral: (text: string) => string): string =>
+  /^(?:function|other|parent) /.test(id) ? neutral(id) : id;
 
 /** Names stay as they are, except those that contain types or schemas. */
 function neutralObject(object: CatalogObject, neutral: (text: string) => string): CatalogObject {

@@ -66,7 +66,11 @@ function tableFact(
 ): Fact {
   const { kind, persistence, bound, parents, type, partitionKey, method } = data;
   const create = `CREATE ${persistence === "u" ? "UNLOGGED " : ""}TABLE ${own(name)}`;
-  const local = columns.filter((column) => !(column.data as ColumnData).inherited);
+  // Parents whose defaults differ can have a common child only with a default of its own.
+  const local = columns.filter(({ data: column }) => {
+    const { inherited, default: value } = column as ColumnData;
+    return !inherited || (parents.length > 1 && value !== null);
+  });
   const list = local.map((column) => `\n  ${columnDefinition(column, identities)}`).join(",");
   const body =
     bound !== null
@@ -179,7 +183,8 @@ function securityFacts(data: RelationData, id: string, target: string, label: st
   const identities: Record<string, string> = {
     f: "FULL",
     n: "NOTHING",
-    i: `USING INDEX ${ident(data.identityIndex ?? "")}`,
+    // After the index has been dropped, none is logged.
+    i: data.identityIndex === null ? "NOTHING" : `USING INDEX ${ident(data.identityIndex)}`,
   };
   const identity = identities[data.identity];
   return [

@@ -3,11 +3,18 @@ import { createHash } from "node:crypto";
 import type { Settings } from "../config/settings.ts";
 import { canonicalizer } from "../drift/canonical.ts";
 import { compare, type Difference, differences, type Facts } from "../drift/compare.ts";
-import type { CatalogObject } from "../drift/facts.ts";
+import type { CatalogObject, Fact } from "../drift/facts.ts";
 import { factsOf, withoutMaintain } from "../drift/facts-of.ts";
 import { fixStatements } from "../drift/fix.ts";
 import { inShard, readable } from "../drift/neutral.ts";
-import { type ComparedShard, type DigestedShard, readDigests, readObjects } from "../drift/read.ts";
+import {
+  type ComparedShard,
+  type DigestedShard,
+  readDependencies,
+  readDigests,
+  readObjects,
+} from "../drift/read.ts";
+import { groupBy } from "../group-by.ts";
 import { requireActive } from "../layout/where.ts";
 import { findSqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
@@ -68,7 +75,7 @@ export async function drift(settings: Settings, request: DriftRequest = {}): Pro
     const found = (await Promise.all(islands.map((island) => digestsOf(island, wanted)))).flat();
     // The reference may be shard 0, which is not among the others.
     await requireActive(islands, found, wanted ?? reference(request), "to compare");
-    const { groups, unvalidated } = await group(islands, found);
+    const { groups, unvalidated } = await group(islands, found, request);
     const right = chooseReference(groups, request.reference);
     return { groups: order(groups, right).map((one) => describe(one, right, request)), unvalidated };
   });
@@ -88,12 +95,14 @@ async function digestsOf(
 async function group(
   islands: readonly ConnectedIsland[],
   found: readonly DigestedShard[],
+  request: DriftRequest,
 ): Promise<{ groups: Group[]; unvalidated: UnvalidatedShard[] }> {
   const byDigest = new Map<string, DigestedShard[]>();
   for (const shard of found) byDigest.set(shard.digest, [...(byDigest.get(shard.digest) ?? []), shard]);
   const read = await readFacts(
     islands,
     [...byDigest.values()].map((shards) => shards[0]!),
+    request,
   );
   const groups = new Map<string, Group>();
   const unvalidated: UnvalidatedShard[] = [];
@@ -119,6 +128,7 @@ function keyOf(facts: Facts): string {
 async function readFacts(
   islands: readonly ConnectedIsland[],
   shards: readonly DigestedShard[],
+  { fixSql }: DriftRequest,
 ): Promise<Map<DigestedShard, Facts>> {
   const majors = new Set(islands.map(({ serverVersion }) => majorVersion(serverVersion)));
   const canonical = majors.size > 1 ? await canonicalizer() : (text: string) => text;
@@ -132,12 +142,16 @@ async function readFacts(
     islands.map(async (island) => {
       const here = shards.filter((shard) => shard.island === island.name);
       const objects = await readObjects(island, here);
+      const dependencies = fixSql ? await readDependencies(island, here) : new Map<string, []>();
       for (const shard of here) {
+        const needs = groupBy(dependencies.get(shard.oid) ?? [], ([id]) => id);
         const list = factsOf((objects.get(shard.oid) ?? []).map(comparable));
-        facts.set(
-          shard,
-          new Map([...list].map(([id, one]) => [id, { ...one, content: canonical(one.content) }])),
-        );
+        const complete = (one: Fact): Fact => ({
+          ...one,
+          content: canonical(one.content),
+          needs: (needs.get(one.id) ?? []).map(([, need]) => need),
+        });
+        facts.set(shard, new Map([...list].map(([id, one]) => [id, complete(one)])));
       }
     }),
   );

@@ -1,7 +1,7 @@
 import { ISLANDS } from "../../config/options.ts";
 import { DRIFT } from "../../config/shard-options.ts";
-import { isOutside } from "../../drift/fix.ts";
 import type { ComparedShard } from "../../drift/read.ts";
+import { isComment, isOutside } from "../../drift/statements.ts";
 import { EXIT } from "../../errors.ts";
 import { plural } from "../../format.ts";
 import type { Difference, Drift, DriftGroup, ShardFix } from "../../index.ts";
@@ -56,9 +56,6 @@ function show({ change, object, reference, here }: Difference, colors: Ui["color
     ...lines(here, "+", colors.green),
   ].join("\n");
 }
-
-const isComment = (text: string): boolean =>
-  text.split("\n").every((line) => line.trimStart().startsWith("--"));
 
 const statement = (text: string): string => (isComment(text) ? text : `${text};`);
 
