@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 
@@ -33,6 +33,20 @@ describe("settings", () => {
     assert.equal((await load({}, { PARALLELISM: "6" })).parallelism, 6);
     assert.equal((await load({ parallelism: "8" }, { PARALLELISM: "6" })).parallelism, 8);
     assert.equal((await load()).maxReplicationLagSec, 7);
+  });
+
+  it("say who starts an operation: the user and the host, unless the program names somebody in one line", async () => {
+    const by = async (startedBy?: string): Promise<string> => {
+      const source = { action: "move", env: {}, cwd, skipConfig: true };
+      return (await loadSettings(startedBy === undefined ? source : { ...source, startedBy })).startedBy;
+    };
+    assert.equal(await by(), `${userInfo().username}@${hostname()}`);
+    assert.equal(await by("nightly job of team storage"), "nightly job of team storage");
+    for (const wrong of ["", "two\nlines", "x".repeat(201)])
+      await assert.rejects(by(wrong), (error: Error) => {
+        assert.ok(error instanceof UsageError);
+        return error.message.startsWith("startedBy: must ");
+      });
   });
 
   it("take the islands from --dsns, --dsn, DSNS, PGDSNS or PGHOST, in this order", async () => {
