@@ -1,4 +1,4 @@
-import type { Fact } from "./facts.ts";
+import { type Fact, RANK } from "./facts.ts";
 import type { Graph } from "./graph.ts";
 import { isColumnType, preventsNewType } from "./recreate.ts";
 
@@ -75,7 +75,9 @@ export class Steps {
 
   /** What a step needs to be gone: uses of what it drops, or of a column whose type it changes. */
   blockersOf({ act, fact, found }: Step): Fact[] {
-    if (act === "drop") return this.here.users(fact);
+    // A sequence that a column owns goes with it.
+    const goesToo = ({ id, rank }: Fact): boolean => rank === RANK.ownedBy && !this.#drops.has(id);
+    if (act === "drop") return this.here.users(fact).filter((user) => !goesToo(user));
     const column = found && isColumnType(fact) ? this.here.facts.get(fact.within!) : undefined;
     return column ? this.here.users(column).filter(preventsNewType) : [];
   }
