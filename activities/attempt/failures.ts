@@ -5,7 +5,7 @@ import { ShardferryError } from "../../src/errors.ts";
 import { islandOf } from "../../src/postgres/errors/origin.ts";
 import { lackOf, type Outlook, outlookOfSqlstate } from "../../src/postgres/errors/outlook.ts";
 import { isSqlstate, sqlstateOf } from "../../src/postgres/errors/sqlstate.ts";
-import { messageWithoutRows, type Told, withoutRows } from "../../src/postgres/errors/without-rows.ts";
+import { messageWithoutRows, withoutRows } from "../../src/postgres/errors/without-rows.ts";
 import { UnknownIslandError } from "../../src/postgres/islands/connections.ts";
 import { isNetworkError } from "../../src/postgres/islands/lost-session.ts";
 
@@ -101,8 +101,7 @@ function typeOf(error: unknown): string {
 /** Everything that a database error says, but no rows, in one text: island, message, detail, hint, SQLSTATE. */
 function describe(error: unknown): string {
   const island = islandOf(error);
-  const { message, detail, hint, where }: Told =
-    error instanceof Error ? withoutRows(error) : { message: String(error) };
+  const { message, detail, hint, where } = withoutRows(error);
   const code = sqlstateOf(error);
   const parts = [
     island ? `${island}: ${message}` : message,

@@ -2,7 +2,7 @@ import type { MigrateInput } from "../../contract/migrate.ts";
 import type { IslandName } from "../../contract/names.ts";
 import { ShardferryError } from "../errors.ts";
 import { SQLSTATE } from "../postgres/errors/sqlstate.ts";
-import { type Told, withoutRows } from "../postgres/errors/without-rows.ts";
+import { withoutRows } from "../postgres/errors/without-rows.ts";
 import { excerpt } from "./excerpt.ts";
 import type { MigrationStatement } from "./parse.ts";
 
@@ -72,8 +72,7 @@ export class MigrationLateError extends ShardferryError {
 export function describeFailure(migration: MigrateInput, place: FailurePlace, cause: unknown): string {
   const { island, schema, statement, offset } = place;
   const { code } = cause as DatabaseError;
-  const { message, detail, hint, where }: Told =
-    cause instanceof Error ? withoutRows(cause) : { message: String(cause) };
+  const { message, detail, hint, where } = withoutRows(cause);
   const lines = [
     `${island}${schema === null ? "" : `, shard ${schema}`}: ${message}${code ? ` (SQLSTATE ${code})` : ""}`,
     statement && excerpt(migration.source, migration.sql, statement.start + offset),

@@ -28,7 +28,8 @@ const ROWS = /failing row|\bKey \(|partition key|parameters:/i;
  * What an error of a server may say where others read it: histories are kept for weeks, and shown on pages. Values of rows
  * are left out: from "Failing row contains …", "Key (…)=(…)", "invalid input syntax …: …" and the lines of a COPY.
  */
-export function withoutRows(error: Error): Told {
+export function withoutRows(error: unknown): Told {
+  if (!(error instanceof Error)) return { message: String(error) };
   const message = messageOf(error);
   const { detail, hint, where } = error as { detail?: string; hint?: string; where?: string };
   const sqlstate = sqlstateOf(error);
@@ -43,5 +44,4 @@ export function withoutRows(error: Error): Told {
 }
 
 /** The message of anything that was thrown, without rows. */
-export const messageWithoutRows = (error: unknown): string =>
-  error instanceof Error ? withoutRows(error).message : String(error);
+export const messageWithoutRows = (error: unknown): string => withoutRows(error).message;
