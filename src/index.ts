@@ -15,7 +15,8 @@ export type { FactorChange, ShardRange } from "./config/values.ts";
 export type { Difference } from "./drift/compare.ts";
 export type { ComparedShard } from "./drift/read.ts";
 export { RefusedError, ShardferryError, UsageError } from "./errors.ts";
-export type { IslandLayout, Layout, ShardInfo, ShardStatistics } from "./layout/read.ts";
+export type { IslandLayout, Layout, ShardInfo } from "./layout/read.ts";
+export type { ShardStatistics } from "./layout/statistics.ts";
 export {
   allocate,
   type AllocateHooks,

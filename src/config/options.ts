@@ -263,9 +263,16 @@ export const OLDER_THAN = option(
 
 export const VERBOSE = option(
   "--verbose [yes|no]",
-  "add inserts, updates, deletes, index scans and sequential scans",
+  "add inserts, updates, deletes, index scans and sequential scans so far, with the rows that moves have copied",
   (v) => v.yesNo,
   { fallback: false },
+);
+
+/** How long `list` measures. */
+export const RATE = option(
+  "--rate <time>",
+  "measure these for this time, for example 10s, and show them per second",
+  (v) => v.measuringTime,
 );
 
 export const SANDBOX = option(

@@ -99,13 +99,20 @@ export const timeSpan = z.unknown().transform((value, context): number => {
 
 const PATIENCE: Readonly<Record<string, number>> = { s: 1, min: 60, m: 60, h: 3600 };
 
-/** `30s`, `5min` or `1h`, in milliseconds. */
-export const patience = z.unknown().transform((value, context): number => {
-  const [, number, unit] = /^\s*(\d+(?:\.\d+)?)\s*(s|min|m|h)\s*$/.exec(String(value)) ?? [];
-  if (unit === undefined) context.addIssue(`"${show(value)}" is not a time such as 30s, 5min or 1h`);
-  else if (Number(number) === 0) context.addIssue("give more than 0; without this option, nothing is ended");
-  return Math.round(Number(number) * (PATIENCE[unit ?? "s"] ?? 1) * 1000);
-});
+/** `30s`, `5min` or `1h`, in milliseconds; `zero` says what to do instead of giving none. */
+const timeAboveZero = (zero: string) =>
+  z.unknown().transform((value, context): number => {
+    const [, number, unit] = /^\s*(\d+(?:\.\d+)?)\s*(s|min|m|h)\s*$/.exec(String(value)) ?? [];
+    if (unit === undefined) context.addIssue(`"${show(value)}" is not a time such as 30s, 5min or 1h`);
+    else if (Number(number) === 0) context.addIssue(zero);
+    return Math.round(Number(number) * (PATIENCE[unit ?? "s"] ?? 1) * 1000);
+  });
+
+/** How long to bear with a session that blocks a switch. */
+export const patience = timeAboveZero("give more than 0; without this option, nothing is ended");
+
+/** How long to measure. */
+export const measuringTime = timeAboveZero("give more than 0, for example 10s");
 
 /** Shard numbers go up to what the reference's SQL function names. */
 export const shardNumber = wholeNumber(0, 2_147_483_647);

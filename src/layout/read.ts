@@ -5,6 +5,7 @@ import { activeShardsSql, factorSql } from "../postgres/api/shards.ts";
 import { findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { SIZE_SQL, sizedRelationsSql } from "../postgres/schema/size.ts";
+import { measureRates, NO_STATISTICS, readStatistics, type ShardStatistics } from "./statistics.ts";
 import { customWeights, type Weight } from "./weights.ts";
 
 /** One active shard. */
@@ -20,15 +21,8 @@ export interface ShardInfo {
   /** Further columns of `--weight-sql`. */
   readonly other: Readonly<Record<string, string>>;
   readonly statistics?: ShardStatistics;
-}
-
-/** What happened in a shard's tables since their statistics were last reset. */
-export interface ShardStatistics {
-  readonly inserts: number;
-  readonly updates: number;
-  readonly deletes: number;
-  readonly indexScans: number;
-  readonly sequentialScans: number;
+  /** The same per second, as measured now. Null if the shard came to the island meanwhile. */
+  readonly rates?: ShardStatistics | null;
 }
 
 export interface IslandLayout {
@@ -49,6 +43,8 @@ export interface Layout {
 export interface LayoutOptions {
   readonly weightSql?: string | undefined;
   readonly statistics?: boolean | undefined;
+  /** Measures rates for so long, in milliseconds. */
+  readonly rateMs?: number | undefined;
 }
 
 interface ShardRow {
@@ -79,7 +75,7 @@ export async function readLayout(
 async function readShards(
   client: ClientBase,
   api: SqlApi,
-  { weightSql, statistics }: LayoutOptions,
+  { weightSql, statistics, rateMs }: LayoutOptions,
   weightNames: Set<string>,
 ): Promise<ShardInfo[]> {
   const { rows } = await client.query<ShardRow>(`
@@ -89,6 +85,7 @@ async function readShards(
     ${sizedRelationsSql("shard.oid")}
     GROUP BY shard.oid, shard.nspname
     ORDER BY shard.nspname`);
+  const rates = rateMs === undefined ? null : await measureRates(client, api, rateMs);
   const counters = statistics ? await readStatistics(client, api) : null;
   const custom = weightSql
     ? await customWeights(
@@ -115,40 +112,8 @@ async function readShards(
       bytes,
       other: weight.other,
     };
-    return [counters ? { ...shard, statistics: counters.get(row.schema) ?? NO_STATISTICS } : shard];
+    const withCounts = counters ? { ...shard, statistics: counters.get(row.schema) ?? NO_STATISTICS } : shard;
+    return [rates ? { ...withCounts, rates: rates.get(row.schema) ?? null } : withCounts];
   });
   return shards.sort((a, b) => a.no - b.no);
-}
-
-const NO_STATISTICS: ShardStatistics = {
-  inserts: 0,
-  updates: 0,
-  deletes: 0,
-  indexScans: 0,
-  sequentialScans: 0,
-};
-
-async function readStatistics(client: ClientBase, api: SqlApi): Promise<Map<string, ShardStatistics>> {
-  const { rows } = await client.query<Record<keyof ShardStatistics | "schema", string>>(`
-    SELECT shard.nspname AS schema,
-      sum(pg_stat_get_tuples_inserted(c.oid)) AS inserts,
-      sum(pg_stat_get_tuples_updated(c.oid)) AS updates,
-      sum(pg_stat_get_tuples_deleted(c.oid)) AS deletes,
-      sum(pg_stat_get_numscans(c.oid)) AS "sequentialScans",
-      sum((SELECT sum(pg_stat_get_numscans(i.indexrelid)) FROM pg_index i WHERE i.indrelid = c.oid)) AS "indexScans"
-    FROM (${activeShardsSql(api)}) shard
-    JOIN pg_class c ON c.relnamespace = shard.oid AND c.relkind IN ('r', 'm')
-    GROUP BY shard.nspname`);
-  return new Map(
-    rows.map(({ schema, ...counts }) => [
-      schema,
-      {
-        inserts: Number(counts.inserts),
-        updates: Number(counts.updates),
-        deletes: Number(counts.deletes),
-        indexScans: Number(counts.indexScans),
-        sequentialScans: Number(counts.sequentialScans),
-      },
-    ]),
-  );
 }

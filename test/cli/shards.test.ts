@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import type { IslandLayout } from "../../src/layout/read.ts";
 import { createDatabase, testIslands } from "../support/index.ts";
@@ -13,6 +14,7 @@ import {
   run,
   runJson,
   schemas,
+  start,
   startInTerminal,
   stateFolder,
 } from "./run-command.ts";
@@ -122,6 +124,35 @@ describe("list", () => {
     assert.equal(found[0]!.shards[0]!.statistics?.inserts, 1000);
     const { stdout } = await run(["list", "--verbose"], islands);
     assert.match(stdout, /Inserts +Updates +Deletes +Index scans +Seq scans/);
+  });
+
+  it("measures reads and writes per second with --rate, to which rows that a move has copied do not belong", async () => {
+    const moved = await createIslands([1, 2]);
+    const { status, stderr } = await run(
+      ["move", "--shard=1", `--to=${moved.names.b}`, "--activate-on-destination=yes"],
+      moved,
+    );
+    assert.equal(status, 0, stderr);
+    const listing = start(["list", "--verbose", "--rate=4s", "--json"], moved);
+    listing.child.stdin!.end();
+    let running = true;
+    const ended = listing.ended().finally(() => (running = false));
+    while (running) {
+      await moved.a.rows("INSERT INTO sh0002.users (name) VALUES ('one more')");
+      await sleep(50);
+    }
+    const { islands: found } = JSON.parse((await ended).stdout) as ListDocument;
+    const [busy, idle] = found.map(({ shards }) => shards[0]!);
+    assert.deepEqual([busy!.schema, idle!.schema], ["sh0002", "sh0001"]);
+    assert.ok(busy!.rates!.inserts > 0 && busy!.rates!.inserts < 1000, JSON.stringify(busy));
+    assert.equal(busy!.rates!.deletes, 0);
+    assert.ok(idle!.statistics!.inserts >= 1000);
+    assert.equal(idle!.rates!.inserts, 0);
+
+    const table = await run(["list", "--rate=1s"], moved);
+    assert.match(table.stdout, /Factor +Inserts\/s +Updates\/s +Deletes\/s +Index scans\/s +Seq scans\/s\n/);
+    const wrong = await run(["list", "--rate=fast"], moved);
+    assert.deepEqual([wrong.status, wrong.stderr.includes('"fast" is not a time')], [2, true], wrong.stderr);
   });
 
   it("fits the terminal: shards side by side in a wide one, none cut off in a narrow one, and no colors if not wanted", async () => {

@@ -1,21 +1,24 @@
-import { ISLANDS, SETTINGS, VERBOSE } from "../../config/options.ts";
+import { ISLANDS, RATE, SETTINGS, VERBOSE } from "../../config/options.ts";
 import { bytes, count, percent, plural, weight } from "../../format.ts";
 import type { IslandLayout, Layout, ShardInfo } from "../../layout/read.ts";
+import type { ShardStatistics } from "../../layout/statistics.ts";
 import { defineAction } from "../action.ts";
 import { hang, plainTable, type TextArea } from "../table.ts";
 import type { Ui } from "../ui.ts";
 
 export const list = defineAction({
-  options: { ...ISLANDS, weightSql: SETTINGS.weightSql, verbose: VERBOSE },
+  options: { ...ISLANDS, weightSql: SETTINGS.weightSql, verbose: VERBOSE, rateMs: RATE },
   examples: [
     "shardferry list --dsns=host1,host2",
+    "shardferry list --rate=10s",
     "shardferry list --weight-sql=\"SELECT count(*) || ' users', max(id) AS last FROM users\"",
   ],
 
   async run({ ui, load }) {
     const { settings, request: given } = await load();
     const { list: readList } = await import("../../operations/list.ts");
-    const layout = await readList(settings, { statistics: given.verbose ?? false });
+    const { verbose = false, rateMs } = given;
+    const layout = await readList(settings, { statistics: verbose, rateMs });
     ui.result(toJson(layout), () => renderLayout(layout, ui));
   },
 });
@@ -107,18 +110,31 @@ function shardTable(layout: Layout, { shards }: IslandLayout, sum: number, ui: T
 const NO_COLORS = { dim: (text: string) => text } as Ui["colors"];
 const wide = (colors: Ui["colors"]): TextArea => ({ colors, columns: Infinity });
 
+const COUNTERS = {
+  inserts: "Inserts",
+  updates: "Updates",
+  deletes: "Deletes",
+  indexScans: "Index scans",
+  sequentialScans: "Seq scans",
+} satisfies Record<keyof ShardStatistics, string>;
+const COUNTED = Object.keys(COUNTERS) as (keyof ShardStatistics)[];
+
 function extraNames(shards: readonly ShardInfo[]): string[] {
   const [first] = shards;
-  const statistics = ["Inserts", "Updates", "Deletes", "Index scans", "Seq scans"];
+  const names = Object.values(COUNTERS);
   return [
     ...Object.keys(first?.other ?? {}),
-    ...(first?.statistics ? ["Tables", "Bytes", ...statistics] : []),
+    ...(first?.statistics ? ["Tables", "Bytes", ...names] : []),
+    ...(first?.rates !== undefined ? names.map((name) => `${name}/s`) : []),
   ];
 }
 
-function extraCells({ other, statistics, tables, bytes: size }: ShardInfo): string[] {
-  if (!statistics) return Object.values(other);
-  const { inserts, updates, deletes, indexScans, sequentialScans } = statistics;
-  const counts = [inserts, updates, deletes, indexScans, sequentialScans].map(count);
-  return [...Object.values(other), count(tables), bytes(size), ...counts];
+function extraCells({ other, statistics, rates, tables, bytes: size }: ShardInfo): string[] {
+  return [
+    ...Object.values(other),
+    ...(statistics ? [count(tables), bytes(size), ...COUNTED.map((of) => count(statistics[of]))] : []),
+    ...(rates !== undefined ? COUNTED.map((of) => (rates ? perSecond(rates[of]) : "-")) : []),
+  ];
 }
+
+const perSecond = (rate: number): string => (rate < 10 ? String(rate) : count(Math.round(rate)));
