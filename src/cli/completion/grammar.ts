@@ -1,5 +1,6 @@
 import type { Actions } from "../action.ts";
 import { commandOf } from "../command.ts";
+import type { ValueKind } from "./values.ts";
 
 /** An option for the shell to complete. */
 export interface OptionWord {
@@ -7,6 +8,8 @@ export interface OptionWord {
   readonly flag: string;
   readonly summary: string;
   readonly value: "none" | "optional" | "required";
+  /** What its value names; null if the shell completes it in its own way. */
+  readonly names: ValueKind | null;
 }
 
 /** An action for the shell to complete. */
@@ -17,7 +20,18 @@ export interface ActionWord {
   readonly options: readonly OptionWord[];
   /** The possible values of its arguments, if they are known. */
   readonly words: readonly string[];
+  /** True if an argument is the id of a workflow. */
+  readonly takesWorkflow: boolean;
 }
+
+/** The options whose values are looked up. */
+const NAMED: Readonly<Record<string, ValueKind>> = {
+  "--shard": "shards",
+  "--shards": "shards",
+  "--from": "islands",
+  "--to": "islands",
+  "--decommission": "islands",
+};
 
 /** Reads what can be typed from the definitions of the actions themselves, so that nothing is forgotten. */
 export async function readGrammar(actions: Actions): Promise<ActionWord[]> {
@@ -32,10 +46,12 @@ export async function readGrammar(actions: Actions): Promise<ActionWord[]> {
             flag: long ?? short ?? "",
             summary: description,
             value: required ? "required" : optional ? "optional" : "none",
+            names: NAMED[long ?? ""] ?? null,
           })),
-          { flag: "--help", summary: "show the help of this action", value: "none" as const },
+          { flag: "--help", summary: "show the help of this action", value: "none" as const, names: null },
         ],
         words: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
+        takesWorkflow: command.registeredArguments.some((argument) => argument.name() === "workflow-id"),
       };
     }),
   );
