@@ -9,7 +9,7 @@ const FLOORS = [
   ["^src/operations/"],
   ["^src/worker/"],
   ["^activities/[^/]+[.]ts$"],
-  ["^activities/(move|migrate)/[^/]+[.]ts$"],
+  ["^activities/(move|migrate|way-back)/[^/]+[.]ts$"],
   ["^activities/move/switch/"],
   ["^activities/move/parts/"],
   ["^activities/verify/"],

@@ -2,6 +2,7 @@ import type { HistoryActivities } from "../contract/history.ts";
 import type { ChangeInput, MigrateActivities } from "../contract/migrate.ts";
 import type { Activities, StepInput } from "../contract/move.ts";
 import type { VerifyActivities } from "../contract/verify.ts";
+import type { WayBackActivities } from "../contract/way-back.ts";
 import { ActivityAttempt, type Deps } from "./attempt/attempt.ts";
 import { outlookOf, recognizable, type Retried, toFailure, untilDone } from "./attempt/failures.ts";
 import type { StepName } from "./attempt/fault-points.ts";
@@ -28,11 +29,15 @@ import { verify } from "./move/verify.ts";
 import { waitForLag } from "./move/wait-for-lag.ts";
 import { WalLimitError, watchWal } from "./move/watch-wal.ts";
 import { recordHistory } from "./record-history.ts";
+import { closeWayBack } from "./way-back/close.ts";
+import { openWayBack } from "./way-back/open.ts";
+import { prepareWayBack } from "./way-back/prepare.ts";
+import { watchWayBack } from "./way-back/watch.ts";
 
 /** The steps, under the names that they have in the history. */
 export function createActivities(
   deps: Deps,
-): Activities & MigrateActivities & VerifyActivities & HistoryActivities {
+): Activities & MigrateActivities & VerifyActivities & HistoryActivities & WayBackActivities {
   const step = (input: StepInput): MoveStep => new MoveStep(new ActivityAttempt(deps), input);
   /** A step that may take hours, and renews the shard's lease in the meantime. */
   const long = <T>(input: StepInput, run: (step: MoveStep) => Promise<T>): Promise<T> => {
@@ -72,6 +77,13 @@ export function createActivities(
       WrongDatabaseError,
     ),
     "compare copies": (input) => compareCopies(new ActivityAttempt(deps), input),
+    "prepare way back": (input) => long(input, prepareWayBack),
+    "open way back": (input) => long(input, (own) => openWayBack(own, input)),
+    "watch way back": untilDone((input) => {
+      const own = step(input);
+      return keepingLeases(own.attempt, [own.from], () => watchWayBack(own, input));
+    }),
+    "close way back": untilDone((input) => telling(input, (own) => closeWayBack(own, input))),
     "join move": (input) => joinMove(input),
     "record history": untilDone((line) => recordHistory(new ActivityAttempt(deps), line)),
   });

@@ -5,7 +5,8 @@ import type { StepReport, WriteBlock } from "./progress.ts";
 import type { Verified } from "./verify.ts";
 
 /** What an operation was. Readers show a kind that they do not know by its name. */
-export type HistoryKind = "move" | "rehearsal" | "copy" | "migration" | "verification";
+export type HistoryKind =
+  "move" | "rehearsal" | "copy" | "migration" | "verification" | "rollback" | "way back";
 
 /** An operation that has ended, as each of its islands writes it down. It contains no rows and no passwords. */
 export interface HistoryLine {

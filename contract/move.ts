@@ -57,6 +57,10 @@ export interface MoveSwitches extends ReplicationSwitches {
   /** Milliseconds after which a session that blocks the switch is cancelled, or terminated; null: never. */
   cancelBlockersAfterMs: number | null;
   terminateBlockersAfterMs: number | null;
+  /** Milliseconds for which the way back stays open after the switch; null: there is none. */
+  reversibleMs: number | null;
+  /** Bytes of WAL that may be kept for the way back before it ends. */
+  reversibleMaxWalBytes: number;
   /** SQL run for each table of the old copy after the switch; `$1` is the table's name as a literal. */
   deactivateSql: string | null;
 }
@@ -101,11 +105,13 @@ export interface MoveResult {
   endedBlockers: string[];
   /** What was compared before the switch; null with `--verify=none`, and for moves that began before rows were compared. */
   verified: Verified | null;
+  /** The way back that is open after the switch; missing if there is none. */
+  wayBack?: { workflowId: string; expiresAt: number } | undefined;
 }
 
 export type CopyResult = Omit<
   MoveResult,
-  "activated" | "leftover" | "writeBlockedMs" | "writeBlocked" | "endedBlockers"
+  "wayBack" | "activated" | "leftover" | "writeBlockedMs" | "writeBlocked" | "endedBlockers"
 >;
 
 /** Facts that preflight finds and later steps rely on; kept in the workflow's history. */
@@ -162,6 +168,8 @@ export interface StepInput {
   views?: ViewVersions | undefined;
   /** The source schema's fingerprint when its structure was copied; empty before. */
   fingerprint: string;
+  /** The way back on which a rollback goes: its replication has the names of that run. Missing in a move. */
+  wayBack?: { workflowId: string; runId: string };
 }
 
 /** The report of a step that precedes a heavy one. */
@@ -222,6 +230,8 @@ export interface Activities {
     shard: number | null;
     /** True if the move may end sessions that block its switch. */
     endsBlockers?: boolean;
+    /** True if the way back has to work, too. */
+    reversible?: boolean;
   }): Promise<Preflight>;
   "create structure"(input: StepInput): Promise<StructureReport>;
   subscribe(input: StepInput): Promise<StepReport>;

@@ -2,8 +2,9 @@ import type { MigrateStepName } from "./migrate.ts";
 import { type STEPS } from "./move.ts";
 import type { IslandName } from "./names.ts";
 import type { MovePhase, WriteBlock } from "./progress.ts";
+import type { WayBackStepName } from "./way-back.ts";
 
-export type StepName = (typeof STEPS)[number] | MigrateStepName;
+export type StepName = (typeof STEPS)[number] | MigrateStepName | WayBackStepName;
 
 /** One line of a move's story: a finished step, a wait, a retry. `at` is milliseconds since the epoch. */
 export interface ProgressEvent {

@@ -35,7 +35,7 @@ async function copySchema(protocol: Protocol, input: CopyInput): Promise<CopyRes
   const wal = new WalGuard();
 
   const forward = async (): Promise<{ replica: Replica; finished: SwitchReport }> => {
-    const replica = await replicate(protocol, wal, "copy", input, null);
+    const replica = await replicate(protocol, wal, "copy", input, { shard: null, endsBlockers: false });
     if (input.wait)
       await protocol.steering.confirmation(CONFIRMATION, () => quick["keep lease"](replica.input));
     const finished = await protocol.step("lock and switch", () => urgent["finish copy"](replica.input));

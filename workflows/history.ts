@@ -41,7 +41,8 @@ export async function recorded<T>(
   return result;
 }
 
-async function record(steering: Steering, operation: Operation, ending: Ending): Promise<void> {
+/** Writes down how an operation has ended. */
+export async function record(steering: Steering, operation: Operation, ending: Ending): Promise<void> {
   // Runs that began before there was a history have no such step in theirs.
   if (!patched("record history")) return;
   const line: HistoryLine = {

@@ -3,4 +3,6 @@ export { copy } from "./copy.ts";
 export { migrate } from "./migrate.ts";
 export { move } from "./move.ts";
 export { rebalance } from "./rebalance.ts";
+export { rollback } from "./rollback.ts";
 export { verify } from "./verify.ts";
+export { wayBack } from "./way-back.ts";

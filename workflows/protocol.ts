@@ -15,10 +15,13 @@ interface StepOptions<R> {
 /** The steps of one run of a workflow, each stated once with its undo beside it. */
 export class Protocol {
   readonly steering: Steering;
+  readonly #undone: string;
   readonly #undo: (() => Promise<StepReport>)[] = [];
 
-  constructor(steering: Steering) {
+  /** `undone` tells what an abort has come to. */
+  constructor(steering: Steering, undone = "aborted; the source is as it was, nothing is left behind") {
     this.steering = steering;
+    this.#undone = undone;
   }
 
   /**
@@ -60,7 +63,7 @@ export class Protocol {
         const reason = `${rootMessage(error)}; in addition, not everything could be undone: ${leftovers.join("; ")}`;
         throw ApplicationFailure.create({ message: reason, type: "undo_failed", nonRetryable: true });
       }
-      if (aborted) throw abortedWith("aborted; the source is as it was, nothing is left behind");
+      if (aborted) throw abortedWith(this.#undone);
       throw error;
     }
   }

@@ -5,6 +5,7 @@ import type { MigrateActivities } from "../contract/migrate.ts";
 import type { Activities } from "../contract/move.ts";
 import { WAIT_QUEUE } from "../contract/names.ts";
 import type { VerifyActivities } from "../contract/verify.ts";
+import type { WayBackActivities } from "../contract/way-back.ts";
 import { summaryOf } from "../src/summary.ts";
 
 /**
@@ -34,10 +35,15 @@ export const quick = summarized<Activities & HistoryActivities>({ ...COMMON, hea
 const PATIENT: ActivityOptions = { ...COMMON, heartbeatTimeout: "10s", taskQueue: WAIT_QUEUE };
 
 /** Steps that may take hours. */
-export const waiting = summarized<Activities & VerifyActivities & MigrateActivities>(PATIENT);
+export const waiting = summarized<Activities & VerifyActivities & MigrateActivities & WayBackActivities>(
+  PATIENT,
+);
 
 /** What runs alongside the steps. It has nothing to clean up, so nothing waits for its end. */
-export const watching = proxyActivities<Activities>({ ...PATIENT, cancellationType: "TRY_CANCEL" });
+export const watching = proxyActivities<Activities & WayBackActivities>({
+  ...PATIENT,
+  cancellationType: "TRY_CANCEL",
+});
 
 /**
  * Steps during which the application waits: if a worker dies between two commits, a shard is active nowhere, or locked,

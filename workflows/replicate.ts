@@ -1,6 +1,7 @@
 import { ActivityFailure, ApplicationFailure, patched, workflowInfo } from "@temporalio/workflow";
 
 import type {
+  Activities,
   MoveResult,
   Preflight,
   ReplicationInput,
@@ -23,6 +24,9 @@ export interface Replica {
   verified: VerifyReport | null;
 }
 
+/** What preflight has to know besides the replication. */
+type Demands = Omit<Parameters<Activities["preflight"]>[0], "kind" | "request">;
+
 /** What a move or copy has copied. */
 export type Amount = Pick<MoveResult, "rows" | "bytes" | "copiedBytes" | "sizeBytes">;
 
@@ -35,16 +39,11 @@ export async function replicate(
   wal: WalGuard,
   kind: "move" | "copy",
   request: ReplicationInput,
-  shard: number | null,
-  endsBlockers = false,
+  demands: Demands,
 ): Promise<Replica> {
-  const plan = await protocol.step(
-    "preflight",
-    () => quick.preflight({ kind, request, shard, endsBlockers }),
-    {
-      describe,
-    },
-  );
+  const plan = await protocol.step("preflight", () => quick.preflight({ kind, request, ...demands }), {
+    describe,
+  });
   const input: StepInput = { kind, request, plan, fingerprint: "" };
   protocol.steering.plan(plan);
 
@@ -66,15 +65,26 @@ export async function replicate(
   await protocol.step("build indexes", () => waiting["build indexes"](input));
   const analyzed = await protocol.step("analyze", () => waiting.analyze(input));
   input.views = analyzed.views;
-  await waitForLag(protocol, input, { subscription: true });
+  const verified = await prove(protocol, input, request.verify);
   const { rows, bytes } = copied;
-  const verify = (): Promise<VerifyReport> =>
-    unlessDiffering(protocol, input, () => protocol.step("verify", () => waiting.verify(input)));
-  // Moves that began before rows were compared have no such step in their histories.
-  const verified = patched("verify") && request.verify === "full" ? await verify() : null;
-  if (verified) protocol.steering.compared(verified);
   const amount = { rows, bytes, copiedBytes: bytes, sizeBytes: plan.sizeBytes ?? plan.bytes };
   return { input, amount, verified };
+}
+
+/** Waits until the destination is in step, and compares every row; returns null if rows are not to be compared. */
+export async function prove(
+  protocol: Protocol,
+  input: StepInput,
+  mode: ReplicationInput["verify"],
+): Promise<VerifyReport | null> {
+  await waitForLag(protocol, input, { subscription: true });
+  // Moves that began before rows were compared have no such step in their histories.
+  if (!patched("verify") || mode !== "full") return null;
+  const verified = await unlessDiffering(protocol, input, () =>
+    protocol.step("verify", () => waiting.verify(input)),
+  );
+  protocol.steering.compared(verified);
+  return verified;
 }
 
 /**

@@ -4,6 +4,7 @@ import { defineQuery, defineSignal } from "@temporalio/workflow";
 import type { Noticed } from "../contract/progress.ts";
 import type { MoveNoticed, RebalanceProgress } from "../contract/rebalance.ts";
 import type { Progress } from "../contract/story.ts";
+import type { Arrived, OpenWay, WorkflowRun } from "../contract/way-back.ts";
 
 /** Ends a pause requested with `wait`. */
 export const confirmSignal = defineSignal("confirm");
@@ -21,6 +22,19 @@ export const pauseSignal = defineSignal("pause");
 export const moveNoticedSignal = defineSignal<[MoveNoticed]>("moveNoticed");
 export const rebalanceProgressQuery = defineQuery<RebalanceProgress>("progress");
 
+/** A way back tells the move or rollback that has started it that the switch may come. */
+export const wayBackPreparedSignal = defineSignal("wayBackPrepared");
+/** The shard has arrived: the way back can be opened. */
+export const arrivedSignal = defineSignal<[Arrived]>("arrived");
+/** Ends a way back. */
+export const finishSignal = defineSignal("finish");
+/** A rollback asks for the way; it is not closed until the rollback has ended. */
+export const rollbackBeginsSignal = defineSignal<[WorkflowRun]>("rollbackBegins");
+/** The answer: the way is open. */
+export const wayIsOpenSignal = defineSignal<[OpenWay]>("wayIsOpen");
+/** A rollback has ended; true if the shard has gone back. */
+export const rollbackEndsSignal = defineSignal<[boolean]>("rollbackEnds");
+
 const DESCRIPTIONS = {
   progress: "Step, percent, what it waits for, and the last events",
   confirm: "Goes on: switches a shard that --wait has paused, ends a copy, or resumes a paused rebalance",
@@ -29,6 +43,12 @@ const DESCRIPTIONS = {
   noticed: "Sent by the steps themselves: what they have seen",
   moveNoticed: "Sent by the moves of a rebalance: how far they are",
   pause: "Starts no more moves until it is confirmed; the running ones continue",
+  wayBackPrepared: "Sent by the way back: the switch may come",
+  arrived: "Sent by the move: the shard has arrived, and the way back can be opened",
+  finish: "Closes the way back: the old copy stays as after an ordinary move",
+  rollbackBegins: "Sent by a rollback that wants to go this way",
+  wayIsOpen: "Sent by the way back: the rollback can go",
+  rollbackEnds: "Sent by a rollback that has ended",
 };
 
 /** What Temporal's page says about a signal or query. */

@@ -2,6 +2,7 @@ import type { HistoryActivities } from "../../contract/history.ts";
 import type { MigrateActivities } from "../../contract/migrate.ts";
 import type { Activities } from "../../contract/move.ts";
 import type { VerifyActivities } from "../../contract/verify.ts";
+import type { WayBackActivities } from "../../contract/way-back.ts";
 
 /**
  * What a switch does from its lock to its end. The first two are done at once, and so are the three before the commits.
@@ -27,7 +28,11 @@ export const COPY_ANEW_POINTS = ["after unpublish", "before truncate", "after pu
 export const MIGRATION_STATEMENTS = ["prepare", "commit"] as const;
 
 export type StepName =
-  keyof Activities | keyof MigrateActivities | keyof VerifyActivities | keyof HistoryActivities;
+  | keyof Activities
+  | keyof MigrateActivities
+  | keyof VerifyActivities
+  | keyof HistoryActivities
+  | keyof WayBackActivities;
 
 /** The places at which tests kill, freeze or hold a worker. */
 export type FaultPoint =

@@ -6,12 +6,14 @@ import type { StepReport } from "../../contract/progress.ts";
 import { refreshDebugViews } from "../../src/postgres/api/debug-views.ts";
 import { apiSchemaOf } from "../../src/postgres/api/sql-api.ts";
 import { messageWithoutRows } from "../../src/postgres/errors/without-rows.ts";
+import { withLockRetry } from "../../src/postgres/locks.ts";
 import { literal, qualified } from "../../src/postgres/quote.ts";
 import { dropCachedDump } from "../../src/postgres/schema/dump.ts";
 import { readTables } from "../../src/postgres/schema/tables.ts";
 import { alive } from "../attempt/attempt.ts";
 import { isRetryable } from "../attempt/failures.ts";
 import { dropReplication } from "./parts/drop-replication.ts";
+import { dropFenceFunctionSql, dropFenceSql, readFenced } from "./parts/fence.ts";
 import { releaseShard } from "./parts/shard-lease.ts";
 import { type MoveStep } from "./parts/step.ts";
 
@@ -22,9 +24,10 @@ import { type MoveStep } from "./parts/step.ts";
 export async function cleanUp(step: MoveStep, input: CleanUpInput): Promise<StepReport> {
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
   const report = await dropReplication(step);
+  if (step.input.wayBack) await dropFence(step);
   const failures: string[] = [];
   if (step.input.kind === "move" && input.leftover) {
-    const deactivated = await Promise.allSettled([deactivate(step, input)]);
+    const deactivated = await Promise.allSettled([deactivate(step, step.from, input)]);
     const views = await Promise.allSettled([refreshViews(step, step.from), refreshViews(step, step.to)]);
     for (const part of [...deactivated, ...views]) {
       if (part.status === "fulfilled") failures.push(...part.value);
@@ -37,9 +40,22 @@ export async function cleanUp(step: MoveStep, input: CleanUpInput): Promise<Step
   return { ...report, text: [report.text, ...failures.map((failure) => `FAILED: ${failure}`)].join("; ") };
 }
 
+/** Drops the fence of the old copy to which the shard has returned; it has let writers through since then. */
+async function dropFence(step: MoveStep): Promise<void> {
+  const { schema, to, attempt } = step;
+  await step.session(to, {}, async (client) => {
+    for (const table of await readFenced(client, schema))
+      await withLockRetry(client, dropFenceSql(schema, table), attempt, attempt.lend(to));
+    await client.query(dropFenceFunctionSql(schema));
+  });
+}
+
 /** Runs the operator's SQL for each table of the old copy. */
-async function deactivate(step: MoveStep, input: CleanUpInput): Promise<string[]> {
-  const { deactivateSql, leftover } = input;
+export async function deactivate(
+  step: MoveStep,
+  island: IslandName,
+  { deactivateSql, leftover }: Pick<CleanUpInput, "deactivateSql" | "leftover">,
+): Promise<string[]> {
   if (!deactivateSql || !leftover) return [];
   let done = "";
   // In a session of its own: it may take hours, and a later attempt has to find and end it.
@@ -56,7 +72,7 @@ async function deactivate(step: MoveStep, input: CleanUpInput): Promise<string[]
     }
   };
   const look = alive(() => `deactivate-sql${done}`);
-  await step.watched(step.from, look, () => step.session(step.from, { reuse: false }, run));
+  await step.watched(island, look, () => step.session(island, { reuse: false }, run));
   return [];
 }
 

@@ -20,19 +20,21 @@ export async function subscribe(step: MoveStep): Promise<StepReport> {
   const { input } = step;
   await step.endOrphans(step.from);
   const tables = await publishedTables(step);
-  const done = [
-    await step.session(step.from, {}, async (client) => {
-      await step.attempt.ensureCurrent();
-      await setIdentities(step, client, tables);
-      return publish(step, client, tables);
-    }),
-  ];
+  const done = [await publishTables(step, tables)];
   if (input.plan.copyMethod === "tablesync") {
     done.push(await createSlot(step), await createSubscription(step, tables, true));
   }
   const sql = done.filter((statement) => statement !== null).map((statement) => shorten(statement));
   return { text: `published ${plural(tables.length, "table")} on ${step.from}`, sql };
 }
+
+/** Publishes the tables on the source, each with an identity that its updates need. */
+export const publishTables = (step: MoveStep, tables: readonly Table[]): Promise<string | null> =>
+  step.session(step.from, {}, async (client) => {
+    await step.attempt.ensureCurrent();
+    await setIdentities(step, client, tables);
+    return publish(step, client, tables);
+  });
 
 /** Undoes `subscribe`. */
 export async function undoSubscribe(step: MoveStep): Promise<StepReport> {
@@ -73,7 +75,7 @@ async function publish(step: MoveStep, client: ClientBase, tables: readonly Tabl
 }
 
 /** Creates the slot, which waits for every transaction that is open on the source's server; shows which. */
-async function createSlot(step: MoveStep): Promise<string | null> {
+export async function createSlot(step: MoveStep): Promise<string | null> {
   return step.session(step.from, {}, (session) =>
     step.watched(step.from, oldestTransaction, async (onBackend) => {
       onBackend(session);

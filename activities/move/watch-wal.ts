@@ -30,7 +30,7 @@ export class WalLimitError extends ShardferryError {
 }
 
 /** Another worker can continue the watch without losing anything, so this one stops at once. */
-class WorkerStopsError extends ShardferryError {
+export class WorkerStopsError extends ShardferryError {
   override readonly retryable = true;
 
   constructor() {

@@ -32,5 +32,6 @@ COMMENT ON COLUMN microsharding_moves_.peer IS 'The other island of the move, ho
 COMMENT ON COLUMN microsharding_moves_.epoch IS 'How many times the shard has been switched; it only grows.';
 COMMENT ON COLUMN microsharding_moves_.state IS 'left on the source, arrived on the destination.';
 COMMENT ON COLUMN microsharding_moves_.leftover IS 'The name of the old copy, renamed by the switch.';
-COMMENT ON COLUMN microsharding_moves_.switch_lsn IS 'The source''s WAL position that the destination had applied.';
+COMMENT ON COLUMN microsharding_moves_.switch_lsn
+  IS 'On the source, its WAL position that the destination had applied; on the destination, its own position then.';
 COMMENT ON COLUMN microsharding_moves_.switched_at IS 'When this row''s side of the switch took place.';

@@ -50,7 +50,9 @@ export const NO_OWNERS = new Owners(null, []);
 /** Asks Temporal for all its moves and copies, including those that have ended. */
 export async function askOwners({ client, target }: Temporal): Promise<Owners> {
   const runs: Run[] = [];
-  for await (const execution of client.workflow.list({ query: "WorkflowType IN ('move', 'copy')" })) {
+  for await (const execution of client.workflow.list({
+    query: "WorkflowType IN ('move', 'copy', 'wayBack')",
+  })) {
     const { workflowId, runId, type, status, startTime, memo } = execution;
     const request = memo?.[REQUEST_MEMO] as { schema?: unknown } | undefined;
     const schema = request?.schema;

@@ -1,5 +1,6 @@
 import type { MoveSwitches, ReplicationSwitches } from "../../contract/move.ts";
 import { needed, type Option, option, optional } from "./option.ts";
+import { REVERSIBLE } from "./way-back-options.ts";
 
 /**
  * The options of the command line, by topic: flag, help, parser of the value, default and environment variables are
@@ -134,6 +135,7 @@ export const MOVE_SWITCHES = {
     "terminate a session that blocks the switch for this time, also one that is idle in its transaction",
     (v) => v.patience,
   ),
+  ...REVERSIBLE,
   ...REPLICATION_SWITCHES,
   deactivateSql: SETTINGS.deactivateSql,
 } satisfies { [K in keyof MoveSwitches]: Option<NonNullable<MoveSwitches[K]>> };
@@ -150,6 +152,18 @@ export const MOVE = {
   from: PLACES.from,
   ...MOVE_SWITCHES,
   activateOnDestination: needed(MOVE_SWITCHES.activateOnDestination),
+};
+
+/** Options of a rollback: those of a move's switch. */
+export const ROLLBACK = {
+  shard: needed(PLACES.shard),
+  wait: REPLICATION_SWITCHES.wait,
+  verify: REPLICATION_SWITCHES.verify,
+  maxReplicationLagSec: SETTINGS.maxReplicationLagSec,
+  maxWriteBlockMs: MOVE_SWITCHES.maxWriteBlockMs,
+  maxWriteBlockBudgetSec: MOVE_SWITCHES.maxWriteBlockBudgetSec,
+  cancelBlockersAfterMs: MOVE_SWITCHES.cancelBlockersAfterMs,
+  terminateBlockersAfterMs: MOVE_SWITCHES.terminateBlockersAfterMs,
 };
 
 /** Options of a copy. */
@@ -246,6 +260,11 @@ export const MIGRATION = {
     "longest wait of a statement for a lock; then everything is tried again",
     (v) => v.wholeNumber(1, 60_000),
     { fallback: 100 },
+  ),
+  finishWaysBack: option(
+    "--finish-ways-back [yes|no]",
+    "close the open ways back of these shards first; otherwise such shards are refused",
+    (v) => v.yesNo,
   ),
   deadlineSec: option(
     "--deadline-sec <s>",

@@ -97,6 +97,19 @@ export const timeSpan = z.unknown().transform((value, context): number => {
   return Number(number) * (MINUTES[unit ?? "m"] ?? 1) * 60_000;
 });
 
+const STAY: Readonly<Record<string, number>> = { s: 1, m: 60, min: 60, h: 3600, d: 86_400, w: 604_800 };
+
+/** For how long a way back is kept open: `90s`, `30m`, `12h`, `7d`, in milliseconds; a day if it is just wanted, 0 if not. */
+export const stay = z.unknown().transform((value, context): number => {
+  const wanted = typeof value === "boolean" ? value : yesOrNo(value);
+  if (wanted !== undefined) return wanted ? 24 * 3600 * 1000 : 0;
+  const [, number, unit] = /^\s*(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)\s*$/.exec(String(value)) ?? [];
+  const ms = Math.round(Number(number) * (STAY[unit ?? "s"] ?? 1) * 1000);
+  if (unit === undefined || ms <= 0)
+    context.addIssue(`"${show(value)}" is not a time such as 90s, 30m, 12h or 7d`);
+  return ms || 0;
+});
+
 const PATIENCE: Readonly<Record<string, number>> = { s: 1, min: 60, m: 60, h: 3600 };
 
 /** `30s`, `5min` or `1h`, in milliseconds; `zero` says what to do instead of giving none. */

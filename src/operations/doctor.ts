@@ -1,4 +1,5 @@
 import { copyWorkflowId, type IslandName, moveWorkflowId } from "../../contract/names.ts";
+import { isReversible } from "../../contract/way-back.ts";
 import type { Leftover } from "../cleanup/leftover.ts";
 import type { Settings } from "../config/settings.ts";
 import { UsageError } from "../errors.ts";
@@ -92,6 +93,7 @@ export async function doctorMove(settings: Settings, request: DoctorRequest): Pr
       request: input,
       shard: input.shard,
       endsBlockers: Boolean(input.cancelBlockersAfterMs ?? input.terminateBlockersAfterMs),
+      reversible: isReversible(input),
     });
   });
 }

@@ -9,6 +9,7 @@ import type {
   ShardNumbers,
 } from "../../contract/migrate.ts";
 import { migrateWorkflowId } from "../../contract/names.ts";
+import { isWayBackId } from "../../contract/way-back.ts";
 import { MIGRATION } from "../config/options.ts";
 import type { Settings } from "../config/settings.ts";
 import { shardNumbers } from "../config/values.ts";
@@ -18,9 +19,11 @@ import { chooseShards, lookAtIsland } from "../migrations/look.ts";
 import { migrationHash, type MigrationStatement, parseMigration } from "../migrations/parse.ts";
 import { type Applied, readApplied } from "../postgres/api/ledger.ts";
 import { type ConnectedIsland, withIslands } from "../postgres/islands/discover.ts";
+import { some } from "../preflight/some.ts";
 import { attachIfSame, findRunning, start } from "../watch/start.ts";
 import type { Watch } from "../watch/watch.ts";
 import { opened, type Opening } from "../worker/session.ts";
+import { finishWays } from "./way-back.ts";
 import { dsnsOf, readIslands } from "./with-islands.ts";
 
 /** The request for a migration; a missing option has the default of the command line. */
@@ -36,6 +39,8 @@ export interface MigrateRequest {
   mode?: MigrateMode | undefined;
   /** How many shards of an island are changed at a time; by default all. */
   batch?: number | undefined;
+  /** Closes the ways back of the shards first; otherwise, shards with an open one are refused. */
+  finishWaysBack?: boolean | undefined;
   /** Runs everything, then rolls it back. */
   dryRun?: boolean | undefined;
   /** Milliseconds that one statement waits for a lock before everything is rolled back and tried again. */
@@ -101,8 +106,11 @@ export async function migrate(
     session.work(dsns);
     return attachIfSame<MigrateResult>(session.temporal, running, memo);
   }
+  const ways = planned.waitsFor.filter(isWayBackId);
+  if (ways.length > 0 && !request.finishWaysBack) throw new RefusedError([openWays(ways)]);
   await confirm(planned);
   session.work(dsns);
+  await finishWays(session.temporal, ways);
   return start<MigrateResult>(
     session.temporal,
     "migrate",
@@ -111,6 +119,10 @@ export async function migrate(
     memo,
   );
 }
+
+/** The old copy of a shard does not follow a change of its structure. */
+const openWays = (ways: readonly string[]): string =>
+  `${some(ways, "open way")} back: a change of their shards would end them. Close them first (shardferry finish), or give --finish-ways-back`;
 
 /** A checked request, without the islands. */
 type Migration = Omit<MigrateInput, "islands"> & { statements: MigrationStatement[] };

@@ -7,7 +7,7 @@ import { findLast, findRunning, type Running, watchRunning } from "../watch/star
 import type { SteeringSignal, Watch } from "../watch/watch.ts";
 
 /** The workflows that an operator sees and steers. */
-const TYPES = ["move", "copy", "rebalance", "migrate", "verify"];
+const TYPES = ["move", "copy", "rebalance", "migrate", "verify", "rollback", "wayBack"];
 const RUNNING = `ExecutionStatus = 'Running' AND WorkflowType IN (${TYPES.map((type) => `'${type}'`).join(", ")})`;
 
 /** Returns the running workflows and their progress. */
@@ -113,19 +113,24 @@ async function refuseRebalance(temporal: Temporal, signal: SteeringSignal, runni
 /** Returns the ids of the running workflows; `skip` gets the id of a workflow's parent. */
 export async function runningIds(
   temporal: Temporal,
-  skip?: (parent: string | null) => boolean,
+  skip?: (parent: string | null, type: string) => boolean,
 ): Promise<string[]> {
   const ids: string[] = [];
-  for await (const { workflowId, parentExecution } of temporal.client.workflow.list({ query: RUNNING })) {
-    if (!skip?.(parentExecution?.workflowId ?? null)) ids.push(workflowId);
+  for await (const { workflowId, type, parentExecution } of temporal.client.workflow.list({
+    query: RUNNING,
+  })) {
+    if (!skip?.(parentExecution?.workflowId ?? null, type)) ids.push(workflowId);
   }
   return ids.sort();
 }
 
-/** If several are running, a rebalance stands for the moves that it has started. */
+/** If several are running, a rebalance stands for the moves that it has started. An open way back is no work to look at. */
 async function onlyRunning(temporal: Temporal): Promise<string> {
   const rebalance = await findRunning(temporal, REBALANCE_WORKFLOW_ID);
-  const ids = await runningIds(temporal, (parent) => rebalance !== null && parent === REBALANCE_WORKFLOW_ID);
+  const ids = await runningIds(
+    temporal,
+    (parent, type) => type === "wayBack" || (rebalance !== null && parent === REBALANCE_WORKFLOW_ID),
+  );
   if (ids.length === 1) return ids[0]!;
   if (ids.length === 0) throw nothingRuns("attach");
   throw new UsageError(`Several workflows are running; name one of them: ${ids.join(", ")}.`);

@@ -15,6 +15,8 @@ export interface CheckContext {
   shard: number | null;
   /** True if the move may end sessions that block its switch. */
   endsBlockers?: boolean;
+  /** True if the move is to leave a way back open. */
+  reversible?: boolean;
   workflowId: string;
   islands: Islands;
   source: ClientBase;

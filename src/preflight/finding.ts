@@ -24,6 +24,8 @@ export const FINDINGS = {
   encoding: "different encodings",
   source_capacity: "settings and rights of a source",
   destination_capacity: "settings and rights of a destination",
+  way_back_open: "shards with an open way back",
+  way_back: "what a way back needs",
   tablesync_timeout: "timeouts that end a tablesync",
   worker_settings: "settings that change replicated rows",
   replicas_hidden: "physical replicas whose lag is hidden",

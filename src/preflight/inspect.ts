@@ -36,6 +36,7 @@ import { activation, largeObjects, lockedCopies, moneyFormat, needsLockedCopy } 
 import { tablesyncLasts } from "./tablesync-lasts.ts";
 import { acceptsStructure } from "./trial-restore.ts";
 import { warnings } from "./warnings.ts";
+import { noWayBackOpen, wayBackWorks } from "./way-back.ts";
 import { workerSettings } from "./worker-settings.ts";
 
 /** The input of preflight and of `doctor`. */
@@ -44,6 +45,7 @@ export interface PreflightInput {
   request: ReplicationInput;
   shard: number | null;
   endsBlockers?: boolean;
+  reversible?: boolean;
 }
 
 /** What preflight found. */
@@ -117,7 +119,12 @@ function asBeforeEarlierRuns(tables: Table[], overridden: readonly OverriddenTab
 
 type Checks = Partial<Record<FindingCode, Check>>;
 
-const FIRST_CHECKS: Checks = { same_database: different, schema: schemas, server_version: versions };
+const FIRST_CHECKS: Checks = {
+  same_database: different,
+  schema: schemas,
+  server_version: versions,
+  way_back_open: noWayBackOpen,
+};
 
 /** These share two sessions, so they run one after another. */
 const CHECKS: Checks = {
@@ -150,6 +157,7 @@ const CHECKS: Checks = {
   outside_objects: outsideObjects,
   structure: acceptsStructure,
   rehearsal: sourceLetsGo,
+  way_back: wayBackWorks,
 };
 
 /** What one check found. */

@@ -5,11 +5,21 @@ import { ident, literal, qualified } from "../postgres/quote.ts";
 import { DATABASE_OID } from "../postgres/server.ts";
 import { type Fence, type Sequence, type SequenceValue, shareOut } from "./share-out.ts";
 
+/** A sequence with all that its old copy loses when it is fenced. */
+export interface DefinedSequence extends Sequence {
+  cycle: boolean;
+  /** Its data type: `smallint`, `integer` or `bigint`. */
+  type: string;
+}
+
 /** Reads the sequences of a schema, including those that belong to identity and serial columns. */
-export async function readSequenceDefinitions(client: ClientBase, schema: string): Promise<Sequence[]> {
-  const { rows } = await client.query<Sequence>(
+export async function readSequenceDefinitions(
+  client: ClientBase,
+  schema: string,
+): Promise<DefinedSequence[]> {
+  const { rows } = await client.query<DefinedSequence>(
     `SELECT c.relname AS name, pg_get_userbyid(c.relowner) AS owner, s.seqincrement AS increment,
-       s.seqmin AS min, s.seqmax AS max, s.seqstart AS start,
+       s.seqmin AS min, s.seqmax AS max, s.seqstart AS start, s.seqcycle AS cycle, format_type(s.seqtypid, NULL) AS type,
        CASE s.seqtypid WHEN 'int2'::regtype THEN -32768 WHEN 'int4'::regtype THEN -2147483648
          ELSE -9223372036854775808 END AS lowest,
        CASE s.seqtypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
@@ -115,6 +125,24 @@ export function handOver(
 const fenceSql = (name: string, { increment, min, max, start, restart, widened }: Fence): string =>
   `ALTER SEQUENCE ${name} ${widened ? "AS bigint " : ""}INCREMENT ${increment} NO CYCLE MINVALUE ${min} MAXVALUE ${max} START ${start}` +
   (restart === null ? "" : ` RESTART ${restart}`);
+
+/** Makes the fenced sequences of an old copy what they are where the shard is now, before their values are set. */
+export const liftSequences = (
+  schema: string,
+  sequences: readonly DefinedSequence[],
+  values: readonly SequenceValue[],
+): string[] => {
+  const byName = new Map(sequences.map((sequence) => [sequence.name, sequence]));
+  return values.flatMap(({ name, value }) => {
+    const sequence = byName.get(name);
+    if (!sequence) return [];
+    const { type, increment, min, max, start, cycle } = sequence;
+    return [
+      `ALTER SEQUENCE ${qualified(schema, name)} AS ${type} INCREMENT ${increment} MINVALUE ${min} MAXVALUE ${max} ` +
+        `START ${start} RESTART ${BigInt(value)} ${cycle ? "CYCLE" : "NO CYCLE"}`,
+    ];
+  });
+};
 
 /** Locks a sequence, whose nextval() no table lock stops. Setting the owner that it already has changes nothing. */
 export const lockSequence = (schema: string, { name, owner }: Pick<Sequence, "name" | "owner">): string =>

@@ -16,6 +16,7 @@ import {
 } from "../../contract/move.ts";
 import { TASK_QUEUE, WAIT_QUEUE } from "../../contract/names.ts";
 import type { VerifyActivities } from "../../contract/verify.ts";
+import type { WayBackActivities } from "../../contract/way-back.ts";
 import { moveInput } from "../support/move-input.ts";
 import type { TestNamespace } from "../support/temporal.ts";
 import { bundleWorkflows } from "../support/workflow-bundle.ts";
@@ -45,8 +46,15 @@ const PLAN: Preflight = {
 const done = { text: "done" };
 const switched = { ...done, writeBlockedMs: 1, leftover: "sh0042old_20260101000000" };
 const prepared = { island: "a:5432/app", gid: "g", witness: "sh0001" };
-type AllActivities = Activities & MigrateActivities & VerifyActivities & HistoryActivities;
-type Mocked = Exclude<keyof AllActivities, "join move" | "watch WAL" | "record history">;
+type AllActivities = Activities &
+  MigrateActivities &
+  VerifyActivities &
+  HistoryActivities &
+  WayBackActivities;
+type Mocked = Exclude<
+  keyof AllActivities,
+  "join move" | "watch WAL" | "watch way back" | "record history"
+>;
 const RESULTS: { [Step in Mocked]: Awaited<ReturnType<AllActivities[Step]>> } = {
   preflight: PLAN,
   "create structure": { ...done, fingerprint: "f", replicasBehind: false },
@@ -78,6 +86,9 @@ const RESULTS: { [Step in Mocked]: Awaited<ReturnType<AllActivities[Step]>> } = 
   "roll back everywhere": done,
   "change each shard": done,
   "release shards": done,
+  "prepare way back": done,
+  "open way back": { ...done, fingerprint: "g" },
+  "close way back": { ...done, rolledBack: false },
 };
 
 /** What a step that fails has reported before. */
@@ -119,7 +130,14 @@ export async function withMockedSteps(
     const how = behaviours["watch WAL"];
     return behave(typeof how === "function" ? how(request.schema) : how, ran, "watch WAL");
   };
-  const all = { ...activities, "join move": join, "watch WAL": watch, "record history": () => null };
+  const watchWay = (): Promise<void> => behave("waits for its cancellation", ran, "watch way back");
+  const all = {
+    ...activities,
+    "join move": join,
+    "watch WAL": watch,
+    "watch way back": watchWay,
+    "record history": () => null,
+  };
   const common = { connection, namespace, activities: all, maxHeartbeatThrottleInterval: "100ms" } as const;
   const codePath = await bundleWorkflows();
   const workers = [

@@ -8,8 +8,9 @@ import { Client, Connection, type WorkflowHandle } from "@temporalio/client";
 import { type MigrateInput } from "../../contract/migrate.ts";
 import { REBALANCE_WORKFLOW_ID, TASK_QUEUE } from "../../contract/names.ts";
 import { type RebalanceInput } from "../../contract/rebalance.ts";
+import { type RollbackInput, rollbackWorkflowId, wayBackWorkflowId } from "../../contract/way-back.ts";
 import { closeSandbox } from "../../src/sandbox/index.ts";
-import { confirmSignal } from "../../workflows/signals.ts";
+import { confirmSignal, finishSignal } from "../../workflows/signals.ts";
 import { type Behaviours, INPUT, withMockedSteps } from "../faults/mocks.ts";
 import { createNamespace, waitFor } from "../support/index.ts";
 import { copyInput } from "../support/move-input.ts";
@@ -21,10 +22,14 @@ interface Scene {
   input: unknown;
   workflowId?: string;
   steps?: Behaviours;
-  meanwhile?: (handle: WorkflowHandle) => Promise<unknown>;
+  meanwhile?: (handle: WorkflowHandle, client: Client) => Promise<unknown>;
+  /** Other workflows that run in the meantime, by the names of their recordings. */
+  others?: Record<string, string>;
 }
 
 const { schema, shard: _, from, to, ...switches } = INPUT;
+
+const REVERSIBLE = { ...INPUT, reversibleMs: 3_600_000 };
 
 const MIGRATION: MigrateInput = {
   name: "add-column",
@@ -78,6 +83,32 @@ const SCENES: Record<string, Scene> = {
     meanwhile: (handle) => handle.signal(confirmSignal),
   },
   rebalance: { type: "rebalance", input: REBALANCE, workflowId: REBALANCE_WORKFLOW_ID },
+  "move-reversible": {
+    type: "move",
+    input: REVERSIBLE,
+    meanwhile: async (handle, { workflow }) => {
+      await handle.result();
+      const way = workflow.getHandle(wayBackWorkflowId(schema, 0));
+      const { runId } = await way.describe();
+      const input: RollbackInput = {
+        ...REVERSIBLE,
+        from: to,
+        to: from,
+        wayBack: { workflowId: way.workflowId, runId },
+      };
+      const workflowId = rollbackWorkflowId(schema);
+      await workflow.execute("rollback", { workflowId, taskQueue: TASK_QUEUE, args: [input] });
+      await way.result();
+      const again = workflow.getHandle(wayBackWorkflowId(schema, 1));
+      await again.signal(finishSignal);
+      await again.result();
+    },
+    others: {
+      rollback: rollbackWorkflowId(schema),
+      "way-back-rolled-back": wayBackWorkflowId(schema, 0),
+      "way-back-finished": wayBackWorkflowId(schema, 1),
+    },
+  },
   verify: {
     type: "verify",
     input: { schema, from, toSchema: schema, to, maxReplicationLagSec: 20 },
@@ -108,9 +139,13 @@ async function record(name: string, scene: Scene): Promise<void> {
   await withMockedSteps(place, scene.steps ?? {}, async () => {
     const { type, input, workflowId = `${type}-${schema}` } = scene;
     const handle = await client.workflow.start(type, { workflowId, taskQueue: TASK_QUEUE, args: [input] });
-    await scene.meanwhile?.(handle);
+    await scene.meanwhile?.(handle, client);
     await handle.result().catch(() => undefined);
     await writeRuns(client, name, workflowId, handle.firstExecutionRunId);
+    for (const [other, id] of Object.entries(scene.others ?? {})) {
+      const { runId } = await client.workflow.getHandle(id).describe();
+      await writeRuns(client, other, id, runId);
+    }
   });
   await connection.close();
 }

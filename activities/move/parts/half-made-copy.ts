@@ -61,7 +61,7 @@ export function ensureOwnMark(step: MoveStep, comment: string | null): void {
 }
 
 const isOwnMark = (step: MoveStep, comment: string | null): boolean =>
-  runOfMark(comment, step.attempt.workflowId) === step.attempt.runId;
+  runOfMark(comment, step.owner.workflowId) === step.owner.runId;
 
 const drop = (step: MoveStep, client: ClientBase): Promise<void> =>
   dropSchema(client, step.schema, {

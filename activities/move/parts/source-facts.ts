@@ -7,14 +7,13 @@ import {
   searchPathFor,
 } from "../../../src/postgres/schema/materialized-views.ts";
 import { readSchema, readTables, type Table } from "../../../src/postgres/schema/tables.ts";
-import { readSequenceDefinitions } from "../../../src/sequences/hand-over.ts";
-import type { Sequence } from "../../../src/sequences/share-out.ts";
+import { type DefinedSequence, readSequenceDefinitions } from "../../../src/sequences/hand-over.ts";
 import type { MoveStep } from "./step.ts";
 
 /** Everything that the switch has to know about the source's schema, read before the lock. */
 export interface SwitchFacts {
   tables: Table[];
-  sequences: Sequence[];
+  sequences: DefinedSequence[];
   /** The comment of the source's schema, which the destination gets instead of the mark. */
   comment: string | null;
   /**
@@ -47,7 +46,7 @@ export async function readFacts(step: MoveStep, client: ClientBase, schema: stri
   };
 }
 
-async function readTriggers(client: ClientBase, schema: string): Promise<SwitchFacts["triggers"]> {
+export async function readTriggers(client: ClientBase, schema: string): Promise<SwitchFacts["triggers"]> {
   const { rows } = await client.query<SwitchFacts["triggers"][number]>(
     `WITH RECURSIVE own(root, level, oid) AS (
        SELECT t.oid, 0, t.oid
@@ -74,7 +73,7 @@ async function readTriggers(client: ClientBase, schema: string): Promise<SwitchF
  * Follows everything outside that is built on a relation of the schema down to the tables: a view
  * outside may write through a view inside. Views that cannot be written to (a UNION of many shards) are left out.
  */
-async function readReachable(client: ClientBase, schema: string): Promise<string[]> {
+export async function readReachable(client: ClientBase, schema: string): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `WITH RECURSIVE
      inside AS (

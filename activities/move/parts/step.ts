@@ -41,7 +41,9 @@ export class MoveStep {
   readonly schema: string;
   readonly from: IslandName;
   readonly to: IslandName;
-  /** The name of the slot, the publication, the subscription and the sessions of this run. */
+  /** The run that the replication and the copy's mark are named after: this one, or that of the way back of a rollback. */
+  readonly owner: { workflowId: string; runId: string };
+  /** The name of the slot, the publication, the subscription and the sessions of that run. */
   readonly replicationName: string;
   /** What this attempt has copied under the lock, if anything. */
   copiedUnderLock: { rows: number; bytes: number } | undefined;
@@ -55,7 +57,8 @@ export class MoveStep {
     this.from = input.request.from;
     this.to = input.request.to;
     this.#course = new Course(input.plan);
-    this.replicationName = replicationName(attempt.workflowId, attempt.runId, this.schema);
+    this.owner = input.wayBack ?? attempt;
+    this.replicationName = replicationName(this.owner.workflowId, this.owner.runId, this.schema);
   }
 
   /** Lends a session on the source, after checking that it is still the same database. */

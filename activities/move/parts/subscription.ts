@@ -24,11 +24,12 @@ export async function oldestTransaction(client: ClientBase): Promise<StepProgres
   return { waitingFor: `transactions on the source to end: ${describeBlockers(writers)}` };
 }
 
-/** Creates the subscription on the destination. */
+/** Creates the subscription on the destination, with the rows still to be copied or not, and to be enabled later or at once. */
 export async function createSubscription(
   step: MoveStep,
   tables: readonly Table[],
   copyData: boolean,
+  enabled = true,
 ): Promise<string | null> {
   const { replicationName, input } = step;
   const dsn = step.attempt.deps.islands.dsn(step.from);
@@ -40,6 +41,7 @@ export async function createSubscription(
       name: replicationName,
       conninfo,
       copyData,
+      enabled,
       binary: tables.every((table) => table.binarySafe),
       serverMajor: input.plan.destination.serverMajor,
       superuser: input.plan.destination.superuser,

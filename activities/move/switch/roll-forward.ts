@@ -3,6 +3,7 @@ import type pg from "pg";
 import { ShardferryError } from "../../../src/errors.ts";
 import { activateSql } from "../../../src/postgres/api/shards.ts";
 import { apiSchemaOf } from "../../../src/postgres/api/sql-api.ts";
+import { recordArrivalSql } from "../../../src/postgres/api/switches.ts";
 import { messageWithoutRows } from "../../../src/postgres/errors/without-rows.ts";
 import { COPY_SETTINGS } from "../../../src/postgres/islands/session-settings.ts";
 import { ensureDurable, waitUntilApplied } from "../../../src/postgres/replication/position.ts";
@@ -71,7 +72,12 @@ async function arrive(
   await destination.query(beginArrival(apiSchema, entry, step.from).join(";\n"));
   await ensureReplicated(step, facts, destination);
   await copyLocked(step, facts, source, destination, left.leftover);
-  const sql = [...completeSchema(step, facts), activateSql(apiSchema, entry.shard), "COMMIT"];
+  const sql = [
+    recordArrivalSql(apiSchema, schema),
+    ...completeSchema(step, facts),
+    activateSql(apiSchema, entry.shard),
+    "COMMIT",
+  ];
   await destination.query(sql.join(";\n"));
 }
 

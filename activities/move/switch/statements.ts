@@ -1,10 +1,11 @@
 import { allEnd } from "../../../src/all-end.ts";
 import { activateSql, deactivateSql } from "../../../src/postgres/api/shards.ts";
 import { type BookEntry, bookRow } from "../../../src/postgres/api/switches.ts";
-import { ident, literal, qualified } from "../../../src/postgres/quote.ts";
+import { ident, literal } from "../../../src/postgres/quote.ts";
 import { DURABLE_SQL, untilAppliedSql } from "../../../src/postgres/replication/position.ts";
 import { rowsOfEach } from "../../../src/postgres/session.ts";
 import { noneLateSql } from "../../../src/sequences/hand-over.ts";
+import { fenceSql, renameSql } from "../parts/fence.ts";
 import { replicatedChecks } from "../parts/guards.ts";
 import { preparedReadings, readings } from "./lock.ts";
 import type { SwitchSessions } from "./sessions.ts";
@@ -85,27 +86,6 @@ export const leave = (apiSchema: string, entry: BookEntry, departure: Departure)
   deactivateSql(apiSchema, entry.shard),
   bookRow(apiSchema, entry, "source", departure.peer, departure.leftover, departure.switchLsn),
   ...departure.sequenceFences,
-  ...fence(entry.schema, departure.peer, departure.reachable),
-  `ALTER SCHEMA ${ident(entry.schema)} RENAME TO ${ident(departure.leftover)}`,
+  ...fenceSql(entry.schema, departure.peer, departure.reachable),
+  renameSql(entry.schema, departure.leftover),
 ];
-
-/**
- * A view or function of another schema reaches a table by its OID and would continue to write into the renamed
- * old copy: such a write would be lost. A trigger turns it into the error that everybody else gets.
- */
-function fence(schema: string, peer: string, reachable: readonly string[]): string[] {
-  if (reachable.length === 0) return [];
-  const name = qualified(schema, "shardferry_fence_");
-  const begin = literal(`relation "${schema}.`);
-  const end = literal(`" does not exist: the shard has moved to ${peer}`);
-  return [
-    `CREATE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS ${literal(
-      `BEGIN RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = ${begin} || TG_TABLE_NAME || ${end}; END`,
-    )}`,
-    ...reachable.map(
-      (table) =>
-        `CREATE TRIGGER shardferry_fence_ BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON ${qualified(schema, table)} ` +
-        `FOR EACH STATEMENT EXECUTE FUNCTION ${name}()`,
-    ),
-  ];
-}

@@ -1,6 +1,6 @@
 import { allEnd } from "../../../src/all-end.ts";
 import { activateSql } from "../../../src/postgres/api/shards.ts";
-import { waitUntilLeft } from "../../../src/postgres/api/switches.ts";
+import { recordArrivalSql, waitUntilLeft } from "../../../src/postgres/api/switches.ts";
 import { hasSqlstate, SQLSTATE } from "../../../src/postgres/errors/sqlstate.ts";
 import { untilAppliedSql } from "../../../src/postgres/replication/position.ts";
 import { readViewVersions } from "../../../src/postgres/schema/materialized-views.ts";
@@ -9,6 +9,7 @@ import {
   type HandOver,
   handOver,
   lateSequences,
+  liftSequences,
   noneLateSql,
   setSequences,
 } from "../../../src/sequences/hand-over.ts";
@@ -82,7 +83,11 @@ export async function completeDestination(
 ): Promise<void> {
   const { step, facts, destination, destinationApiSchema: apiSchema, entry } = sessions;
   const checks = replicatedChecks(step, facts);
-  const done = [...completeSchema(step, facts), activateSql(apiSchema, entry.shard)];
+  const done = [
+    recordArrivalSql(apiSchema, entry.schema),
+    ...completeSchema(step, facts),
+    activateSql(apiSchema, entry.shard),
+  ];
   const sql = [untilApplied(sessions, locked, deadline), ...checks.map((check) => check.sql), ...done];
   const answers = await rowsOfEach(destination, sql);
   checks.forEach(({ verify }, i) => verify(answers[1 + i]!));
@@ -100,12 +105,14 @@ const fencesOf = (handOvers: readonly HandOver[]): string[] => handOvers.map(({ 
 
 /** In a transaction of its own, which is finished and on disk before the shard leaves the source. */
 export async function setDestinationSequences(
-  { step, destinationObserver }: SwitchSessions,
+  { step, facts, destinationObserver }: SwitchSessions,
   handOvers: readonly HandOver[],
 ): Promise<void> {
   if (handOvers.length === 0) return;
   const values = handOvers.map(({ destination }) => destination);
-  await destinationObserver.query(setSequences(step.schema, values));
+  // Those of an old copy are fenced.
+  const limits = step.input.wayBack ? liftSequences(step.schema, facts.sequences, values) : [];
+  await destinationObserver.query([...limits, setSequences(step.schema, values)].join(";\n"));
 }
 
 export async function leaveSource(

@@ -35,6 +35,14 @@ export const ACTIONS: Actions = {
     summary: "drop old copies of moved shards, and leftovers of dead moves",
     load: async () => (await import("./cleanup.ts")).cleanup,
   },
+  rollback: {
+    summary: "bring a shard back on the way that `move --reversible` has left open",
+    load: async () => (await import("./way-back.ts")).rollback,
+  },
+  finish: {
+    summary: "close the way back of a shard; its old copy stays until `cleanup`",
+    load: async () => (await import("./way-back.ts")).finish,
+  },
   verify: {
     summary: "compare every row of a shard or schema with a copy of it",
     load: async () => (await import("./verify.ts")).verify,

@@ -46,8 +46,11 @@ export function moveSummary(result: MoveResult): string {
   if (!activated) {
     return `Rehearsed ${schema} from ${from} to ${to}: ${amount}. Nothing was switched; the copy is ${leftover} on ${to}, until \`shardferry cleanup\` drops it.`;
   }
+  const { wayBack } = result;
   const old = leftover
-    ? ` The old copy is ${leftover} on ${from}, until \`shardferry cleanup\` drops it.`
+    ? wayBack
+      ? ` The way back to ${from} is open until ${new Date(wayBack.expiresAt).toISOString()}, as long as a worker runs (\`shardferry worker\`): \`shardferry rollback\` or \`shardferry finish\`.`
+      : ` The old copy is ${leftover} on ${from}, until \`shardferry cleanup\` drops it.`
     : "";
   return `Moved ${schema} from ${from} to ${to}: ${amount}; writers were blocked for ${[blockedFor(writeBlocked), ...endedBlockers].join("; ")}.${old}`;
 }

@@ -64,6 +64,43 @@ export async function hasArrived(
   return rowCount === 1;
 }
 
+/**
+ * SQL for the transaction in which a shard arrives, when everything has been applied: records the destination's own
+ * position. What the shard's way back has to send comes after it, since that transaction's commit does.
+ */
+export const recordArrivalSql = (apiSchema: string, schema: string): string =>
+  `UPDATE ${switchesTable(apiSchema)} SET switch_lsn = pg_current_wal_insert_lsn()
+   WHERE schema_name = ${literal(schema)} AND role = 'destination'`;
+
+/** When a shard has arrived by a run: at which position of the destination, and how many milliseconds ago. */
+export async function readArrival(
+  client: ClientBase,
+  apiSchema: string,
+  { schema, workflowId, runId }: SwitchKey,
+): Promise<{ position: string; msAgo: number } | null> {
+  const { rows } = await client.query<{ position: string; msAgo: number }>(
+    `SELECT switch_lsn AS position, (1000 * extract(epoch FROM clock_timestamp() - switched_at))::float8 AS "msAgo"
+     FROM ${switchesTable(apiSchema)}
+     WHERE schema_name = $1 AND role = 'destination' AND workflow_id = $2 AND run_id = $3`,
+    [schema, workflowId, runId],
+  );
+  return rows[0] ?? null;
+}
+
+/** True if a shard has left an island since it arrived there. */
+export async function hasLeftSinceArrival(
+  client: ClientBase,
+  apiSchema: string,
+  schema: string,
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `SELECT FROM ${switchesTable(apiSchema)} l JOIN ${switchesTable(apiSchema)} a USING (schema_name)
+     WHERE schema_name = $1 AND l.role = 'source' AND a.role = 'destination' AND l.epoch > a.epoch`,
+    [schema],
+  );
+  return rowCount === 1;
+}
+
 /** What both sides write into the book of switches. */
 export interface BookEntry extends SwitchKey {
   shard: number;

@@ -36,8 +36,14 @@ export const replicationName = (workflowId: string, runId: string, schema: strin
   namesBegin(workflowId, schema) + digest(runId, 6);
 
 /** The comment that marks a half-made copy as made by this run of this workflow. */
-export const markOf = (workflowId: string, runId: string, from: string, begun: Date): string =>
-  `${MARK_PREFIX} from ${from} by workflow ${workflowId}, run ${runId}; begun ${begun.toISOString()}; it is dropped and made again at need`;
+export const markOf = (
+  workflowId: string,
+  runId: string,
+  from: string,
+  begun: Date,
+  fate = "it is dropped and made again at need",
+): string =>
+  `${MARK_PREFIX} from ${from} by workflow ${workflowId}, run ${runId}; begun ${begun.toISOString()}; ${fate}`;
 
 /** Parses the mark of a half-made copy; null if the comment is not such a mark. */
 export function readMark(

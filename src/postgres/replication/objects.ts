@@ -64,6 +64,8 @@ export interface SubscriptionOptions {
   /** True: PostgreSQL copies the rows (tablesync). False: the rows are already there, as of the slot's creation. */
   copyData: boolean;
   binary: boolean;
+  /** False: nothing is applied until it is enabled. */
+  enabled?: boolean;
   /** Major version of the destination. */
   serverMajor: number;
   /** True if our role on the destination is a superuser. */
@@ -117,6 +119,7 @@ function subscriptionSql(options: SubscriptionOptions): string {
     "create_slot = false",
     `slot_name = ${literal(options.name)}`,
     `copy_data = ${options.copyData}`,
+    ...(options.enabled === false ? ["enabled = false"] : []),
     `binary = ${options.binary}`,
     "streaming = on",
     // A tablesync worker records that its table is done and drops its slot. If a crash undid the record but not the

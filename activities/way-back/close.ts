@@ -1,0 +1,61 @@
+import type { CloseInput, CloseReport } from "../../contract/way-back.ts";
+import { allEnd } from "../../src/all-end.ts";
+import { apiSchemaOf } from "../../src/postgres/api/sql-api.ts";
+import { hasLeftSinceArrival } from "../../src/postgres/api/switches.ts";
+import {
+  disableSubscription,
+  dropPublication,
+  dropSlots,
+  dropSubscription,
+} from "../../src/postgres/replication/objects.ts";
+import { ensureDurable } from "../../src/postgres/replication/position.ts";
+import { deactivate } from "../move/clean-up.ts";
+import { lockedRunner } from "../move/parts/drop-replication.ts";
+import { releaseShard } from "../move/parts/shard-lease.ts";
+import type { MoveStep } from "../move/parts/step.ts";
+import { nameAsLeftover } from "./old-copy.ts";
+
+/**
+ * Closes a way back: drops slot and publication, subscription, and makes the old copy what it is after an ordinary move. The
+ * two sides do not wait for each other: while one is away, the other is freed. After a rollback there is nothing to close.
+ */
+export async function closeWayBack(step: MoveStep, input: CloseInput): Promise<CloseReport> {
+  const { leftover, deactivateSql, mayHaveLeft } = input;
+  const here = closeHere(step);
+  const there = mayHaveLeft
+    ? here.then((left) => (left ? undefined : closeThere(step, leftover)))
+    : closeThere(step, leftover);
+  const [rolledBack] = await allEnd([here, there]);
+  if (rolledBack) return { text: `"${step.schema}" has gone back; nothing to close`, rolledBack };
+  const failures = leftover ? await deactivate(step, step.to, { deactivateSql, leftover }) : [];
+  const text = [`dropped the slot on ${step.from} and the subscription on ${step.to}`, ...failures].join(
+    "; ",
+  );
+  return { text, rolledBack };
+}
+
+/** Where the shard is. Returns true if it has left: its rollback, or a later move, has dropped what there was. */
+async function closeHere(step: MoveStep): Promise<boolean> {
+  const { schema, from, replicationName } = step;
+  // Also that of a rollback, which may be about to switch.
+  await step.endOrphans(from);
+  return step.onSource(async (client) => {
+    await releaseShard(step);
+    if (await hasLeftSinceArrival(client, await apiSchemaOf(client, from), schema)) return true;
+    await dropSlots(client, replicationName, null);
+    await dropPublication(client, replicationName, lockedRunner(step, client));
+    return false;
+  });
+}
+
+/** Where the old copy is. */
+async function closeThere(step: MoveStep, leftover: string | null): Promise<void> {
+  const { to, replicationName } = step;
+  await step.endOrphans(to);
+  await step.session(to, {}, async (client) => {
+    await Promise.all([step.attempt.ensureCurrent(), ensureDurable(client)]);
+    await disableSubscription(client, replicationName);
+    await dropSubscription(client, replicationName);
+    if (leftover !== null) await nameAsLeftover(step, client, leftover);
+  });
+}

@@ -1,0 +1,135 @@
+import {
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  getExternalWorkflowHandle,
+  setHandler,
+  startChild,
+  workflowInfo,
+} from "@temporalio/workflow";
+
+import type { MoveInput, MoveResult, Preflight } from "../contract/move.ts";
+import { REQUEST_MEMO, TASK_QUEUE } from "../contract/names.ts";
+import type { StepReport } from "../contract/progress.ts";
+import {
+  type WayBackInput,
+  type WayBackResult,
+  type WayBackTurn,
+  wayBackWorkflowId,
+  type WorkflowRun,
+} from "../contract/way-back.ts";
+import { workflowSummary } from "../src/summary.ts";
+import type { Protocol } from "./protocol.ts";
+import { arrivedSignal, described, wayBackPreparedSignal } from "./signals.ts";
+import type { wayBack } from "./way-back.ts";
+
+/** The way back that a switch leaves open: under which of its ids, and until when. */
+export interface Returning {
+  turn: WayBackTurn;
+  expiresAt: () => number;
+}
+
+/** The way back of a switch, as seen by the move or rollback that makes the switch. */
+export class WayAhead {
+  #ended = false;
+
+  constructor(
+    readonly run: WorkflowRun,
+    readonly expiresAt: () => number,
+    readonly result: Promise<WayBackResult>,
+  ) {
+    result
+      .catch(() => undefined)
+      .finally(() => {
+        this.#ended = true;
+      });
+  }
+
+  /** Starts the workflow of the way back, and waits until all is there that has to be there before the switch. */
+  static async prepare(
+    protocol: Protocol,
+    input: MoveInput,
+    plan: Preflight,
+    { turn, expiresAt }: Returning,
+  ): Promise<WayAhead> {
+    let prepared = false;
+    setHandler(wayBackPreparedSignal, () => void (prepared = true), described("wayBackPrepared"));
+    let ahead: WayAhead | undefined;
+    const prepare = async (): Promise<StepReport> => {
+      // An abort that comes after the switch must not reach it; before the switch, it is undone.
+      ahead = await CancellationScope.nonCancellable(() => start(wayOf(input, plan, turn), expiresAt));
+      const [opening, end] = [condition(() => prepared), ahead.result];
+      if ((await Promise.race([opening.then(() => null), end])) !== null) throw ahead.ended();
+      return { text: `prepared the way back: ${ahead.run.workflowId}` };
+    };
+    await protocol.step("prepare way back", prepare, { undo: async () => ahead?.close() ?? NOTHING });
+    return ahead!;
+  }
+
+  /** Throws if it has ended before the switch. */
+  ensureOpen(): void {
+    if (this.#ended) throw this.ended();
+  }
+
+  ended(): ApplicationFailure {
+    const message = `the way back (${this.run.workflowId}) has ended before the switch; nothing was switched`;
+    return ApplicationFailure.create({ message, type: "way_back_ended", nonRetryable: true });
+  }
+
+  /** Tells it that the shard has arrived; undefined if it has ended meanwhile, which does not undo the switch. */
+  async arrived(protocol: Protocol, leftover: string): Promise<MoveResult["wayBack"]> {
+    const { workflowId, runId } = this.run;
+    const expiresAt = this.expiresAt();
+    try {
+      await getExternalWorkflowHandle(workflowId, runId).signal(arrivedSignal, { leftover, expiresAt });
+    } catch {
+      protocol.steering.tell({ text: `there is no way back: ${workflowId} has ended` });
+      return undefined;
+    }
+    const until = new Date(expiresAt).toISOString();
+    protocol.steering.tell({ text: `the way back is kept open by ${workflowId} until ${until}` });
+    return { workflowId, expiresAt };
+  }
+
+  async close(): Promise<StepReport> {
+    const { workflowId, runId } = this.run;
+    // It may have ended by itself.
+    await getExternalWorkflowHandle(workflowId, runId)
+      .cancel()
+      .catch(() => undefined);
+    await this.result.catch(() => undefined);
+    return { text: `closed the way back: ${workflowId}` };
+  }
+}
+
+const NOTHING: StepReport = { text: "no way back was begun" };
+
+async function start(input: WayBackInput, expiresAt: () => number): Promise<WayAhead> {
+  const workflowId = wayBackWorkflowId(input.schema, input.turn);
+  const { schema, from, to } = input;
+  const child = await startChild<typeof wayBack>("wayBack", {
+    workflowId,
+    taskQueue: TASK_QUEUE,
+    args: [input],
+    memo: { [REQUEST_MEMO]: input.move },
+    ...workflowSummary(workflowId, { schema, from, to }),
+    workflowIdReusePolicy: "ALLOW_DUPLICATE",
+    parentClosePolicy: "ABANDON",
+  });
+  return new WayAhead({ workflowId, runId: child.firstExecutionRunId }, expiresAt, child.result());
+}
+
+/** The way back leads in the other direction. */
+function wayOf(move: MoveInput, plan: Preflight, turn: WayBackInput["turn"]): WayBackInput {
+  const { schema, from: to, to: from } = move;
+  const { workflowId, runId } = workflowInfo();
+  return {
+    schema,
+    from,
+    to,
+    move: { ...move, from, to },
+    plan: { ...plan, copyMethod: "direct", source: plan.destination, destination: plan.source },
+    opener: { workflowId, runId },
+    turn,
+  };
+}
