@@ -26,7 +26,15 @@ export async function rollback(input: RollbackInput): Promise<MoveResult> {
   const undone = "aborted; the shard is where it was, and the way back is still open";
   const protocol = new Protocol(new Steering(input, ROLLBACK_STEPS), undone);
   const islands = [from, to];
-  const operation: Operation = { kind: "rollback", name: schema, schemas: [schema], islands, from, to, startedBy };
+  const operation: Operation = {
+    kind: "rollback",
+    name: schema,
+    schemas: [schema],
+    islands,
+    from,
+    to,
+    startedBy,
+  };
   return recorded(protocol.steering, operation, () => goBack(protocol, input), endingOf);
 }
 

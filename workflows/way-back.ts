@@ -160,7 +160,15 @@ class Way {
   get #operation(): Operation {
     const { schema, from, to, move } = this.#input;
     const islands = [from, to];
-    return { kind: "way back", name: schema, schemas: [schema], islands, from, to, startedBy: move.startedBy };
+    return {
+      kind: "way back",
+      name: schema,
+      schemas: [schema],
+      islands,
+      from,
+      to,
+      startedBy: move.startedBy,
+    };
   }
 
   async #tellRollback(): Promise<void> {

@@ -51,10 +51,7 @@ type AllActivities = Activities &
   VerifyActivities &
   HistoryActivities &
   WayBackActivities;
-type Mocked = Exclude<
-  keyof AllActivities,
-  "join move" | "watch WAL" | "watch way back" | "record history"
->;
+type Mocked = Exclude<keyof AllActivities, "join move" | "watch WAL" | "watch way back" | "record history">;
 const RESULTS: { [Step in Mocked]: Awaited<ReturnType<AllActivities[Step]>> } = {
   preflight: PLAN,
   "create structure": { ...done, fingerprint: "f", replicasBehind: false },
