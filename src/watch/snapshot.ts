@@ -6,6 +6,7 @@ import type { Activities } from "../../contract/move.ts";
 import { REQUEST_MEMO } from "../../contract/names.ts";
 import { type StepProgress } from "../../contract/progress.ts";
 import { type Progress, type StepName } from "../../contract/story.ts";
+import type { WayBackActivities } from "../../contract/way-back.ts";
 import { linkTo, type Temporal } from "../temporal/connection.ts";
 
 /** The state of a workflow at one moment. */
@@ -36,7 +37,7 @@ export interface Snapshot {
 
 /** A running step. */
 interface ActivitySnapshot {
-  readonly step: StepName | typeof WATCH;
+  readonly step: StepName | typeof WATCH | typeof WATCH_OF_WAY_BACK;
   /** False while it waits for a worker or for its next attempt. */
   readonly running: boolean;
   readonly attempt: number;
@@ -47,6 +48,8 @@ interface ActivitySnapshot {
 
 /** What runs alongside the steps, by its name in the history. */
 const WATCH = "watch WAL" satisfies keyof Activities;
+/** What a way back does as long as it is open; also tells how much WAL is kept. */
+const WATCH_OF_WAY_BACK = "watch way back" satisfies keyof WayBackActivities;
 
 /** The name of the query that every workflow answers. */
 const PROGRESS_QUERY = "progress";
@@ -82,9 +85,9 @@ export async function takeSnapshot(
   temporal.settleBeforeClose(asking);
   const pending = await Promise.all((description.raw.pendingActivities ?? []).map(readActivity));
   const steps = pending.filter(({ step }) => step !== WATCH);
-  const watch = pending.find(({ step }) => step === WATCH);
+  const watch = pending.find(({ step }) => step === WATCH || step === WATCH_OF_WAY_BACK);
   // An activity that waits for its next attempt has no numbers, but a reason.
-  const failing = watch?.failure != null && !watch.running;
+  const failing = watch?.step === WATCH && watch.failure != null && !watch.running;
   const waiting = waitingTask(description);
   // If tasks wait for a worker, there may be none to answer the query.
   const progress = await (waiting ? Promise.race([asking, sleep(SHORT_QUERY_MS, null)]) : asking);
