@@ -210,6 +210,8 @@ export interface SwitchReport extends StepReport {
   writeBlocked?: WriteBlock;
   endedBlockers?: string[];
   leftover: string | null;
+  /** Of the destination's schema right after the switch, for the way back; missing if there is none. */
+  fingerprint?: string | undefined;
   /** What was copied under the lock; missing if nothing was, or if an interrupted attempt had done it. */
   copied?: { rows: number; bytes: number } | undefined;
 }

@@ -54,6 +54,8 @@ export interface Arrived {
   leftover: string;
   /** When the way back ends by itself, in milliseconds since the epoch. */
   expiresAt: number;
+  /** The fingerprint of the schema where the shard has arrived, right after its switch. */
+  fingerprint: string;
 }
 
 /** What a rollback is told by the way back on which it goes. */
@@ -87,11 +89,6 @@ export interface OpenInput extends StepInput {
   leftover: string;
 }
 
-export interface OpenReport extends StepReport {
-  /** The fingerprint of the schema where the shard is. */
-  fingerprint: string;
-}
-
 export interface WatchInput extends StepInput {
   maxWalBytes: number;
   /** True once changes are being applied to the old copy. */
@@ -122,12 +119,14 @@ export interface WayBackActivities {
   /** Before the switch: publication and slot where the shard will be. */
   "prepare way back"(input: StepInput): Promise<StepReport>;
   /** After the switch: the old copy follows the shard from the instant of the switch. */
-  "open way back"(input: OpenInput): Promise<OpenReport>;
+  "open way back"(input: OpenInput): Promise<StepReport>;
   /** Watches until it is cancelled; returns what ends the way back. */
   "watch way back"(input: WatchInput): Promise<WayBackTrouble>;
   /** Drops everything, and makes the old copy what it is after an ordinary move. */
   "close way back"(input: CloseInput): Promise<CloseReport>;
 }
+
+export const wayBackTurns: readonly WayBackTurn[] = [0, 1];
 
 /** The id of a way back. */
 export const wayBackWorkflowId = (schema: string, turn: WayBackTurn): string =>

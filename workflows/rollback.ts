@@ -1,21 +1,32 @@
 import {
+  ApplicationFailure,
   CancellationScope,
   condition,
+  type ExternalWorkflowHandle,
   getExternalWorkflowHandle,
   setHandler,
   workflowInfo,
 } from "@temporalio/workflow";
 
-import type { MoveResult } from "../contract/move.ts";
+import type { MoveResult, StepInput } from "../contract/move.ts";
 import type { StepReport } from "../contract/progress.ts";
-import { type OpenWay, ROLLBACK_STEPS, type RollbackInput } from "../contract/way-back.ts";
+import { type OpenWay, ROLLBACK_STEPS, type RollbackInput, type WorkflowRun } from "../contract/way-back.ts";
 import { type Ending, type Operation, recorded } from "./history.ts";
 import { Protocol } from "./protocol.ts";
 import { prove, type Replica } from "./replicate.ts";
-import { described, rollbackBeginsSignal, rollbackEndsSignal, wayIsOpenSignal } from "./signals.ts";
+import {
+  described,
+  rollbackBeginsSignal,
+  rollbackEndsSignal,
+  wayHasEndedSignal,
+  wayIsOpenSignal,
+} from "./signals.ts";
 import { Steering } from "./steering.ts";
 import { completeMove, type Switched, switchOver } from "./switch-over.ts";
 import type { Returning } from "./way-ahead.ts";
+
+/** How often the way is asked again: it may have been terminated. */
+const ASK_AGAIN = "1 minute";
 
 /**
  * Brings a shard back on the way that its move has left open: the replica is there and in step, so it is proven, locked and
@@ -39,34 +50,74 @@ export async function rollback(input: RollbackInput): Promise<MoveResult> {
 }
 
 async function goBack(protocol: Protocol, input: RollbackInput): Promise<MoveResult> {
-  const way = getExternalWorkflowHandle(input.wayBack.workflowId, input.wayBack.runId);
-  const ended = async (back: boolean): Promise<StepReport> => {
-    await way.signal(rollbackEndsSignal, back).catch(() => undefined);
-    return { text: back ? "the way back has been used" : "the way back stays open" };
-  };
-
+  const way = new WayTaken(input.wayBack);
   const forward = async (): Promise<Switched> => {
-    let open: OpenWay | undefined;
-    setHandler(wayIsOpenSignal, (told) => void (open = told), described("wayIsOpen"));
-    const { workflowId, runId } = workflowInfo();
-    const find = async (): Promise<StepReport> => {
-      await way.signal(rollbackBeginsSignal, { workflowId, runId });
-      protocol.steering.phase("running", `${input.wayBack.workflowId} to be open`);
-      await condition(() => open !== undefined);
-      return { text: `found the way back: ${input.wayBack.workflowId}` };
-    };
-    await protocol.step("find way back", find, { undo: () => ended(false) });
-    const { input: step, expiresAt, turn } = open!;
+    const { input: found, expiresAt, turn } = await way.find(protocol);
+    const { maxReplicationLagSec } = input;
+    const step: StepInput = { ...found, request: { ...found.request, maxReplicationLagSec } };
     const replica: Replica = { input: step, amount: nothingCopied(step.plan.sizeBytes), verified: null };
     protocol.steering.plan(step.plan);
     replica.verified = await prove(protocol, step, input.verify);
     const returning: Returning = { turn: turn === 0 ? 1 : 0, expiresAt: () => expiresAt };
     return switchOver(protocol, input, replica, expiresAt > Date.now() ? returning : null);
   };
-  const switched = await protocol.orUndo(forward);
+  const switched = await protocol.orUndo(() => way.guard(forward));
   const result = await completeMove(protocol, input, switched);
-  await CancellationScope.nonCancellable(() => ended(true));
+  await CancellationScope.nonCancellable(() => way.tell(true));
   return result;
+}
+
+/** The way on which a rollback goes, which is not closed until the rollback tells that it has ended. */
+class WayTaken {
+  readonly #run: WorkflowRun;
+  readonly #steps = new CancellationScope();
+  #open: OpenWay | undefined;
+  #ended: string | undefined;
+
+  constructor(run: WorkflowRun) {
+    this.#run = run;
+    setHandler(wayIsOpenSignal, (open) => void (this.#open = open), described("wayIsOpen"));
+    setHandler(wayHasEndedSignal, (reason) => this.#end(reason), described("wayHasEnded"));
+  }
+
+  get #way(): ExternalWorkflowHandle {
+    return getExternalWorkflowHandle(this.#run.workflowId, this.#run.runId);
+  }
+
+  #end(reason: string): void {
+    this.#ended = reason;
+    this.#steps.cancel();
+  }
+
+  /** Waits until it is open; throws if it has ended. */
+  async find(protocol: Protocol): Promise<OpenWay> {
+    const { workflowId, runId } = workflowInfo();
+    const find = async (): Promise<StepReport> => {
+      protocol.steering.phase("running", `${this.#run.workflowId} to be open`);
+      do await this.#way.signal(rollbackBeginsSignal, { workflowId, runId });
+      while (!(await condition(() => this.#open !== undefined, ASK_AGAIN)));
+      return { text: `found the way back: ${this.#run.workflowId}` };
+    };
+    await protocol.step("find way back", find);
+    return this.#open!;
+  }
+
+  /** Runs the steps up to the switch. The way is told of their failure before anything is undone, which may take long. */
+  async guard<T>(steps: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#steps.run(steps);
+    } catch (error) {
+      await CancellationScope.nonCancellable(() => this.tell(false));
+      if (this.#ended === undefined) throw error;
+      const message = `there is no way back any more: ${this.#ended}; the shard stays where it is`;
+      throw ApplicationFailure.create({ message, type: "no_way_back", nonRetryable: true });
+    }
+  }
+
+  /** Tells that the rollback has ended, and whether the shard has gone back. */
+  async tell(back: boolean): Promise<void> {
+    await this.#way.signal(rollbackEndsSignal, back).catch(() => undefined);
+  }
 }
 
 const endingOf = ({ sizeBytes, writeBlocked, verified }: MoveResult): Ending => ({

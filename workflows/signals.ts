@@ -32,6 +32,8 @@ export const finishSignal = defineSignal("finish");
 export const rollbackBeginsSignal = defineSignal<[WorkflowRun]>("rollbackBegins");
 /** The answer: the way is open. */
 export const wayIsOpenSignal = defineSignal<[OpenWay]>("wayIsOpen");
+/** The answer: the way has ended, for this reason. It ends a rollback that has not switched yet. */
+export const wayHasEndedSignal = defineSignal<[string]>("wayHasEnded");
 /** A rollback has ended; true if the shard has gone back. */
 export const rollbackEndsSignal = defineSignal<[boolean]>("rollbackEnds");
 
@@ -48,6 +50,7 @@ const DESCRIPTIONS = {
   finish: "Closes the way back: the old copy stays as after an ordinary move",
   rollbackBegins: "Sent by a rollback that wants to go this way",
   wayIsOpen: "Sent by the way back: the rollback can go",
+  wayHasEnded: "Sent by the way back: the rollback cannot go, or not any longer",
   rollbackEnds: "Sent by a rollback that has ended",
 };
 

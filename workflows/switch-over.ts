@@ -65,7 +65,8 @@ export function completeMove(protocol: Protocol, input: MoveInput, switched: Swi
     // As long as the way back is open, the old copy is in use.
     const deactivateSql = leftover && !ahead ? input.deactivateSql : null;
     await protocol.step("clean up", () => quick["clean up"]({ ...replica.input, deactivateSql, leftover }));
-    const wayBack = leftover && ahead ? await ahead.arrived(protocol, leftover) : undefined;
+    const wayBack =
+      leftover && ahead ? await ahead.arrived(protocol, leftover, report.fingerprint ?? "") : undefined;
     protocol.steering.phase("done");
     const result = resultOf(protocol, input, switched);
     return wayBack ? { ...result, wayBack } : result;

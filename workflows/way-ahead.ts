@@ -77,11 +77,15 @@ export class WayAhead {
   }
 
   /** Tells it that the shard has arrived; undefined if it has ended meanwhile, which does not undo the switch. */
-  async arrived(protocol: Protocol, leftover: string): Promise<MoveResult["wayBack"]> {
+  async arrived(protocol: Protocol, leftover: string, fingerprint: string): Promise<MoveResult["wayBack"]> {
     const { workflowId, runId } = this.run;
     const expiresAt = this.expiresAt();
     try {
-      await getExternalWorkflowHandle(workflowId, runId).signal(arrivedSignal, { leftover, expiresAt });
+      await getExternalWorkflowHandle(workflowId, runId).signal(arrivedSignal, {
+        leftover,
+        expiresAt,
+        fingerprint,
+      });
     } catch {
       protocol.steering.tell({ text: `there is no way back: ${workflowId} has ended` });
       return undefined;

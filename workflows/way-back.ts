@@ -29,12 +29,18 @@ import {
   rollbackBeginsSignal,
   rollbackEndsSignal,
   wayBackPreparedSignal,
+  wayHasEndedSignal,
   wayIsOpenSignal,
 } from "./signals.ts";
 import { Steering } from "./steering.ts";
 
 /** A rollback that has not ended by then, after the end of the way's time, was terminated. */
 const LAST_ROLLBACK = "1 hour";
+
+/** How often it is made sure that the workflow that is being waited for is still there. */
+const LOOK_FOR_OTHER = "10 minutes";
+
+const WATCH_AGAIN = "10 seconds";
 
 /**
  * Keeps the way back open after the switch of a move or rollback: what is written at the new place is replicated to the old
@@ -57,6 +63,8 @@ class Way {
   #mayHaveLeft = false;
   #end: { end: WayBackEnd; reason: string } | undefined;
   #failure: Error | undefined;
+  /** What the watch has found during a rollback, which may have done that. */
+  #suspected: { end: WayBackEnd; reason: string } | undefined;
 
   constructor(input: WayBackInput) {
     this.#input = input;
@@ -89,23 +97,24 @@ class Way {
           : { end: "broken", reason: rootCause(error) ?? String(error) };
       }
     }
-    return CancellationScope.nonCancellable(() => this.#close(this.#end!));
+    return CancellationScope.nonCancellable(async () => {
+      await this.#endRollback();
+      return this.#close(this.#end!);
+    });
   }
 
   async #forward(): Promise<void> {
-    const { opener } = this.#input;
     const { steering } = this.#protocol;
     await this.#protocol.step("prepare way back", () => waiting["prepare way back"](this.#step));
-    await getExternalWorkflowHandle(opener.workflowId, opener.runId).signal(wayBackPreparedSignal);
     this.#startWatch();
     steering.enter("wait for switch");
-    steering.phase("running", `the switch of ${opener.workflowId}`);
-    await condition(() => this.#arrived !== undefined);
-    const { leftover, expiresAt } = this.#arrived!;
+    const { leftover, expiresAt, fingerprint } = await this.#untilArrived();
+    this.#step.fingerprint = fingerprint;
     const expiry = this.#expire(expiresAt);
-    const opening = { ...this.#step, opener, leftover };
-    const opened = await this.#protocol.step("open way back", () => waiting["open way back"](opening));
-    this.#step.fingerprint = opened.fingerprint;
+    // The end may come while the next step still runs.
+    expiry.catch(() => undefined);
+    const opening = { ...this.#step, opener: this.#input.opener, leftover };
+    await this.#protocol.step("open way back", () => waiting["open way back"](opening));
     this.#open = true;
     this.#startWatch();
     await this.#tellRollback();
@@ -115,46 +124,77 @@ class Way {
     await expiry;
   }
 
+  /** Tells the opener that the switch may come, and waits for it; throws if the opener has ended without a word. */
+  async #untilArrived(): Promise<Arrived> {
+    const { workflowId, runId } = this.#input.opener;
+    const opener = getExternalWorkflowHandle(workflowId, runId);
+    this.#protocol.steering.phase("running", `the switch of ${workflowId}`);
+    do await opener.signal(wayBackPreparedSignal);
+    while (!(await condition(() => this.#arrived !== undefined, LOOK_FOR_OTHER)));
+    return this.#arrived!;
+  }
+
   /** Ends the way at the end of its time, after a rollback that has begun. */
   async #expire(expiresAt: number): Promise<void> {
     await sleep(Math.max(1, expiresAt - Date.now()));
     if (this.#rollback) await condition(() => !this.#rollback, LAST_ROLLBACK);
-    this.#end ??= { end: "expired", reason: `its time ended at ${new Date(expiresAt).toISOString()}` };
-    this.#steps.cancel();
+    this.#finish("expired", `its time ended at ${new Date(expiresAt).toISOString()}`);
   }
 
   /** Watches from beside the steps; what it finds ends the way. */
   #startWatch(): void {
     this.#watch.cancel();
     this.#watch = new CancellationScope();
-    const maxWalBytes = this.#input.move.reversibleMaxWalBytes;
     this.#watch
-      .run(() => watching["watch way back"]({ ...this.#step, maxWalBytes, open: this.#open }))
-      .then(({ end, reason }) => {
-        // The budget holds whatever happens; the rest may be what a rollback does.
-        if (end === "wal limit") this.#rollback = undefined;
-        this.#finish(end, reason);
-      })
+      .run(() => this.#watchOn())
       .catch((error: unknown) => {
         if (!isCancellation(error)) this.#finish("broken", rootCause(error) ?? String(error));
       });
   }
 
+  async #watchOn(): Promise<void> {
+    const maxWalBytes = this.#input.move.reversibleMaxWalBytes;
+    for (let { open } = { open: this.#open }; ; open = false) {
+      const { end, reason } = await watching["watch way back"]({ ...this.#step, maxWalBytes, open });
+      if (!this.#rollback || end === "wal limit") return this.#finish(end, reason);
+      // It may be what the rollback has done. The budget of WAL is kept all the same.
+      this.#suspected = { end, reason };
+      await sleep(WATCH_AGAIN);
+    }
+  }
+
   #finish(end: WayBackEnd, reason: string): void {
     this.#end ??= { end, reason };
-    if (!this.#rollback) this.#steps.cancel();
+    this.#steps.cancel();
   }
 
   #begins(run: WorkflowRun): void {
+    if (this.#end) return this.#refuse(run);
     this.#rollback = run;
     this.#mayHaveLeft = true;
     void this.#tellRollback();
   }
 
+  /** Tells a rollback that the way has ended; if it has ended itself, there is nobody to tell. */
+  #refuse({ workflowId, runId }: WorkflowRun): void {
+    getExternalWorkflowHandle(workflowId, runId)
+      .signal(wayHasEndedSignal, this.#end!.reason)
+      .catch(() => (this.#rollback = undefined));
+  }
+
   #ends(back: boolean): void {
     this.#rollback = undefined;
     if (back) this.#end = { end: "rolled back", reason: "the shard has gone back" };
+    else this.#end ??= this.#suspected;
+    this.#suspected = undefined;
     if (this.#end) this.#steps.cancel();
+  }
+
+  /** A rollback obeys until its point of no return, and tells in any case how it has ended: until then nothing is closed. */
+  async #endRollback(): Promise<void> {
+    if (!this.#rollback) return;
+    this.#refuse(this.#rollback);
+    await condition(() => !this.#rollback, LAST_ROLLBACK);
   }
 
   get #operation(): Operation {

@@ -1,5 +1,8 @@
-import type { SettleInput, SwitchInput, SwitchReport } from "../../contract/move.ts";
+import type { MoveInput, SettleInput, SwitchInput, SwitchReport } from "../../contract/move.ts";
+import { isReversible } from "../../contract/way-back.ts";
 import { blockedFor } from "../../src/format.ts";
+import { schemaFingerprint } from "../../src/postgres/schema/fingerprint.ts";
+import { fenceSequences } from "../../src/sequences/hand-over.ts";
 import { lookAtOutcome } from "./parts/book.ts";
 import type { MoveStep } from "./parts/step.ts";
 import { BlockedTime } from "./switch/blocked-time.ts";
@@ -49,7 +52,10 @@ async function settle(
     blocked.finished();
   }
   blocked.lost({ left: left !== null });
-  return left && report(step, left.leftover, blocked, "finished a switch that was interrupted");
+  if (left) return report(step, input.move, left.leftover, blocked, "finished a switch that was interrupted");
+  // An attempt that has not switched may have given the old copy's sequences their values.
+  if (step.input.wayBack) await step.onDestination((client) => fenceSequences(client, step.schema));
+  return null;
 }
 
 async function switchWhenFree(
@@ -60,7 +66,7 @@ async function switchWhenFree(
   const blockers = new Blockers(input.move, blocked);
   for (;;) {
     const switched = await withSwitchSessions(step, input, (sessions) =>
-      trySwitching(sessions, blocked, blockers),
+      trySwitching(sessions, input.move, blocked, blockers),
     );
     if (switched) return switched;
   }
@@ -69,6 +75,7 @@ async function switchWhenFree(
 /** Tries until it succeeds; null when new sessions are needed. */
 async function trySwitching(
   sessions: SwitchSessions,
+  move: MoveInput,
   blocked: BlockedTime,
   blockers: Blockers,
 ): Promise<SwitchReport | null> {
@@ -80,13 +87,19 @@ async function trySwitching(
     await sessions.changing?.narrow();
     await blocked.announce();
     const result = await switchOnce(sessions, blocked);
-    if (result.done) return report(step, sessions.leftover, blocked, "switched");
+    if (result.done) return report(step, move, sessions.leftover, blocked, "switched");
     await untilNextAttempt(sessions, result, blocked, blockers);
     if (result.spent) return null;
   }
 }
 
-function report(step: MoveStep, leftover: string, blocked: BlockedTime, how: string): SwitchReport {
+async function report(
+  step: MoveStep,
+  move: MoveInput,
+  leftover: string,
+  blocked: BlockedTime,
+  how: string,
+): Promise<SwitchReport> {
   const { attempts, longestMs, totalMs, atMost, endedBlockers = [] } = blocked.soFar;
   const writeBlocked = { attempts, longestMs, totalMs, atMost };
   return {
@@ -99,5 +112,8 @@ function report(step: MoveStep, leftover: string, blocked: BlockedTime, how: str
     endedBlockers,
     leftover,
     copied: step.copiedUnderLock,
+    fingerprint: isReversible(move)
+      ? await step.onDestination((client) => schemaFingerprint(client, step.schema))
+      : undefined,
   };
 }

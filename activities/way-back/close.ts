@@ -2,6 +2,7 @@ import type { CloseInput, CloseReport } from "../../contract/way-back.ts";
 import { allEnd } from "../../src/all-end.ts";
 import { apiSchemaOf } from "../../src/postgres/api/sql-api.ts";
 import { hasLeftSinceArrival } from "../../src/postgres/api/switches.ts";
+import { messageWithoutRows } from "../../src/postgres/errors/without-rows.ts";
 import {
   disableSubscription,
   dropPublication,
@@ -9,10 +10,11 @@ import {
   dropSubscription,
 } from "../../src/postgres/replication/objects.ts";
 import { ensureDurable } from "../../src/postgres/replication/position.ts";
+import { isRetryable } from "../attempt/failures.ts";
 import { deactivate } from "../move/clean-up.ts";
 import { lockedRunner } from "../move/parts/drop-replication.ts";
 import { releaseShard } from "../move/parts/shard-lease.ts";
-import type { MoveStep } from "../move/parts/step.ts";
+import { type MoveStep, WrongDatabaseError } from "../move/parts/step.ts";
 import { nameAsLeftover } from "./old-copy.ts";
 
 /**
@@ -21,27 +23,53 @@ import { nameAsLeftover } from "./old-copy.ts";
  */
 export async function closeWayBack(step: MoveStep, input: CloseInput): Promise<CloseReport> {
   const { leftover, deactivateSql, mayHaveLeft } = input;
-  const here = closeHere(step);
+  const hasLeft = async (): Promise<boolean> => mayHaveLeft && leftHere(step);
+  const here = unlessReplaced(closeHere(step, hasLeft), false);
   const there = mayHaveLeft
-    ? here.then((left) => (left ? undefined : closeThere(step, leftover)))
-    : closeThere(step, leftover);
-  const [rolledBack] = await allEnd([here, there]);
+    ? here.then((left) => (left ? undefined : closeThere(step, leftover, hasLeft)))
+    : closeThere(step, leftover, hasLeft);
+  const [rolledBack] = await allEnd([here, unlessReplaced(there, undefined)]);
   if (rolledBack) return { text: `"${step.schema}" has gone back; nothing to close`, rolledBack };
-  const failures = leftover ? await deactivate(step, step.to, { deactivateSql, leftover }) : [];
+  const failures = leftover ? await deactivated(step, { deactivateSql, leftover }) : [];
   const text = [`dropped the slot on ${step.from} and the subscription on ${step.to}`, ...failures].join(
     "; ",
   );
   return { text, rolledBack };
 }
 
+/** In another database than that of the switch, there is nothing to close. */
+const unlessReplaced = <T>(work: Promise<T>, instead: T): Promise<T> =>
+  work.catch((error: unknown) => {
+    if (error instanceof WrongDatabaseError) return instead;
+    throw error;
+  });
+
+/** Runs the operator's SQL; that it fails for good is told, and holds up nothing. */
+async function deactivated(
+  step: MoveStep,
+  input: Pick<CloseInput, "deactivateSql"> & { leftover: string },
+): Promise<string[]> {
+  try {
+    return await deactivate(step, step.to, input);
+  } catch (error) {
+    if (isRetryable(error, step.attempt.number)) throw error;
+    return [`FAILED: ${messageWithoutRows(error)}`];
+  }
+}
+
+const leftHere = ({ schema, from, ...step }: MoveStep): Promise<boolean> =>
+  step.attempt.deps.islands.withClient(from, async (client) =>
+    hasLeftSinceArrival(client, await apiSchemaOf(client, from), schema),
+  );
+
 /** Where the shard is. Returns true if it has left: its rollback, or a later move, has dropped what there was. */
-async function closeHere(step: MoveStep): Promise<boolean> {
-  const { schema, from, replicationName } = step;
+async function closeHere(step: MoveStep, hasLeft: () => Promise<boolean>): Promise<boolean> {
+  const { from, replicationName } = step;
   // Also that of a rollback, which may be about to switch.
   await step.endOrphans(from);
   return step.onSource(async (client) => {
     await releaseShard(step);
-    if (await hasLeftSinceArrival(client, await apiSchemaOf(client, from), schema)) return true;
+    if (await hasLeft()) return true;
     await dropSlots(client, replicationName, null);
     await dropPublication(client, replicationName, lockedRunner(step, client));
     return false;
@@ -49,9 +77,14 @@ async function closeHere(step: MoveStep): Promise<boolean> {
 }
 
 /** Where the old copy is. */
-async function closeThere(step: MoveStep, leftover: string | null): Promise<void> {
+async function closeThere(
+  step: MoveStep,
+  leftover: string | null,
+  hasLeft: () => Promise<boolean>,
+): Promise<void> {
   const { to, replicationName } = step;
   await step.endOrphans(to);
+  if (await hasLeft()) return;
   await step.session(to, {}, async (client) => {
     await Promise.all([step.attempt.ensureCurrent(), ensureDurable(client)]);
     await disableSubscription(client, replicationName);

@@ -5,6 +5,7 @@ import { withLocks } from "../../src/postgres/locks.ts";
 import { ident, literal, qualified } from "../../src/postgres/quote.ts";
 import { markOf, runOfMark } from "../../src/postgres/replication/names.ts";
 import { readSchema, readTables } from "../../src/postgres/schema/tables.ts";
+import { fenceSequences } from "../../src/sequences/hand-over.ts";
 import { dropFenceFunctionSql, dropFenceSql, fenceSql, readFenced, renameSql } from "../move/parts/fence.ts";
 import { readReachable, readTriggers } from "../move/parts/source-facts.ts";
 import type { MoveStep } from "../move/parts/step.ts";
@@ -65,6 +66,8 @@ export async function nameAsShard(step: MoveStep, client: ClientBase, leftover: 
 export async function nameAsLeftover(step: MoveStep, client: ClientBase, leftover: string): Promise<void> {
   const { schema, to } = step;
   if (!(await isOwnCopy(step, client))) return;
+  // An attempt of a rollback may have given them their values.
+  await fenceSequences(client, schema);
   const mark = (await readSchema(client, schema)).comment!;
   const { comment, triggers } = JSON.parse(mark.slice(mark.indexOf(KEPT) + KEPT.length)) as Kept;
   const reachable = new Set(await readReachable(client, schema));

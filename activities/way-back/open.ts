@@ -1,13 +1,13 @@
 import type { ClientBase } from "pg";
 
-import type { OpenInput, OpenReport } from "../../contract/way-back.ts";
+import type { StepReport } from "../../contract/progress.ts";
+import type { OpenInput } from "../../contract/way-back.ts";
 import { ShardferryError } from "../../src/errors.ts";
 import { duration } from "../../src/format.ts";
 import { apiSchemaOf } from "../../src/postgres/api/sql-api.ts";
 import { readArrival } from "../../src/postgres/api/switches.ts";
 import { ident } from "../../src/postgres/quote.ts";
 import { ensureDurable } from "../../src/postgres/replication/position.ts";
-import { schemaFingerprint } from "../../src/postgres/schema/fingerprint.ts";
 import { DATABASE_OID } from "../../src/postgres/server.ts";
 import { POLL_MS } from "../attempt/poll.ts";
 import { ensureNotFailedOver } from "../move/parts/guards.ts";
@@ -37,7 +37,7 @@ class NotArrivedError extends ShardferryError {
  * The position from which changes are sent is the subscription's replication origin. A subscription that is created
  * without a connection knows no tables, and skips the first changes silently; so it is created with one, but disabled.
  */
-export async function openWayBack(step: MoveStep, { opener, leftover }: OpenInput): Promise<OpenReport> {
+export async function openWayBack(step: MoveStep, { opener, leftover }: OpenInput): Promise<StepReport> {
   const { schema, from, to, replicationName } = step;
   await Promise.all([step.endOrphans(from), step.endOrphans(to)]);
   const position = await untilReadersLookedAgain(step, opener);
@@ -48,8 +48,7 @@ export async function openWayBack(step: MoveStep, { opener, leftover }: OpenInpu
   });
   await createSubscription(step, await publishedTables(step), false, false);
   await step.session(to, {}, (client) => enableAt(client, replicationName, position));
-  const fingerprint = await step.onSource((client) => schemaFingerprint(client, schema));
-  return { text: `the old copy on ${to} follows "${schema}" on ${from}, from the switch on`, fingerprint };
+  return { text: `the old copy on ${to} follows "${schema}" on ${from}, from the switch on` };
 }
 
 /** Returns the position at which the shard has arrived, once its former readers had time to look again. */

@@ -2,6 +2,7 @@ import type { ClientBase } from "pg";
 
 import type { ShardNumbers } from "../../contract/migrate.ts";
 import { type IslandName, moveWorkflowId } from "../../contract/names.ts";
+import { isWayBackId } from "../../contract/way-back.ts";
 import { UsageError } from "../errors.ts";
 import { isCurrent } from "../postgres/api/install.ts";
 import { type Lease, readLeases } from "../postgres/api/leases.ts";
@@ -86,7 +87,7 @@ export interface Choice {
   moving: (Lease & { island: IslandName })[];
 }
 
-/** The prefix of the ids of moves. Copies do not count: a copy's schema need not be a shard, and stays where it is. */
+/** The prefix of the ids of moves; in a rollback, its ways hold the leases. Copies do not count: a copy's schema need not be a shard, and stays where it is. */
 const MOVES = moveWorkflowId("");
 
 /**
@@ -103,7 +104,7 @@ export function chooseShards(facts: readonly IslandFacts[], numbers: ShardNumber
     replicated
       .filter(
         ({ schema, workflowId }) =>
-          workflowId.startsWith(MOVES) &&
+          (workflowId.startsWith(MOVES) || isWayBackId(workflowId)) &&
           !active.has(schema) &&
           !shards.some((s) => s.schema === schema && !wanted(s.no)),
       )

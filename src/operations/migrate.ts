@@ -20,6 +20,7 @@ import { migrationHash, type MigrationStatement, parseMigration } from "../migra
 import { type Applied, readApplied } from "../postgres/api/ledger.ts";
 import { type ConnectedIsland, withIslands } from "../postgres/islands/discover.ts";
 import { some } from "../preflight/some.ts";
+import type { Temporal } from "../temporal/connection.ts";
 import { attachIfSame, findRunning, start } from "../watch/start.ts";
 import type { Watch } from "../watch/watch.ts";
 import { opened, type Opening } from "../worker/session.ts";
@@ -106,7 +107,7 @@ export async function migrate(
     session.work(dsns);
     return attachIfSame<MigrateResult>(session.temporal, running, memo);
   }
-  const ways = planned.waitsFor.filter(isWayBackId);
+  const ways = await runningOf(session.temporal, planned.waitsFor.filter(isWayBackId));
   if (ways.length > 0 && !request.finishWaysBack) throw new RefusedError([openWays(ways)]);
   await confirm(planned);
   session.work(dsns);
@@ -118,6 +119,12 @@ export async function migrate(
     { ...input, startedBy: settings.startedBy },
     memo,
   );
+}
+
+/** A lease may be left by one that has ended. */
+async function runningOf(temporal: Temporal, workflowIds: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(workflowIds.map((id) => findRunning(temporal, id)));
+  return found.flatMap((running) => (running ? [running.workflowId] : []));
 }
 
 /** The old copy of a shard does not follow a change of its structure. */

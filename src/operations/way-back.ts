@@ -1,15 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import type { MoveInput, MoveResult } from "../../contract/move.ts";
-import {
-  type RollbackInput,
-  rollbackWorkflowId,
-  type WayBackResult,
-  wayBackWorkflowId,
-} from "../../contract/way-back.ts";
+import { REQUEST_MEMO } from "../../contract/names.ts";
+import { type RollbackInput, rollbackWorkflowId, type WayBackResult } from "../../contract/way-back.ts";
 import type { Settings } from "../config/settings.ts";
 import type { MoveSwitchesRequest } from "../config/switches.ts";
 import { ShardferryError } from "../errors.ts";
-import { findShard } from "../layout/where.ts";
-import { withIslands } from "../postgres/islands/discover.ts";
 import type { Temporal } from "../temporal/connection.ts";
 import { findRunning, type Running, start, watchRunning } from "../watch/start.ts";
 import type { Watch } from "../watch/watch.ts";
@@ -22,11 +18,14 @@ export interface RollbackRequest extends MoveSwitchesRequest {
   shard: number;
 }
 
+/** How long a migration waits for the ways back that it has closed. */
+const LONGEST_FINISH_MS = 60_000;
+
 class NoWayBackError extends ShardferryError {
-  constructor(shard: number, schema: string) {
+  constructor(shard: number) {
     super(
       "no_way_back",
-      `Shard ${shard} (${schema}) has no open way back: it was not moved with --reversible, or its way back has ended ` +
+      `Shard ${shard} has no open way back: it was not moved with --reversible, or its way back has ended ` +
         `(\`shardferry status\` shows the open ones). To bring it back, move it.`,
     );
   }
@@ -39,18 +38,14 @@ export async function rollback(
   request: RollbackRequest,
 ): Promise<Watch<MoveResult>> {
   const dsns = dsnsOf(settings);
-  const { schema } = await withIslands(dsns, (islands) => findShard(islands, request.shard));
   const session = await opened(opening);
   const { temporal } = session;
+  const way = await findWayBack(temporal, request.shard);
+  const { schema, from, to, reversibleMaxWalBytes } = way.request as unknown as MoveInput;
   const workflowId = rollbackWorkflowId(schema);
   const running = await findRunning(temporal, workflowId);
-  if (running) {
-    session.work(dsns);
-    return watchRunning<MoveResult>(temporal, running);
-  }
-  const way = await openWayBack(temporal, request.shard, schema);
   session.work(dsns);
-  const { from, to, reversibleMaxWalBytes } = way.request as unknown as MoveInput;
+  if (running) return watchRunning<MoveResult>(temporal, running);
   const input: RollbackInput = {
     ...moveInput(settings, { ...request, activateOnDestination: true }, schema, from, to),
     reversibleMaxWalBytes,
@@ -65,16 +60,15 @@ export async function rollback(
   );
 }
 
-/** Closes the way back of a shard, and shows how it ends. */
+/** Closes the way back of a shard, and shows how it ends. The islands are not asked: one may be away. */
 export async function finish(
   opening: Opening,
   settings: Settings,
   { shard }: { shard: number },
 ): Promise<Watch<WayBackResult>> {
   const dsns = dsnsOf(settings);
-  const { schema } = await withIslands(dsns, (islands) => findShard(islands, shard));
   const session = await opened(opening);
-  const way = await openWayBack(session.temporal, shard, schema);
+  const way = await findWayBack(session.temporal, shard);
   session.work(dsns);
   await session.temporal.client.workflow.getHandle(way.workflowId, way.runId).signal("finish");
   return watchRunning<WayBackResult>(session.temporal, way);
@@ -83,18 +77,23 @@ export async function finish(
 /** Closes ways back, and waits for their ends, whatever these are. */
 export async function finishWays(temporal: Temporal, workflowIds: readonly string[]): Promise<void> {
   const handles = workflowIds.map((id) => temporal.client.workflow.getHandle(id));
-  await Promise.all(handles.map((handle) => handle.signal("finish")));
-  await Promise.allSettled(handles.map((handle) => handle.result()));
+  // One that has ended by itself needs nothing.
+  await Promise.allSettled(handles.map((handle) => handle.signal("finish")));
+  const ended = Promise.allSettled(handles.map((handle) => handle.result()));
+  // Its lease is back by then, even if the old place is away and has to wait.
+  await Promise.race([ended, sleep(LONGEST_FINISH_MS)]);
 }
 
-/** The way back of a shard. While a rollback ends, there are two for a moment; the older one is about to go. */
-async function openWayBack(temporal: Temporal, shard: number, schema: string): Promise<Running> {
-  const ways = await Promise.all(
-    ([0, 1] as const).map((turn) => findRunning(temporal, wayBackWorkflowId(schema, turn))),
-  );
+/** The open way back of a shard. While a rollback ends, there are two for a moment; the older one is about to go. */
+async function findWayBack(temporal: Temporal, shard: number): Promise<Running> {
+  const ids: string[] = [];
+  const query = "WorkflowType = 'wayBack' AND ExecutionStatus = 'Running'";
+  for await (const { workflowId, memo } of temporal.client.workflow.list({ query }))
+    if ((memo?.[REQUEST_MEMO] as Partial<MoveInput> | undefined)?.shard === shard) ids.push(workflowId);
+  const ways = await Promise.all(ids.map((id) => findRunning(temporal, id)));
   const [last] = ways
     .filter((way) => way !== null)
     .sort((a, b) => b.startTime.getTime() - a.startTime.getTime());
-  if (!last) throw new NoWayBackError(shard, schema);
+  if (!last) throw new NoWayBackError(shard);
   return last;
 }

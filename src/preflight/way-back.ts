@@ -1,4 +1,4 @@
-import { wayBackWorkflowId } from "../../contract/way-back.ts";
+import { wayBackTurns, wayBackWorkflowId } from "../../contract/way-back.ts";
 import { ident } from "../postgres/quote.ts";
 import { subscriptionConninfo } from "../postgres/replication/conninfo.ts";
 import { namesBegin } from "../postgres/replication/names.ts";
@@ -16,7 +16,7 @@ import { workerSettings } from "./worker-settings.ts";
 /** A shard with an open way back stays where it is until that is closed: its old copy follows this place only. */
 export const noWayBackOpen: Check = async ({ kind, request, source, from }) => {
   if (kind === "copy") return [];
-  const begins = ([0, 1] as const).map((turn) =>
+  const begins = wayBackTurns.map((turn) =>
     namesBegin(wayBackWorkflowId(request.schema, turn), request.schema),
   );
   const { rowCount } = await source.query(

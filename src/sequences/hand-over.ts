@@ -126,6 +126,15 @@ const fenceSql = (name: string, { increment, min, max, start, restart, widened }
   `ALTER SEQUENCE ${name} ${widened ? "AS bigint " : ""}INCREMENT ${increment} NO CYCLE MINVALUE ${min} MAXVALUE ${max} START ${start}` +
   (restart === null ? "" : ` RESTART ${restart}`);
 
+/** Exhausts the sequences of an old copy, as they are; those that are exhausted stay so. */
+export async function fenceSequences(client: ClientBase, schema: string): Promise<void> {
+  const sequences = await readSequenceDefinitions(client, schema);
+  if (sequences.length === 0) return;
+  const values = await readSequenceValues(client, schema, sequences);
+  const fences = sequences.map((sequence, i) => handOver(schema, sequence, values[i]!, false).fence);
+  await client.query(fences.join(";\n"));
+}
+
 /** Makes the fenced sequences of an old copy what they are where the shard is now, before their values are set. */
 export const liftSequences = (
   schema: string,

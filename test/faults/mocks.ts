@@ -84,7 +84,7 @@ const RESULTS: { [Step in Mocked]: Awaited<ReturnType<AllActivities[Step]>> } = 
   "change each shard": done,
   "release shards": done,
   "prepare way back": done,
-  "open way back": { ...done, fingerprint: "g" },
+  "open way back": done,
   "close way back": { ...done, rolledBack: false },
 };
 

@@ -52,11 +52,16 @@ export const untilOpen = (world: World, turn: 0 | 1 = 0): Promise<unknown> =>
   );
 
 /** Starts a rollback on the way back of this turn. */
-export async function startRollback(world: World, turn: 0 | 1 = 0): Promise<WorkflowHandle<typeof rollback>> {
+export async function startRollback(
+  world: World,
+  turn: 0 | 1 = 0,
+  options: Partial<RollbackInput> = {},
+): Promise<WorkflowHandle<typeof rollback>> {
   const { workflowId, runId, memo } = await wayOf(world, turn).describe();
   const request: RollbackInput = {
     ...(memo![REQUEST_MEMO] as RollbackInput),
     wayBack: { workflowId, runId },
+    ...options,
   };
   return world.client.workflow.start<typeof rollback>("rollback", {
     workflowId: rollbackWorkflowId("sh0042"),

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { startPostgres } from "../../src/sandbox/index.ts";
 import { finishSignal, progressQuery } from "../../workflows/signals.ts";
 import { expectNoLeftovers, testIslands, waitFor } from "../support/index.ts";
-import { activePlaces, createShard, createWorld, resultOf } from "../support/world.ts";
+import { activePlaces, createShard, createWorld, resultOf, untilPaused } from "../support/world.ts";
 import {
   closeWay,
   expectOnlyAt,
@@ -98,6 +98,12 @@ describe("the way back", { concurrency: 3, timeout: 300_000 }, () => {
   it("is undone with a move that is aborted before its switch", async () => {
     const world = await createWorld();
     const ledger = await loaded(world);
+    // The shard has been there before: what the book says of that is not about this way.
+    const first = await world.startWorker();
+    const { from, to } = world.input();
+    await resultOf(await world.startMove());
+    await resultOf(await world.startMove({ from: to, to: from }));
+    await first.kill();
     const worker = await world.startWorker({ fault: "before lock and switch", mode: "hold" });
     const handle = await world.startMove({ reversibleMs: HOUR });
     await worker.reached("before lock and switch");
@@ -108,6 +114,36 @@ describe("the way back", { concurrency: 3, timeout: 300_000 }, () => {
     assert.deepEqual(await activePlaces("sh0042", world.a, world.b), [world.a.name]);
     await expectSound(ledger);
     await expectNoLeftovers(world.a, world.b);
+  });
+
+  it("can be closed before it is open", async () => {
+    const world = await createWorld();
+    const ledger = await loaded(world);
+    await world.startWorker();
+    await resultOf(await world.startMove({ reversibleMs: HOUR }));
+    const begun = Date.now();
+    assert.equal(await closeWay(world), "finished");
+    assert.ok(Date.now() - begun < 60_000);
+    await expectSound(ledger);
+    await expectOnlyAt(world, world.b);
+  });
+
+  it("that ends ends a rollback that has not switched, too", async () => {
+    const world = await createWorld();
+    const ledger = await loaded(world);
+    await world.startWorker();
+    await resultOf(await world.startMove({ reversibleMs: HOUR }));
+    await untilOpen(world);
+    const handle = await startRollback(world, 0, { wait: true });
+    await untilPaused(handle);
+    const closed = closeWay(world);
+    await assert.rejects(
+      resultOf(handle),
+      /no way back any more: it was told to \(finish\); the shard stays/,
+    );
+    assert.equal(await closed, "finished");
+    await expectSound(ledger);
+    await expectOnlyAt(world, world.b);
   });
 
   it("ends aloud when the structure is changed", async () => {

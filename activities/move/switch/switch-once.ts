@@ -105,7 +105,7 @@ export async function switchOnce(sessions: SwitchSessions, blocked: BlockedTime)
   } catch (error) {
     if (hasSqlstate(error, SQLSTATE.changesNotApplied))
       return notYet(`the subscription to catch up: not within ${sessions.maxWriteBlockMs} ms`);
-    if (!leaving && hasSqlstate(error, SQLSTATE.queryCanceled))
+    if (!leaving && hasSqlstate(error, SQLSTATE.queryCanceled, SQLSTATE.lockNotAvailable))
       return notYet(tooSlow(sessions), { spent: true });
     const unlocked = await rollback(sessions);
     if (unlocked && !left) blocked.released();

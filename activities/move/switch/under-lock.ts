@@ -2,6 +2,7 @@ import { allEnd } from "../../../src/all-end.ts";
 import { activateSql } from "../../../src/postgres/api/shards.ts";
 import { recordArrivalSql, waitUntilLeft } from "../../../src/postgres/api/switches.ts";
 import { hasSqlstate, SQLSTATE } from "../../../src/postgres/errors/sqlstate.ts";
+import { LOCK_TIMEOUT_MS } from "../../../src/postgres/locks.ts";
 import { untilAppliedSql } from "../../../src/postgres/replication/position.ts";
 import { readViewVersions } from "../../../src/postgres/schema/materialized-views.ts";
 import { rowsOfEach, whileLooking } from "../../../src/postgres/session.ts";
@@ -105,13 +106,18 @@ const fencesOf = (handOvers: readonly HandOver[]): string[] => handOvers.map(({ 
 
 /** In a transaction of its own, which is finished and on disk before the shard leaves the source. */
 export async function setDestinationSequences(
-  { step, facts, destinationObserver }: SwitchSessions,
+  { step, facts, destinationObserver, maxWriteBlockMs }: SwitchSessions,
   handOvers: readonly HandOver[],
 ): Promise<void> {
   if (handOvers.length === 0) return;
   const values = handOvers.map(({ destination }) => destination);
-  // Those of an old copy are fenced.
-  const limits = step.input.wayBack ? liftSequences(step.schema, facts.sequences, values) : [];
+  // Those of an old copy are fenced, and somebody may still use them.
+  const limits = step.input.wayBack
+    ? [
+        `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; SET LOCAL statement_timeout = ${maxWriteBlockMs}`,
+        ...liftSequences(step.schema, facts.sequences, values),
+      ]
+    : [];
   await destinationObserver.query([...limits, setSequences(step.schema, values)].join(";\n"));
 }
 

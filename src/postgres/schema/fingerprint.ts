@@ -7,7 +7,7 @@ import type { ClientBase } from "pg";
  * it may depend on a setting of the session (search_path, extra_float_digits, bytea_output).
  *
  * Deliberately omitted: relreplident (the move itself changes it on tables without a key), statistics
- * targets, and everything that VACUUM and ANALYZE touch. So is what REINDEX CONCURRENTLY changes: indexes are known by
+ * targets, our own fence, and everything that VACUUM and ANALYZE touch. So is what REINDEX CONCURRENTLY changes: indexes are known by
  * their names, and those that are not valid do not count, just as pg_dump leaves them out.
  */
 export async function schemaFingerprint(client: ClientBase, schema: string): Promise<string> {
@@ -56,7 +56,7 @@ export const FINGERPRINT_SQL = `
     UNION ALL
     SELECT concat_ws('|', 'trigger', t.oid, t.tgname, t.tgenabled, t.tgtype, t.tgfoid, t.tgqual, encode(t.tgargs, 'hex'))
     FROM rel JOIN pg_trigger t ON t.tgrelid = rel.oid
-    WHERE NOT t.tgisinternal
+    WHERE NOT t.tgisinternal AND t.tgname <> 'shardferry_fence_'
     UNION ALL
     SELECT concat_ws('|', 'rule', w.oid, w.rulename, w.ev_enabled, w.ev_qual, w.ev_action)
     FROM rel JOIN pg_rewrite w ON w.ev_class = rel.oid
@@ -72,7 +72,7 @@ export const FINGERPRINT_SQL = `
     UNION ALL
     SELECT concat_ws('|', 'function', p.oid, p.proname, p.proowner, p.proacl, p.proconfig, p.prosecdef, p.provolatile,
       p.proargtypes, p.prorettype, p.proargdefaults, md5(p.prosrc), md5(p.prosqlbody::text))
-    FROM ns JOIN pg_proc p ON p.pronamespace = ns.oid
+    FROM ns JOIN pg_proc p ON p.pronamespace = ns.oid AND p.proname <> 'shardferry_fence_'
     UNION ALL
     SELECT concat_ws('|', 'type', t.oid, t.typname, t.typtype, t.typowner, t.typacl, t.typnotnull, t.typbasetype, t.typdefault)
     FROM ns JOIN pg_type t ON t.typnamespace = ns.oid
