@@ -1,21 +1,10 @@
-import { setTimeout as sleep } from "node:timers/promises";
-
 import type { ClientBase } from "pg";
 
 import { ShardferryError } from "../../src/errors.ts";
 import { bytes } from "../../src/format.ts";
 import { keptWal, subscriptionId } from "../../src/postgres/replication/kept-wal.ts";
+import { walTeller, watchUntil } from "../attempt/watching.ts";
 import type { MoveStep } from "./parts/step.ts";
-
-/** Milliseconds between two looks. */
-const EVERY_MS = 1000;
-
-/**
- * The first amount of WAL that the workflow is told, and by what factor it has to grow to be told again: each signal makes the
- * history longer.
- */
-const NOTEWORTHY_BYTES = 64 << 20;
-const GROWTH = 1.25;
 
 /** The source keeps more WAL for a move or copy than its operator allows. */
 export class WalLimitError extends ShardferryError {
@@ -26,15 +15,6 @@ export class WalLimitError extends ShardferryError {
         `--max-wal allows (${bytes(limit)}), so the ${input.kind} was undone. It is kept until ${to} has received it: look ` +
         `at what held that up (a pause, a slow copy, ${to} being away), then run it again, or with a higher --max-wal`,
     );
-  }
-}
-
-/** Another worker can continue the watch without losing anything, so this one stops at once. */
-export class WorkerStopsError extends ShardferryError {
-  override readonly retryable = true;
-
-  constructor() {
-    super("worker_stops", "the worker is stopping; another one continues");
   }
 }
 
@@ -68,21 +48,15 @@ class SubscriptionLookup {
 export async function watchWal(step: MoveStep): Promise<never> {
   // Missing in the input of moves that were begun before there was a limit.
   const limit = step.input.request.maxWalBytes ?? Infinity;
-  let told = NOTEWORTHY_BYTES / GROWTH;
   const subscription = new SubscriptionLookup(step);
-  const { stopping } = step.attempt.deps;
-  const ended = AbortSignal.any([stopping, step.attempt.signal]);
-  for (;;) {
+  const tell = walTeller(step.attempt, limit);
+  return watchUntil<never>(step.attempt, async () => {
     const walKeptBytes = await step.onSource((client) => look(step, client, subscription.id()));
     step.attempt.beat({ walKeptBytes });
-    if (walKeptBytes > told * GROWTH || walKeptBytes > limit) {
-      told = walKeptBytes;
-      step.attempt.notice({ walKeptBytes });
-    }
+    tell(walKeptBytes);
     if (walKeptBytes > limit) throw new WalLimitError(step, walKeptBytes, limit);
-    await sleep(EVERY_MS, undefined, { signal: ended }).catch(() => step.attempt.throwIfCancelled());
-    if (stopping.aborted) throw new WorkerStopsError();
-  }
+    return null;
+  });
 }
 
 const look = (step: MoveStep, client: ClientBase, subscription: string | null): Promise<number> =>

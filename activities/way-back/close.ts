@@ -57,8 +57,8 @@ async function deactivated(
   }
 }
 
-const leftHere = ({ schema, from, ...step }: MoveStep): Promise<boolean> =>
-  step.attempt.deps.islands.withClient(from, async (client) =>
+const leftHere = ({ schema, from, attempt }: MoveStep): Promise<boolean> =>
+  attempt.deps.islands.withClient(from, async (client) =>
     hasLeftSinceArrival(client, await apiSchemaOf(client, from), schema),
   );
 

@@ -3,10 +3,11 @@ import type { ClientBase } from "pg";
 import { ShardferryError } from "../../src/errors.ts";
 import { withLocks } from "../../src/postgres/locks.ts";
 import { ident, literal, qualified } from "../../src/postgres/quote.ts";
-import { markOf, runOfMark } from "../../src/postgres/replication/names.ts";
+import { markOf } from "../../src/postgres/replication/names.ts";
 import { readSchema, readTables } from "../../src/postgres/schema/tables.ts";
 import { fenceSequences } from "../../src/sequences/hand-over.ts";
 import { dropFenceFunctionSql, dropFenceSql, fenceSql, readFenced, renameSql } from "../move/parts/fence.ts";
+import { isOwnMark } from "../move/parts/half-made-copy.ts";
 import { readReachable, readTriggers } from "../move/parts/source-facts.ts";
 import type { MoveStep } from "../move/parts/step.ts";
 
@@ -26,10 +27,8 @@ interface Kept {
 const KEPT = "; kept for it: ";
 
 /** True if the schema is the old copy that this way back has renamed. */
-export async function isOwnCopy(step: MoveStep, client: ClientBase): Promise<boolean> {
-  const { comment } = await readSchema(client, step.schema);
-  return runOfMark(comment, step.owner.workflowId) === step.owner.runId;
-}
+export const isOwnCopy = async (step: MoveStep, client: ClientBase): Promise<boolean> =>
+  isOwnMark(step, (await readSchema(client, step.schema)).comment);
 
 /**
  * Gives the old copy the shard's name again, by which replication finds it: inactive, marked as a copy that is being
@@ -37,8 +36,9 @@ export async function isOwnCopy(step: MoveStep, client: ClientBase): Promise<boo
  */
 export async function nameAsShard(step: MoveStep, client: ClientBase, leftover: string): Promise<void> {
   const { schema, to } = step;
-  if (await isOwnCopy(step, client)) return;
-  if ((await readSchema(client, schema)).exists)
+  const there = await readSchema(client, schema);
+  if (isOwnMark(step, there.comment)) return;
+  if (there.exists)
     throw new OldCopyError(step, `cannot get its name back: there is another schema "${schema}"`);
   const { exists, comment } = await readSchema(client, leftover);
   if (!exists) throw new OldCopyError(step, `("${leftover}") is gone`);
@@ -65,10 +65,10 @@ export async function nameAsShard(step: MoveStep, client: ClientBase, leftover: 
 /** Makes the old copy what it is after an ordinary move, if it is that of this way back. */
 export async function nameAsLeftover(step: MoveStep, client: ClientBase, leftover: string): Promise<void> {
   const { schema, to } = step;
-  if (!(await isOwnCopy(step, client))) return;
+  const { comment: mark } = await readSchema(client, schema);
+  if (mark === null || !isOwnMark(step, mark)) return;
   // An attempt of a rollback may have given them their values.
   await fenceSequences(client, schema);
-  const mark = (await readSchema(client, schema)).comment!;
   const { comment, triggers } = JSON.parse(mark.slice(mark.indexOf(KEPT) + KEPT.length)) as Kept;
   const reachable = new Set(await readReachable(client, schema));
   const fenced = await readFenced(client, schema);

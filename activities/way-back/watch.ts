@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
-
 import type { ClientBase } from "pg";
 
 import type { WatchInput, WayBackTrouble } from "../../contract/way-back.ts";
@@ -9,16 +7,10 @@ import { keptWal } from "../../src/postgres/replication/kept-wal.ts";
 import { bytesOfLsn, reachedBySubscription } from "../../src/postgres/replication/lag.ts";
 import { schemaFingerprint } from "../../src/postgres/schema/fingerprint.ts";
 import { DATABASE_OID, TIMELINE } from "../../src/postgres/server.ts";
+import { walTeller, watchUntil } from "../attempt/watching.ts";
+import { readApplyState } from "../move/parts/replication-health.ts";
 import type { MoveStep } from "../move/parts/step.ts";
-import { WorkerStopsError } from "../move/watch-wal.ts";
 import { isOwnCopy } from "./old-copy.ts";
-
-/** Milliseconds between two looks; in that time, writers of 2,000 rows a second make a few MB of WAL. */
-const EVERY_MS = 1000;
-
-/** WAL that is worth telling the workflow, whose history grows by it; from then on, each quarter more. */
-const NOTEWORTHY_BYTES = 64 << 20;
-const GROWTH = 1.25;
 
 /**
  * Watches an open way back until it is cancelled; returns what ends it: too much WAL, DDL, a slot or subscription that is
@@ -26,9 +18,8 @@ const GROWTH = 1.25;
  */
 export async function watchWayBack(step: MoveStep, input: WatchInput): Promise<WayBackTrouble> {
   const { attempt, from, to } = step;
-  const ended = AbortSignal.any([attempt.deps.stopping, attempt.signal]);
-  let told = NOTEWORTHY_BYTES / GROWTH;
-  for (;;) {
+  const tell = walTeller(attempt);
+  return watchUntil(attempt, async () => {
     const here = await step.onSource((client) => lookHere(step, client, input));
     if ("end" in here) return here;
     const there = input.open
@@ -36,15 +27,10 @@ export async function watchWayBack(step: MoveStep, input: WatchInput): Promise<W
       : null;
     if (there !== null && typeof there === "object" && "end" in there) return there;
     const { walKeptBytes, position } = here;
-    const lag = lagOf(there, position);
-    attempt.beat({ walKeptBytes, note: note(from, to, lag, there) });
-    if (walKeptBytes > told * GROWTH) {
-      told = walKeptBytes;
-      attempt.notice({ walKeptBytes });
-    }
-    await sleep(EVERY_MS, undefined, { signal: ended }).catch(() => attempt.throwIfCancelled());
-    if (attempt.deps.stopping.aborted) throw new WorkerStopsError();
-  }
+    attempt.beat({ walKeptBytes, note: note(from, to, lagOf(there, position), there) });
+    tell(walKeptBytes);
+    return null;
+  });
 }
 
 interface Here {
@@ -89,28 +75,19 @@ interface There {
 /** Where the old copy is. */
 async function lookThere(step: MoveStep, client: ClientBase): Promise<There | WayBackTrouble> {
   const { to, replicationName } = step;
-  const { rows } = await client.query<{ timeline: string; enabled: boolean | null; counts: boolean }>(
+  const { rows } = await client.query<{ timeline: string; enabled: boolean | null }>(
     `SELECT ${TIMELINE} AS timeline,
-       (SELECT subenabled FROM pg_subscription WHERE subname = $1 AND subdbid = ${DATABASE_OID}) AS enabled,
-       to_regclass('pg_catalog.pg_stat_subscription_stats') IS NOT NULL AS counts`,
+       (SELECT subenabled FROM pg_subscription WHERE subname = $1 AND subdbid = ${DATABASE_OID}) AS enabled`,
     [replicationName],
   );
-  const { timeline, enabled, counts } = rows[0]!;
+  const { timeline, enabled } = rows[0]!;
   if (timeline !== step.input.plan.destination.timeline)
     return broken(`${to} has been failed over or restored, and may lack changes that are not sent again`);
   if (enabled === null) return broken(`its subscription on ${to} (${replicationName}) is gone`);
   if (!enabled) return broken(`its subscription on ${to} (${replicationName}) was disabled`);
   if (!(await isOwnCopy(step, client))) return broken(`the old copy on ${to} was dropped or renamed`);
-  const failures = counts
-    ? await client.query<{ count: string }>(
-        "SELECT apply_error_count AS count FROM pg_stat_subscription_stats WHERE subname = $1",
-        [replicationName],
-      )
-    : { rows: [] };
-  return {
-    reached: await reachedBySubscription(client, replicationName),
-    failures: Number(failures.rows[0]?.count ?? 0),
-  };
+  const { count: failures } = await readApplyState(client, replicationName);
+  return { reached: await reachedBySubscription(client, replicationName), failures };
 }
 
 const broken = (reason: string): WayBackTrouble => ({ end: "broken", reason });

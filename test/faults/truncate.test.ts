@@ -26,7 +26,7 @@ it("an application that truncates tables during a direct copy neither fails nor 
   await createShard(
     a,
     42,
-    // 50 MB in transit: the buffers of both connections, which once took 10 MB, must not hide that the copy has stalled.
+    // 50 MB in transit: the buffers of both connections, which take some 10 MB, must not hide that the copy has stalled.
     `CREATE TABLE sh0042.first (id int PRIMARY KEY, filler text);
      INSERT INTO sh0042.first SELECT i, repeat(md5(i::text), 40) FROM generate_series(1, 40000) i;
      CREATE TABLE sh0042.second (id int PRIMARY KEY);

@@ -22,7 +22,7 @@ async function look(locale: string): Promise<string[][]> {
   const say = `UPDATE pg_database SET datcollate = $1, datctype = $1 WHERE datname = current_database()`;
   return source.withClient((from) =>
     destination.withClient(async (to) => {
-      // Only in this session: nobody could connect to a database with a locale that the machine does not have.
+      // Only in this session: nobody could connect to a database with a locale that its system lacks.
       await to.query("BEGIN");
       await to.query(say, [locale]);
       const context = {

@@ -1,9 +1,7 @@
 import type { ClientBase } from "pg";
 
 import { ident, literal, qualified } from "../../../src/postgres/quote.ts";
-
-/** The name of the function of a fence, in the schema itself, and of its trigger on each table. */
-const FENCE = "shardferry_fence_";
+import { FENCE } from "../../../src/postgres/schema/copy-names.ts";
 
 const createFunction = (schema: string, body: string): string =>
   `CREATE OR REPLACE FUNCTION ${qualified(schema, FENCE)}() RETURNS trigger LANGUAGE plpgsql AS ${literal(body)}`;

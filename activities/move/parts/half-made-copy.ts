@@ -60,7 +60,8 @@ export function ensureOwnMark(step: MoveStep, comment: string | null): void {
   if (!isOwnMark(step, comment)) throw new CopyGoneError(step);
 }
 
-const isOwnMark = (step: MoveStep, comment: string | null): boolean =>
+/** True for the mark of the run whose copy this step works on. */
+export const isOwnMark = (step: MoveStep, comment: string | null): boolean =>
   runOfMark(comment, step.owner.workflowId) === step.owner.runId;
 
 const drop = (step: MoveStep, client: ClientBase): Promise<void> =>

@@ -69,7 +69,8 @@ async function confirmedPosition(client: ClientBase, slot: string): Promise<stri
   return rows[0]?.position ?? "";
 }
 
-async function readApplyState(
+/** How often applying has failed, as far as the server counts that, and whether an apply worker is running. */
+export async function readApplyState(
   client: ClientBase,
   subscription: string,
 ): Promise<{ count: number; running: boolean }> {

@@ -50,20 +50,6 @@ export async function waitUntilLeft(
   return rows!.length === 1;
 }
 
-/** True if the destination's book says that a shard has arrived by a run. */
-export async function hasArrived(
-  client: ClientBase,
-  apiSchema: string,
-  { schema, workflowId, runId }: SwitchKey,
-): Promise<boolean> {
-  const { rowCount } = await client.query(
-    `SELECT FROM ${switchesTable(apiSchema)}
-     WHERE schema_name = $1 AND role = 'destination' AND workflow_id = $2 AND run_id = $3`,
-    [schema, workflowId, runId],
-  );
-  return rowCount === 1;
-}
-
 /**
  * SQL for the transaction in which a shard arrives, when everything has been applied: records the destination's own
  * position. What the shard's way back has to send comes after it, since that transaction's commit does.
@@ -86,6 +72,10 @@ export async function readArrival(
   );
   return rows[0] ?? null;
 }
+
+/** True if the destination's book says that a shard has arrived by a run. */
+export const hasArrived = async (...where: Parameters<typeof readArrival>): Promise<boolean> =>
+  (await readArrival(...where)) !== null;
 
 /** True if a shard has left an island since it arrived there. */
 export async function hasLeftSinceArrival(

@@ -42,3 +42,6 @@ export const copyName = (schema: string, kind: CopyKind, at: Date): string =>
 
 export const digest = (text: string, length: number): string =>
   createHash("sha256").update(text).digest("hex").slice(0, length);
+
+/** The name of the function that fences an old copy against writers, in the schema itself, and of its trigger on each table. */
+export const FENCE = "shardferry_fence_";

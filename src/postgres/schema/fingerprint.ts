@@ -1,5 +1,7 @@
 import type { ClientBase } from "pg";
 
+import { FENCE } from "./copy-names.ts";
+
 /**
  * A digest of everything in a schema that DDL can change, to answer only one question: is the schema on this
  * server still what it was when its structure was copied? It reads the raw catalogs (no deparsing), so
@@ -56,7 +58,7 @@ export const FINGERPRINT_SQL = `
     UNION ALL
     SELECT concat_ws('|', 'trigger', t.oid, t.tgname, t.tgenabled, t.tgtype, t.tgfoid, t.tgqual, encode(t.tgargs, 'hex'))
     FROM rel JOIN pg_trigger t ON t.tgrelid = rel.oid
-    WHERE NOT t.tgisinternal AND t.tgname <> 'shardferry_fence_'
+    WHERE NOT t.tgisinternal AND t.tgname <> '${FENCE}'
     UNION ALL
     SELECT concat_ws('|', 'rule', w.oid, w.rulename, w.ev_enabled, w.ev_qual, w.ev_action)
     FROM rel JOIN pg_rewrite w ON w.ev_class = rel.oid
@@ -72,7 +74,7 @@ export const FINGERPRINT_SQL = `
     UNION ALL
     SELECT concat_ws('|', 'function', p.oid, p.proname, p.proowner, p.proacl, p.proconfig, p.prosecdef, p.provolatile,
       p.proargtypes, p.prorettype, p.proargdefaults, md5(p.prosrc), md5(p.prosqlbody::text))
-    FROM ns JOIN pg_proc p ON p.pronamespace = ns.oid AND p.proname <> 'shardferry_fence_'
+    FROM ns JOIN pg_proc p ON p.pronamespace = ns.oid AND p.proname <> '${FENCE}'
     UNION ALL
     SELECT concat_ws('|', 'type', t.oid, t.typname, t.typtype, t.typowner, t.typacl, t.typnotnull, t.typbasetype, t.typdefault)
     FROM ns JOIN pg_type t ON t.typnamespace = ns.oid
