@@ -28,6 +28,9 @@ import type { Returning } from "./way-ahead.ts";
 /** How often the way is asked again: it may have been terminated. */
 const ASK_AGAIN = "1 minute";
 
+/** How long the end of the way is waited for, which a server that is away delays. */
+const CLOSES_WITHIN = "10 seconds";
+
 /**
  * Brings a shard back on the way that its move has left open: the replica is there and in step, so it is proven, locked and
  * switched. Until then an abort or a failure changes nothing: the shard stays where it is, and the way stays open.
@@ -63,7 +66,7 @@ async function goBack(protocol: Protocol, input: RollbackInput): Promise<MoveRes
   };
   const switched = await protocol.orUndo(() => way.guard(forward));
   const result = await completeMove(protocol, input, switched);
-  await CancellationScope.nonCancellable(() => way.tell(true));
+  await CancellationScope.nonCancellable(() => way.hasLedBack());
   return result;
 }
 
@@ -107,15 +110,21 @@ class WayTaken {
     try {
       return await this.#steps.run(steps);
     } catch (error) {
-      await CancellationScope.nonCancellable(() => this.tell(false));
+      await CancellationScope.nonCancellable(() => this.#tell(false));
       if (this.#ended === undefined) throw error;
       const message = `there is no way back any more: ${this.#ended}; the shard stays where it is`;
       throw ApplicationFailure.create({ message, type: "no_way_back", nonRetryable: true });
     }
   }
 
+  /** Lets the way end, so that the next command does not find it open. */
+  async hasLedBack(): Promise<void> {
+    await this.#tell(true);
+    await condition(() => this.#ended !== undefined, CLOSES_WITHIN);
+  }
+
   /** Tells that the rollback has ended, and whether the shard has gone back. */
-  async tell(back: boolean): Promise<void> {
+  async #tell(back: boolean): Promise<void> {
     await this.#way.signal(rollbackEndsSignal, back).catch(() => undefined);
   }
 }

@@ -60,6 +60,8 @@ class Way {
   #arrived: Arrived | undefined;
   #open = false;
   #rollback: WorkflowRun | undefined;
+  /** The rollback by which the shard has left. */
+  #leftBy: WorkflowRun | undefined;
   #mayHaveLeft = false;
   #end: { end: WayBackEnd; reason: string } | undefined;
   #failure: Error | undefined;
@@ -175,14 +177,17 @@ class Way {
     void this.#tellRollback();
   }
 
-  /** Tells a rollback that the way has ended; if it has ended itself, there is nobody to tell. */
-  #refuse({ workflowId, runId }: WorkflowRun): void {
-    getExternalWorkflowHandle(workflowId, runId)
-      .signal(wayHasEndedSignal, this.#end!.reason)
-      .catch(() => (this.#rollback = undefined));
+  /** If the rollback has ended itself, there is nobody to refuse. */
+  #refuse(run: WorkflowRun): void {
+    this.#tellEnd(run).catch(() => (this.#rollback = undefined));
+  }
+
+  #tellEnd({ workflowId, runId }: WorkflowRun): Promise<void> {
+    return getExternalWorkflowHandle(workflowId, runId).signal(wayHasEndedSignal, this.#end!.reason);
   }
 
   #ends(back: boolean): void {
+    if (back) this.#leftBy = this.#rollback;
     this.#rollback = undefined;
     if (back) this.#end = { end: "rolled back", reason: "the shard has gone back" };
     else this.#end ??= this.#suspected;
@@ -252,6 +257,8 @@ class Way {
       walKeptBytes: steering.walKeptBytes,
     };
     if (this.#arrived) await record(steering, this.#operation, { outcome: result.end, reason: why(result) });
+    // It may have stopped waiting.
+    if (this.#leftBy) await this.#tellEnd(this.#leftBy).catch(() => undefined);
     steering.phase(result.end === "broken" ? "failed" : "done");
     if (result.end !== "broken") return result;
     throw ApplicationFailure.create({

@@ -9,7 +9,7 @@ import type { Progress } from "../../contract/story.ts";
 import { progressQuery } from "../../workflows/signals.ts";
 import { waitFor } from "../support/index.ts";
 import type { WorkerProcess } from "../support/worker.ts";
-import { cancelRequested, createWorld, resultOf, waitingFor, type World } from "../support/world.ts";
+import { createWorld, goOnWhenAsked, resultOf, waitingFor, type World } from "../support/world.ts";
 import { catalogsOf } from "./catalogs.ts";
 import { contentBefore, expectMoved, expectSound, expectUntouched, loadedShard } from "./shard.ts";
 import { STALL_SQL, stallRowsSql, whileStalled } from "./steps.ts";
@@ -70,12 +70,6 @@ async function abortAt(
     await ask();
     await ended();
   });
-}
-
-/** Lets the worker continue once the step itself has been told: until then the abort is still on its way to it. */
-async function goOnWhenAsked(worker: WorkerProcess, handle: WorkflowHandle): Promise<void> {
-  await waitFor(() => cancelRequested(handle), { what: "the abort to reach the step" });
-  worker.goOn();
 }
 
 describe("a move that is aborted", { concurrency: 2, timeout: 600_000 }, () => {

@@ -4,7 +4,14 @@ import { describe, it } from "node:test";
 import { startPostgres } from "../../src/sandbox/index.ts";
 import { finishSignal, progressQuery } from "../../workflows/signals.ts";
 import { expectNoLeftovers, testIslands, waitFor } from "../support/index.ts";
-import { activePlaces, createShard, createWorld, resultOf, untilPaused } from "../support/world.ts";
+import {
+  activePlaces,
+  createShard,
+  createWorld,
+  goOnWhenAsked,
+  resultOf,
+  untilPaused,
+} from "../support/world.ts";
 import {
   closeWay,
   expectOnlyAt,
@@ -108,7 +115,7 @@ describe("the way back", { concurrency: 3, timeout: 300_000 }, () => {
     const handle = await world.startMove({ reversibleMs: HOUR });
     await worker.reached("before lock and switch");
     await handle.cancel();
-    worker.goOn();
+    await goOnWhenAsked(worker, handle);
     await assert.rejects(handle.result());
     await assert.rejects(wayOf(world).result());
     assert.deepEqual(await activePlaces("sh0042", world.a, world.b), [world.a.name]);

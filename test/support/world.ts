@@ -202,8 +202,14 @@ export async function waitingFor(handle: WorkflowHandle): Promise<string | undef
   return reports.find(({ details }) => details.waitingFor)?.details.waitingFor;
 }
 
+/** Lets the worker continue once the step itself has been told: until then the abort is still on its way to it. */
+export async function goOnWhenAsked(worker: WorkerProcess, handle: WorkflowHandle): Promise<void> {
+  await waitFor(() => cancelRequested(handle), { what: "the abort to reach the step" });
+  worker.goOn();
+}
+
 /** Returns true once Temporal has requested the cancellation of the running step. */
-export async function cancelRequested(handle: WorkflowHandle): Promise<boolean> {
+async function cancelRequested(handle: WorkflowHandle): Promise<boolean> {
   const { raw } = await handle.describe();
   return (raw.pendingActivities ?? []).some(({ state }) => Number(state) === PENDING_CANCEL);
 }
