@@ -24,7 +24,7 @@ const FLOORS = [
   ["^src/postgres/[^/]+[.]ts$"],
   ["^src/postgres/errors/"],
   ["^workflows/", "^src/(rebalance|machine)/"],
-  ["^src/(errors|format|summary|all-end|group-by)[.]ts$"],
+  ["^src/(errors|format|summary|all-end|group-by|short-names)[.]ts$"],
   ["^contract/"],
 ];
 

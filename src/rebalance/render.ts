@@ -1,7 +1,10 @@
 /**
  * A plan as text: bars of each island's weight before and after, the moves, the totals. Readable without colour.
  */
+import wrapAnsi from "wrap-ansi";
+
 import { bytes, plural } from "../format.ts";
+import { shortNames } from "../short-names.ts";
 import type { IslandRole, Layout, Plan, PlannedMove } from "./types.ts";
 
 /** How an island compares with the mean, for colouring it. */
@@ -26,12 +29,13 @@ const GOOD_BAR = 15;
 const SHORTEST_BAR = 6;
 const SHORTEST_NAME = 12;
 const GAP = "  ";
+const INDENT = "  ";
 
 /** Renders the whole plan: layout, moves, totals and what stays behind. */
 export function renderPlan(plan: Plan, options: RenderOptions): string {
   const parts = [renderLayout(plan, options)];
   if (plan.moves.length > 0) parts.push(renderMoves(plan.moves, options.width));
-  parts.push(renderTotals(plan, options.remaining));
+  parts.push(wrapped(renderTotals(plan, options.remaining), options.width));
   return parts.join("\n\n");
 }
 
@@ -58,7 +62,9 @@ export function renderLayout(plan: Plan, options: RenderOptions): string {
     plan.before.map(({ island }) => island),
     widest,
   );
-  const names = alignLeft(["", ...islands.map((island, i) => label(island, plan.roles[i]!, widest))]);
+  // A name that tells islands apart is worth more than a long bar.
+  const most = Math.max(widest, room - 2 * SHORTEST_BAR);
+  const names = alignLeft(["", ...islands.map((island, i) => label(island, plan.roles[i]!, most))]);
   const bar = Math.max(SHORTEST_BAR, Math.floor((room - names[0]!.length) / 2));
 
   const heading = [names[0], counts[0], "before".padEnd(bar), was[0], "after".padEnd(bar)]
@@ -92,7 +98,8 @@ export function renderMoves(moves: readonly PlannedMove[], width: number): strin
     .map(([title, list]) => {
       const size = list.reduce((sum, move) => sum + move.bytes, 0);
       const schemas = list.map(({ schema }) => schema);
-      return `${title}: ${plural(list.length, "shard")}, ${bytes(size)}\n${wrap(schemas, width, "  ")}`;
+      const heading = `${title}: ${plural(list.length, "shard")}, ${bytes(size)}`;
+      return `${wrapped(heading, width)}\n${indented(wrapped(schemas.join(" "), width - INDENT.length))}`;
     })
     .join("\n");
 }
@@ -133,12 +140,9 @@ function weightOf({ shards }: Layout[number]): number {
   return shards.reduce((sum, { weight }) => sum + weight, 0);
 }
 
-/** The names without the database, if all have the same one and a name would be too long with it: the port says more. */
+/** The names as they are, or, where one of them is too long, without what they have in common. */
 function shortened(islands: readonly string[], widest: number): readonly string[] {
-  const database = /\/[^/]*$/.exec(islands[0] ?? "")?.[0];
-  const common = database !== undefined && islands.every((island) => island.endsWith(database));
-  const long = islands.some((island) => island.length > widest);
-  return common && long ? islands.map((island) => island.slice(0, -database.length)) : islands;
+  return islands.some((island) => island.length > widest) ? islands.map(shortNames(islands)) : islands;
 }
 
 /**
@@ -184,18 +188,10 @@ function alignRight(cells: string[]): string[] {
   return cells.map((cell) => cell.padStart(width));
 }
 
-function wrap(words: readonly string[], width: number, indent: string): string {
-  const lines: string[] = [];
-  let line = indent;
-  for (const word of words) {
-    if (line.length + word.length > width && line.trim() !== "") {
-      lines.push(line.trimEnd());
-      line = indent;
-    }
-    line += `${word} `;
-  }
-  return [...lines, line.trimEnd()].join("\n");
-}
+const indented = (text: string): string => text.replaceAll(/^/gm, INDENT);
+
+/** Breaks a text between words, at the width of the terminal. */
+export const wrapped = (text: string, width: number): string => wrapAnsi(text, width);
 
 function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;

@@ -10,11 +10,12 @@ import { STEPS } from "../../contract/move.ts";
 import { renderDiagnosis } from "../../src/cli/actions/doctor.ts";
 import { renderHistory } from "../../src/cli/actions/history.ts";
 import { renderLayout } from "../../src/cli/actions/list.ts";
+import { renderProposal } from "../../src/cli/actions/rebalance.ts";
 import { renderStatus } from "../../src/cli/actions/status.ts";
 import { render } from "../../src/cli/view/render.ts";
 import { renderRebalance } from "../../src/cli/view/render-rebalance.ts";
 import { Sheet } from "../../src/cli/view/sheet.ts";
-import { diagnosis, layout, past, REMEDIES, WHY } from "./pictures/documents.ts";
+import { diagnosis, layout, past, proposal, REMEDIES, WHY } from "./pictures/documents.ts";
 import { BLOCKER, moveAt, NOW, rebalanceAt } from "./pictures/snapshots.ts";
 
 const FOLDER = join(import.meta.dirname, "pictures");
@@ -33,17 +34,22 @@ const joined = (lines: readonly string[]): string =>
 const solid = (text: string): string => text.replace(/\s+/g, "");
 
 /** Compares the pictures of all widths with their file, or writes it with UPDATE_PICTURES=1. */
-function picture(name: string, draw: (columns: number) => string[], whole: readonly string[]): void {
-  it(`${name} is whole at every width`, () => {
-    const pictures = COLUMNS.map((columns) => {
-      const lines = draw(columns);
+function picture(
+  name: string,
+  draw: (columns: number) => string[] | Promise<string[]>,
+  whole: readonly string[],
+): void {
+  it(`${name} is whole at every width`, async () => {
+    const pictures = [];
+    for (const columns of COLUMNS) {
+      const lines = await draw(columns);
       // A link outside of a live view is left to the terminal to wrap, which keeps it in one piece.
       for (const line of lines.filter((text) => !text.startsWith("http")))
         assert.ok(stringWidth(line) <= columns, `${columns} columns: ${line}`);
       for (const text of whole)
         assert.ok(solid(joined(lines)).includes(solid(text)), `${columns} columns: ${text}`);
-      return `${"─".repeat(columns)}\n${lines.join("\n")}\n`;
-    });
+      pictures.push(`${"─".repeat(columns)}\n${lines.join("\n")}\n`);
+    }
     const file = join(FOLDER, `${name.replaceAll(" ", "-")}.txt`);
     if (process.env["UPDATE_PICTURES"]) {
       mkdirSync(FOLDER, { recursive: true });
@@ -184,6 +190,13 @@ describe("pictures", () => {
     ]);
   }
   picture("doctor", (columns) => renderDiagnosis(diagnosis, { colors, columns }).split("\n"), REMEDIES);
+
+  picture("plan", async (columns) => (await renderProposal(proposal, { colors, columns })).split("\n"), [
+    "At most 2 moves at a time instead of 6: max_replication_slots of pg-shards-01.eu-central.shards.example.com:5432/app leaves 2",
+    "stay on the islands that the shards leave until `shardferry cleanup` drops them",
+    "sh0000 stays on",
+    "an inactive schema of that name is in the way (cleanup)",
+  ]);
 
   picture("history", (columns) => renderHistory(past, { colors, columns }).split("\n"), [
     WHY,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 
-import { shortNames } from "../../src/cli/view/short-names.ts";
+import { shortNames } from "../../src/short-names.ts";
 
 it("islands are shortened to what differs between them, and stay different", () => {
   const cases: [names: string[], short: string[]][] = [

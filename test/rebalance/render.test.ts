@@ -37,7 +37,7 @@ describe("renderPlan", () => {
     const plan = planRebalance(layoutOf({ a: [GB, GB, GB, GB], b: [] }));
     assert.match(
       renderPlan(plan, { width: 80, remaining: 1 }),
-      /^One rebalance makes 1 of them; 1 more move remains after that: run rebalance again\.$/m,
+      /^One rebalance makes 1 of them; 1 more move remains after that: run rebalance\s+again\.$/m,
     );
   });
 
@@ -55,8 +55,8 @@ describe("renderPlan", () => {
     const island = (port: number): string => `127.0.0.1:${port}/postgres`;
     const layout = layoutOf({ [island(40001)]: [40 * GB, 30 * GB], [island(40002)]: [] });
     const lines = renderLayout(planRebalance(layout), { width: 80 }).split("\n");
-    assert.match(lines[1]!, /^127\.0\.0\.1:40001 /);
-    assert.match(lines[2]!, /^127\.0\.0\.1:40002 /);
+    assert.match(lines[1]!, /^:40001 /);
+    assert.match(lines[2]!, /^:40002 /);
   });
 
   it("keeps within the width of the terminal", () => {

@@ -5,7 +5,7 @@ import { bytes, count, duration, plural } from "../../format.ts";
 import type { History, HistoryEntry } from "../../operations/history.ts";
 import { defineAction } from "../action.ts";
 import { hang, plainTable, type TextArea } from "../table.ts";
-import { shortNames } from "../view/short-names.ts";
+import { shortNames } from "../../short-names.ts";
 
 export const history = defineAction({
   options: { ...ISLANDS, ...HISTORY },

@@ -79,11 +79,28 @@ async function showPlan(
   ui.result(plan, () => `${drawing}${written}\n\nNothing was started.`);
 }
 
+const draw = ({ colors, progress }: Ui, proposal: RebalanceProposal): Promise<string> =>
+  renderProposal(proposal, { colors, columns: progress.columns ?? 80 });
+
 /** Draws the plan, and says what it costs besides its moves. */
-async function draw(ui: Ui, proposal: RebalanceProposal): Promise<string> {
-  const { renderPlan } = await import("../../rebalance/render.ts");
-  const drawing = renderPlan(proposal.plan, renderOptions(ui, proposal));
-  return [drawing, ...consequencesOf(proposal)].join("\n");
+export async function renderProposal(
+  proposal: RebalanceProposal,
+  { colors, columns }: { colors: Ui["colors"]; columns: number },
+): Promise<string> {
+  const { renderPlan, wrapped } = await import("../../rebalance/render.ts");
+  const paint: Record<Tone, (text: string) => string> = {
+    heavy: colors.red,
+    light: colors.cyan,
+    even: colors.green,
+    faint: colors.dim,
+  };
+  const drawing = renderPlan(proposal.plan, {
+    width: columns,
+    remaining: proposal.remaining,
+    formatWeight: (value) => weight(value, proposal.unit),
+    paint: (shown, tone) => paint[tone](shown),
+  });
+  return [drawing, ...consequencesOf(proposal).map((text) => wrapped(text, columns))].join("\n");
 }
 
 function consequencesOf({ plan, concurrency, expectedMs }: RebalanceProposal): string[] {
@@ -141,20 +158,4 @@ async function ask(ui: Ui): Promise<void> {
     );
   }
   if (!(await askYesNo(ui, "Make these moves?"))) throw new AbortedError("Nothing was started.");
-}
-
-function renderOptions(ui: Ui, { unit, remaining }: RebalanceProposal) {
-  const { colors, progress } = ui;
-  const paint: Record<Tone, (text: string) => string> = {
-    heavy: colors.red,
-    light: colors.cyan,
-    even: colors.green,
-    faint: colors.dim,
-  };
-  return {
-    width: progress.columns ?? 80,
-    remaining,
-    formatWeight: (value: number) => weight(value, unit),
-    paint: (shown: string, tone: Tone) => paint[tone](shown),
-  };
 }

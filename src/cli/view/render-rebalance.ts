@@ -6,7 +6,7 @@ import { rebalanceProgress } from "../../watch/rebalance-progress.ts";
 import type { Snapshot } from "../../watch/snapshot.ts";
 import { numbersOf, waitOf, withWal } from "../../watch/story.ts";
 import { fit, footer, goOnOf, idleLines, spinner } from "./frame-parts.ts";
-import { shortNames } from "./short-names.ts";
+import { shortNames } from "../../short-names.ts";
 import type { Frame } from "./view.ts";
 
 /** The input of the live view of a rebalance. */

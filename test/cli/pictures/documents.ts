@@ -1,6 +1,8 @@
 import type { Layout, ShardInfo } from "../../../src/layout/read.ts";
 import type { Diagnosis } from "../../../src/operations/doctor.ts";
 import type { History, HistoryEntry } from "../../../src/operations/history.ts";
+import type { RebalanceProposal } from "../../../src/operations/rebalance-plan.ts";
+import { planRebalance } from "../../../src/rebalance/plan.ts";
 import { FROM, TO } from "./snapshots.ts";
 
 const shard = (no: number): ShardInfo => ({
@@ -34,6 +36,32 @@ export function layout(verbose: boolean): Layout {
     ],
   };
 }
+
+const OLD = "pg-shards-old.eu-central.shards.example.com:5432/app";
+
+/** A plan that empties an island, and meets everything that can be said of one. */
+export const proposal: RebalanceProposal = (() => {
+  const shards = Array.from({ length: 24 }, (_, i) => shard(i + 10));
+  const global: ShardInfo = { ...shard(10), no: 0, schema: "sh0000" };
+  const plan = planRebalance(
+    [
+      { island: OLD, shards: [global, ...shards.slice(0, 8)] },
+      { island: FROM, shards: shards.slice(8) },
+      { island: TO, shards: [] },
+    ],
+    { decommission: [OLD], inTheWay: [{ schema: "sh0033", island: TO }] },
+  );
+  return {
+    plan,
+    unit: "B",
+    rooms: [],
+    moves: plan.moves,
+    remaining: 0,
+    basis: { decommission: [OLD], maxBytes: null, weightSql: null },
+    concurrency: { asked: 6, possible: 2, because: [`max_replication_slots of ${FROM} leaves 2`] },
+    expectedMs: 95_000,
+  };
+})();
 
 /** What `doctor` has to say that somebody has to do. */
 export const REMEDIES = [
