@@ -5,6 +5,7 @@ import type { WorkflowHandle } from "@temporalio/client";
 import type { FaultPoint } from "../../activities/attempt/fault-points.ts";
 import { REQUEST_MEMO, TASK_QUEUE } from "../../contract/names.ts";
 import { type RollbackInput, rollbackWorkflowId, wayBackWorkflowId } from "../../contract/way-back.ts";
+import { type Major, startPostgres } from "../../src/sandbox/index.ts";
 import type { rollback, wayBack } from "../../workflows/index.ts";
 import { progressQuery } from "../../workflows/signals.ts";
 import { expectNoLeftovers, waitFor } from "../support/index.ts";
@@ -140,6 +141,25 @@ export async function survivesGoingBack(fault: FaultPoint): Promise<void> {
   await world.startWorker();
   await resultOf(handle);
   await expectReturned(world, ledger);
+}
+
+/** A shard moves from one version to another, and goes back. */
+export async function leadsBack(from: Major, to: Major): Promise<void> {
+  const world = await createWorld({
+    servers: {
+      a: await startPostgres({ name: `back-${from}-${to}-a`, version: from }),
+      b: await startPostgres({ name: `back-${from}-${to}-b`, version: to }),
+    },
+  });
+  const ledger = await loaded(world);
+  await world.startWorker();
+  await resultOf(await world.startMove({ reversibleMs: HOUR }));
+  await untilOpen(world);
+  await resultOf(await startRollback(world));
+  await untilOpen(world, 1);
+  assert.equal(await closeWay(world, 1), "finished");
+  await expectSound(ledger);
+  await expectOnlyAt(world, world.a);
 }
 
 /** Asserts that the shard has gone back, and that nothing remains once the way in the other direction is closed. */

@@ -16,11 +16,6 @@ const TAMPERINGS = {
     "INSERT INTO sh0042.large (id, a) VALUES (-1, 'rogue')",
     /1 row differs:\n +"large", id = -1: on the destination only/,
   ],
-  "a lost row": ["DELETE FROM sh0042.large WHERE id = 500", /"large", id = 500: missing on the destination/],
-  "a changed value": [
-    "UPDATE sh0042.large SET b = upper(b) WHERE id = 1000",
-    /"large", id = 1000: b is '\w{32}' on the source and '\w{32}' on the destination/,
-  ],
   "one of two equal rows that is missing": [
     "DELETE FROM sh0042.keyless WHERE ctid = (SELECT max(ctid) FROM sh0042.keyless WHERE a = 7)",
     /"keyless", the row \(7,x\), which is there 2 times on the source and once on the destination/,
@@ -102,7 +97,7 @@ describe("the rows are compared before the switch", { concurrency: 3, timeout: 3
     await expectMoved(world, leftover, before);
   });
 
-  for (const range of [1, 2, 3, 5])
+  for (const range of [1, 3])
     it(`a worker that dies before range ${range} leaves the result right`, async () => {
       const world = await createWorld();
       const ledger = await loadedShard(world, { rows: LARGE });

@@ -1,7 +1,7 @@
 import { describe, it } from "node:test";
 
 import type { FaultPoint } from "../../activities/attempt/fault-points.ts";
-import { survivesGoingBack, survivesOnTheWay } from "./returning-shard.ts";
+import { leadsBack, survivesGoingBack, survivesOnTheWay } from "./returning-shard.ts";
 
 /** While the way back is prepared, opened and closed. */
 const ON_THE_WAY: FaultPoint[] = [
@@ -33,4 +33,13 @@ describe("a worker of a way back that is killed with SIGKILL", { concurrency: 4,
 
   for (const fault of GOING_BACK)
     it(`${fault} of a rollback is replaced by the next, and nothing is lost`, () => survivesGoingBack(fault));
+});
+
+describe("the way back of a move between versions", () => {
+  for (const [from, to] of [
+    [15, 18],
+    [18, 15],
+    [17, 14],
+  ] as const)
+    it(`leads from PostgreSQL ${to} to ${from}`, () => leadsBack(from, to));
 });

@@ -10,7 +10,7 @@ import { catalogsOf } from "./catalogs.ts";
 import { contentBefore, expectSound, expectUntouched, loadedShard } from "./shard.ts";
 
 /** Attempts of the switch that have to fail in the same way: a single one may be chance. */
-const ATTEMPTS = 6;
+const ATTEMPTS = 4;
 
 /** What the current step reports, and in which attempt of Temporal's. */
 async function lookAt(handle: WorkflowHandle): Promise<{ attempt: number; told: Partial<StepProgress> }> {

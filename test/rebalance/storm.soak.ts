@@ -3,7 +3,7 @@ import { it } from "node:test";
 import { Storm } from "./storm.ts";
 
 it("60 shards under writers all move, except one that cannot, although everything goes down once, one after the other", async () => {
-  const storm = await Storm.begin();
+  const storm = await Storm.begin(60);
   await storm.arrived(6);
   await storm.loseWorker();
   await storm.arrived(14);

@@ -15,7 +15,6 @@ import { Sessions } from "../support/sessions.ts";
 import { WorkerProcess } from "../support/worker.ts";
 import { type Cluster, countsOf, createCluster, createShards, layoutOf } from "./cluster.ts";
 
-const SHARDS = 60;
 /** A shard that cannot be moved: a table of another schema refers to it. */
 const STUCK = 5;
 /** Sessions to each island that all writers share, so that the moves get their share of two cores. */
@@ -23,7 +22,7 @@ const SESSIONS = 6;
 /** Each write is an insert, and an update of the previous row. */
 const WRITES_PER_SHARD_AND_SECOND = 1.5;
 
-/** A rebalance in which all of 60 shards move, from two of four islands to the two others, under writers on each. */
+/** A rebalance in which all shards move, from two of four islands to the two others, under writers on each. */
 export class Storm {
   readonly cluster: Cluster;
   readonly #ledgers: Ledger[];
@@ -33,13 +32,18 @@ export class Storm {
   #worker!: WorkerProcess;
   #command!: Command;
 
-  private constructor(cluster: Cluster, servers: readonly PostgresServer[], temporal: TemporalServer) {
+  private constructor(
+    cluster: Cluster,
+    servers: readonly PostgresServer[],
+    temporal: TemporalServer,
+    private readonly shards: number,
+  ) {
     this.cluster = cluster;
     this.#servers = servers;
     this.#temporal = temporal;
     const islands = cluster.databases.map(({ dsn }) => dsn);
     this.#ledgers = Array.from(
-      { length: SHARDS },
+      { length: shards },
       (_, i) =>
         new Ledger({
           islands,
@@ -52,18 +56,18 @@ export class Storm {
     );
   }
 
-  static async begin(): Promise<Storm> {
+  static async begin(shards: number): Promise<Storm> {
     const [temporal, ...servers] = await Promise.all([
       startTemporal(),
       ...["a", "b", "c", "d"].map((name) => startPostgres({ version: 17, name: `storm-${name}` })),
     ]);
     const cluster = await createCluster(servers, 4);
     const [first, second] = cluster.databases;
-    await Promise.all([createShards(first!, 1, SHARDS / 2), createShards(second!, SHARDS / 2 + 1, SHARDS)]);
+    await Promise.all([createShards(first!, 1, shards / 2), createShards(second!, shards / 2 + 1, shards)]);
     await first!.rows(`
       CREATE SCHEMA other;
       CREATE TABLE other.bond (user_id bigint REFERENCES ${schemaOf(STUCK)}.users)`);
-    const storm = new Storm(cluster, servers, temporal);
+    const storm = new Storm(cluster, servers, temporal, shards);
     await Promise.all(storm.#ledgers.map((ledger) => ledger.start()));
     await storm.#startWorker();
     storm.#command = start(storm.#args, { env: storm.#env });
@@ -111,7 +115,7 @@ export class Storm {
     const { status, stdout, stderr } = await this.#command.ended();
     assert.equal(status, 1, stderr);
     const { moves, failed } = JSON.parse(stdout) as RebalanceResult;
-    assert.deepEqual([moves.length, failed.length], [SHARDS - 1, 1]);
+    assert.deepEqual([moves.length, failed.length], [this.shards - 1, 1]);
     assert.deepEqual([failed[0]!.schema, failed[0]!.from], [schemaOf(STUCK), this.cluster.names[0]]);
     assert.match(failed[0]!.reason, /other\.bond/);
     assert.match(stderr, new RegExp(`FAILED ${schemaOf(STUCK)} .*other\\.bond`));
@@ -120,7 +124,7 @@ export class Storm {
     await first!.rows("DROP SCHEMA other CASCADE");
     const again = await run(this.#args, { env: this.#env });
     assert.equal(again.status, 0, again.stderr);
-    assert.deepEqual(await countsOf(this.cluster), [0, 0, SHARDS / 2, SHARDS / 2]);
+    assert.deepEqual(await countsOf(this.cluster), [0, 0, this.shards / 2, this.shards / 2]);
     await this.#worker.kill();
 
     const results = await Promise.all(this.#ledgers.map((ledger) => ledger.stop()));
