@@ -55,9 +55,10 @@ export default {
     },
     {
       name: "steps-stand-alone",
-      comment: "What two steps of a move have in common is a part of them, in activities/move/parts.",
+      comment:
+        "What two steps of a move or way back have in common is a part of them, in activities/move/parts.",
       severity: "error",
-      from: { path: "^activities/move/[^/]+[.]ts$" },
+      from: { path: "^activities/(move|way-back)/[^/]+[.]ts$" },
       to: { path: "^activities/move/[^/]+[.]ts$" },
     },
   ],

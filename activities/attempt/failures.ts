@@ -80,6 +80,19 @@ export function isRetryable(error: unknown, times = 1): boolean {
   return outlook === "passes" || (outlook === "may pass" && times < MOST_TIMES);
 }
 
+/**
+ * Waits for work that must not hold up the end of a workflow, and that returns its failures in words: returns a lasting
+ * error in the same way, and throws one that may pass.
+ */
+export async function lastingFailures(work: Promise<string[]>, times: number): Promise<string[]> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isRetryable(error, times)) throw error;
+    return [messageWithoutRows(error)];
+  }
+}
+
 /** What to expect of an error if the same thing is tried again. */
 export function outlookOf(error: unknown): Outlook {
   if (error instanceof ShardferryError)

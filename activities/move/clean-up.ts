@@ -1,43 +1,45 @@
-import type { ClientBase } from "pg";
-
 import type { CleanUpInput } from "../../contract/move.ts";
 import type { IslandName } from "../../contract/names.ts";
 import type { StepReport } from "../../contract/progress.ts";
+import { allEnd } from "../../src/all-end.ts";
 import { refreshDebugViews } from "../../src/postgres/api/debug-views.ts";
 import { apiSchemaOf } from "../../src/postgres/api/sql-api.ts";
-import { messageWithoutRows } from "../../src/postgres/errors/without-rows.ts";
 import { withLockRetry } from "../../src/postgres/locks.ts";
-import { literal, qualified } from "../../src/postgres/quote.ts";
 import { dropCachedDump } from "../../src/postgres/schema/dump.ts";
-import { readTables } from "../../src/postgres/schema/tables.ts";
 import { alive } from "../attempt/attempt.ts";
-import { isRetryable } from "../attempt/failures.ts";
+import { lastingFailures } from "../attempt/failures.ts";
+import { deactivate } from "./parts/deactivate.ts";
 import { dropReplication } from "./parts/drop-replication.ts";
 import { dropFenceFunctionSql, dropFenceSql, readFenced } from "./parts/fence.ts";
 import { releaseShard } from "./parts/shard-lease.ts";
-import { type MoveStep } from "./parts/step.ts";
+import type { MoveStep } from "./parts/step.ts";
 
 /**
- * Does what remains after the switch: drops the replication, brings debug views up to date, runs the operator's SQL.
+ * Does what remains after the switch: drops the replication, runs the operator's SQL, brings debug views up to date.
  * The move is done by then, so a lasting failure in the last two is reported but does not hold up its end.
  */
 export async function cleanUp(step: MoveStep, input: CleanUpInput): Promise<StepReport> {
   await Promise.all([step.endOrphans(step.from), step.endOrphans(step.to)]);
   const report = await dropReplication(step);
   if (step.input.wayBack) await dropFence(step);
-  const failures: string[] = [];
-  if (step.input.kind === "move" && input.leftover) {
-    const deactivated = await Promise.allSettled([deactivate(step, step.from, input)]);
-    const views = await Promise.allSettled([refreshViews(step, step.from), refreshViews(step, step.to)]);
-    for (const part of [...deactivated, ...views]) {
-      if (part.status === "fulfilled") failures.push(...part.value);
-      else if (isRetryable(part.reason, step.attempt.number)) throw part.reason;
-      else failures.push(messageWithoutRows(part.reason));
-    }
-  }
+  const failures = step.input.kind === "move" ? await deactivateAndRefreshViews(step, input) : [];
   await releaseShard(step);
   await dropCachedDump(step.attempt.runId);
   return { ...report, text: [report.text, ...failures.map((failure) => `FAILED: ${failure}`)].join("; ") };
+}
+
+/** Brings the debug views up to date even if the operator's SQL has failed. Returns what failed for good. */
+async function deactivateAndRefreshViews(
+  step: MoveStep,
+  { deactivateSql, leftover }: CleanUpInput,
+): Promise<string[]> {
+  if (!leftover) return [];
+  const deactivated = deactivate(step, step.from, deactivateSql, leftover);
+  await Promise.allSettled([deactivated]);
+  const views = [step.from, step.to].map((island) =>
+    lastingFailures(refreshViews(step, island), step.attempt.number),
+  );
+  return (await allEnd([deactivated, ...views])).flat();
 }
 
 /** Drops the fence of the old copy to which the shard has returned; it has let writers through since then. */
@@ -48,32 +50,6 @@ async function dropFence(step: MoveStep): Promise<void> {
       await withLockRetry(client, dropFenceSql(schema, table), attempt, attempt.lend(to));
     await client.query(dropFenceFunctionSql(schema));
   });
-}
-
-/** Runs the operator's SQL for each table of the old copy. */
-export async function deactivate(
-  step: MoveStep,
-  island: IslandName,
-  { deactivateSql, leftover }: Pick<CleanUpInput, "deactivateSql" | "leftover">,
-): Promise<string[]> {
-  if (!deactivateSql || !leftover) return [];
-  let done = "";
-  // In a session of its own: it may take hours, and a later attempt has to find and end it.
-  const run = async (client: ClientBase): Promise<void> => {
-    for (const table of await readTables(client, leftover)) {
-      const name = literal(qualified(leftover, table.name));
-      await client.query(deactivateSql.replaceAll("$1", () => name)).catch((cause: Error) => {
-        if (isRetryable(cause, step.attempt.number)) throw cause;
-        throw new Error(`--deactivate-sql for table "${table.name}": ${messageWithoutRows(cause)}`, {
-          cause,
-        });
-      });
-      done = `: done with ${table.name}`;
-    }
-  };
-  const look = alive(() => `deactivate-sql${done}`);
-  await step.watched(island, look, () => step.session(island, { reuse: false }, run));
-  return [];
 }
 
 /**

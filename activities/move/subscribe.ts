@@ -1,86 +1,27 @@
-import type { ClientBase } from "pg";
-
 import type { StepReport } from "../../contract/progress.ts";
-import { plural, shorten } from "../../src/format.ts";
-import { withLockRetry } from "../../src/postgres/locks.ts";
-import { qualified } from "../../src/postgres/quote.ts";
-import { ensureSlot, publicationSql } from "../../src/postgres/replication/objects.ts";
-import { recordSql } from "../../src/postgres/replication/replica-identity.ts";
-import type { Table } from "../../src/postgres/schema/tables.ts";
 import { ensureNotLeft } from "./parts/book.ts";
 import { dropReplication } from "./parts/drop-replication.ts";
+import { createSlot, publicationReport, publishedTables, publishTables } from "./parts/publication.ts";
 import type { MoveStep } from "./parts/step.ts";
-import { createSubscription, oldestTransaction, publishedTables } from "./parts/subscription.ts";
+import { createSubscription } from "./parts/subscription.ts";
 
 /**
  * Creates the publication, and for PostgreSQL's own tablesync the slot and the subscription, which starts
  * copying. A direct copy creates its slot itself, since it reads from the slot's snapshot.
  */
 export async function subscribe(step: MoveStep): Promise<StepReport> {
-  const { input } = step;
   await step.endOrphans(step.from);
   const tables = await publishedTables(step);
   const done = [await publishTables(step, tables)];
-  if (input.plan.copyMethod === "tablesync") {
+  if (step.input.plan.copyMethod === "tablesync") {
     done.push(await createSlot(step), await createSubscription(step, tables, true));
   }
-  const sql = done.filter((statement) => statement !== null).map((statement) => shorten(statement));
-  return { text: `published ${plural(tables.length, "table")} on ${step.from}`, sql };
+  return publicationReport(step, tables, done);
 }
-
-/** Publishes the tables on the source, each with an identity that its updates need. */
-export const publishTables = (step: MoveStep, tables: readonly Table[]): Promise<string | null> =>
-  step.session(step.from, {}, async (client) => {
-    await step.attempt.ensureCurrent();
-    await setIdentities(step, client, tables);
-    return publish(step, client, tables);
-  });
 
 /** Undoes `subscribe`. */
 export async function undoSubscribe(step: MoveStep): Promise<StepReport> {
   await step.endOrphans(step.from);
   await ensureNotLeft(step);
   return dropReplication(step);
-}
-
-/**
- * Must come before the tables are published, since publishing one without identity makes the application's updates fail;
- * and after the identities that the tables had are recorded.
- */
-async function setIdentities(step: MoveStep, client: ClientBase, tables: readonly Table[]): Promise<void> {
-  const overrides = step.input.plan.identityOverrides;
-  if (overrides.length === 0) return;
-  const { rowCount } = await client.query("SELECT FROM pg_publication WHERE pubname = $1", [
-    step.replicationName,
-  ]);
-  if (!rowCount) {
-    const oids = new Map(tables.map(({ name, oid }) => [name, oid]));
-    const known = overrides.flatMap(({ table, was }) => {
-      const oid = oids.get(table);
-      return oid === undefined || was === "i" ? [] : [{ oid, was }];
-    });
-    await client.query(recordSql(step.replicationName, known));
-  }
-  for (const { table } of overrides) {
-    const full = `ALTER TABLE ONLY ${qualified(step.schema, table)} REPLICA IDENTITY FULL`;
-    await withLockRetry(client, full, step.attempt, step.attempt.lend(step.from));
-  }
-}
-
-/** Creates the publication. Needs a lock on each table that lets writers through, but no vacuum and no DDL. */
-async function publish(step: MoveStep, client: ClientBase, tables: readonly Table[]): Promise<string | null> {
-  const sql = await publicationSql(client, step.replicationName, step.schema, tables);
-  if (sql) await withLockRetry(client, sql, step.attempt, step.attempt.lend(step.from));
-  return sql;
-}
-
-/** Creates the slot, which waits for every transaction that is open on the source's server; shows which. */
-export async function createSlot(step: MoveStep): Promise<string | null> {
-  return step.session(step.from, {}, (session) =>
-    step.watched(step.from, oldestTransaction, async (onBackend) => {
-      onBackend(session);
-      await step.attempt.ensureCurrent();
-      return ensureSlot(session, step.replicationName);
-    }),
-  );
 }

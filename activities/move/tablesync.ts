@@ -8,10 +8,10 @@ import { POLL_MS } from "../attempt/poll.ts";
 import { type Copied, copied, CopyProgress } from "./parts/copy-progress.ts";
 import { copyDirectly } from "./parts/direct-copy.ts";
 import { LostTables, resumeCopyAnew } from "./parts/lost-tables.ts";
+import { publishedTables } from "./parts/publication.ts";
 import { ReplicationTrouble } from "./parts/replication-health.ts";
 import { replicasBehind } from "./parts/standings.ts";
 import { type MoveStep } from "./parts/step.ts";
-import { publishedTables } from "./parts/subscription.ts";
 
 /** Copies the rows: by PostgreSQL's tablesync workers, or directly if the shard is small. */
 export async function tablesync(step: MoveStep): Promise<CopyReport> {

@@ -2,7 +2,6 @@ import type { CloseInput, CloseReport } from "../../contract/way-back.ts";
 import { allEnd } from "../../src/all-end.ts";
 import { apiSchemaOf } from "../../src/postgres/api/sql-api.ts";
 import { hasLeftSinceArrival } from "../../src/postgres/api/switches.ts";
-import { messageWithoutRows } from "../../src/postgres/errors/without-rows.ts";
 import {
   disableSubscription,
   dropPublication,
@@ -10,8 +9,7 @@ import {
   dropSubscription,
 } from "../../src/postgres/replication/objects.ts";
 import { ensureDurable } from "../../src/postgres/replication/position.ts";
-import { isRetryable } from "../attempt/failures.ts";
-import { deactivate } from "../move/clean-up.ts";
+import { deactivate } from "../move/parts/deactivate.ts";
 import { lockedRunner } from "../move/parts/drop-replication.ts";
 import { releaseShard } from "../move/parts/shard-lease.ts";
 import { type MoveStep, WrongDatabaseError } from "../move/parts/step.ts";
@@ -30,11 +28,9 @@ export async function closeWayBack(step: MoveStep, input: CloseInput): Promise<C
     : closeThere(step, leftover, hasLeft);
   const [rolledBack] = await allEnd([here, unlessReplaced(there, undefined)]);
   if (rolledBack) return { text: `"${step.schema}" has gone back; nothing to close`, rolledBack };
-  const failures = leftover ? await deactivated(step, { deactivateSql, leftover }) : [];
-  const text = [`dropped the slot on ${step.from} and the subscription on ${step.to}`, ...failures].join(
-    "; ",
-  );
-  return { text, rolledBack };
+  const dropped = `dropped the slot on ${step.from} and the subscription on ${step.to}`;
+  const failures = leftover ? await deactivate(step, step.to, deactivateSql, leftover) : [];
+  return { text: [dropped, ...failures.map((failure) => `FAILED: ${failure}`)].join("; "), rolledBack };
 }
 
 /** In another database than that of the switch, there is nothing to close. */
@@ -43,19 +39,6 @@ const unlessReplaced = <T>(work: Promise<T>, instead: T): Promise<T> =>
     if (error instanceof WrongDatabaseError) return instead;
     throw error;
   });
-
-/** Runs the operator's SQL; that it fails for good is told, and holds up nothing. */
-async function deactivated(
-  step: MoveStep,
-  input: Pick<CloseInput, "deactivateSql"> & { leftover: string },
-): Promise<string[]> {
-  try {
-    return await deactivate(step, step.to, input);
-  } catch (error) {
-    if (isRetryable(error, step.attempt.number)) throw error;
-    return [`FAILED: ${messageWithoutRows(error)}`];
-  }
-}
 
 const leftHere = ({ schema, from, attempt }: MoveStep): Promise<boolean> =>
   attempt.deps.islands.withClient(from, async (client) =>

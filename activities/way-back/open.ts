@@ -11,8 +11,9 @@ import { ensureDurable } from "../../src/postgres/replication/position.ts";
 import { DATABASE_OID } from "../../src/postgres/server.ts";
 import { POLL_MS } from "../attempt/poll.ts";
 import { ensureNotFailedOver } from "../move/parts/guards.ts";
+import { publishedTables } from "../move/parts/publication.ts";
 import type { MoveStep } from "../move/parts/step.ts";
-import { createSubscription, publishedTables } from "../move/parts/subscription.ts";
+import { createSubscription } from "../move/parts/subscription.ts";
 import { nameAsShard } from "./old-copy.ts";
 
 /**

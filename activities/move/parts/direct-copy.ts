@@ -10,9 +10,10 @@ import { inLanes, lanesFor } from "../../attempt/lanes.ts";
 import { type Copied, copied, CopyProgress } from "./copy-progress.ts";
 import { copyRows } from "./copy-rows.ts";
 import { ensureOwnCopy } from "./half-made-copy.ts";
+import { oldestTransaction, publishedTables } from "./publication.ts";
 import type { MoveStep } from "./step.ts";
 import { structureOf } from "./structure.ts";
-import { createSubscription, isSubscribed, oldestTransaction, publishedTables } from "./subscription.ts";
+import { createSubscription, isSubscribed } from "./subscription.ts";
 
 /** From this size on, tables are truncated first so that COPY may freeze the rows: saves a second write for hint bits. */
 const FREEZE_BYTES = 4 << 20;

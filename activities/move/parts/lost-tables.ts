@@ -4,8 +4,8 @@ import { withLockRetry } from "../../../src/postgres/locks.ts";
 import { ident, qualified } from "../../../src/postgres/quote.ts";
 import { ensureDurable } from "../../../src/postgres/replication/position.ts";
 import { DATABASE_OID, SYSTEM_IDENTIFIER } from "../../../src/postgres/server.ts";
+import { publishedTables } from "./publication.ts";
 import type { MoveStep } from "./step.ts";
-import { publishedTables } from "./subscription.ts";
 
 /** Milliseconds for which a table has to be without its slot: one that is about to be recorded as done has none either. */
 const SURELY_LOST_MS = 10_000;
