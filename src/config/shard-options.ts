@@ -3,6 +3,11 @@ import { PLACES, YES } from "./options.ts";
 
 /** Options of actions that look at shards, or change them, where they are. */
 
+/** Several shards of those that are active. */
+const ACTIVE_SHARDS = option("--shards <n,m-k>", "numbers of the shards", (v) => v.shardList, {
+  otherwise: "all active ones",
+});
+
 export const ALLOCATION = {
   shard: option("--shard <n>", "number of the shard", (v) => v.shardRange),
   shards: option("--shards <n-m>", "numbers of the first and the last shard", (v) => v.shardRange),
@@ -24,9 +29,7 @@ export const SEQUENCES = {
     "N, N + 10000, N + 20000 and so on; or a range for each shard",
     (v) => v.sequenceMode,
   ),
-  shards: option("--shards <n,m-k>", "numbers of the shards", (v) => v.shardList, {
-    otherwise: "all active ones",
-  }),
+  shards: ACTIVE_SHARDS,
   dryRun: option(
     "--dry-run [yes|no]",
     "show which sequences would be changed, and change none",
@@ -50,9 +53,7 @@ export const FACTOR = {
 
 export const VALIDATE = {
   shard: PLACES.shard,
-  shards: option("--shards <n,m-k>", "numbers of the shards", (v) => v.shardList, {
-    otherwise: "all active ones",
-  }),
+  shards: ACTIVE_SHARDS,
   dryRun: option("--dry-run [yes|no]", "show which keys are NOT VALID, and change none", (v) => v.yesNo, {
     fallback: false,
   }),
