@@ -12,15 +12,19 @@ import { readApplyState } from "../move/parts/replication-health.ts";
 import type { MoveStep } from "../move/parts/step.ts";
 import { isOwnCopy } from "./old-copy.ts";
 
+/** Milliseconds between two looks at the structure: its fingerprint is read from a dozen catalogs. */
+const STRUCTURE_EVERY_MS = 10_000;
+
 /**
  * Watches an open way back until it is cancelled; returns what ends it: too much WAL, DDL, a slot or subscription that is
- * gone, a failover. The side of the old copy may be away for any time that the budget of WAL allows.
+ * gone, a failover. The server of the old copy may be down for as long as the budget of WAL allows.
  */
 export async function watchWayBack(step: MoveStep, input: WatchInput): Promise<WayBackTrouble> {
   const { attempt, from, to } = step;
   const tell = walTeller(attempt);
+  const hasChanged = structureWatch(step, input);
   return watchUntil(attempt, async () => {
-    const here = await step.onSource((client) => lookHere(step, client, input));
+    const here = await step.onSource((client) => lookHere(step, client, input, hasChanged));
     if ("end" in here) return here;
     const there = input.open
       ? await step.onDestination((client) => lookThere(step, client)).catch(messageOf)
@@ -38,11 +42,12 @@ interface Here {
   position: bigint;
 }
 
-/** Where the shard is: the slot, its WAL, and the structure. */
+/** Looks at the shard's side: the slot, its WAL, and the structure. */
 async function lookHere(
   step: MoveStep,
   client: ClientBase,
-  { maxWalBytes, open, fingerprint }: WatchInput,
+  { maxWalBytes }: WatchInput,
+  hasChanged: (client: ClientBase) => Promise<boolean>,
 ): Promise<Here | WayBackTrouble> {
   const { schema, from, replicationName } = step;
   const { rows } = await client.query<{ status: string | null; position: string }>(
@@ -60,11 +65,24 @@ async function lookHere(
       end: "wal limit",
       reason: `${from} keeps ${bytes(walKeptBytes)} of WAL for it, more than --reversible-max-wal (${bytes(maxWalBytes)}) allows`,
     };
-  if (open && (await schemaFingerprint(client, schema)) !== fingerprint)
+  if (await hasChanged(client))
     return broken(
       `the structure of "${schema}" on ${from} has changed (DDL), and the old copy does not follow that`,
     );
   return { walKeptBytes, position: bytesOfLsn(position) };
+}
+
+/** Returns a function that says whether the structure differs from that of the switch, as far as it has looked. */
+function structureWatch(
+  { schema }: MoveStep,
+  { open, fingerprint }: WatchInput,
+): (client: ClientBase) => Promise<boolean> {
+  let nextAt = open ? 0 : Infinity;
+  return async (client) => {
+    if (Date.now() < nextAt) return false;
+    nextAt = Date.now() + STRUCTURE_EVERY_MS;
+    return (await schemaFingerprint(client, schema)) !== fingerprint;
+  };
 }
 
 interface There {
@@ -72,7 +90,7 @@ interface There {
   failures: number;
 }
 
-/** Where the old copy is. */
+/** Looks at the old copy's side. */
 async function lookThere(step: MoveStep, client: ClientBase): Promise<There | WayBackTrouble> {
   const { to, replicationName } = step;
   const { rows } = await client.query<{ timeline: string; enabled: boolean | null }>(
