@@ -126,7 +126,7 @@ export interface WayBackActivities {
   "close way back"(input: CloseInput): Promise<CloseReport>;
 }
 
-export const wayBackTurns: readonly WayBackTurn[] = [0, 1];
+export const WAY_BACK_TURNS: readonly WayBackTurn[] = [0, 1];
 
 /** The id of a way back. */
 export const wayBackWorkflowId = (schema: string, turn: WayBackTurn): string =>
@@ -135,6 +135,7 @@ export const wayBackWorkflowId = (schema: string, turn: WayBackTurn): string =>
 /** True for the id of a way back. */
 export const isWayBackId = (workflowId: string): boolean => /^way-back-/.test(workflowId);
 
+/** The id of a rollback. */
 export const rollbackWorkflowId = (schema: string): string => `rollback-${schema}`;
 
 /** True for a move that leaves a way back open. Moves that began before there was one have no such field. */

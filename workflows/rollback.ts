@@ -25,15 +25,15 @@ import { Steering } from "./steering.ts";
 import { completeMove, type Switched, switchOver } from "./switch-over.ts";
 import type { Returning } from "./way-ahead.ts";
 
-/** How often the way is asked again: it may have been terminated. */
+/** How often to ask the way back again: it may have been terminated. */
 const ASK_AGAIN = "1 minute";
 
-/** How long the end of the way is waited for, which a server that is away delays. */
+/** How long to wait for the way back to end, which an unreachable server delays. */
 const CLOSES_WITHIN = "10 seconds";
 
 /**
- * Brings a shard back on the way that its move has left open: the replica is there and in step, so it is proven, locked and
- * switched. Until then an abort or a failure changes nothing: the shard stays where it is, and the way stays open.
+ * Brings a shard back on the way that its move has left open: the replica is there and in step, so it is only proven, locked
+ * and switched. Until then an abort or a failure changes nothing: the shard stays where it is, and the way stays open.
  */
 export async function rollback(input: RollbackInput): Promise<MoveResult> {
   const { schema, from, to, startedBy } = input;
@@ -70,7 +70,7 @@ async function goBack(protocol: Protocol, input: RollbackInput): Promise<MoveRes
   return result;
 }
 
-/** The way on which a rollback goes, which is not closed until the rollback tells that it has ended. */
+/** The way back that a rollback takes. It is not closed until the rollback tells it that the rollback has ended. */
 class WayTaken {
   readonly #run: WorkflowRun;
   readonly #steps = new CancellationScope();
@@ -105,7 +105,7 @@ class WayTaken {
     return this.#open!;
   }
 
-  /** Runs the steps up to the switch. The way is told of their failure before anything is undone, which may take long. */
+  /** Runs the steps up to the switch. The way is told of their failure before the undo, which may take long. */
   async guard<T>(steps: () => Promise<T>): Promise<T> {
     try {
       return await this.#steps.run(steps);

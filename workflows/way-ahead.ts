@@ -45,7 +45,7 @@ export class WayAhead {
       });
   }
 
-  /** Starts the workflow of the way back, and waits until all is there that has to be there before the switch. */
+  /** Starts the workflow of the way back, and waits until everything that it needs before the switch is there. */
   static async prepare(
     protocol: Protocol,
     input: MoveInput,
@@ -59,7 +59,7 @@ export class WayAhead {
       // An abort that comes after the switch must not reach it; before the switch, it is undone.
       ahead = await CancellationScope.nonCancellable(() => start(wayOf(input, plan, turn), expiresAt));
       const [opening, end] = [condition(() => prepared), ahead.result];
-      if ((await Promise.race([opening.then(() => null), end])) !== null) throw ahead.ended();
+      if ((await Promise.race([opening.then(() => null), end])) !== null) throw ahead.#endedEarly();
       return { text: `prepared the way back: ${ahead.run.workflowId}` };
     };
     await protocol.step("prepare way back", prepare, { undo: async () => ahead?.close() ?? NOTHING });
@@ -68,15 +68,15 @@ export class WayAhead {
 
   /** Throws if it has ended before the switch. */
   ensureOpen(): void {
-    if (this.#ended) throw this.ended();
+    if (this.#ended) throw this.#endedEarly();
   }
 
-  ended(): ApplicationFailure {
+  #endedEarly(): ApplicationFailure {
     const message = `the way back (${this.run.workflowId}) has ended before the switch; nothing was switched`;
     return ApplicationFailure.create({ message, type: "way_back_ended", nonRetryable: true });
   }
 
-  /** Tells it that the shard has arrived; undefined if it has ended meanwhile, which does not undo the switch. */
+  /** Tells the way back that the shard has arrived; returns undefined if it has ended, which does not undo the switch. */
   async arrived(protocol: Protocol, leftover: string, fingerprint: string): Promise<MoveResult["wayBack"]> {
     const { workflowId, runId } = this.run;
     const expiresAt = this.expiresAt();
@@ -95,6 +95,7 @@ export class WayAhead {
     return { workflowId, expiresAt };
   }
 
+  /** Undoes `prepare`: cancels the way back, and waits until it is closed. */
   async close(): Promise<StepReport> {
     const { workflowId, runId } = this.run;
     // It may have ended by itself.

@@ -34,17 +34,17 @@ import {
 } from "./signals.ts";
 import { Steering } from "./steering.ts";
 
-/** A rollback that has not ended by then, after the end of the way's time, was terminated. */
+/** A rollback that has not ended this long after the end of its way back must have been terminated. */
 const LAST_ROLLBACK = "1 hour";
 
-/** How often it is made sure that the workflow that is being waited for is still there. */
+/** How often to check that the workflow that is being waited for still exists. */
 const LOOK_FOR_OTHER = "10 minutes";
 
 const WATCH_AGAIN = "10 seconds";
 
 /**
  * Keeps the way back open after the switch of a move or rollback: what is written at the new place is replicated to the old
- * copy. It is prepared before the switch, opened after it, and closed at the end, whatever that is.
+ * copy. It is prepared before the switch, opened after it, and closed however it ends.
  */
 export async function wayBack(input: WayBackInput): Promise<WayBackResult> {
   return new Way(input).run();
@@ -143,7 +143,7 @@ class Way {
     this.#finish("expired", `its time ended at ${new Date(expiresAt).toISOString()}`);
   }
 
-  /** Watches from beside the steps; what it finds ends the way. */
+  /** Watches alongside the steps; whatever the watch finds ends the way. */
   #startWatch(): void {
     this.#watch.cancel();
     this.#watch = new CancellationScope();
@@ -156,11 +156,13 @@ class Way {
 
   async #watchOn(): Promise<void> {
     const maxWalBytes = this.#input.move.reversibleMaxWalBytes;
-    for (let { open } = { open: this.#open }; ; open = false) {
+    let open = this.#open;
+    for (;;) {
       const { end, reason } = await watching["watch way back"]({ ...this.#step, maxWalBytes, open });
       if (!this.#rollback || end === "wal limit") return this.#finish(end, reason);
-      // It may be what the rollback has done. The budget of WAL is kept all the same.
+      // It may be what the rollback has done. From here on, only the shard's side and its budget of WAL are watched.
       this.#suspected = { end, reason };
+      open = false;
       await sleep(WATCH_AGAIN);
     }
   }
@@ -177,7 +179,7 @@ class Way {
     void this.#tellRollback();
   }
 
-  /** If the rollback has ended itself, there is nobody to refuse. */
+  /** If the rollback itself has ended, there is nobody to refuse. */
   #refuse(run: WorkflowRun): void {
     this.#tellEnd(run).catch(() => (this.#rollback = undefined));
   }
@@ -195,7 +197,7 @@ class Way {
     if (this.#end) this.#steps.cancel();
   }
 
-  /** A rollback obeys until its point of no return, and tells in any case how it has ended: until then nothing is closed. */
+  /** A rollback obeys until its point of no return, and always reports how it has ended; nothing is closed before that. */
   async #endRollback(): Promise<void> {
     if (!this.#rollback) return;
     this.#refuse(this.#rollback);
@@ -256,7 +258,8 @@ class Way {
       leftover: rolledBack ? null : leftover,
       walKeptBytes: steering.walKeptBytes,
     };
-    if (this.#arrived) await record(steering, this.#operation, { outcome: result.end, reason: why(result) });
+    if (this.#arrived)
+      await record(steering, this.#operation, { outcome: result.end, reason: reasonOf(result) });
     // It may have stopped waiting.
     if (this.#leftBy) await this.#tellEnd(this.#leftBy).catch(() => undefined);
     steering.phase(result.end === "broken" ? "failed" : "done");
@@ -270,7 +273,7 @@ class Way {
   }
 }
 
-const why = ({ end, reason }: WayBackResult): { code: string; text: string } => ({
+const reasonOf = ({ end, reason }: WayBackResult): { code: string; text: string } => ({
   code: end.replace(" ", "_"),
   text: reason,
 });

@@ -16,8 +16,8 @@ import { type MoveStep, WrongDatabaseError } from "../move/parts/step.ts";
 import { nameAsLeftover } from "./old-copy.ts";
 
 /**
- * Closes a way back: drops slot and publication, subscription, and makes the old copy what it is after an ordinary move. The
- * two sides do not wait for each other: while one is away, the other is freed. After a rollback there is nothing to close.
+ * Closes a way back: drops slot, publication and subscription, and makes the old copy what it is after an ordinary move. The
+ * two sides do not wait for each other: while one is down, the other is freed. After a rollback there is nothing to close.
  */
 export async function closeWayBack(step: MoveStep, input: CloseInput): Promise<CloseReport> {
   const { leftover, deactivateSql, mayHaveLeft } = input;
@@ -33,7 +33,7 @@ export async function closeWayBack(step: MoveStep, input: CloseInput): Promise<C
   return { text: [dropped, ...failures.map((failure) => `FAILED: ${failure}`)].join("; "), rolledBack };
 }
 
-/** In another database than that of the switch, there is nothing to close. */
+/** In a database other than that of the switch, there is nothing to close. */
 const unlessReplaced = <T>(work: Promise<T>, instead: T): Promise<T> =>
   work.catch((error: unknown) => {
     if (error instanceof WrongDatabaseError) return instead;
@@ -45,7 +45,7 @@ const leftHere = ({ schema, from, attempt }: MoveStep): Promise<boolean> =>
     hasLeftSinceArrival(client, await apiSchemaOf(client, from), schema),
   );
 
-/** Where the shard is. Returns true if it has left: its rollback, or a later move, has dropped what there was. */
+/** Frees the shard's side. Returns true if the shard has left: its rollback, or a later move, has dropped what there was. */
 async function closeHere(step: MoveStep, hasLeft: () => Promise<boolean>): Promise<boolean> {
   const { from, replicationName } = step;
   // Also that of a rollback, which may be about to switch.
@@ -59,7 +59,7 @@ async function closeHere(step: MoveStep, hasLeft: () => Promise<boolean>): Promi
   });
 }
 
-/** Where the old copy is. */
+/** Frees the old copy's side. */
 async function closeThere(
   step: MoveStep,
   leftover: string | null,

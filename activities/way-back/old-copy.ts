@@ -11,7 +11,7 @@ import { isOwnMark } from "../move/parts/half-made-copy.ts";
 import { readReachable, readTriggers } from "../move/parts/source-facts.ts";
 import type { MoveStep } from "../move/parts/step.ts";
 
-/** The old copy is not what the switch has left: nothing can be applied to it. */
+/** The old copy is not what the switch left behind: nothing can be applied to it. */
 class OldCopyError extends ShardferryError {
   constructor({ schema, to }: MoveStep, what: string) {
     super("way_back_broken", `the old copy of "${schema}" on ${to} ${what}`);

@@ -52,7 +52,7 @@ export async function openWayBack(step: MoveStep, { opener, leftover }: OpenInpu
   return { text: `the old copy on ${to} follows "${schema}" on ${from}, from the switch on` };
 }
 
-/** Returns the position at which the shard has arrived, once its former readers had time to look again. */
+/** Returns the position at which the shard has arrived, once its former readers have had time to look again. */
 async function untilReadersLookedAgain(step: MoveStep, opener: OpenInput["opener"]): Promise<string> {
   for (;;) {
     const arrival = await step.onSource(async (client) =>

@@ -4,8 +4,8 @@ import { leaseShard } from "../move/parts/shard-lease.ts";
 import type { MoveStep } from "../move/parts/step.ts";
 
 /**
- * Creates publication and slot where the shard will be. Before the switch, since the slot waits for every transaction that
- * is open there. What it has to send begins with the switch; see recordArrivalSql.
+ * Creates publication and slot where the shard will be. This comes before the switch, since the creation of a slot waits
+ * for every transaction that is open there. What the slot has to send begins with the switch; see recordArrivalSql.
  */
 export async function prepareWayBack(step: MoveStep): Promise<StepReport> {
   await step.endOrphans(step.from);

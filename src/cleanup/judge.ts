@@ -1,5 +1,5 @@
 import { moveWorkflowId } from "../../contract/names.ts";
-import { wayBackTurns, wayBackWorkflowId } from "../../contract/way-back.ts";
+import { WAY_BACK_TURNS, wayBackWorkflowId } from "../../contract/way-back.ts";
 import type { SqlApi } from "../postgres/api/sql-api.ts";
 import { readMark, replicationName } from "../postgres/replication/names.ts";
 import { readCopyName, timeOf } from "../postgres/schema/copy-names.ts";
@@ -117,7 +117,7 @@ function judgeCopy({ cluster, owners }: Court, catalog: Catalog, row: SchemaRow)
   const run = last && owners.byRun(last.workflowId, last.runId);
   // The time in a name is in whole seconds.
   const made = running && running.startTime.getTime() < at.getTime() + 1000;
-  const way = wayBackTurns.map((turn) => owners.runningNow(wayBackWorkflowId(schema, turn))).find(Boolean);
+  const way = WAY_BACK_TURNS.map((turn) => owners.runningNow(wayBackWorkflowId(schema, turn))).find(Boolean);
   let kept = keptFor(made ? running : way, false, owners);
   const kind = departure || named?.kind === "old" ? "old copy" : "rehearsal";
   if (kind === "old copy" && !run?.completed) kept ??= keptAsOnly(cluster, schema, last?.peer);

@@ -4,7 +4,7 @@ import { REVERSIBLE } from "./way-back-options.ts";
 
 /**
  * The options of the command line, by topic: flag, help, parser of the value, default and environment variables are
- * defined here and nowhere else.
+ * defined here, in shard-options.ts and in way-back-options.ts, and nowhere else.
  */
 
 /** The databases to work on. */

@@ -60,7 +60,7 @@ export async function rollback(
   );
 }
 
-/** Closes the way back of a shard, and shows how it ends. The islands are not asked: one may be away. */
+/** Closes the way back of a shard, and shows how it ends. The islands are not asked: one may be down. */
 export async function finish(
   opening: Opening,
   settings: Settings,
@@ -80,7 +80,7 @@ export async function finishWays(temporal: Temporal, workflowIds: readonly strin
   // One that has ended by itself needs nothing.
   await Promise.allSettled(handles.map((handle) => handle.signal("finish")));
   const ended = Promise.allSettled(handles.map((handle) => handle.result()));
-  // Its lease is back by then, even if the old place is away and has to wait.
+  // Each has returned its lease by then, even if the server of its old copy is down and still to be freed.
   await Promise.race([ended, sleep(LONGEST_FINISH_MS)]);
 }
 

@@ -1,4 +1,4 @@
-import { wayBackTurns, wayBackWorkflowId } from "../../contract/way-back.ts";
+import { WAY_BACK_TURNS, wayBackWorkflowId } from "../../contract/way-back.ts";
 import { ident } from "../postgres/quote.ts";
 import { subscriptionConninfo } from "../postgres/replication/conninfo.ts";
 import { namesBegin } from "../postgres/replication/names.ts";
@@ -16,7 +16,7 @@ import { workerSettings } from "./worker-settings.ts";
 /** A shard with an open way back stays where it is until that is closed: its old copy follows this place only. */
 export const noWayBackOpen: Check = async ({ kind, request, source, from }) => {
   if (kind === "copy") return [];
-  const begins = wayBackTurns.map((turn) =>
+  const begins = WAY_BACK_TURNS.map((turn) =>
     namesBegin(wayBackWorkflowId(request.schema, turn), request.schema),
   );
   const { rowCount } = await source.query(
