@@ -184,7 +184,7 @@ export const COMPARISON = {
     "where the copy is: a DSN, or a unique prefix of an island's name",
     (v) => v.text,
   ),
-  toSchema: option("--to-schema <name>", "name of the copy, if it is another one", (v) => v.text),
+  toSchema: option("--to-schema <name>", "name of the copy, if it differs", (v) => v.text),
 };
 
 /** Options of a rebalance. */
@@ -290,7 +290,7 @@ export const VERBOSE = option(
 /** How long `list` measures. */
 export const RATE = option(
   "--rate <time>",
-  "measure these for this time, for example 10s, and show them per second",
+  "measure reads and writes for this time, for example 10s, and show them per second",
   (v) => v.measuringTime,
 );
 

@@ -18,7 +18,7 @@ export interface VerifyRequest {
   /** A DSN, or a prefix of an island's name. */
   from?: string | undefined;
   to?: string | undefined;
-  /** The name of the copy, if it is another one. */
+  /** The name of the copy, if it differs. */
   toSchema?: string | undefined;
 }
 

@@ -8,7 +8,7 @@ import { completionValues, VALUE_KINDS, type ValueKind } from "../completion/val
 
 export const completion = defineAction({
   arguments: [
-    new Argument("<shell>", "the shell to complete in; its script asks for the others").choices([
+    new Argument("<shell>", "the shell to complete in; the other choices are for its script").choices([
       ...SHELLS,
       ...VALUE_KINDS,
     ]),
