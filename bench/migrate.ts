@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import pg from "pg";
 
+import { plural } from "../src/format.ts";
 import { install } from "../src/postgres/api/install.ts";
 import { Command, startWorker } from "../src/sandbox/commands.ts";
 import type { PostgresServer } from "../src/sandbox/index.ts";
@@ -70,7 +71,7 @@ export async function migrating(
       title: "One more column in every shard",
       text:
         `Three islands with ${SHARDS} shards of one table each, changed at the same time, while a writer inserts every ` +
-        `${WRITE_EVERY_MS} ms on each island; median of ${rounds} rounds, psql once. A worker is already running.`,
+        `${WRITE_EVERY_MS} ms on each island; median of ${plural(rounds, "round")}, psql once. A worker is already running.`,
       header: ["", "from command to exit", "longest insert", "all or none"],
       rows: [
         ["`shardferry migrate`", ...cells(rest), "yes"],

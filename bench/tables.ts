@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { plural } from "../src/format.ts";
 import { median, megabytes, millis, seconds, type Section } from "./report.ts";
 import {
   createShards,
@@ -55,7 +56,7 @@ export async function tables(stage: Stage, rounds: number, say: (line: string) =
   return [
     {
       title: "Many small tables",
-      text: `A shard of ${TABLES} tables of ${ROWS} rows with two indexes each; median of ${rounds} rounds, with a worker that has moved a shard before.`,
+      text: `A shard of ${TABLES} tables of ${ROWS} rows with two indexes each; median of ${plural(rounds, "round")}, with a worker that has moved a shard before.`,
       header: ["", "time"],
       rows: [...results].map(([name, values]) => [name, seconds(median(values))]),
       notes: [

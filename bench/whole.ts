@@ -1,3 +1,4 @@
+import { plural } from "../src/format.ts";
 import { type Contender, contenders, COPY_PIPE } from "./contenders.ts";
 import { BIG, sizeOf, TABLE_NAMES } from "./data.ts";
 import { median, megabytes, seconds, type Section } from "./report.ts";
@@ -82,7 +83,7 @@ function compare(results: Map<string, Result>, bytes: number, rounds: number): S
     title: "A whole move",
     text:
       `A shard of ${megabytes(bytes)} (three tables, eight indexes, a foreign key) from one server to the other; median of ` +
-      `${rounds} rounds in which the contenders took turns. Shardferry moves the shard for good: it also replicates what is ` +
+      `${plural(rounds, "round")} in which the contenders took turns. Shardferry moves the shard for good: it also replicates what is ` +
       "written meanwhile, gathers statistics and switches; the others copy and build indexes only.",
     header: ["", "time", "against the limit", "speed", "peak memory of the worker"],
     rows,
