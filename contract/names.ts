@@ -7,6 +7,7 @@ export const WAIT_QUEUE = "shardferry-wait";
 /** `host[:port]/db`: names an island everywhere; never contains credentials. */
 export type IslandName = string;
 
+/** The ids of workflows. Each is also the lock against a second one of its kind. */
 export const moveWorkflowId = (schema: string): string => `move-${schema}`;
 
 export const copyWorkflowId = (schema: string, to: IslandName): string => `copy-${schema}-to-${to}`;

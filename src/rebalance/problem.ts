@@ -78,6 +78,7 @@ export function shardsByIsland(problem: Problem, at: Placement): number[][] {
   return lists;
 }
 
+/** Adds up numbers, also those of a typed array. */
 export function sum(values: ArrayLike<number>): number {
   let total = 0;
   for (let i = 0; i < values.length; i++) total += values[i]!;

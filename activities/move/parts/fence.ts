@@ -46,9 +46,11 @@ export async function readFenced(client: ClientBase, schema: string): Promise<st
   return rows.map(({ name }) => name);
 }
 
+/** SQL that drops the fence of a table. */
 export const dropFenceSql = (schema: string, table: string): string =>
   `DROP TRIGGER IF EXISTS ${FENCE} ON ${qualified(schema, table)}`;
 
+/** SQL that drops the function of the fences, once no table has one. */
 export const dropFenceFunctionSql = (schema: string): string =>
   `DROP FUNCTION IF EXISTS ${qualified(schema, FENCE)}()`;
 

@@ -46,6 +46,10 @@ export async function readFacts(step: MoveStep, client: ClientBase, schema: stri
   };
 }
 
+/**
+ * Reads when triggers fire, if they or their clones in partitions fire for replicated rows. Partitioned tables come first,
+ * since setting one of their triggers sets its clones.
+ */
 export async function readTriggers(client: ClientBase, schema: string): Promise<SwitchFacts["triggers"]> {
   const { rows } = await client.query<SwitchFacts["triggers"][number]>(
     `WITH RECURSIVE own(root, level, oid) AS (

@@ -121,6 +121,7 @@ export async function setDestinationSequences(
   await destinationObserver.query([...limits, setSequences(step.schema, values)].join(";\n"));
 }
 
+/** Lets the shard leave the source, in the transaction that holds the lock: inactive, recorded, fenced and renamed. */
 export async function leaveSource(
   sessions: SwitchSessions,
   { position }: Locked,

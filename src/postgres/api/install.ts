@@ -49,25 +49,25 @@ export async function install(
     // Two first installations at once would both create the schema.
     await lockInstallation(client, "0", tell);
     const existing = options.libSchema ?? (await findApiSchema(client));
-    const libSchema = existing ?? DEFAULT_API_SCHEMA;
+    const apiSchema = existing ?? DEFAULT_API_SCHEMA;
     // That of an installation by psql, which waits for it in silence.
-    await lockInstallation(client, `hashtext(${literal(ident(libSchema))})`, tell);
+    await lockInstallation(client, `hashtext(${literal(ident(apiSchema))})`, tell);
     const upgraded =
-      (await installedFunctions(client, libSchema)).size > 0 && !(await isCurrent(client, libSchema));
-    await ensureSchema(client, libSchema);
+      (await installedFunctions(client, apiSchema)).size > 0 && !(await isCurrent(client, apiSchema));
+    await ensureSchema(client, apiSchema);
     await client.query(
       `SELECT set_config('search_path', $1, true),
               set_config('client_min_messages', 'warning', true),
               set_config('microsharding.schema_name_fmt', $2, true)`,
-      [ident(libSchema), schemaNameFmt],
+      [ident(apiSchema), schemaNameFmt],
     );
     for (const file of files) await runFile(client, file);
-    if (schemaNameFmt !== "") await requireNamed(client, libSchema, schemaNameFmt);
+    if (schemaNameFmt !== "") await requireNamed(client, apiSchema, schemaNameFmt);
     const { rows } = await client.query<{ count: number }>(
-      `SELECT cardinality(${ident(libSchema)}.microsharding_list_active_shards()) AS count`,
+      `SELECT cardinality(${ident(apiSchema)}.microsharding_list_active_shards()) AS count`,
     );
     await client.query("COMMIT");
-    return { libSchema, upgraded, activeShards: rows[0]!.count };
+    return { libSchema: apiSchema, upgraded, activeShards: rows[0]!.count };
   } catch (error) {
     await client.query("ROLLBACK").catch(() => {}); // A lost connection has rolled back; the first error says more.
     throw error;
@@ -115,11 +115,11 @@ export async function findApiSchema(client: ClientBase): Promise<string | null> 
 }
 
 /**
- * Tells whether the SQL API in this schema is exactly that of this version: every function exists with the body that its
+ * Returns whether the SQL API in this schema is exactly that of this version: every function exists with the body that its
  * file has. That is not the case if pg-microsharding's own files were run over it.
  */
-export async function isCurrent(client: ClientBase, libSchema: string): Promise<boolean> {
-  const [own, installed] = await Promise.all([ownFunctions(), installedFunctions(client, libSchema)]);
+export async function isCurrent(client: ClientBase, apiSchema: string): Promise<boolean> {
+  const [own, installed] = await Promise.all([ownFunctions(), installedFunctions(client, apiSchema)]);
   return own.every(({ name, bodyHash }) => {
     const hashes = installed.get(name);
     return hashes?.length === 1 && (bodyHash === null || hashes[0] === bodyHash);
@@ -127,15 +127,15 @@ export async function isCurrent(client: ClientBase, libSchema: string): Promise<
 }
 
 /** Refuses a format that gives an active shard a different name: nobody would find that shard any more. */
-async function requireNamed(client: ClientBase, libSchema: string, schemaNameFmt: string): Promise<void> {
+async function requireNamed(client: ClientBase, apiSchema: string, schemaNameFmt: string): Promise<void> {
   const { rows } = await client.query<{ schema: string }>(
     String.raw`
      SELECT nspname AS schema
-     FROM unnest(${ident(libSchema)}.microsharding_list_active_shards()) AS active(oid) JOIN pg_namespace USING (oid)
+     FROM unnest(${ident(apiSchema)}.microsharding_list_active_shards()) AS active(oid) JOIN pg_namespace USING (oid)
      WHERE NOT EXISTS (
        SELECT FROM generate_series(1, length(nspname)) AS start, generate_series(1, 9) AS digits
        WHERE CASE WHEN substr(nspname, start, digits) ~ '^\d+$'
-         THEN ${ident(libSchema)}.microsharding_schema_name_(substr(nspname, start, digits)::integer) = nspname END
+         THEN ${ident(apiSchema)}.microsharding_schema_name_(substr(nspname, start, digits)::integer) = nspname END
      )
      ORDER BY nspname LIMIT 3`,
   );

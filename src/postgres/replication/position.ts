@@ -4,10 +4,11 @@ import { SQLSTATE } from "../errors/sqlstate.ts";
 import { literal } from "../quote.ts";
 import { rowsOfEach, untilSql } from "../session.ts";
 
-/** Makes the commits of a session wait for the disk, even if the server's default does not. */
+/** SQL that makes the commits of a session wait for the disk, even if the server's default does not. */
 export const DURABLE_SQL =
   "SELECT set_config('synchronous_commit', 'local', false) WHERE current_setting('synchronous_commit') = 'off'";
 
+/** Runs that SQL in a session. */
 export async function ensureDurable(client: ClientBase): Promise<void> {
   await client.query(DURABLE_SQL);
 }
