@@ -3,9 +3,9 @@ import { HISTORY } from "../../config/shard-options.ts";
 import { EXIT } from "../../errors.ts";
 import { bytes, count, duration, plural } from "../../format.ts";
 import type { History, HistoryEntry } from "../../operations/history.ts";
+import { shortNames } from "../../short-names.ts";
 import { defineAction } from "../action.ts";
 import { hang, plainTable, type TextArea } from "../table.ts";
-import { shortNames } from "../../short-names.ts";
 
 export const history = defineAction({
   options: { ...ISLANDS, ...HISTORY },

@@ -1,12 +1,12 @@
 import { STEPS } from "../../../contract/move.ts";
 import { type RebalanceProgress, type RunningMove } from "../../../contract/rebalance.ts";
 import { bytes, duration, percentDone } from "../../format.ts";
+import { shortNames } from "../../short-names.ts";
 import { figuresOf, reachedBy } from "../../watch/figures.ts";
 import { rebalanceProgress } from "../../watch/rebalance-progress.ts";
 import type { Snapshot } from "../../watch/snapshot.ts";
 import { numbersOf, waitOf, withWal } from "../../watch/story.ts";
 import { fit, footer, goOnOf, idleLines, spinner } from "./frame-parts.ts";
-import { shortNames } from "../../short-names.ts";
 import type { Frame } from "./view.ts";
 
 /** The input of the live view of a rebalance. */

@@ -1,12 +1,12 @@
 import type { MovePhase } from "../../../contract/progress.ts";
 import type { Progress, ProgressEvent, StepName } from "../../../contract/story.ts";
 import { bytes, duration, percentDone, walKept } from "../../format.ts";
+import { shortNames } from "../../short-names.ts";
 import { figuresOf } from "../../watch/figures.ts";
 import type { ObservedLag } from "../../watch/lag.ts";
 import type { Snapshot } from "../../watch/snapshot.ts";
 import { numbersOf, waitOf } from "../../watch/story.ts";
 import { fit, footer, goOnOf, idleLines, spinner } from "./frame-parts.ts";
-import { shortNames } from "../../short-names.ts";
 import type { Frame } from "./view.ts";
 
 /** The input of the live view of a move, copy or migration. */
