@@ -2,5 +2,6 @@
 // as in a terminal. Works without a pseudo-terminal.
 const { COLUMNS = "80", LINES = "24" } = process.env;
 
-Object.assign(process.stdout, { isTTY: true, columns: Number(COLUMNS), rows: Number(LINES) });
+for (const stream of [process.stdout, process.stderr])
+  Object.assign(stream, { isTTY: true, columns: Number(COLUMNS), rows: Number(LINES) });
 Object.assign(process.stdin, { isTTY: true, setRawMode: () => process.stdin });

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import pg from "pg";
 
+import { bytes } from "../format.ts";
 import { type Command, type Place, startWorker } from "../sandbox/commands.ts";
 
 /** Fraction of the shard's bytes that has to arrive before the worker is killed. */
@@ -9,6 +10,8 @@ const SHARE = 0.3;
 const POLL_MS = 20;
 /** Time without any worker: as long as it takes somebody or something to start another one. */
 const PAUSE_MS = 1000;
+/** How often it is told how much has arrived while nobody works at the move. */
+const TELL_MS = 1000;
 
 /** When and how the worker was killed. */
 export interface Crash {
@@ -32,25 +35,50 @@ export class Workers {
     this.#current = await startWorker(this.place);
   }
 
-  /** Waits until some of the rows have arrived, kills the worker with SIGKILL, and starts another one. */
-  async crash(
-    destination: string,
-    schema: string,
+  /** Waits until a part of the rows has arrived, and kills the worker with SIGKILL; returns null if told to stop before. */
+  async kill(
+    destination: Destination,
     total: number,
-    say: (line: string) => void,
     signal: AbortSignal,
-  ): Promise<Crash | null> {
+  ): Promise<Omit<Crash, "next"> | null> {
     const started = Date.now();
-    const bytes = await arrived(destination, schema, SHARE * total, signal);
-    if (bytes === null) return null;
-    const killed = this.#current!.pid;
-    const atMs = Date.now() - started;
-    await this.#current!.end("SIGKILL");
-    say(`kill -9 ${killed}: the worker is gone, but the writers continue, and PostgreSQL keeps copying rows`);
+    for (; !signal.aborted; await sleep(POLL_MS)) {
+      const arrived = await destination.bytes();
+      if (arrived < SHARE * total) continue;
+      const killed = this.#current!.pid;
+      await this.#current!.end("SIGKILL");
+      return { killed, atMs: Date.now() - started, bytes: arrived };
+    }
+    return null;
+  }
+
+  /**
+   * Starts another worker, and waits until it works at the move. Temporal gives it the step when the other one has been
+   * silent for the step's heartbeat timeout. Returns its pid.
+   */
+  async replace(destination: Destination, say: (line: string) => void, signal: AbortSignal): Promise<number> {
+    let last = "";
+    const tell = async (): Promise<void> => {
+      const text = `  ${bytes(await destination.bytes())} have arrived`;
+      if (text !== last) say(text);
+      last = text;
+    };
     await sleep(PAUSE_MS);
+    await tell();
     await this.start();
-    say(`another worker, process ${this.#current!.pid}, has taken over`);
-    return { killed, next: this.#current!.pid, atMs, bytes };
+    const { pid } = this.#current!;
+    const startedAt = new Date();
+    say(
+      `another worker starts, process ${pid}; Temporal gives it the step as soon as the silence of the first is noticed`,
+    );
+    let toldAt = Date.now();
+    while (!signal.aborted && !(await destination.isWorkedAt(startedAt))) {
+      await sleep(POLL_MS);
+      if (Date.now() - toldAt < TELL_MS) continue;
+      await tell();
+      toldAt = Date.now();
+    }
+    return pid;
   }
 
   async stop(): Promise<void> {
@@ -58,28 +86,41 @@ export class Workers {
   }
 }
 
-/** Waits until a server has the given number of bytes of a schema; returns null if told to stop. */
-async function arrived(
-  dsn: string,
-  schema: string,
-  wanted: number,
-  signal: AbortSignal,
-): Promise<number | null> {
-  const client = new pg.Client({ connectionString: dsn });
-  client.on("error", () => undefined);
-  await client.connect();
-  try {
-    while (!signal.aborted) {
-      const { rows } = await client.query<{ bytes: string }>(
-        `SELECT coalesce(sum(pg_table_size(oid)), 0) AS bytes FROM pg_class
-         WHERE relnamespace = to_regnamespace($1) AND relkind = 'r'`,
-        [schema],
-      );
-      if (Number(rows[0]!.bytes) >= wanted) return Number(rows[0]!.bytes);
-      await sleep(POLL_MS);
-    }
-    return null;
-  } finally {
-    await client.end();
+/** The server to which the shard moves, as its administrator sees it. */
+export class Destination {
+  private constructor(
+    private readonly client: pg.Client,
+    private readonly schema: string,
+  ) {}
+
+  static async connect(dsn: string, schema: string): Promise<Destination> {
+    const client = new pg.Client({ connectionString: dsn, application_name: "demo" });
+    client.on("error", () => undefined);
+    await client.connect();
+    return new Destination(client, schema);
+  }
+
+  /** Returns how many bytes the tables of the shard have. */
+  async bytes(): Promise<number> {
+    const { rows } = await this.client.query<{ bytes: string }>(
+      `SELECT coalesce(sum(pg_table_size(oid)), 0) AS bytes FROM pg_class
+       WHERE relnamespace = to_regnamespace($1) AND relkind = 'r'`,
+      [this.schema],
+    );
+    return Number(rows[0]!.bytes);
+  }
+
+  /** Returns true once a worker has opened a session after the given time. */
+  async isWorkedAt(since: Date): Promise<boolean> {
+    const { rowCount } = await this.client.query(
+      `SELECT FROM pg_stat_activity
+       WHERE backend_type = 'client backend' AND starts_with(application_name, 'shardferry') AND backend_start > $1`,
+      [since],
+    );
+    return rowCount !== 0;
+  }
+
+  async close(): Promise<void> {
+    await this.client.end();
   }
 }

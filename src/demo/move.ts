@@ -35,7 +35,8 @@ export class MoveCommand {
     return new MoveCommand(command, live);
   }
 
-  /** Ends the command, which restores the terminal. */
+  /** Lets the command leave the move, which continues; it restores the terminal. */
+  /** Ends the command, which restores the terminal; the move itself continues. */
   async end(): Promise<void> {
     await this.command.end("SIGTERM");
   }

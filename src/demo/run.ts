@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { MoveResult } from "../../contract/move.ts";
-import type { IslandName } from "../../contract/names.ts";
+import { type IslandName, moveWorkflowId } from "../../contract/names.ts";
 import { AbortedError, UsageError } from "../errors.ts";
 import { bytes } from "../format.ts";
 import { install } from "../postgres/api/install.ts";
@@ -20,12 +20,13 @@ import {
   type TemporalServer,
 } from "../sandbox/index.ts";
 import { isActive } from "../sandbox/router.ts";
-import { type Crash, Workers } from "./crash.ts";
+import { type Crash, Destination, Workers } from "./crash.ts";
 import { MoveCommand } from "./move.ts";
 import { type DemoResult, judge, report } from "./report.ts";
 import { describeShop, LAST_SHARD, openShop, payments, SCHEMA, SHARD, strayPayments } from "./shop.ts";
 
 const DATABASE = "shop";
+const MOVE = moveWorkflowId(SCHEMA);
 /** In a terminal, Temporal keeps running for a while, because the history of the move is worth a look. */
 const UI_STAYS_MS = 30_000;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -68,7 +69,7 @@ class Demo {
   #temporal!: TemporalServer;
   #application: Application | undefined;
   #workers: Workers | undefined;
-  #command: MoveCommand | undefined;
+  #running: MoveCommand | undefined;
 
   constructor(
     private readonly say: (line: string) => void,
@@ -96,7 +97,7 @@ class Demo {
 
   /** Ends everything, whatever its state. */
   async close(running: Promise<unknown>): Promise<void> {
-    await this.#command?.end();
+    await this.#running?.end();
     await Promise.all([this.#application?.abandon(), this.#workers?.stop()]);
     await closeSandbox();
     // By now, whatever was about to start something has noticed the stop.
@@ -163,26 +164,46 @@ class Demo {
     this.say(
       "  another one takes over within seconds where the first one stopped, and the writers do not notice.",
     );
-    this.say(`  $ shardferry ${args.join(" ")}`);
     this.#application!.look();
-    this.#command = await MoveCommand.start(args, this.#place, this.say);
+    await this.#command(args);
+    const crash = await this.#crash(size);
+    const moved = await this.#running!.ended;
+    return { moved, crash, longestGapMs: this.#application!.look().longestGapMs };
+  }
+
+  /** Kills the worker and starts another one; null if the move has ended before. */
+  async #crash(size: number): Promise<Crash | null> {
+    const running = this.#running!;
     const over = new AbortController();
-    // The live view has the terminal to itself.
-    const tell = this.#command.live ? (): void => undefined : (line: string): void => this.say(`  ${line}`);
-    const crashing = this.#workers.crash(this.#b.dsn(DATABASE), SCHEMA, size, tell, over.signal);
-    crashing.catch(() => undefined);
+    running.ended.then(
+      () => over.abort(),
+      () => over.abort(),
+    );
+    const signal = AbortSignal.any([over.signal, this.stopped]);
+    const destination = await Destination.connect(this.#b.dsn(DATABASE), SCHEMA);
     try {
-      const { ended } = this.#command;
-      // Without another worker, the move would wait forever.
-      const moved = await Promise.race([ended, crashing.then(() => ended)]);
-      return {
-        moved,
-        longestGapMs: this.#application!.look().longestGapMs,
-        crash: (over.abort(), await crashing),
-      };
+      const kill = await this.#workers!.kill(destination, size, signal);
+      if (!kill) return null;
+      // The live view has the terminal to itself.
+      if (running.live) await running.end();
+      const say = (line: string): void => this.say(`  ${line}`);
+      say(
+        `kill -9 ${kill.killed}: the worker is gone, but the writers continue, and PostgreSQL keeps copying rows`,
+      );
+      const next = await this.#workers!.replace(destination, say, running.live ? this.stopped : signal);
+      say(`process ${next} has taken over, where the first one stopped`);
+      if (running.live) await this.#command(["attach", MOVE]);
+      return { ...kill, next };
     } finally {
-      over.abort();
+      await destination.close();
     }
+  }
+
+  /** Runs a command in the foreground, as a user would. */
+  async #command(args: readonly string[]): Promise<void> {
+    this.#continue();
+    this.say(`  $ shardferry ${args.join(" ")}`);
+    this.#running = await MoveCommand.start(args, this.#place, this.say);
   }
 
   async #balance(moved: MoveResult, crash: Crash | null, longestGapMs: number): Promise<DemoResult> {

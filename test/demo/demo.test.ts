@@ -10,6 +10,9 @@ import type { DemoResult } from "../../src/demo/report.ts";
 import { temporaryFolder } from "../../src/sandbox/index.ts";
 import { waitFor } from "../support/index.ts";
 
+const PRETEND_TERMINAL = new URL("../../scripts/pretend-terminal.mjs", import.meta.url).href;
+/** For the demo and the commands that it runs. */
+const TERMINAL = { NODE_OPTIONS: `--import=${PRETEND_TERMINAL}`, COLUMNS: "120", LINES: "40" };
 const BIN = fileURLToPath(new URL("../../bin/shardferry", import.meta.url));
 
 /** A demo with its own folder for everything that it leaves, which also identifies its processes. */
@@ -20,12 +23,18 @@ class DemoRun {
   output = "";
   progress = "";
 
-  constructor() {
+  constructor({ terminal } = { terminal: false }) {
     chmodSync(this.folder, 0o755);
     after(() => rmSync(this.folder, { recursive: true, force: true }));
+    const env = {
+      ...process.env,
+      TMPDIR: this.folder,
+      SHARDFERRY_DEMO_SCALE: "0.05",
+      DSNS: "nowhere:1/none",
+    };
     this.child = spawn(process.execPath, [BIN, "demo", "--json"], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, TMPDIR: this.folder, SHARDFERRY_DEMO_SCALE: "0.05", DSNS: "nowhere:1/none" },
+      stdio: [terminal ? "pipe" : "ignore", "pipe", "pipe"],
+      env: terminal ? { ...env, ...TERMINAL } : env,
     });
     this.child.stdout!.on("data", (chunk: Buffer) => (this.output += chunk.toString()));
     this.child.stderr!.on("data", (chunk: Buffer) => (this.progress += chunk.toString()));
@@ -65,6 +74,34 @@ test("the demo moves a shard under load despite the death of its worker, loses n
   assert.match(run.progress, /kill -9 \d+/);
   assert.match(run.progress, /longest time without an acknowledged write +\d+ ms/);
   assert.match(run.progress, /of these lost +0\n/);
+});
+
+test("in a terminal, the demo shows the kill between two live views, and attaches to the move again", async () => {
+  const run = new DemoRun({ terminal: true });
+  await waitFor(() => run.progress.includes("press Enter") || run.child.exitCode !== null, {
+    what: "the demo to come to its end",
+    timeout: 120_000,
+  });
+  run.child.stdin!.end("\n");
+  assert.equal(await run.ended, 0, run.progress);
+  assert.deepEqual(run.leftovers(), []);
+  const { crash, lost } = JSON.parse(run.output) as DemoResult;
+  assert.equal(lost, 0);
+  const shown = run.progress;
+  const moments = [
+    "$ shardferry move",
+    "tablesync",
+    `kill -9 ${crash!.killed}`,
+    "have arrived",
+    `process ${crash!.next} has taken over`,
+    "$ shardferry attach move-sh0001",
+    "lock and switch",
+    "acknowledged writes compared",
+  ];
+  const places = moments.map((moment, i) =>
+    shown.indexOf(moment, i === 0 ? 0 : shown.indexOf(moments[i - 1]!)),
+  );
+  assert.ok(!places.includes(-1), `${places.join()}: ${shown}`);
 });
 
 for (const [signal, moment] of [
