@@ -11,7 +11,7 @@ import { spec } from "node:test/reporters";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-import { closeSandbox, sweep, temporaryFolder } from "../src/sandbox/index.ts";
+import { closeSandbox, listPostgres, MAJORS, sweep, temporaryFolder } from "../src/sandbox/index.ts";
 import { describeShared, SERVERS_VARIABLE, startShared } from "./support/servers.ts";
 import { endStrays, RUN_VARIABLE } from "./support/strays.ts";
 import { bundleWorker, WORKER_VARIABLE } from "./support/worker-bundle.ts";
@@ -48,6 +48,7 @@ async function main(): Promise<void> {
   if (files.length === 0) throw new Error(`No test file fits ${positionals.join(" ")}`);
 
   isolateFromUser();
+  await nameMissingVersions();
   const stateFolder = mkdtempSync(join(tmpdir(), "shardferry-test-state-"));
   process.env["SHARDFERRY_STATE_DIR"] = stateFolder;
   process.env[RUN_VARIABLE] = String(process.pid);
@@ -75,6 +76,15 @@ function isolateFromUser(): void {
     if (settings.test(name) || options.test(name)) delete process.env[name];
   }
   process.env["TMPDIR"] = temporaryFolder();
+}
+
+/** Says aloud which versions are not tested here. */
+async function nameMissingVersions(): Promise<void> {
+  const found = (await listPostgres()).map(({ major }) => major);
+  for (const major of MAJORS.filter((one) => !found.includes(one)))
+    process.stdout.write(
+      `SKIPPED: PostgreSQL ${major} is not on this machine, so nothing is tested with it\n`,
+    );
 }
 
 /** Lists the test files whose path contains one of the filters; Node 20 itself accepts no patterns. */

@@ -173,8 +173,10 @@ async function countFailures(client: ClientBase, subscription: string): Promise<
     "SELECT to_regclass('pg_catalog.pg_stat_subscription_stats') IS NOT NULL AS known",
   );
   if (!rows[0]?.known) return 0;
-  const stats = await client.query<{ failures: string }>(
-    "SELECT sync_error_count AS failures FROM pg_stat_subscription_stats WHERE subname = $1",
+  // Version 19 has given the column another name.
+  const stats = await client.query<{ failures: string | null }>(
+    `SELECT coalesce(to_jsonb(s)->>'sync_table_error_count', to_jsonb(s)->>'sync_error_count') AS failures
+     FROM pg_stat_subscription_stats s WHERE subname = $1`,
     [subscription],
   );
   return Number(stats.rows[0]?.failures ?? 0);

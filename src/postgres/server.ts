@@ -3,7 +3,7 @@ import type { ClientBase } from "pg";
 import type { DatabaseIdentity } from "../../contract/move.ts";
 
 /** The major versions of PostgreSQL that Shardferry works with, the oldest first. */
-export const MAJORS = [14, 15, 16, 17, 18] as const;
+export const MAJORS = [14, 15, 16, 17, 18, 19] as const;
 export type Major = (typeof MAJORS)[number];
 
 /** The identifier that initdb gives, as SQL; a physical replica and a server cloned from a template share it. */

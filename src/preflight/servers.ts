@@ -72,10 +72,14 @@ export const indexSessions: Check = async ({ islands, to, pgOptions }) => {
   }
 };
 
+/** From version 19 on, logical decoding is turned on by the first slot, unless wal_level is minimal. */
+const canDecode = ({ identity, settings }: Server): boolean =>
+  settings["wal_level"] === "logical" || (identity.serverMajor >= 19 && settings["wal_level"] === "replica");
+
 /** The source needs logical decoding, a free slot and a free walsender; tablesync takes one more of each. */
 export const sourceCapacity = async ({ source, from }: SourceContext): Promise<string[]> => {
   const problems: string[] = [];
-  if (from.settings["wal_level"] !== "logical") {
+  if (!canDecode(from)) {
     problems.push(
       `${from.name} has wal_level = ${from.settings["wal_level"]}: set wal_level = logical there and restart it`,
     );

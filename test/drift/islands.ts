@@ -2,13 +2,14 @@ import { loadSettings } from "../../src/config/settings.ts";
 import { type Drift, drift, type DriftRequest } from "../../src/operations/drift.ts";
 import { install } from "../../src/postgres/api/install.ts";
 import { ident } from "../../src/postgres/quote.ts";
-import { serverOf } from "../sql/psql.ts";
+import type { Major } from "../../src/sandbox/index.ts";
+import { NEWEST, serverOf, VERSIONS } from "../sql/psql.ts";
 import { createDatabase, type TestDatabase } from "../support/index.ts";
 
-export { serverOf };
+export { NEWEST, serverOf, VERSIONS };
 
 /** A database with the SQL API, on a server of this version that the whole test file shares. */
-export async function createIsland(version: 14 | 18, schemaNameFmt?: string): Promise<TestDatabase> {
+export async function createIsland(version: Major, schemaNameFmt?: string): Promise<TestDatabase> {
   const database = await createDatabase(await serverOf(version));
   await database.withClient((client) =>
     install(client, schemaNameFmt === undefined ? {} : { schemaNameFmt }),

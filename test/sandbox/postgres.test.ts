@@ -11,6 +11,7 @@ import { Client } from "pg";
 import { serverUser } from "../../src/machine/server-user.ts";
 import { MAJORS, type PostgresServer, startPostgres, startReplica } from "../../src/sandbox/index.ts";
 import { waitFor } from "../support/index.ts";
+import { without } from "../support/versions.ts";
 
 const servers: PostgresServer[] = [];
 after(() => Promise.all(servers.map((server) => server.remove())));
@@ -44,28 +45,33 @@ function readCommand(pid: string): string {
 }
 
 for (const version of MAJORS) {
-  test(`PostgreSQL ${version} starts with logical replication, a subscription between two of its databases works`, async () => {
-    const server = await start({ version });
-    assert.match(await value(server, "current_setting('server_version')"), new RegExp(`^${version}\\.`));
-    assert.equal(await value(server, "current_setting('wal_level')"), "logical");
-    await server.withClient((client) => client.query("CREATE DATABASE other"));
-    await server.withClient(async (client) => {
-      await client.query("CREATE TABLE note (id int PRIMARY KEY)");
-      await client.query("INSERT INTO note VALUES (1)");
-      await client.query("CREATE PUBLICATION p FOR TABLE note");
-      await client.query("SELECT pg_create_logical_replication_slot('s', 'pgoutput')");
-    });
-    await server.withClient(async (client) => {
-      await client.query("CREATE TABLE note (id int PRIMARY KEY)");
-      await client.query(
-        `CREATE SUBSCRIPTION s CONNECTION '${server.dsn()}' PUBLICATION p WITH (create_slot = false)`,
-      );
-    }, "other");
-    await waitFor(async () => (await value(server, "SELECT count(*) FROM note", "other")) === "1", {
-      what: "the row to arrive through the subscription",
-    });
-    await server.stop();
-  });
+  const skip = without(version);
+  test(
+    `PostgreSQL ${version} starts with logical replication, a subscription between two of its databases works`,
+    { skip },
+    async () => {
+      const server = await start({ version });
+      assert.match(await value(server, "current_setting('server_version')"), new RegExp(`^${version}`));
+      assert.equal(await value(server, "current_setting('wal_level')"), "logical");
+      await server.withClient((client) => client.query("CREATE DATABASE other"));
+      await server.withClient(async (client) => {
+        await client.query("CREATE TABLE note (id int PRIMARY KEY)");
+        await client.query("INSERT INTO note VALUES (1)");
+        await client.query("CREATE PUBLICATION p FOR TABLE note");
+        await client.query("SELECT pg_create_logical_replication_slot('s', 'pgoutput')");
+      });
+      await server.withClient(async (client) => {
+        await client.query("CREATE TABLE note (id int PRIMARY KEY)");
+        await client.query(
+          `CREATE SUBSCRIPTION s CONNECTION '${server.dsn()}' PUBLICATION p WITH (create_slot = false)`,
+        );
+      }, "other");
+      await waitFor(async () => (await value(server, "SELECT count(*) FROM note", "other")) === "1", {
+        what: "the row to arrive through the subscription",
+      });
+      await server.stop();
+    },
+  );
 }
 
 test("a server asks for its password, and two servers have different ones", async () => {

@@ -73,12 +73,15 @@ export async function rowsOf({ database, schema }: Place, as = schema): Promise<
       );
       contents.set(
         name,
-        rows.map(({ row }) => renamed(row, schema, as)),
+        rows.map(({ row }) => renamed(withoutZeros(row), schema, as)),
       );
     }
     return contents;
   });
 }
+
+/** Version 19 writes a position in the WAL with leading zeros. */
+const withoutZeros = (row: string): string => row.replace(/\b0\/0{8}\b/g, "0/0");
 
 /** Returns the state of every sequence, by name. */
 export async function sequencesOf({ database, schema }: Place): Promise<Map<string, string[]>> {
