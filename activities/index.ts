@@ -59,6 +59,7 @@ export function createActivities(
     "wait for lag": (input) => long(input, (own) => waitForLag(own, input.subscription)),
     verify: (input) => long(input, verify),
     "lock and switch": (input) => long(input, (own) => lockAndSwitch(own, input)),
+    "rehearse switch": (input) => long(input, (own) => lockAndSwitch(own, input)),
     "settle switch": untilDone((input) => telling(input, (own) => settleSwitch(own, input))),
     "finish copy": (input) => long(input, finishCopy),
     "clean up": untilDone((input) => telling(input, (own) => cleanUp(own, input))),

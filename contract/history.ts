@@ -36,7 +36,7 @@ export interface HistoryLine {
   verified: Pick<Verified, "tables" | "rows"> | null;
   /** What has become of it: `moved`, `aborted`, `failed` and so on. */
   outcome: string;
-  /** Why, if there is more to say: the code of an error, and a short text without rows. */
+  /** Why, if there is more to say: the code of an error, or `in_the_way`, and a short text without rows. */
   reason: { code: string; text: string } | null;
 }
 

@@ -7,7 +7,7 @@
  */
 
 import type { IslandName } from "./names.ts";
-import type { BlockedSoFar, StepReport, WriteBlock } from "./progress.ts";
+import type { BlockedSoFar, InTheWay, StepReport, WriteBlock } from "./progress.ts";
 import type { ChangingRows, Verified, VerifyReport } from "./verify.ts";
 
 /** The steps of a move, in order, by their names in the history. */
@@ -76,6 +76,8 @@ export interface ReplicationInput extends ReplicationSwitches {
 
 export interface MoveInput extends ReplicationInput, MoveSwitches {
   shard: number;
+  /** A rehearsal that also takes the locks of the switch and lets go; missing if it does not. */
+  rehearseSwitch?: boolean;
 }
 
 export type CopyInput = ReplicationInput;
@@ -103,6 +105,8 @@ export interface MoveResult {
   writeBlocked: WriteBlock;
   /** Sessions that were cancelled or terminated because they blocked the switch. */
   endedBlockers: string[];
+  /** Who was in the way of a rehearsed switch, the last few; missing if no switch was rehearsed. */
+  blockers?: InTheWay[] | undefined;
   /** What was compared before the switch; null with `--verify=none`, and for moves that began before rows were compared. */
   verified: Verified | null;
   /** The way back that is open after the switch; missing if there is none. */
@@ -111,7 +115,7 @@ export interface MoveResult {
 
 export type CopyResult = Omit<
   MoveResult,
-  "wayBack" | "activated" | "leftover" | "writeBlockedMs" | "writeBlocked" | "endedBlockers"
+  "wayBack" | "activated" | "leftover" | "writeBlockedMs" | "writeBlocked" | "endedBlockers" | "blockers"
 >;
 
 /** Facts that preflight finds and later steps rely on; kept in the workflow's history. */
@@ -209,6 +213,8 @@ export interface SwitchReport extends StepReport {
   /** Missing in older histories. */
   writeBlocked?: WriteBlock;
   endedBlockers?: string[];
+  /** Missing unless the switch was rehearsed. */
+  blockers?: InTheWay[] | undefined;
   leftover: string | null;
   /** Of the destination's schema right after the switch, for the way back; missing if there is none. */
   fingerprint?: string | undefined;
@@ -245,6 +251,11 @@ export interface Activities {
   /** Compares every row, except those of tables that are copied under the lock. Fails with `differs`. */
   verify(input: StepInput): Promise<VerifyReport>;
   "lock and switch"(input: SwitchInput): Promise<SwitchReport>;
+  /**
+   * The same up to the point of no return; then everything is rolled back. It has a name of its own because a worker of an
+   * earlier version would switch.
+   */
+  "rehearse switch"(input: SwitchInput): Promise<SwitchReport>;
   /** After a switch that failed or was aborted: finishes it if the shard has left the source, otherwise returns null. */
   "settle switch"(input: SettleInput): Promise<SwitchReport | null>;
   /** The end of a copy and of a rehearsal: sequences and triggers as on the source, nothing switched. */

@@ -19,6 +19,14 @@ export interface WriteBlock {
   atMost: boolean;
 }
 
+/** A session that was in the way of the locks of a switch. */
+export interface InTheWay {
+  /** Its pid, role and application, on which island, and for how long its transaction had been open. */
+  who: string;
+  /** Its statement, shortened and without passwords; null for a prepared transaction. */
+  statement: string | null;
+}
+
 /** The same while the switch is being tried. */
 export interface BlockedSoFar extends WriteBlock {
   /** When the attempt that is under way requested its lock, in milliseconds since the epoch. */
@@ -29,6 +37,8 @@ export interface BlockedSoFar extends WriteBlock {
   endedBlockers?: string[];
   /** Transactions that block it, and since when, in milliseconds since the epoch. */
   blockers?: Record<string, number>;
+  /** Who has been in the way; the last few. */
+  inTheWay?: InTheWay[];
 }
 
 /** How far a whole move has come. The percentage never falls; it is 100 only at the end. */

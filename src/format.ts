@@ -1,6 +1,6 @@
 import prettyBytes from "pretty-bytes";
 
-import type { WriteBlock } from "../contract/progress.ts";
+import type { InTheWay, WriteBlock } from "../contract/progress.ts";
 
 /** Formats an integer as `1,234,567`. By hand, because loading the locales for it took 17 ms. */
 export const count = (number: number): string => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
@@ -33,6 +33,14 @@ export function blockedFor({ attempts, longestMs, totalMs, atMost }: WriteBlock)
     ? `${total} in all by ${count(attempts)} attempts, ${count(Math.ceil(longestMs))} ms at the longest`
     : total;
 }
+
+/** `in the way: pid 7 app on host1/app, active for 3 s: UPDATE …`; nothing if nobody was. */
+export const wereInTheWay = (blockers: readonly InTheWay[]): string[] =>
+  blockers.length === 0
+    ? []
+    : [
+        `in the way: ${blockers.map(({ who, statement }) => (statement === null ? who : `${who}: ${statement}`)).join("; ")}`,
+      ];
 
 /** `the source keeps 1.2 GiB of WAL`. */
 export const walKept = (count: number): string => `the source keeps ${bytes(count)} of WAL`;

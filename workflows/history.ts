@@ -78,7 +78,7 @@ function failureOf(error: unknown): Pick<HistoryLine, "outcome" | "reason"> {
 }
 
 /** The first line, in characters that databases of most encodings have. */
-function shortened(message: string): string {
+export function shortened(message: string): string {
   const line = message.split("\n")[0]!.replaceAll("…", "...");
   return line.length <= MAX_TEXT ? line : `${line.slice(0, MAX_TEXT)}...`;
 }

@@ -1,6 +1,7 @@
+import type { HistoryLine } from "../contract/history.ts";
 import type { MoveInput, MoveResult, ReplicationInput } from "../contract/move.ts";
 import { isReversible } from "../contract/way-back.ts";
-import { type Ending, type Operation, recorded } from "./history.ts";
+import { type Ending, type Operation, recorded, shortened } from "./history.ts";
 import { Protocol } from "./protocol.ts";
 import { replicate } from "./replicate.ts";
 import { Steering } from "./steering.ts";
@@ -48,7 +49,15 @@ function operationOf({ schema, from, to, activateOnDestination, startedBy }: Mov
 }
 
 function endingOf(result: MoveResult): Ending {
-  const { sizeBytes, copiedBytes, rows, activated, verified } = result;
-  const writeBlocked = activated ? result.writeBlocked : null;
-  return { outcome: activated ? "moved" : "rehearsed", sizeBytes, copiedBytes, rows, writeBlocked, verified };
+  const { sizeBytes, copiedBytes, rows, activated, verified, blockers } = result;
+  const writeBlocked = activated || blockers ? result.writeBlocked : null;
+  const outcome = activated ? "moved" : "rehearsed";
+  return { outcome, sizeBytes, copiedBytes, rows, writeBlocked, verified, reason: inTheWay(blockers) };
+}
+
+/** Who was in the way of a rehearsed switch, without their statements, which may contain rows. */
+function inTheWay(blockers: MoveResult["blockers"] = []): HistoryLine["reason"] {
+  if (blockers.length === 0) return null;
+  const who = blockers.map((blocker) => blocker.who).join("; ");
+  return { code: "in_the_way", text: shortened(`in the way of the switch: ${who}`) };
 }

@@ -49,12 +49,32 @@ export async function switchOver(
     protocol.step("lock and switch", () => {
       ahead?.ensureOpen();
       return input.activateOnDestination
-        ? lockAndSwitch(protocol.steering, { ...replica.input, move: input, ...changingOf(replica) })
-        : urgent["finish copy"](replica.input);
+        ? lockAndSwitch(protocol.steering, switchInput(input, replica))
+        : finishRehearsal(protocol.steering, input, replica);
     }),
   );
   protocol.steering.switched(report.writeBlocked ?? null);
   return { replica, report, ahead };
+}
+
+const switchInput = (move: MoveInput, replica: Replica): SwitchInput => ({
+  ...replica.input,
+  move,
+  ...changingOf(replica),
+});
+
+/** Ends a rehearsal: completes the copy, after the rehearsal of the switch if there is to be one. */
+async function finishRehearsal(
+  steering: Steering,
+  input: MoveInput,
+  replica: Replica,
+): Promise<SwitchReport> {
+  if (!input.rehearseSwitch) return urgent["finish copy"](replica.input);
+  const rehearsed = await lockAndSwitch(steering, switchInput(input, replica));
+  steering.tell(rehearsed);
+  steering.switched(rehearsed.writeBlocked ?? null);
+  const { text, leftover, copied } = await urgent["finish copy"](replica.input);
+  return { ...rehearsed, text, leftover, copied };
 }
 
 /** What remains to be done past the point of no return: only forward, whatever is cancelled. */
@@ -79,8 +99,9 @@ export function completeMove(protocol: Protocol, input: MoveInput, switched: Swi
  * where no cancellation reaches: only a move whose shard has not left the source may be undone.
  */
 async function lockAndSwitch(steering: Steering, input: SwitchInput): Promise<SwitchReport> {
+  const activity = input.move.activateOnDestination ? "lock and switch" : "rehearse switch";
   try {
-    return await urgent["lock and switch"](input);
+    return await urgent[activity](input);
   } catch (error) {
     const blocked = blockedBefore(error);
     if (blocked) steering.switched(costOf(blocked));
@@ -113,10 +134,10 @@ const costOf = ({ attempts, longestMs, totalMs, atMost }: BlockedSoFar): WriteBl
 
 function resultOf(
   { steering: { walKeptBytes } }: Protocol,
-  { schema, from, to, activateOnDestination }: MoveInput,
+  { schema, from, to, activateOnDestination, rehearseSwitch }: MoveInput,
   { replica, report }: Switched,
 ): MoveResult {
-  const { leftover, writeBlockedMs, writeBlocked, endedBlockers = [] } = report;
+  const { leftover, writeBlockedMs, writeBlocked, endedBlockers = [], blockers } = report;
   const once = { attempts: 1, longestMs: writeBlockedMs, totalMs: writeBlockedMs, atMost: false };
   const { workflowId, runId, startTime } = workflowInfo();
   return {
@@ -133,6 +154,7 @@ function resultOf(
     writeBlockedMs,
     writeBlocked: writeBlocked ?? once,
     endedBlockers,
-    verified: verifiedOf(replica, activateOnDestination),
+    blockers,
+    verified: verifiedOf(replica, activateOnDestination || rehearseSwitch === true),
   };
 }

@@ -1,6 +1,6 @@
 import type { MoveInput, SettleInput, SwitchInput, SwitchReport } from "../../contract/move.ts";
 import { isReversible } from "../../contract/way-back.ts";
-import { blockedFor } from "../../src/format.ts";
+import { blockedFor, wereInTheWay } from "../../src/format.ts";
 import { schemaFingerprint } from "../../src/postgres/schema/fingerprint.ts";
 import { fenceSequences } from "../../src/sequences/hand-over.ts";
 import { lookAtOutcome } from "./parts/book.ts";
@@ -15,9 +15,9 @@ import { switchOnce } from "./switch/switch-once.ts";
 import { untilBudgetAllows, untilNextAttempt } from "./switch/until-next-attempt.ts";
 
 /**
- * Locks the source, waits until the destination is in step, and switches; tries again until this succeeds, is
- * aborted, or can no longer succeed. First it ends the sessions of an earlier attempt and looks up what that has
- * done: a switch that has passed its point of no return is finished, never undone.
+ * Locks the source, waits until the destination is in step, and switches; in a rehearsal, it lets go instead. Tries again
+ * until this succeeds, is aborted, or can no longer succeed. First it ends the sessions of an earlier attempt and looks up
+ * what that has done: a switch that has passed its point of no return is finished, never undone.
  */
 export async function lockAndSwitch(step: MoveStep, input: SwitchInput): Promise<SwitchReport> {
   const blocked = new BlockedTime(step.attempt, input.move.maxWriteBlockMs);
@@ -87,7 +87,10 @@ async function trySwitching(
     await sessions.changing?.narrow();
     await blocked.announce();
     const result = await switchOnce(sessions, blocked);
-    if (result.done) return report(step, move, sessions.leftover, blocked, "switched");
+    if (result.done)
+      return sessions.rehearsal
+        ? rehearsed(step, blocked)
+        : report(step, move, sessions.leftover, blocked, "switched");
     await untilNextAttempt(sessions, result, blocked, blockers);
     if (result.spent) return null;
   }
@@ -100,20 +103,32 @@ async function report(
   blocked: BlockedTime,
   how: string,
 ): Promise<SwitchReport> {
-  const { attempts, longestMs, totalMs, atMost, endedBlockers = [] } = blocked.soFar;
-  const writeBlocked = { attempts, longestMs, totalMs, atMost };
   return {
-    text: [
-      `${how}: "${step.schema}" is active on ${step.to}; writers were blocked for ${blockedFor(writeBlocked)}`,
-      ...endedBlockers,
-    ].join("; "),
-    writeBlockedMs: longestMs,
-    writeBlocked,
-    endedBlockers,
+    ...cost(`${how}: "${step.schema}" is active on ${step.to}`, blocked),
     leftover,
     copied: step.copiedUnderLock,
     fingerprint: isReversible(move)
       ? await step.onDestination((client) => schemaFingerprint(client, step.schema))
       : undefined,
+  };
+}
+
+function rehearsed({ schema, from }: MoveStep, blocked: BlockedTime): SwitchReport {
+  const { inTheWay: blockers = [] } = blocked.soFar;
+  const { text, ...told } = cost(`rehearsed the switch: "${schema}" is still active on ${from}`, blocked);
+  // Last: they may be long.
+  return { text: [text, ...wereInTheWay(blockers)].join("; "), ...told, blockers, leftover: null };
+}
+
+/** What a switch, or its rehearsal, has cost the writers. */
+function cost(text: string, blocked: BlockedTime): Omit<SwitchReport, "leftover"> {
+  const { attempts, longestMs, totalMs, atMost, endedBlockers = [] } = blocked.soFar;
+  const writeBlocked = { attempts, longestMs, totalMs, atMost };
+  const told = `${text}; writers were blocked for ${blockedFor(writeBlocked)}`;
+  return {
+    text: [told, ...endedBlockers].join("; "),
+    writeBlockedMs: longestMs,
+    writeBlocked,
+    endedBlockers,
   };
 }

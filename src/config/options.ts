@@ -152,6 +152,12 @@ export const MOVE = {
   from: PLACES.from,
   ...MOVE_SWITCHES,
   activateOnDestination: needed(MOVE_SWITCHES.activateOnDestination),
+  rehearseSwitch: option(
+    "--rehearse-switch [yes|no]",
+    "in a rehearsal, also take the locks of the switch, and let go: reports how long writers were blocked, and who was in the way",
+    (v) => v.yesNo,
+    { fallback: false },
+  ),
 };
 
 /** Options of a rollback: those of a move's switch. */

@@ -18,6 +18,8 @@ export interface MoveRequest extends MoveSwitchesRequest {
   /** By default the island on which the shard is active. */
   from?: string | undefined;
   activateOnDestination: boolean;
+  /** With `activateOnDestination: false`: also takes the locks of the switch, measures, and lets go. */
+  rehearseSwitch?: boolean | undefined;
 }
 
 /**
@@ -29,6 +31,10 @@ export async function move(
   settings: Settings,
   request: MoveRequest,
 ): Promise<Watch<MoveResult>> {
+  if (request.rehearseSwitch && request.activateOnDestination)
+    throw new UsageError(
+      "--rehearse-switch works only with --activate-on-destination=no: with yes, the move would switch.",
+    );
   const dsns = dsnsOf(settings, request.from, request.to);
   return withIslands(dsns, async (islands) => {
     const to = resolveIsland(request.to, islands, settings.env);
@@ -75,12 +81,13 @@ const fromOf = ({ request }: Running): IslandName => (request as Partial<MoveInp
 /** Returns the input of the workflow of a move. */
 export function moveInput(
   settings: Settings,
-  request: MoveSwitchesRequest & { shard: number },
+  request: MoveSwitchesRequest & Pick<MoveRequest, "shard" | "rehearseSwitch">,
   schema: string,
   from: IslandName,
   to: IslandName,
 ): MoveInput {
-  return { schema, shard: request.shard, from, to, ...moveSwitches(settings, request) };
+  const input = { schema, shard: request.shard, from, to, ...moveSwitches(settings, request) };
+  return request.rehearseSwitch ? { ...input, rehearseSwitch: true } : input;
 }
 
 /** Finds the source of a move, and refuses impossible moves. */

@@ -9,6 +9,10 @@ export interface Blocker {
   pid: number;
   /** Who it is, where and since when, the SQL that ends it, and its statement. */
   text: string;
+  /** Who it is, where and since when. */
+  who: string;
+  /** Its statement, shortened; null for a prepared transaction. */
+  statement: string | null;
   /** An autovacuum worker that gives way when cancelled (not one that prevents wraparound). */
   cancellable: boolean;
   /** Tells this transaction of this backend from all others; null for a prepared one. */
@@ -18,7 +22,7 @@ export interface Blocker {
 }
 
 /** A blocker as a query finds it; a prepared transaction has neither user nor state. */
-interface BlockerRow extends Omit<Blocker, "text"> {
+interface BlockerRow extends Omit<Blocker, "text" | "who"> {
   user: string | null;
   application: string | null;
   state: string | null;
@@ -65,10 +69,16 @@ function inWords(client: ClientBase, row: BlockerRow): Blocker {
   const island = islandOfSession(client);
   const where = island === undefined ? "" : ` on ${island}`;
   const end = remedy === null ? "" : `, ended by ${remedy}`;
-  const who = ["pid", pid, user, application && `(${application})`].filter(Boolean).join(" ");
+  const found = { pid, cancellable, transaction, visible };
+  if (pid === 0) {
+    const who = `${statement}${where}`;
+    return { ...found, who, statement: null, text: `${who}${end}` };
+  }
   const since = state === null ? "" : `, ${state} for ${seconds ?? 0} s`;
-  const text = pid === 0 ? `${statement}${where}${end}` : `${who}${where}${since}${end}: ${cut(statement)}`;
-  return { pid, cancellable, transaction, visible, text };
+  const name = ["pid", pid, user, application && `(${application})`].filter(Boolean).join(" ");
+  const who = `${name}${where}${since}`;
+  const shown = cut(statement);
+  return { ...found, who, statement: shown, text: `${who}${end}: ${shown}` };
 }
 
 /** The sessions for which the backend `pid` is waiting at the moment, as seen from another session. */

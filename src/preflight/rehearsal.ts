@@ -20,8 +20,9 @@ const NEW_NAME = "shardferry_rehearsal_";
  * what is locked is not tried.
  */
 export const sourceLetsGo: Check = async ({ kind, request, source, from }) => {
-  // A copy and a rehearsal leave the source as it is.
-  if (kind === "copy" || (request as Partial<MoveInput>).activateOnDestination === false) return [];
+  const { activateOnDestination, rehearseSwitch } = request as Partial<MoveInput>;
+  // A copy leaves the source as it is, and so does a rehearsal without its switch.
+  if (kind === "copy" || (activateOnDestination === false && !rehearseSwitch)) return [];
   const [sequence] = await readSequenceDefinitions(source, request.schema);
   const statements = [
     `ALTER SCHEMA ${ident(request.schema)} RENAME TO ${NEW_NAME}`,

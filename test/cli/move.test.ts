@@ -169,6 +169,7 @@ describe("move, with the embedded Temporal server", () => {
       [moveArgs(8), 1, /Shard 8 \(sh0008\) is already active on/],
       [moveArgs(99), 2, /Shard 99 \(sh0099\) exists on no island. The active shards are: 1-5, 8/],
       [moveArgs(5, `--from=${islands.names.b}`), 2, /--from and --to are the same island/],
+      [moveArgs(5, "--rehearse-switch"), 2, /--rehearse-switch works only with --activate-on-destination=no/],
       [["move", "--shard=5", "--to=127.", "--activate-on-destination=yes"], 2, /matches several islands/],
       [["move", "--shard=5", "--to=nix", "--activate-on-destination=yes"], 2, /No island matches "nix"/],
       [

@@ -71,6 +71,7 @@ const RESULTS: { [Step in Mocked]: Awaited<ReturnType<AllActivities[Step]>> } = 
   },
   verify: { ...done, tables: 1, rows: 1, changing: [] },
   "lock and switch": switched,
+  "rehearse switch": { ...switched, blockers: [] },
   "settle switch": null,
   "finish copy": switched,
   "clean up": done,

@@ -90,6 +90,21 @@ export async function expectUntouched(world: World, before: object): Promise<voi
   await expectNoLeftovers(a, b);
 }
 
+/** Asserts that a rehearsal has left shard 42 on the first island as it was, and its copy on the second. */
+export async function expectLeftCopy(
+  { a, b }: World,
+  leftover: string | null,
+  before: object,
+): Promise<void> {
+  assert.match(leftover!, /^sh0042new_\d{14}$/);
+  assert.deepEqual(await activePlaces("sh0042", a, b), [a.name]);
+  assert.deepEqual(await contentOf(a, "sh0042"), before);
+  assert.deepEqual(await contentOf(b, leftover!), before);
+  assert.deepEqual(await schemasOf(a), ["sh0042"]);
+  assert.deepEqual(await schemasOf(b), [leftover]);
+  await expectNoLeftovers(a, b);
+}
+
 /** What expectMoved and expectUntouched compare with; if a client is given, as that session's transaction sees it. */
 export const contentBefore = ({ a }: World, client?: Client): Promise<object> =>
   contentOf(

@@ -1,4 +1,4 @@
-import type { BlockedSoFar } from "../../../contract/progress.ts";
+import type { BlockedSoFar, InTheWay } from "../../../contract/progress.ts";
 import type { ActivityAttempt } from "../../attempt/attempt.ts";
 
 /** After this time, PostgreSQL has ended the session of a worker that vanished under the lock; see VANISHING_HOLDER. */
@@ -11,6 +11,7 @@ const MINUTE_MS = 60_000;
 /** Ended sessions that are reported; heartbeats have to stay small. */
 const ENDED_KEPT = 8;
 const BLOCKERS_KEPT = 8;
+const IN_THE_WAY_KEPT = 4;
 
 const NONE: BlockedSoFar = { attempts: 0, longestMs: 0, totalMs: 0, atMost: false };
 
@@ -100,6 +101,12 @@ export class BlockedTime {
   /** Notes since when which transactions block, so that the next attempt of the activity knows it. */
   blockedBy(blockers: Record<string, number>): void {
     this.#set({ blockers: Object.fromEntries(Object.entries(blockers).slice(0, BLOCKERS_KEPT)) });
+  }
+
+  /** Notes who was in the way of an attempt. */
+  met({ who, statement }: InTheWay): void {
+    const before = (this.#soFar.inTheWay ?? []).filter((other) => other.who !== who);
+    this.#set({ inTheWay: [...before, { who, statement }].slice(-IN_THE_WAY_KEPT) });
   }
 
   /** Notes that a session was ended because it blocked. */

@@ -47,9 +47,12 @@ export class Blockers {
 
   /** Records who blocked the last attempt. */
   saw(blockers: readonly Blocker[]): void {
-    for (const { transaction } of blockers)
-      if (transaction !== null && !this.#seen.has(transaction))
-        this.#seen.set(transaction, seenSince(Date.now()));
+    for (const blocker of blockers) {
+      const { transaction } = blocker;
+      if (transaction !== null && this.#seen.has(transaction)) continue;
+      this.blocked.met(blocker);
+      if (transaction !== null) this.#seen.set(transaction, seenSince(Date.now()));
+    }
     this.#keep();
   }
 

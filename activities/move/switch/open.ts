@@ -11,7 +11,7 @@ import { readFacts } from "../parts/source-facts.ts";
 import type { MoveStep } from "../parts/step.ts";
 import { ChangingRowsComparison } from "./changing-rows.ts";
 import { LOCKING, type SwitchSessions } from "./sessions.ts";
-import { rehearse } from "./statements.ts";
+import { warmUp } from "./statements.ts";
 
 /** Opens the five sessions and reads everything that can be read before the lock. */
 export async function withSwitchSessions<T>(
@@ -51,13 +51,14 @@ export async function withSwitchSessions<T>(
       destinationApiSchema: arrival.apiSchema,
       entry: { schema, shard: input.move.shard, workflowId, runId, epoch: String(epoch + 1n) },
       leftover: departure.leftover,
+      rehearsal: !input.move.activateOnDestination,
       views: (input.views ??= {}),
       changing,
       maxWriteBlockMs: input.move.maxWriteBlockMs,
       // A move that was begun before there was a budget has none in its input.
       maxWriteBlockBudgetSec: (input.move as Partial<MoveSwitches>).maxWriteBlockBudgetSec ?? Infinity,
     };
-    await rehearse(sessions);
+    await warmUp(sessions);
     return use(sessions);
   };
   return ChangingRowsComparison.with(step, input.changing ?? [], (changing) =>

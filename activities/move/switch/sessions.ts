@@ -34,6 +34,8 @@ export interface SwitchSessions {
   destinationApiSchema: string;
   entry: BookEntry;
   leftover: string;
+  /** An attempt stops at the point of no return, and is rolled back. */
+  rehearsal: boolean;
   /** Null if all rows were compared before. */
   changing: ChangingRowsComparison | null;
   maxWriteBlockMs: number;

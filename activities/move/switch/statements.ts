@@ -28,17 +28,17 @@ export const beginArrival = (apiSchema: string, entry: BookEntry, peer: string):
   )}`,
 ];
 
-/** Milliseconds that a statement of the rehearsal may take: the first call of a function takes longer than later calls. */
-const REHEARSAL_MS = 3000;
+/** Milliseconds that a statement of `warmUp` may take: the first call of a function takes longer than later calls. */
+const WARM_UP_MS = 3000;
 
 /**
  * Does on both sides what the switch will read, and what it will do with the book and the list of active shards, and rolls
  * it back: the first call of a function in a session loads and plans it, which took 6-8 ms under the lock.
  */
-export async function rehearse(sessions: SwitchSessions): Promise<void> {
+export async function warmUp(sessions: SwitchSessions): Promise<void> {
   const { step, facts, source, destination, sourceApiSchema, destinationApiSchema, entry } = sessions;
   const { to } = step;
-  const limit = `SET LOCAL statement_timeout = ${REHEARSAL_MS}`;
+  const limit = `SET LOCAL statement_timeout = ${WARM_UP_MS}`;
   const [begin, ...arrival] = beginArrival(destinationApiSchema, entry, to) as [string, ...string[]];
   const unmark = `COMMENT ON SCHEMA ${ident(entry.schema)} IS NULL`;
   const arrive = [

@@ -44,19 +44,15 @@ const STALE_MS = 50;
  *   3. commit                   source        the point of no return
  *   4. commit                   destination   active again
  *
- * Until 3, any failure means that nothing has happened; after it, the next attempt rolls forward.
+ * Until 3, any failure means that nothing has happened; after it, the next attempt rolls forward. A rehearsal goes no further
+ * than 2, and rolls back. The sequences that 2 has set are those of a copy that nobody uses yet.
  */
 export async function switchOnce(sessions: SwitchSessions, blocked: BlockedTime): Promise<AttemptResult> {
   const { destination } = sessions;
   const at = betweenFaultPoints(sessions.step);
   const notYet = async (reason: string, { blockers = [] as Blocker[], spent = false } = {}) => {
-    if (await rollback(sessions))
-      return { done: false, blockedMs: blocked.released(), reason, blockers, spent } as const;
-    // Nobody has seen the lock being released, so its session is ended.
-    await sessions.sourceObserver.query("SELECT pg_terminate_backend($1, 5000)", [
-      backendPid(sessions.source),
-    ]);
-    return { done: false, blockedMs: blocked.lost({ left: false }), reason, blockers, spent: true } as const;
+    const { blockedMs, unseen } = await letGo(sessions, blocked);
+    return { done: false, blockedMs, reason, blockers, spent: spent || unseen } as const;
   };
 
   let [leaving, left] = [false, false];
@@ -92,6 +88,10 @@ export async function switchOnce(sessions: SwitchSessions, blocked: BlockedTime)
       ]),
     );
     if (Date.now() > deadline) return await notYet(tooSlow(sessions));
+    if (sessions.rehearsal) {
+      await letGo(sessions, blocked);
+      return { done: true };
+    }
     // Notices a destination that has died in the meantime while there is still a way back.
     if (Date.now() - completedAt > STALE_MS) await destination.query("SELECT");
     leaving = true;
@@ -115,6 +115,16 @@ export async function switchOnce(sessions: SwitchSessions, blocked: BlockedTime)
 
 const tooSlow = (sessions: SwitchSessions): string =>
   `a moment in which the switch takes less than ${sessions.maxWriteBlockMs} ms (it copies ${sessions.step.input.plan.lockedCopies.length} tables under the lock, and refreshes ${lateViews(sessions.facts).length} materialized views)`;
+
+/** Lets go of the lock without having switched. `unseen` if the source has not confirmed it: its session is ended then. */
+async function letGo(
+  sessions: SwitchSessions,
+  blocked: BlockedTime,
+): Promise<{ blockedMs: number; unseen: boolean }> {
+  if (await rollback(sessions)) return { blockedMs: blocked.released(), unseen: false };
+  await sessions.sourceObserver.query("SELECT pg_terminate_backend($1, 5000)", [backendPid(sessions.source)]);
+  return { blockedMs: blocked.lost({ left: false }), unseen: true };
+}
 
 /**
  * Ends both transactions if they are still open; if the commit has succeeded, this changes nothing. Returns true if the

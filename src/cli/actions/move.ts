@@ -1,12 +1,15 @@
 import type { MoveResult } from "../../../contract/move.ts";
 import { ISLANDS, MOVE } from "../../config/options.ts";
-import { blockedFor, bytes, count, duration } from "../../format.ts";
+import { blockedFor, bytes, count, duration, wereInTheWay } from "../../format.ts";
 import { defineAction } from "../action.ts";
 import { runWorkflow } from "../run-workflow.ts";
 
 export const move = defineAction({
   options: { ...MOVE, ...ISLANDS },
-  examples: ["shardferry move --shard=42 --to=host2 --activate-on-destination=yes --dsns=host1,host2"],
+  examples: [
+    "shardferry move --shard=42 --to=host2 --activate-on-destination=yes --dsns=host1,host2",
+    "shardferry move --shard=42 --to=host2 --activate-on-destination=no --rehearse-switch",
+  ],
 
   async run({ ui, load }) {
     const { settings, request: given } = await load();
@@ -40,11 +43,15 @@ export function moveSummary(result: MoveResult): string {
     durationMs,
     writeBlocked,
     endedBlockers,
+    blockers,
     verified,
   } = result;
   const amount = `${amountOf({ rows, copiedBytes, sizeBytes, walKeptBytes, durationMs })}, ${verified ? "every row compared" : "rows not compared"}`;
   if (!activated) {
-    return `Rehearsed ${schema} from ${from} to ${to}: ${amount}. Nothing was switched; the copy is ${leftover} on ${to}, until \`shardferry cleanup\` drops it.`;
+    const rehearsed = blockers
+      ? `; rehearsing the switch blocked writers for ${[blockedFor(writeBlocked), ...endedBlockers, ...wereInTheWay(blockers)].join("; ")}`
+      : "";
+    return `Rehearsed ${schema} from ${from} to ${to}: ${amount}${rehearsed}. Nothing was switched; the copy is ${leftover} on ${to}, until \`shardferry cleanup\` drops it.`;
   }
   const { wayBack } = result;
   const old = leftover
