@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 
 import { ShardferryError } from "../errors.ts";
 import { randomPort } from "../machine/ports.ts";
-import { findTemporal, saysPortTaken } from "../temporal/binary.ts";
+import { DATABASE_OPTIONS, findTemporal, saysPortTaken } from "../temporal/binary.ts";
 import { makeServerFolder } from "./folders.ts";
 import { supervise, type Supervised, waitForExit, waitUntilReady } from "./supervise.ts";
 
@@ -92,7 +92,15 @@ export class TemporalServer {
     const args = ["server", "start-dev", "--ip", this.host, "--port", String(this.port), ...ui];
     const server = supervise(
       this.#binary,
-      [...args, "--db-filename", this.dbFile, "--log-level", "warn", ...(this.#options.args ?? [])],
+      [
+        ...args,
+        "--db-filename",
+        this.dbFile,
+        ...DATABASE_OPTIONS,
+        "--log-level",
+        "warn",
+        ...(this.#options.args ?? []),
+      ],
       { folder: this.#folder, log: this.logFile, unprivileged: false },
     );
     this.#process = server;

@@ -18,7 +18,7 @@ import { messageOf, ShardferryError } from "../errors.ts";
 import { withLockFile } from "../machine/lock-file.ts";
 import { isServerPort, randomPort } from "../machine/ports.ts";
 import { endProcess, isAlive, type ProcessId, processId } from "../machine/processes.ts";
-import { saysPortTaken, temporalBinary } from "./binary.ts";
+import { DATABASE_OPTIONS, saysPortTaken, temporalBinary } from "./binary.ts";
 import {
   databaseFile,
   embeddedWorkers,
@@ -168,7 +168,14 @@ function launch(
   const log = openSync(logFile(folder), "a", 0o600);
   if (existsSync(databaseFile(folder))) chmodSync(databaseFile(folder), 0o600);
   const args = ["server", "start-dev", "--ip", HOST, "--port", String(port), "--ui-port", String(uiPort)];
-  args.push("--db-filename", databaseFile(folder), "--log-level", "error", "--ui-disable-news-fetch");
+  args.push(
+    "--db-filename",
+    databaseFile(folder),
+    ...DATABASE_OPTIONS,
+    "--log-level",
+    "error",
+    "--ui-disable-news-fetch",
+  );
   // The database contains the requests of all workflows, so only this user may read it.
   const umask = process.umask(0o077);
   const child = spawn(binary, args, {

@@ -24,7 +24,7 @@ export interface SharedServers {
 }
 
 /** The database need not survive a crash of the machine: the server takes 30 % less processor time for the same moves. */
-const QUICK_DATABASE = ["--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=OFF"];
+const QUICK_DATABASE = ["--sqlite-pragma", "synchronous=OFF"];
 
 let shared: Promise<SharedServers> | undefined;
 
