@@ -78,6 +78,7 @@ export type FindingCode = keyof typeof FINDINGS;
 /** A remedy in SQL follows the last colon of a check's text. What has a `…` in it, or a choice, is for people. */
 const REMEDY = /: ((?:ALTER|CREATE|DROP|GRANT|REVOKE) [^…]*)$/;
 const RAISE = /\(\d+ of (\d+) in use\): raise (\w+) there$/;
+const RAISE_TO = /: raise (\w+) there to (\d+) or more, and restart it$/;
 const WAL_LEVEL = /: set wal_level = logical there and restart it$/;
 
 /**
@@ -104,8 +105,7 @@ function statementsOf(text: string): string[] {
     return ["SET default_transaction_read_only = off;", `${remedy};`];
   if (remedy !== undefined) return [`${remedy};`];
   if (WAL_LEVEL.test(text)) return ["ALTER SYSTEM SET wal_level = 'logical'; -- then restart the server"];
-  const [, limit, setting] = RAISE.exec(text) ?? [];
-  return setting === undefined
-    ? []
-    : [`ALTER SYSTEM SET ${setting} = ${2 * Number(limit)}; -- then restart the server`];
+  const [, limit, full] = RAISE.exec(text) ?? [];
+  const [, setting = full, value = 2 * Number(limit)] = RAISE_TO.exec(text) ?? [];
+  return setting === undefined ? [] : [`ALTER SYSTEM SET ${setting} = ${value}; -- then restart the server`];
 }

@@ -20,6 +20,7 @@ import {
   sourceCapacity,
   versionProblems,
 } from "./servers.ts";
+import { firsts } from "./some.ts";
 
 type Say = (
   code: (typeof ISLAND_CHECKS)[number],
@@ -119,7 +120,7 @@ async function checkLeftovers({ client }: ConnectedIsland, say: Say): Promise<vo
   const schemas = (await readActiveShards(client)).map(({ schema }) => schema);
   const unvalidated = await readUnvalidatedKeys(client, schemas);
   for (const [schema, keys] of groupBy(unvalidated, (key) => key.schema)) {
-    const names = keys.map(({ label }) => label).join(", ");
+    const names = firsts(keys.map(({ label }) => label));
     say(
       "foreign_keys_not_validated",
       "warning",

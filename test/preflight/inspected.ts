@@ -24,7 +24,7 @@ export async function inspected(
       { kind: "move", request, shard: 42 },
       `move-${randomUUID()}`,
     );
-    return { problems: told(problems.map(({ text }) => text)), plan };
+    return { problems: told(problems), plan };
   } finally {
     await islands.close();
   }
