@@ -22,7 +22,9 @@ const BYTES_OF_A_TABLE = 1 << 16;
  */
 export async function analyze(step: MoveStep): Promise<AnalyzeReport> {
   await step.endOrphans(step.to);
-  const tables = await step.onDestination((client) => readTables(client, step.schema));
+  const tables = await step.attempt.reading(step.to, () =>
+    step.onDestination((client) => readTables(client, step.schema)),
+  );
   const command = step.input.plan.copyMethod === "tablesync" ? "VACUUM (ANALYZE)" : "ANALYZE";
   await analyzeTables(step, command, tables);
   const views: ViewVersions = {};

@@ -29,15 +29,17 @@ const BYTES_OF_AN_INDEX = 1 << 16;
 export async function buildIndexes(step: MoveStep): Promise<StepReport> {
   await step.endOrphans(step.to);
   const { preData, postData } = await structureOf(step);
-  const { tables, relations } = await step.onDestination(async (client) => {
-    // These would count as existing.
-    for (const { name } of await readInvalidIndexes(client, step.schema))
-      await client.query(`DROP INDEX IF EXISTS ${qualified(step.schema, name)}`);
-    return {
-      tables: await readTables(client, step.schema),
-      relations: await existingObjects(client, step.schema),
-    };
-  });
+  const { tables, relations } = await step.attempt.reading(step.to, () =>
+    step.onDestination(async (client) => {
+      // These would count as existing.
+      for (const { name } of await readInvalidIndexes(client, step.schema))
+        await client.query(`DROP INDEX IF EXISTS ${qualified(step.schema, name)}`);
+      return {
+        tables: await readTables(client, step.schema),
+        relations: await existingObjects(client, step.schema),
+      };
+    }),
+  );
   const size = new Map(tables.map((table) => [table.name, table.bytes]));
   const indexes = postData
     .filter((statement) => isIndex(statement) && relations.has(relationKey(statement.relation)))
@@ -46,8 +48,9 @@ export async function buildIndexes(step: MoveStep): Promise<StepReport> {
   if (missing.length > 0) await buildInLanes(step, missing, size);
 
   const isLate = await lateStatements(step);
-  const rest = postData.filter((statement) => !indexes.includes(statement) && !isLate(statement));
-  const partitioned = tables.filter((table) => table.kind === "p").map((table) => table.name);
+  const early = new Set(indexes);
+  const rest = postData.filter((statement) => !early.has(statement) && !isLate(statement));
+  const partitioned = new Set(tables.filter((table) => table.kind === "p").map((table) => table.name));
   const violated = rest.length > 0 ? await runRest(step, preData, rest, partitioned) : [];
   await flushDestination(step);
   return {
@@ -80,7 +83,7 @@ async function buildInLanes(
   indexes: readonly Statement[],
   size: ReadonlyMap<string, number>,
 ): Promise<void> {
-  const queue = [...indexes];
+  const queue = indexes.toReversed();
   const bytes = [...size.values()].reduce((sum, value) => sum + value, 0);
   const lanes = lanesFor(indexes.length, bytes);
   const weightOf = (table: string | null): number => BYTES_OF_AN_INDEX + (size.get(table ?? "") ?? 0);
@@ -124,12 +127,12 @@ async function buildInLanes(
 const oneByOne = (statements: readonly Statement[]): string =>
   statements.map((statement) => `BEGIN;\n${placed(statement)};\nCOMMIT`).join(";\n");
 
-/** Takes statements from the queue: one at a time for large tables, many per round trip for tiny ones. */
+/** Takes statements from the end of the queue: one at a time for large tables, many per round trip for tiny ones. */
 function* batches(queue: Statement[], size: ReadonlyMap<string, number>): Generator<Statement[]> {
   const isTiny = (statement: Statement): boolean => (size.get(statement.relation ?? "") ?? 0) < 1 << 20;
-  for (let first = queue.shift(); first; first = queue.shift()) {
+  for (let first = queue.pop(); first; first = queue.pop()) {
     const batch = [first];
-    while (isTiny(first) && batch.length < BATCH && queue.length > 0) batch.push(queue.shift()!);
+    while (isTiny(first) && batch.length < BATCH && queue.length > 0) batch.push(queue.pop()!);
     yield batch;
   }
 }
@@ -182,31 +185,36 @@ async function runRest(
   step: MoveStep,
   preData: readonly Statement[],
   rest: readonly Statement[],
-  partitioned: readonly string[],
+  partitioned: ReadonlySet<string>,
 ): Promise<string[]> {
   const statements = withTriggersDisabled(step.schema, rest);
+  let done = 0;
   const { serverMajor } = step.input.plan.destination;
   const canDefer = (statement: Statement): boolean =>
     statement.constraint === "foreign" &&
     !statement.unvalidated &&
-    canBeNotValid(serverMajor, partitioned.includes(statement.relation ?? ""));
+    canBeNotValid(serverMajor, partitioned.has(statement.relation ?? ""));
   return step.watched(
     step.to,
-    () => Promise.resolve({ note: "foreign keys, triggers, policies and the rest" }),
+    () =>
+      Promise.resolve({
+        note: `foreign keys, triggers, policies and the rest: ${plural(done, "statement")}`,
+      }),
     (onBackend) =>
       buildSession(step, async (client) => {
         onBackend(client);
         await client.query("SET search_path = ''; SET check_function_bodies = off");
+        // What an earlier attempt has created.
+        const present = await existingObjects(client, step.schema);
         const run = async (section: readonly Statement[]): Promise<void> => {
-          for (let start = 0; start < section.length; start += BATCH) {
+          const missing = section.filter((statement) => !statement.creates || !present.has(keyOf(statement)));
+          for (let start = 0; start < missing.length; start += BATCH) {
             step.attempt.throwIfCancelled();
-            const present = await existingObjects(client, step.schema);
-            const batch = section
-              .slice(start, start + BATCH)
-              .filter((statement) => !statement.creates || !present.has(keyOf(statement)));
+            const batch = missing.slice(start, start + BATCH);
             await client.query(
               oneByOne(batch.map((statement) => (canDefer(statement) ? notValid(statement) : statement))),
             );
+            done += batch.length;
           }
         };
         await run(statements.filter((statement) => !grants(statement)));

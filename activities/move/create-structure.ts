@@ -32,7 +32,9 @@ export async function createStructure(step: MoveStep): Promise<StructureReport> 
   await step.endOrphans(step.to);
   // Before the first look at the structure, so that no migration changes it from here on.
   await leaseShard(step);
-  const fingerprint = await step.onSource((client) => schemaFingerprint(client, schema));
+  const fingerprint = await step.attempt.reading(step.from, () =>
+    step.onSource((client) => schemaFingerprint(client, schema)),
+  );
   const identities = step.input.plan.identityOverrides.flatMap(({ table, was }) =>
     was === "i" ? [] : [restoreIdentitySql(qualified(schema, table), was)],
   );
@@ -44,15 +46,11 @@ export async function createStructure(step: MoveStep): Promise<StructureReport> 
     };
     const [, { preData, statements }] = await allEnd([room(), read(step, fingerprint)]);
     await createSchema(client, step, preData);
-    await runInBatches(
-      client,
-      statements.filter((statement) => !grants(statement)),
-      step,
-    );
-    await undoDefaultPrivileges(client, schema);
-    await runInBatches(client, statements.filter(grants), step);
+    await runInBatches(client, inPlace(statements.filter((statement) => !grants(statement))), step);
+    await step.attempt.reading(step.to, () => undoDefaultPrivileges(client, schema));
+    await runInBatches(client, inPlace(statements.filter(grants)), step);
     // Those that the source really has, even if a terminated move has left others there.
-    if (identities.length > 0) await client.query(identities.join(";\n"));
+    await runInBatches(client, identities, step);
   });
   await flushDestination(step);
   return {
@@ -79,7 +77,9 @@ async function read(
   fingerprint: string,
 ): Promise<{ preData: readonly Statement[]; statements: Statement[] }> {
   const { preData, postData } = await structureOf(step, fingerprint);
-  await step.onSource((client) => ensureUnchanged(step, client, fingerprint));
+  await step.attempt.reading(step.from, () =>
+    step.onSource((client) => ensureUnchanged(step, client, fingerprint)),
+  );
   const keys = step.input.plan.copyMethod === "tablesync" ? keyStatements(postData) : [];
   return { preData, statements: [...preData.filter((one) => !isSchemaItself(one)), ...keys] };
 }
@@ -103,26 +103,30 @@ async function createSchema(
   await client.query("COMMIT");
 }
 
+/** The SQL of some statements, each preceded by the settings that say where its object goes, where these change. */
+function inPlace(statements: readonly Statement[]): string[] {
+  let placement = "";
+  return statements.map(({ settings, sql }) => {
+    const wanted = Object.values(settings).join("; ");
+    if (wanted === placement) return sql;
+    placement = wanted;
+    return `${wanted};\n${sql}`;
+  });
+}
+
 /** Runs statements in transactions of a few hundred each, with one round trip per transaction. */
 async function runInBatches(
   client: ClientBase,
-  statements: readonly Statement[],
+  statements: readonly string[],
   step: MoveStep,
 ): Promise<void> {
   // pg_dump qualifies every name with its schema; a search path could only lead to the wrong type or function.
   await client.query(
     "SELECT set_config('search_path', '', false), set_config('check_function_bodies', 'off', false)",
   );
-  let placement = "";
   for (let start = 0; start < statements.length; start += BATCH) {
-    const batch: string[] = [];
-    for (const statement of statements.slice(start, start + BATCH)) {
-      const wanted = Object.values(statement.settings).join("; ");
-      if (wanted !== placement) batch.push((placement = wanted));
-      batch.push(statement.sql);
-    }
     step.attempt.throwIfCancelled();
-    await client.query(batch.filter(Boolean).join(";\n"));
+    await client.query(statements.slice(start, start + BATCH).join(";\n"));
     step.attempt.beat({
       note: `${Math.min(start + BATCH, statements.length)} of ${statements.length} statements`,
     });

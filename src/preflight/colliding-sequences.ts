@@ -66,6 +66,7 @@ async function idsInCommon(placed: readonly Placed[]): Promise<string | null> {
     }
   }
   for (const { table, column, places } of columns.values()) {
+    if (places.length < 2) continue;
     const found = await idInCommon(table, column, places.slice(0, ASKED));
     if (found !== null) return found;
   }

@@ -6,7 +6,8 @@ import { PARTS_OF_TYPE } from "./parts-of-type.ts";
  */
 export const EXPRESSIONS = `
   WITH RECURSIVE
-  relation AS (
+  -- Looked up by its oid where it is joined: a table of its own was read once for each expression.
+  relation AS NOT MATERIALIZED (
     SELECT c.oid, c.relname::text AS name, c.relkind
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = $1

@@ -77,11 +77,15 @@ const TABLES_SQL = `
     JOIN pg_type t ON t.oid = base.typ AND t.typtype <> 'd'
     LEFT JOIN pg_range r ON t.oid IN (r.rngtypid, r.rngmultitypid)
     LEFT JOIN pg_type e ON e.oid = coalesce(r.rngsubtype, CASE WHEN t.typcategory = 'A' THEN nullif(t.typelem, 0) END)
-  ),
-  key AS (
-    SELECT DISTINCT ON (i.indrelid) i.indrelid, k.columns
+  )
+  SELECT r.relname AS table, pg_table_size(r.oid) AS bytes, pg_relation_size(r.oid) / current_setting('block_size')::int AS blocks,
+    greatest(r.reltuples, 0)::bigint AS "estimatedRows", k.columns AS key,
+    (SELECT coalesce(jsonb_agg(f.fact || jsonb_build_object('name', a.attname) ORDER BY a.attnum), '[]')
+     FROM attribute a JOIN type_fact f ON f.typ = a.atttypid WHERE a.attrelid = r.oid) AS columns
+  FROM relation r
+  LEFT JOIN LATERAL (
+    SELECT k.columns
     FROM pg_index i
-    JOIN relation r ON r.oid = i.indrelid
     CROSS JOIN LATERAL (
       SELECT bool_and(a.attnotnull AND i.indoption[n - 1] = 0 AND o.opcdefault AND o.opcmethod = 403) AS usable,
         jsonb_agg(jsonb_build_object(
@@ -97,14 +101,11 @@ const TABLES_SQL = `
       LEFT JOIN pg_opclass o ON o.oid = i.indclass[n - 1]
       HAVING count(a.attnum) = i.indnkeyatts
     ) k
-    WHERE i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND k.usable
-    ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, i.indexrelid
-  )
-  SELECT r.relname AS table, pg_table_size(r.oid) AS bytes, pg_relation_size(r.oid) / current_setting('block_size')::int AS blocks,
-    greatest(r.reltuples, 0)::bigint AS "estimatedRows", k.columns AS key,
-    (SELECT coalesce(jsonb_agg(f.fact || jsonb_build_object('name', a.attname) ORDER BY a.attnum), '[]')
-     FROM attribute a JOIN type_fact f ON f.typ = a.atttypid WHERE a.attrelid = r.oid) AS columns
-  FROM relation r LEFT JOIN key k ON k.indrelid = r.oid
+    WHERE i.indrelid = r.oid
+      AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND k.usable
+    ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid
+    LIMIT 1
+  ) k ON true
   ORDER BY r.relname`;
 
 /**

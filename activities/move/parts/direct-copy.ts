@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { ClientBase } from "pg";
 
+import { groupBy } from "../../../src/group-by.ts";
 import { COPY_SETTINGS } from "../../../src/postgres/islands/session-settings.ts";
 import { ident, qualified } from "../../../src/postgres/quote.ts";
 import { dropSlots, slotError } from "../../../src/postgres/replication/objects.ts";
@@ -91,6 +92,10 @@ async function copyInLanes(
 ): Promise<void> {
   const largestFirst = [...tables].sort((a, b) => b.bytes - a.bytes);
   const made = await step.onDestination((client) => readMade(client, step.schema));
+  const keysOf = groupBy(
+    keys.filter((key) => !made.keys.has(key.name ?? "")),
+    (key) => key.relation,
+  );
   const bytes = tables.reduce((sum, table) => sum + table.bytes, 0);
   await inLanes(lanesFor(tables.length, bytes), largestFirst, (queue) =>
     step.bothSides(
@@ -103,8 +108,7 @@ async function copyInLanes(
         for (const table of queue) {
           step.attempt.throwIfCancelled();
           const { name } = table;
-          const missing = keys.filter((key) => key.relation === name && !made.keys.has(key.name ?? ""));
-          const one = { table, keys: missing, filled: made.filled.has(name), snapshot };
+          const one = { table, keys: keysOf.get(name) ?? [], filled: made.filled.has(name), snapshot };
           await copyTable(step, one, source, destination, progress);
         }
       },

@@ -10,6 +10,7 @@ import {
   dropSubscription,
   type RunLocked,
 } from "../../../src/postgres/replication/objects.ts";
+import { alive } from "../../attempt/attempt.ts";
 import type { MoveStep } from "./step.ts";
 
 /**
@@ -23,12 +24,17 @@ export async function dropReplication(step: MoveStep): Promise<StepReport> {
   const disabled = await settled(
     step.onDestination((client) => disableSubscription(client, replicationName)),
   );
-  await step.onSource(async (client) => {
-    await dropSlots(client, replicationName, disabled.ok ? disabled.value : null);
-    await dropPublication(client, replicationName, lockedRunner(step, client));
-  });
+  const look = alive(() => "dropping the replication");
+  await step.watched(step.from, look, () =>
+    step.onSource(async (client) => {
+      await dropSlots(client, replicationName, disabled.ok ? disabled.value : null);
+      await dropPublication(client, replicationName, lockedRunner(step, client));
+    }),
+  );
   if (!disabled.ok) throw disabled.error;
-  await step.onDestination((client) => dropSubscription(client, replicationName));
+  await step.watched(step.to, look, () =>
+    step.onDestination((client) => dropSubscription(client, replicationName)),
+  );
   return {
     text: `dropped the subscription on ${step.to}, the slot and the publication on ${step.from}`,
     sql: [`DROP SUBSCRIPTION ${ident(replicationName)}`, `DROP PUBLICATION ${ident(replicationName)}`],

@@ -113,7 +113,8 @@ function replicatedWithout(
 ): string {
   const locked = new Set(step.input.plan.lockedCopies);
   const names = tables.filter(({ name, kind }) => kind === "r" && !locked.has(name)).map(({ name }) => name);
-  return `SELECT name FROM unnest(ARRAY[${names.map(literal).join(", ")}]::text[]) AS name
+  // One constant, however many tables: each constant of a list would be parsed and planned under the lock.
+  return `SELECT name FROM json_array_elements_text(${literal(JSON.stringify(names))}) AS name
     EXCEPT
     SELECT c.relname::text ${among}
     WHERE ${nameColumn} = ${literal(step.replicationName)} AND n.nspname = ${literal(step.schema)}

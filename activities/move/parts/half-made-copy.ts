@@ -4,6 +4,7 @@ import { ShardferryError } from "../../../src/errors.ts";
 import { runOfMark } from "../../../src/postgres/replication/names.ts";
 import { dropSchema } from "../../../src/postgres/schema/drop-schema.ts";
 import { readSchema } from "../../../src/postgres/schema/tables.ts";
+import { alive } from "../../attempt/attempt.ts";
 import type { MoveStep } from "./step.ts";
 
 /** There is somebody else's schema on the destination; at preflight there was none. */
@@ -64,11 +65,15 @@ export function ensureOwnMark(step: MoveStep, comment: string | null): void {
 export const isOwnMark = (step: MoveStep, comment: string | null): boolean =>
   runOfMark(comment, step.owner.workflowId) === step.owner.runId;
 
-const drop = (step: MoveStep, client: ClientBase): Promise<void> =>
-  dropSchema(client, step.schema, {
-    island: step.to,
-    patience: step.attempt,
-    lend: step.attempt.lend(step.to),
-    tell: (left) =>
-      step.attempt.beat({ note: `dropping the half-made copy: ${left} tables, views and sequences left` }),
-  });
+async function drop(step: MoveStep, client: ClientBase): Promise<void> {
+  let rest = "";
+  const look = alive(() => `dropping the half-made copy${rest}`);
+  await step.watched(step.to, look, () =>
+    dropSchema(client, step.schema, {
+      island: step.to,
+      patience: step.attempt,
+      lend: step.attempt.lend(step.to),
+      tell: (left) => (rest = `: ${left} tables, views and sequences left`),
+    }),
+  );
+}

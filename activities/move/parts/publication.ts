@@ -8,12 +8,15 @@ import { qualified } from "../../../src/postgres/quote.ts";
 import { ensureSlot, publicationSql } from "../../../src/postgres/replication/objects.ts";
 import { recordSql } from "../../../src/postgres/replication/replica-identity.ts";
 import { readTables, type Table } from "../../../src/postgres/schema/tables.ts";
+import { alive } from "../../attempt/attempt.ts";
 import type { MoveStep } from "./step.ts";
 
 /** The tables that are replicated: those with rows of their own, except those copied under the lock. */
 export async function publishedTables(step: MoveStep): Promise<Table[]> {
   const locked = new Set(step.input.plan.lockedCopies);
-  const tables = await step.onSource((client) => readTables(client, step.schema));
+  const tables = await step.attempt.reading(step.from, () =>
+    step.onSource((client) => readTables(client, step.schema)),
+  );
   return tables.filter((table) => table.kind === "r" && !locked.has(table.name));
 }
 
@@ -43,16 +46,21 @@ async function setIdentities(step: MoveStep, client: ClientBase, tables: readonl
     });
     await client.query(recordSql(step.replicationName, known));
   }
-  for (const { table } of overrides) {
+  for (const [i, { table }] of overrides.entries()) {
     const full = `ALTER TABLE ONLY ${qualified(step.schema, table)} REPLICA IDENTITY FULL`;
     await withLockRetry(client, full, step.attempt, step.attempt.lend(step.from));
+    step.beat({ note: `replica identity of ${i + 1} of ${plural(overrides.length, "table")}` });
   }
 }
 
 /** Creates the publication. Needs a lock on each table that lets writers through, but no vacuum and no DDL. */
 async function publish(step: MoveStep, client: ClientBase, tables: readonly Table[]): Promise<string | null> {
   const sql = await publicationSql(client, step.replicationName, step.schema, tables);
-  if (sql) await withLockRetry(client, sql, step.attempt, step.attempt.lend(step.from));
+  if (sql === null) return null;
+  const look = alive(() => `publishing ${plural(tables.length, "table")}`);
+  await step.watched(step.from, look, () =>
+    withLockRetry(client, sql, step.attempt, step.attempt.lend(step.from)),
+  );
   return sql;
 }
 

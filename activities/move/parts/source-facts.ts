@@ -104,7 +104,7 @@ export async function readReachable(client: ClientBase, schema: string): Promise
        UNION
        SELECT uses.used FROM reached JOIN uses ON uses.relation = reached.oid
      )
-     SELECT relname AS name FROM inside JOIN reached USING (oid) WHERE relkind <> 'v' ORDER BY 1`,
+     SELECT relname AS name FROM reached JOIN pg_class c USING (oid) WHERE relkind <> 'v' ORDER BY 1`,
     [schema],
   );
   return rows.map((row) => row.name);

@@ -1,8 +1,10 @@
+import { plural } from "../../../src/format.ts";
 import { subscriptionConninfo } from "../../../src/postgres/replication/conninfo.ts";
 import { ensureSubscription } from "../../../src/postgres/replication/objects.ts";
 import { ensureDurable } from "../../../src/postgres/replication/position.ts";
 import type { Table } from "../../../src/postgres/schema/tables.ts";
 import { DATABASE_OID } from "../../../src/postgres/server.ts";
+import { alive } from "../../attempt/attempt.ts";
 import { ensureOwnCopy } from "./half-made-copy.ts";
 import type { MoveStep } from "./step.ts";
 
@@ -19,7 +21,7 @@ export async function createSubscription(
   return step.session(step.to, {}, async (client) => {
     await Promise.all([step.attempt.ensureCurrent(), ensureDurable(client)]);
     await ensureOwnCopy(step, client);
-    return ensureSubscription(client, {
+    const options = {
       name: replicationName,
       conninfo,
       copyData,
@@ -27,7 +29,9 @@ export async function createSubscription(
       binary: tables.every((table) => table.binarySafe),
       serverMajor: input.plan.destination.serverMajor,
       superuser: input.plan.destination.superuser,
-    });
+    };
+    const look = alive(() => `creating the subscription to ${plural(tables.length, "table")}`);
+    return step.watched(step.to, look, () => ensureSubscription(client, options));
   });
 }
 

@@ -9,8 +9,17 @@ export async function undoDefaultPrivileges(client: ClientBase, schema: string):
   const { rowCount: some } = await client.query("SELECT FROM pg_default_acl LIMIT 1");
   if (!some) return;
   const { rows } = await client.query<{ sql: string }>(UNDO_SQL, [schema]);
-  if (rows.length > 0) await client.query(rows.map(({ sql }) => sql).join(";\n"));
+  for (let start = 0; start < rows.length; start += BATCH)
+    await client.query(
+      rows
+        .slice(start, start + BATCH)
+        .map(({ sql }) => sql)
+        .join(";\n"),
+    );
 }
+
+/** Statements of a transaction: each may take a lock. */
+const BATCH = 500;
 
 /** For each object whose privileges are not the built-in ones: revokes everything and grants the built-in ones. */
 const UNDO_SQL = `

@@ -37,13 +37,12 @@ export interface DropOptions {
  * something outside is built on it.
  */
 export async function dropSchema(client: ClientBase, schema: string, options: DropOptions): Promise<void> {
-  const small = (await nextRelations(client, schema, [])).left <= BATCH;
-  if (!small) {
+  if ((await countRelations(client, schema)) > BATCH) {
     await refuseDependents(client, schema, null, options.island);
     for (const [kind, command] of KINDS) await dropRelations(client, schema, kind, command, options);
   }
   await transaction(client, options, async () => {
-    const { names } = await nextRelations(client, schema, ["r", "p"]);
+    const names = await nextRelations(client, schema, ["r", "p"]);
     await lockTables(client, schema, names);
     await refuseDependents(client, schema, null, options.island);
     await client.query(`DROP SCHEMA IF EXISTS ${ident(schema)} CASCADE`);
@@ -59,16 +58,20 @@ async function dropRelations(
   command: string,
   options: DropOptions,
 ): Promise<void> {
-  for (;;) {
-    const { names, left } = await nextRelations(client, schema, [kind]);
-    if (left <= BATCH || names.length === 0) return;
+  // Those that go together with others, such as the sequences of columns, are counted until the next kind.
+  let left = await countRelations(client, schema);
+  for (let last = ""; left > BATCH;) {
+    const names = await nextRelations(client, schema, [kind], last);
+    if (names.length === 0) return;
     await transaction(client, options, async () => {
       if (command === "TABLE") await lockTables(client, schema, names);
       await refuseDependents(client, schema, names, options.island);
       const list = names.map((name) => qualified(schema, name)).join(", ");
       await client.query(`DROP ${command} IF EXISTS ${list} CASCADE`);
     });
-    options.tell?.(left - names.length);
+    left -= names.length;
+    last = names.at(-1)!;
+    options.tell?.(left);
   }
 }
 
@@ -80,23 +83,30 @@ function transaction(client: ClientBase, options: DropOptions, work: () => Promi
   return withLocks(client, checked, options.patience, options.lend);
 }
 
-/** Returns some relations of the given kinds, and how many there are of all kinds. */
+/** Returns some relations of the given kinds after a name, in the order of an index of pg_class: as a whole, it is read once. */
 async function nextRelations(
   client: ClientBase,
   schema: string,
   kinds: readonly string[],
-): Promise<{ names: string[]; left: number }> {
-  const { rows } = await client.query<{ names: string[]; left: string }>(
-    `WITH relation AS (
-       SELECT relname::text AS name, relkind FROM pg_class
-       WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
-         AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-     )
-     SELECT (SELECT count(*) FROM relation) AS left,
-       ARRAY(SELECT name FROM relation WHERE relkind = ANY ($2) ORDER BY name LIMIT ${BATCH}) AS names`,
-    [schema, kinds],
+  last = "",
+): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT relname AS name FROM pg_class
+     WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND relkind = ANY ($2) AND relname > $3
+     ORDER BY relname LIMIT ${BATCH}`,
+    [schema, kinds, last],
   );
-  return { names: rows[0]!.names, left: Number(rows[0]!.left) };
+  return rows.map(({ name }) => name);
+}
+
+async function countRelations(client: ClientBase, schema: string): Promise<number> {
+  const { rows } = await client.query<{ count: number }>(
+    `SELECT count(*)::int AS count FROM pg_class
+     WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
+       AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')`,
+    [schema],
+  );
+  return rows[0]!.count;
 }
 
 /** Locks tables. Nothing can be built on a locked table, so no dependent can appear after refuseDependents has looked. */

@@ -1,3 +1,5 @@
+import { setImmediate as breathe } from "node:timers/promises";
+
 import { loadModule, parseSync } from "libpg-query";
 
 /** One statement of a schema dump, with what the move needs to know about it. */
@@ -61,20 +63,9 @@ type Node = Record<string, unknown>;
 /** Splits a dump into statements with PostgreSQL's own grammar, so that no quoting can fool it. */
 export async function parseDump(text: string): Promise<Statement[]> {
   await loadModule();
-  // The parser counts bytes, not characters.
-  const bytes = Buffer.from(withoutMetaCommands(text));
-  const { stmts } = parseSync(bytes.toString()) as unknown as {
-    stmts?: { stmt: Record<string, Node>; stmt_location?: number; stmt_len?: number }[];
-  };
   const statements: Statement[] = [];
   let settings: Record<string, string> = {};
-  for (const { stmt, stmt_location: start = 0, stmt_len: length } of stmts ?? []) {
-    const [node, tree] = Object.entries(stmt)[0]!;
-    const sql = bytes
-      .subarray(start, length ? start + length : undefined)
-      .toString()
-      .replace(/^(\s*--[^\n]*\n)+/, "")
-      .trim();
+  for await (const { node, tree, sql } of parsed(withoutMetaCommands(text))) {
     if (node === "VariableSetStmt") {
       const name = String(tree["name"]);
       if (PLACEMENT.has(name)) settings = { ...settings, [name]: sql };
@@ -84,6 +75,50 @@ export async function parseDump(text: string): Promise<Statement[]> {
     }
   }
   return statements;
+}
+
+/** Characters that are parsed at a time, in some 100 ms. A dump of 20,000 tables has 16 million of them. */
+const PIECE = 1 << 16;
+
+/** Where a dump begins with another object. */
+const OBJECT = "\n--\n-- Name: ";
+
+/**
+ * Parses a dump piece by piece, with a pause after each, so that heartbeats are sent. The text of a function may look like the
+ * beginning of an object: then a piece ends in the middle of a literal, which does not parse, and a larger one is taken.
+ */
+async function* parsed(text: string): AsyncGenerator<{ node: string; tree: Node; sql: string }> {
+  let size = PIECE;
+  for (let start = 0; start < text.length;) {
+    const next = text.indexOf(OBJECT, start + size);
+    const end = next < 0 ? text.length : next;
+    try {
+      yield* parsePiece(text.slice(start, end));
+    } catch (error) {
+      if (next < 0) throw error;
+      size *= 2;
+      continue;
+    }
+    [start, size] = [end, PIECE];
+    await breathe();
+  }
+}
+
+function parsePiece(text: string): { node: string; tree: Node; sql: string }[] {
+  // The parser counts bytes, not characters.
+  const bytes = Buffer.from(text);
+  const { stmts = [] } = parseSync(text) as unknown as {
+    stmts?: { stmt: Record<string, Node>; stmt_location?: number; stmt_len?: number }[];
+  };
+  return stmts.map(({ stmt, stmt_location: start = 0, stmt_len: length }) => {
+    const [node, tree] = Object.entries(stmt)[0]!;
+    const sql = bytes
+      .subarray(start, length ? start + length : undefined)
+      .toString()
+      .replace(/^(\s*--[^\n]*\n)+/, "")
+      .trim();
+    return { node, tree, sql };
+  });
 }
 
 /**

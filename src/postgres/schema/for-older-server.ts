@@ -1,3 +1,5 @@
+import { setImmediate as breathe } from "node:timers/promises";
+
 import { loadModule, parseSync } from "libpg-query";
 
 import { ident, qualified } from "../quote.ts";
@@ -22,6 +24,9 @@ const ELEMENT = new RegExp(
   `^(?:CONSTRAINT\\s+${IDENTIFIER}\\s+)?NOT\\s+NULL\\s+${IDENTIFIER}(?:\\s+NO\\s+INHERIT)?\\s*(,?)\\s*`,
 );
 
+/** What may be such an element. Most tables have none, and need not be parsed again. */
+const SEPARATE_NOT_NULL = new RegExp(`(?:^|[(,])\\s*(?:CONSTRAINT\\s+${IDENTIFIER}\\s+)?NOT\\s+NULL\\s`, "m");
+
 /**
  * Rewrites the dump of a newer server so that a server of the given major version understands it. Statements that cannot be
  * rewritten are left as they are, and that server refuses them.
@@ -31,10 +36,27 @@ export async function inWordsOf(serverMajor: number, dump: SchemaDump): Promise<
   const postData = dump.postData.flatMap(withoutColumnVersion);
   if (serverMajor >= NAMED_NOT_NULL) return { preData, postData };
   await loadModule();
-  const owners = ownersOf([...preData, ...postData]);
-  const reworded = (statements: readonly Statement[]): Statement[] =>
-    statements.flatMap((statement) => inOldWords(serverMajor, statement, owners));
-  return { preData: reworded(preData), postData: reworded(postData) };
+  const all = [...preData, ...postData];
+  const owners =
+    serverMajor < MAINTAIN && all.some(grantsMaintain) ? await ownersOf(all) : new Map<string, string>();
+  const reworded = (statements: readonly Statement[]): Promise<Statement[]> =>
+    forEach(statements, (statement) => inOldWords(serverMajor, statement, owners));
+  return { preData: await reworded(preData), postData: await reworded(postData) };
+}
+
+/** Statements after which there is a pause, so that heartbeats are sent. */
+const BREATH = 500;
+
+async function forEach<T>(
+  statements: readonly Statement[],
+  make: (statement: Statement) => readonly T[],
+): Promise<T[]> {
+  const made: T[] = [];
+  for (const [i, statement] of statements.entries()) {
+    if (i % BREATH === 0) await breathe();
+    made.push(...make(statement));
+  }
+  return made;
 }
 
 function inOldWords(
@@ -71,20 +93,22 @@ const withoutNotValid = (statement: Statement): Statement =>
     : statement;
 
 /** The owners of tables, by the tables' names. */
-function ownersOf(statements: readonly Statement[]): Map<string, string> {
-  const owners = new Map<string, string>();
-  for (const { node, sql, relation } of statements) {
-    if (node !== "AlterTableStmt" || relation === null || !sql.includes(" OWNER TO ")) continue;
+async function ownersOf(statements: readonly Statement[]): Promise<Map<string, string>> {
+  const owners = await forEach(statements, ({ node, sql, relation }): [string, string][] => {
+    if (node !== "AlterTableStmt" || relation === null || !sql.includes(" OWNER TO ")) return [];
     const { cmds } = treeOf<{ cmds: { AlterTableCmd: { newowner?: RoleSpec } }[] }>(sql);
     const owner = cmds[0]?.AlterTableCmd.newowner?.rolename;
-    if (owner !== undefined) owners.set(relation, owner);
-  }
-  return owners;
+    return owner === undefined ? [] : [[relation, owner]];
+  });
+  return new Map(owners);
 }
+
+const grantsMaintain = ({ node, sql }: Statement): boolean =>
+  node === "GrantStmt" && /\bMAINTAIN\b/.test(sql);
 
 /** Before that privilege existed, owners had the right that it grants, and nobody else could be given it. */
 function withoutMaintain(statement: Statement, owners: ReadonlyMap<string, string>): Statement[] {
-  if (!/\bMAINTAIN\b/.test(statement.sql)) return [statement];
+  if (!grantsMaintain(statement)) return [statement];
   const {
     objtype,
     objects,
@@ -110,6 +134,7 @@ function withoutMaintain(statement: Statement, owners: ReadonlyMap<string, strin
  * syntax error in older versions; for these, a separate ALTER TABLE makes the column NOT NULL.
  */
 function withSeparateNotNulls(statement: Statement): Statement[] {
+  if (!SEPARATE_NOT_NULL.test(statement.sql)) return [statement];
   const { schema, table, notNulls } = notNullElements(statement.sql);
   if (notNulls.length === 0) return [statement];
   let sql = Buffer.from(statement.sql);

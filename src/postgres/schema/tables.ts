@@ -52,6 +52,10 @@ export async function readTables(client: ClientBase, schema: string): Promise<Ta
   }));
 }
 
+/**
+ * The facts of each table are looked up by index: as tables of their own to be joined, they were compared each with each
+ * where PostgreSQL took a large schema for a small one (600 s for 20,000 tables instead of 1 s).
+ */
 const TABLES_SQL = `
   WITH RECURSIVE
   relation AS (
@@ -60,14 +64,15 @@ const TABLES_SQL = `
     WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
       AND c.relkind IN ('r', 'p')
   ),
-  attribute AS (
+  attribute AS NOT MATERIALIZED (
     SELECT a.*, a.attgenerated <> '' AND ${VERSION_NUMBER} >= 180000 AS blocks_full
-    FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid
+    FROM pg_attribute a
     WHERE a.attnum > 0 AND NOT a.attisdropped
   ),
   -- Every type that a column's type is built of; "inside" = its OID travels in the binary format.
   part(root, root_mod, root_coll, typ, mod, coll, inside) AS (
-    SELECT DISTINCT atttypid, atttypmod, attcollation, atttypid, atttypmod, attcollation, false FROM attribute
+    SELECT DISTINCT atttypid, atttypmod, attcollation, atttypid, atttypmod, attcollation, false
+    FROM relation r JOIN attribute a ON a.attrelid = r.oid
     UNION
     SELECT part.root, part.root_mod, part.root_coll, x.typ, x.mod, x.coll, x.inside
     FROM part
@@ -96,33 +101,6 @@ const TABLES_SQL = `
       bool_and(${isExactSql("t", "part.mod", "part.coll")}) AS comparable
     FROM part JOIN pg_type t ON t.oid = part.typ
     GROUP BY 1, 2, 3
-  ),
-  column_fact AS (
-    SELECT
-      a.attrelid,
-      array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attgenerated = '') AS columns,
-      bool_and(f.binary_safe) AS binary_safe,
-      bool_and(f.comparable AND NOT a.blocks_full) AS comparable,
-      bool_or(a.blocks_full) AS blocks_full
-    FROM attribute a
-    JOIN type_fact f ON f.root = a.atttypid AND f.root_mod = a.atttypmod AND f.root_coll = a.attcollation
-    GROUP BY 1
-  ),
-  -- A key may be of any type: it is unique by the same equality by which its row is looked up, so only one can match.
-  key AS (
-    SELECT i.indrelid,
-      bool_or(i.indisprimary AND i.indimmediate AND NOT g.generated) AS has_primary_key,
-      bool_or(i.indisreplident AND NOT g.generated) AS has_identity_index,
-      bool_or(i.indisreplident AND g.generated) AS has_unsent_identity
-    FROM pg_index i
-    JOIN relation r ON r.oid = i.indrelid
-    -- A generated column is not sent, so no row could be found by it.
-    CROSS JOIN LATERAL (
-      SELECT coalesce(bool_or(a.attgenerated <> ''), false) AS generated
-      FROM attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-    ) g
-    WHERE i.indisvalid
-    GROUP BY 1
   )
   SELECT
     r.oid::text AS oid,
@@ -147,8 +125,30 @@ const TABLES_SQL = `
       ELSE 0
     END::bigint AS "estimatedRows"
   FROM relation r
-  LEFT JOIN column_fact f ON f.attrelid = r.oid
-  LEFT JOIN key k ON k.indrelid = r.oid
+  CROSS JOIN LATERAL (
+    SELECT
+      array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attgenerated = '') AS columns,
+      bool_and(f.binary_safe) AS binary_safe,
+      bool_and(f.comparable AND NOT a.blocks_full) AS comparable,
+      bool_or(a.blocks_full) AS blocks_full
+    FROM attribute a
+    JOIN type_fact f ON f.root = a.atttypid AND f.root_mod = a.atttypmod AND f.root_coll = a.attcollation
+    WHERE a.attrelid = r.oid
+  ) f
+  -- A key may be of any type: it is unique by the same equality by which its row is looked up, so only one can match.
+  CROSS JOIN LATERAL (
+    SELECT
+      bool_or(i.indisprimary AND i.indimmediate AND NOT g.generated) AS has_primary_key,
+      bool_or(i.indisreplident AND NOT g.generated) AS has_identity_index,
+      bool_or(i.indisreplident AND g.generated) AS has_unsent_identity
+    FROM pg_index i
+    -- A generated column is not sent, so no row could be found by it.
+    CROSS JOIN LATERAL (
+      SELECT coalesce(bool_or(a.attgenerated <> ''), false) AS generated
+      FROM attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+    ) g
+    WHERE i.indrelid = r.oid AND i.indisvalid
+  ) k
   ORDER BY r.relname`;
 
 /** A query for the comment of a schema; no row if the schema does not exist. */

@@ -79,3 +79,29 @@ describe("a dump of PostgreSQL 18 for an older server", () => {
     assert.deepEqual(await inWords(18, `${sql};`), [sql]);
   });
 });
+
+describe("a dump of thousands of objects", () => {
+  const object = (name: string, sql: string): string =>
+    `\n--\n-- Name: ${name}; Type: TABLE\n--\n\n${sql};\n`;
+
+  it("is parsed piece by piece, while other work goes on, also if the text of a function looks like objects", async () => {
+    const tables = Array.from({ length: 2000 }, (_, i) => object(`t${i}`, `CREATE TABLE s.t${i} (id int)`));
+    const body = tables.join("");
+    const dump = [
+      ...tables,
+      object("f()", `CREATE FUNCTION s.f() RETURNS text LANGUAGE sql AS $$ SELECT '${body}' $$`),
+      ...tables,
+    ];
+    let turns = 0;
+    const timer = setInterval(() => turns++);
+    const statements = await parseDump(dump.join(""));
+    clearInterval(timer);
+    assert.ok(turns > 2, `${turns} turns of other work`);
+    const names = tables.map((_, i) => `t${i}`);
+    assert.deepEqual(
+      statements.map(({ name }) => name),
+      [...names, "f", ...names],
+    );
+    assert.ok(statements[2000]!.sql.endsWith(`${body}' $$`));
+  });
+});
