@@ -1,5 +1,6 @@
 import type { ClientBase } from "pg";
 
+import { allEnd } from "../all-end.ts";
 import { groupBy } from "../group-by.ts";
 import { classOf, hasSqlstate, SQLSTATE, SQLSTATE_CLASS, sqlstateOf } from "../postgres/errors/sqlstate.ts";
 import { ident } from "../postgres/quote.ts";
@@ -18,8 +19,9 @@ export const outsideObjects: Check = async ({ source, destination, request, from
   const missing: string[] = [];
   const columns: OutsideObject[] = [];
   const extensions = new Set<string>();
-  for (const object of needed) {
-    if (await exists(destination, object)) continue;
+  const there = await allEnd(needed.map((object) => exists(destination, object)));
+  for (const [i, object] of needed.entries()) {
+    if (there[i]) continue;
     if (object.extension !== null) extensions.add(object.extension);
     else if (object.type.endsWith(" column")) columns.push(object);
     else missing.push(object.identity);
@@ -58,7 +60,7 @@ async function extensionProblems(
     return new Map(rows.map(({ name, ...place }) => [name, place]));
   };
   if (names.length === 0) return [];
-  const [here, there] = [await read(source), await read(destination)];
+  const [here, there] = await allEnd([read(source), read(destination)]);
   return names.map((name) => {
     const [wanted, found] = [here.get(name)!, there.get(name)];
     const extension = /^[a-z_][a-z0-9_]*$/.test(name) ? name : ident(name);

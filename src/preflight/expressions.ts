@@ -1,5 +1,6 @@
-import type { ClientBase } from "pg";
+import type { ClientBase, QueryConfig, QueryResult } from "pg";
 
+import { allEnd } from "../all-end.ts";
 import { messageOf } from "../errors.ts";
 import { outlookOfSqlstate } from "../postgres/errors/outlook.ts";
 import {
@@ -17,6 +18,9 @@ import { EXPRESSIONS } from "./expressions-sql.ts";
 
 /** Milliseconds for which the evaluation of one expression may take. */
 const PATIENCE_MS = 1000;
+
+/** Expressions that are computed at once. */
+const BATCH = 100;
 
 /** Since this version, REFRESH of a materialized view has a safe search_path of its own. */
 const SAFE_REFRESH = 17;
@@ -41,51 +45,68 @@ interface Expression {
  */
 export const expressionsWithoutPath: Check = async ({ source, request, from, to, alive }) => {
   // Names are written out if the path is empty.
-  const { rows } = await within(source, "", () => source.query<Expression>(EXPRESSIONS, [request.schema]));
+  const [found] = await within(source, "", [{ text: EXPRESSIONS, values: [request.schema] }]);
+  const expressions = resultOf(found!).rows as Expression[];
   const safe = to.identity.serverMajor >= SAFE_REFRESH;
   const refreshing = safe ? "" : await searchPathFor(source, request.schema);
-  const problems: string[] = [];
-  for (const { what, table, sql, columns, remedies } of rows) {
+  const examine = async ({ what, table, sql, columns, remedies }: Expression): Promise<string[]> => {
     const failure = await failureOf(() =>
       table === null
-        ? within(source, refreshing, () => source.query(`SELECT * FROM (${sql}) query LIMIT 1`))
-        : within(source, "", () => evaluate(source, qualified(request.schema, table), sql, columns)),
+        ? evaluate(source, refreshing, [`SELECT * FROM (${sql}) query LIMIT 1`])
+        : evaluate(source, "", forSomeRow(qualified(request.schema, table), sql, columns)),
     );
     alive();
-    if (failure !== null)
-      problems.push(
-        `${what} on ${from.name} calls a function that fails where search_path is empty, as it is in the workers of a ` +
-          `subscription and in maintenance (${failure}): ${remedies.join("; ")}`,
-      );
-  }
+    if (failure === null) return [];
+    return [
+      `${what} on ${from.name} calls a function that fails where search_path is empty, as it is in the workers of a ` +
+        `subscription and in maintenance (${failure}): ${remedies.join("; ")}`,
+    ];
+  };
+  const problems: string[] = [];
+  for (let start = 0; start < expressions.length; start += BATCH)
+    problems.push(...(await allEnd(expressions.slice(start, start + BATCH).map(examine))).flat());
   return problems;
 };
 
-/** Runs something in a transaction with a search_path that changes nothing, even if it calls functions that would. */
-async function within<T>(source: ClientBase, searchPath: string, run: () => Promise<T>): Promise<T> {
-  await source.query("BEGIN READ ONLY");
-  try {
-    await source.query(
-      `SELECT set_config('search_path', $1, true), set_config('statement_timeout', '${PATIENCE_MS}', true)`,
-      [searchPath],
-    );
-    return await run();
-  } finally {
-    // A lost connection has rolled back; its own error tells more.
-    await source.query("ROLLBACK").catch(() => undefined);
-  }
+/**
+ * Runs statements in a transaction with a search_path that changes nothing, even if they call functions that would. All are
+ * sent at once; after one that has failed, the others fail as well.
+ */
+async function within(
+  source: ClientBase,
+  searchPath: string,
+  statements: readonly QueryConfig[],
+): Promise<PromiseSettledResult<QueryResult>[]> {
+  const begin = {
+    text: `SELECT set_config('search_path', $1, true), set_config('statement_timeout', '${PATIENCE_MS}', true)`,
+    values: [searchPath],
+  };
+  const all: QueryConfig[] = [{ text: "BEGIN READ ONLY" }, begin, ...statements, { text: "ROLLBACK" }];
+  const [begun, set, ...outcomes] = await Promise.allSettled(all.map((one) => source.query(one)));
+  for (const one of [begun!, set!]) resultOf(one);
+  return outcomes.slice(0, -1);
+}
+
+function resultOf(outcome: PromiseSettledResult<QueryResult>): QueryResult {
+  if (outcome.status === "rejected") throw outcome.reason;
+  return outcome.value;
+}
+
+/** Runs queries until one returns a row. */
+async function evaluate(source: ClientBase, searchPath: string, queries: readonly string[]): Promise<void> {
+  const outcomes = await within(
+    source,
+    searchPath,
+    queries.map((text) => ({ text })),
+  );
+  for (const outcome of outcomes) if (resultOf(outcome).rowCount) return;
 }
 
 /** Computes an expression for a row without NULLs in the columns that matter, or for any, or for one that is all NULL. */
-async function evaluate(
-  source: ClientBase,
-  table: string,
-  sql: string,
-  columns: readonly string[],
-): Promise<void> {
+function forSomeRow(table: string, sql: string, columns: readonly string[]): string[] {
   const filled = columns.map((column) => `${column} IS NOT NULL`).join(" AND ");
   const rows = [`${table} WHERE ${filled || "true"}`, table, `(SELECT (NULL::${table}).*) empty`];
-  for (const row of rows) if ((await source.query(`SELECT ${sql} FROM ${row} LIMIT 1`)).rowCount) return;
+  return rows.map((row) => `SELECT ${sql} FROM ${row} LIMIT 1`);
 }
 
 /**

@@ -77,11 +77,13 @@ export async function inspect(
 ): Promise<Inspection> {
   const { from, to, schema } = input.request;
   return islands.withBoth(from, to, async (source, destination) => {
-    const [fromServer, toServer] = await Promise.all([readServer(source, from), readServer(destination, to)]);
-    const tables = asBeforeEarlierRuns(
-      await readTables(source, schema),
-      await overriddenTables(source, OBJECT_PREFIX),
-    );
+    const [fromServer, toServer, found, overridden] = await allEnd([
+      readServer(source, from),
+      readServer(destination, to),
+      readTables(source, schema),
+      overriddenTables(source, OBJECT_PREFIX),
+    ]);
+    const tables = asBeforeEarlierRuns(found, overridden);
     const base = {
       ...input,
       workflowId,
@@ -95,7 +97,7 @@ export async function inspect(
       isOver: over,
       pgOptions,
     };
-    const first = await runChecks(FIRST_CHECKS, base, checked);
+    const first = await runChecks(entriesOf(FIRST_CHECKS), base, checked);
     // Without the schema, or within a single database, the other checks have nothing to look at.
     const results = first.some(({ problems }) => problems.length > 0)
       ? first
@@ -103,8 +105,8 @@ export async function inspect(
     const problems = results.flatMap((one) => one.problems);
     const fine = results.filter((one) => one.problems.length === 0).map(({ code }) => code);
     if (problems.length > 0) return { problems, warnings: [], fine, plan: null };
-    const found = await warnings(base);
-    return { problems, warnings: found, fine, plan: await preflightOf(base, found) };
+    const [told, sizeBytes] = await allEnd([warnings(base), sizeOf(base)]);
+    return { problems, warnings: told, fine, plan: preflightOf(base, told, sizeBytes) };
   });
 }
 
@@ -118,6 +120,9 @@ function asBeforeEarlierRuns(tables: Table[], overridden: readonly OverriddenTab
 }
 
 type Checks = Partial<Record<FindingCode, Check>>;
+type Entry = [code: FindingCode, check: Check];
+
+const entriesOf = (checks: Checks): Entry[] => Object.entries(checks) as Entry[];
 
 const FIRST_CHECKS: Checks = {
   same_database: different,
@@ -126,7 +131,7 @@ const FIRST_CHECKS: Checks = {
   way_back_open: noWayBackOpen,
 };
 
-/** These share two sessions, so they run one after another. */
+/** These share two sessions, to which what they ask is sent at once: one after the other, they took 130 round trips. */
 const CHECKS: Checks = {
   activation,
   encoding: encodings,
@@ -135,10 +140,8 @@ const CHECKS: Checks = {
   tablesync_timeout: async (context) =>
     copyMethodOf(context) === "tablesync" ? tablesyncLasts(context) : [],
   worker_settings: workerSettings,
-  replicas_hidden: async ({ source, destination, from, to }) => [
-    ...(await replicasInSight(source, from)),
-    ...(await replicasInSight(destination, to)),
-  ],
+  replicas_hidden: async ({ source, destination, from, to }) =>
+    (await allEnd([replicasInSight(source, from), replicasInSight(destination, to)])).flat(),
   pgoptions: indexSessions,
   standbys: synchronousStandbys,
   prepared_transactions: preparedTransactions,
@@ -160,6 +163,9 @@ const CHECKS: Checks = {
   way_back: wayBackWorks,
 };
 
+/** These have transactions open in the shared sessions while they wait, so they run one after another. */
+const TRYING: readonly FindingCode[] = ["structure", "rehearsal", "way_back"];
+
 /** What one check found. */
 interface CheckResult {
   code: FindingCode;
@@ -171,32 +177,44 @@ interface CheckResult {
  * lanes of checks were no faster, since each session has to fill its own catalog caches.
  */
 async function runAll(context: CheckContext, checked: () => void): Promise<CheckResult[]> {
+  const entries = entriesOf(CHECKS);
+  const order = entries.map(([code]) => code);
+  const shared = async (): Promise<CheckResult[]> => {
+    const reading = entries.filter(([code]) => !TRYING.includes(code));
+    const results = await runChecks(reading, context, checked);
+    for (const entry of entries.filter(([code]) => TRYING.includes(code)))
+      results.push(...(await runChecks([entry], context, checked)));
+    return results.sort((a, b) => order.indexOf(a.code) - order.indexOf(b.code));
+  };
   const { islands, request } = context;
   const connects = subscriberReachesPublisher(
     subscriptionConninfo(islands.dsn(request.from), context.from.identity.serverMajor, "shardferry"),
   );
   // Neither may still be running when this returns.
   const results = await allEnd([
-    runChecks(CHECKS, context, checked),
+    shared(),
     islands.withSession(request.to, { reuse: true }, (destination) =>
-      runChecks({ source_unreachable: connects }, { ...context, destination }, checked),
+      runChecks([["source_unreachable", connects]], { ...context, destination }, checked),
     ),
   ]);
   return results.flat();
 }
 
-async function runChecks(checks: Checks, context: CheckContext, checked: () => void): Promise<CheckResult[]> {
-  const results: CheckResult[] = [];
+async function runChecks(
+  checks: readonly Entry[],
+  context: CheckContext,
+  checked: () => void,
+): Promise<CheckResult[]> {
   const { from, to } = context.request;
-  for (const [code, check] of Object.entries(checks) as [FindingCode, Check][]) {
+  const run = async ([code, check]: Entry): Promise<CheckResult> => {
     const problems = await check(context);
-    results.push({ code, problems: problems.map((text) => findingOf(code, "problem", text, [from, to])) });
     checked();
-  }
-  return results;
+    return { code, problems: problems.map((text) => findingOf(code, "problem", text, [from, to])) };
+  };
+  return allEnd(checks.map(run));
 }
 
-async function preflightOf(context: CheckContext, found: readonly Finding[]): Promise<Preflight> {
+function preflightOf(context: CheckContext, found: readonly Finding[], sizeBytes: number): Preflight {
   const { tables, from, to } = context;
   const copied = tables.filter((table) => table.kind === "r");
   return {
@@ -205,7 +223,7 @@ async function preflightOf(context: CheckContext, found: readonly Finding[]): Pr
     encoding: from.encoding,
     bytes: bytesOf(tables),
     rows: sum(copied, (table) => table.estimatedRows),
-    sizeBytes: await sizeOf(context),
+    sizeBytes,
     source: from.identity,
     destination: to.identity,
     identityOverrides: copied.filter(needsOverride).map((table) => ({ table: table.name, was: was(table) })),

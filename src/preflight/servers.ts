@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 
 import type { ClientBase } from "pg";
 
+import { allEnd } from "../all-end.ts";
 import { duration, plural } from "../format.ts";
 import { findPgDump } from "../machine/pg-programs.ts";
 import { hasSqlstate, SQLSTATE } from "../postgres/errors/sqlstate.ts";
@@ -192,7 +193,7 @@ export const replicasInSight = async (client: ClientBase, { name, role }: Server
 
 /** Without the standbys that commits wait for, every commit of the move would wait for ever. */
 export const synchronousStandbys: Check = async ({ source, destination, from, to }) => {
-  const missing = [await missingStandbys(source, from.name), await missingStandbys(destination, to.name)];
+  const missing = await allEnd([missingStandbys(source, from.name), missingStandbys(destination, to.name)]);
   return missing.filter((text) => text !== null);
 };
 
@@ -211,8 +212,10 @@ export const preparedTransactions = async ({ source, from }: SourceContext): Pro
 
 /** The schema has to exist on the source but not on the destination, except as a leftover of this very workflow. */
 export const schemas: Check = async ({ source, destination, request, from, to, workflowId }) => {
-  const here = await readSchema(source, request.schema);
-  const there = await readSchema(destination, request.schema);
+  const [here, there] = await allEnd([
+    readSchema(source, request.schema),
+    readSchema(destination, request.schema),
+  ]);
   return [
     ...(here.exists ? [] : [`there is no schema "${request.schema}" on ${from.name}`]),
     ...(there.exists && runOfMark(there.comment, workflowId) === null
@@ -252,14 +255,12 @@ export const foreignReplication: Check = async ({
        WHERE starts_with(s.subname, $1) AND s.subname <> $2 AND pid IS NOT NULL AND d.datname = current_database()`,
     ],
   ] as const satisfies readonly (readonly [Server, ClientBase, string])[];
-  const problems: string[] = [];
-  for (const [server, client, sql] of taken) {
-    if (await busy(client, sql)) {
-      problems.push(
+  const found = await allEnd(taken.map(([, client, sql]) => busy(client, sql)));
+  return taken
+    .filter((_, i) => found[i])
+    .map(
+      ([server]) =>
         `replication ${begin}… is active on ${server.name}: this move is already running (see "shardferry status"), perhaps with ` +
-          `another Temporal server or namespace: let it end, or abort it; or it was terminated: run "shardferry cleanup"`,
-      );
-    }
-  }
-  return problems;
+        `another Temporal server or namespace: let it end, or abort it; or it was terminated: run "shardferry cleanup"`,
+    );
 };

@@ -1,11 +1,12 @@
 import type { ClientBase } from "pg";
 
+import { allEnd } from "../all-end.ts";
 import { bytes } from "../format.ts";
 import { findApiSchema, isCurrent } from "../postgres/api/install.ts";
 import { activeShardsSql, schemaNameSql } from "../postgres/api/shards.ts";
 import { ident, qualified } from "../postgres/quote.ts";
 import type { Table } from "../postgres/schema/tables.ts";
-import type { Check } from "./check.ts";
+import type { Check, Server } from "./check.ts";
 
 /** Maximum size of tables that can only be copied while writers wait: about one second. */
 const MAX_LOCKED_BYTES = 100 << 20;
@@ -14,17 +15,12 @@ const MAX_LOCKED_BYTES = 100 << 20;
 export const activation: Check = async ({ kind, shard, source, destination, request, from, to }) => {
   if (kind === "copy") return [];
   const problems: string[] = [];
-  const active: boolean[] = [];
-  for (const [client, server] of [
-    [source, from],
-    [destination, to],
-  ] as const) {
+  const isActive = async (client: ClientBase, server: Server): Promise<boolean> => {
     const apiSchema = await findApiSchema(client);
     if (apiSchema === null || !(await isCurrent(client, apiSchema))) {
       const state = apiSchema === null ? "is not installed" : "has a different version";
       problems.push(`the SQL API ${state} on ${server.name}: run "shardferry install"`);
-      active.push(server === from);
-      continue;
+      return server === from;
     }
     const { rows } = await client.query<{ name: string; active: boolean }>(
       `SELECT ${schemaNameSql(apiSchema, "$1")} AS name,
@@ -36,10 +32,11 @@ export const activation: Check = async ({ kind, shard, source, destination, requ
         `shard ${shard} is named "${rows[0]!.name}" on ${server.name}, not "${request.schema}": install the SQL API with the same --schema-name-fmt everywhere`,
       );
     }
-    active.push(rows[0]!.active);
-  }
-  if (!active[0]) problems.push(`shard "${request.schema}" is not active on ${from.name}`);
-  if (active[1]) problems.push(`shard "${request.schema}" is already active on ${to.name}`);
+    return rows[0]!.active;
+  };
+  const [here, there] = await allEnd([isActive(source, from), isActive(destination, to)]);
+  if (!here) problems.push(`shard "${request.schema}" is not active on ${from.name}`);
+  if (there) problems.push(`shard "${request.schema}" is already active on ${to.name}`);
   return problems;
 };
 
@@ -97,19 +94,21 @@ export const largeObjects: Check = async ({ source, request, from }) => {
      WHERE n.nspname = $1 AND c.relkind = 'r' AND (t.oid = 'oid'::regtype OR t.typbasetype = 'oid'::regtype)`,
     [request.schema],
   );
-  const problems: string[] = [];
-  for (const { table, column } of columns) {
+  const isUsed = async ({ table, column }: (typeof columns)[number]): Promise<boolean> => {
     const { rows } = await source.query<{ used: boolean }>(
       `SELECT EXISTS (
          SELECT FROM ${qualified(request.schema, table)} t JOIN pg_largeobject_metadata m ON m.oid = t.${ident(column)}::oid
        ) AS used`,
     );
-    if (rows[0]!.used)
-      problems.push(
+    return rows[0]!.used;
+  };
+  const used = await allEnd(columns.map(isUsed));
+  return columns
+    .filter((_, i) => used[i])
+    .map(
+      ({ table, column }) =>
         `column "${column}" of table "${table}" on ${from.name} refers to large objects, which cannot be moved: keep them in a bytea column`,
-      );
-  }
-  return problems;
+    );
 };
 
 /**
@@ -133,7 +132,7 @@ export const moneyFormat: Check = async ({ source, destination, request, from, t
     );
     return rows[0]!;
   };
-  const [here, there] = [await format(source), await format(destination)];
+  const [here, there] = await allEnd([format(source), format(destination)]);
   if (here.sample === there.sample) return [];
   return [
     `column "${column.column}" of table "${column.table}" on ${from.name} is of type money, and lc_monetary is ${here.locale} there but ` +

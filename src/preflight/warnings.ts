@@ -1,5 +1,6 @@
 import type { ClientBase } from "pg";
 
+import { allEnd } from "../all-end.ts";
 import { bytes } from "../format.ts";
 import { ident } from "../postgres/quote.ts";
 import { CLOSURE, INBOUND } from "../postgres/schema/closure.ts";
@@ -14,19 +15,12 @@ import { some } from "./some.ts";
 /** Returns facts that do not prevent a move but are worth knowing before it. */
 export async function warnings(context: CheckContext): Promise<Finding[]> {
   const { from, to } = context;
-  const found: [code: FindingCode, texts: string[]][] = [
-    ["affected_by_move", await affectedByMove(context)],
-    ["no_key", keylessTables(context)],
-    ["copied_while_blocked", await copiedWhileBlocked(context)],
-    ["arrives_different", await arrivesDifferent(context)],
-    ["structure_untried", await untried(context)],
-    ["other_locale", await otherLocale(context)],
-    ["event_triggers", await eventTriggers(context)],
-    ["blockers_rights", await blockersRights(context)],
-  ];
-  return found.flatMap(([code, texts]) =>
-    texts.map((text) => findingOf(code, "warning", text, [from.name, to.name])),
+  const found = await allEnd(
+    LOOKS.map(async ([code, look]) =>
+      (await look(context)).map((text) => findingOf(code, "warning", text, [from.name, to.name])),
+    ),
   );
+  return found.flat();
 }
 
 /** What the move of the schema takes from others, or brings to them. */
@@ -160,3 +154,14 @@ async function arrivesDifferent({ source, request, to }: CheckContext): Promise<
       : []),
   ];
 }
+
+const LOOKS: readonly [code: FindingCode, look: (context: CheckContext) => string[] | Promise<string[]>][] = [
+  ["affected_by_move", affectedByMove],
+  ["no_key", keylessTables],
+  ["copied_while_blocked", copiedWhileBlocked],
+  ["arrives_different", arrivesDifferent],
+  ["structure_untried", untried],
+  ["other_locale", otherLocale],
+  ["event_triggers", eventTriggers],
+  ["blockers_rights", blockersRights],
+];

@@ -72,6 +72,7 @@ export class Islands {
   readonly #lent: Pools;
   readonly #looking: Pools;
   readonly #reused: Pools;
+  readonly #pipelined: Pools;
 
   /** @param most the largest number of sessions of each kind to an island at a time. */
   constructor(dsns: readonly Dsn[], most = { pooled: POOLED, looking: LOOKING }) {
@@ -81,6 +82,7 @@ export class Islands {
     this.#looking = new Pools(config, most.looking);
     // Without a limit, since work that holds one may need another to continue.
     this.#reused = new Pools(config, Infinity);
+    this.#pipelined = new Pools((name) => ({ ...config(name), pipeline: true }), most.pooled);
   }
 
   /** The names of all islands. */
@@ -118,7 +120,7 @@ export class Islands {
 
   /**
    * Lends a session on each of two islands: in the same order whatever the direction, so that moves back and forth never
-   * wait for each other.
+   * wait for each other. Statements that are not awaited one by one are sent at once: together they take one round trip.
    */
   async withBoth<T>(
     first: IslandName,
@@ -126,7 +128,9 @@ export class Islands {
     use: (first: pg.PoolClient, second: pg.PoolClient) => Promise<T>,
   ): Promise<T> {
     if (first > second) return this.withBoth(second, first, (two, one) => use(one, two));
-    return this.withClient(first, (one) => this.withClient(second, (two) => use(one, two)));
+    return this.#lend(this.#pipelined, first, (one) =>
+      this.#lend(this.#pipelined, second, (two) => use(one, two)),
+    );
   }
 
   async #lend<T>(pools: Pools, name: IslandName, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
@@ -229,7 +233,8 @@ export class Islands {
 
   /** Closes all pooled sessions. */
   async close(): Promise<void> {
-    await Promise.all([this.#lent.close(), this.#looking.close(), this.#reused.close()]);
+    const all = [this.#lent, this.#looking, this.#reused, this.#pipelined];
+    await Promise.all(all.map((pools) => pools.close()));
   }
 
   #config(name: IslandName, options: SessionOptions): pg.ClientConfig {
