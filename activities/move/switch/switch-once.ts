@@ -16,6 +16,7 @@ import {
   copyUnderLock,
   handOverSequences,
   keepingAlive,
+  keepingDestinationAlive,
   leaveSource,
   setDestinationSequences,
 } from "./under-lock.ts";
@@ -60,10 +61,9 @@ export async function switchOnce(sessions: SwitchSessions, blocked: BlockedTime)
     // 1.
     const [locked] = await at("lock", () => {
       blocked.requested();
-      return allEndTelling([
-        lockAndRead(sessions),
-        at("begin destination", () => beginDestination(sessions)),
-      ]);
+      return keepingDestinationAlive(sessions, () =>
+        allEndTelling([lockAndRead(sessions), at("begin destination", () => beginDestination(sessions))]),
+      );
     });
     if (Array.isArray(locked)) return await notYet(describeBlockers(locked), { blockers: locked });
     if (!(await areViewsFresh(sessions)))

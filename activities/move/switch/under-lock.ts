@@ -37,17 +37,35 @@ export async function beginDestination({ step, destination, ...sessions }: Switc
   await destination.query([begin, limit, ...arrival].join(";\n"));
 }
 
-/** Milliseconds between two signs of life to the source's transaction, whose idle timeout is short. */
+/** Milliseconds between two signs of life to a transaction, whose idle timeout is short. */
 const ALIVE_MS = 600;
 
-/** Runs work of the destination that may take long, with signs of life to Temporal and to the source's transaction. */
-export const keepingAlive = <T>({ step, source }: SwitchSessions, work: () => Promise<T>): Promise<T> => {
+/** Runs work of one side that may take long, with signs of life to Temporal and to both transactions. */
+export const keepingAlive = <T>(
+  { step, source, destination }: SwitchSessions,
+  work: () => Promise<T>,
+): Promise<T> => {
   const look = async (): Promise<void> => {
     await source.query("SELECT");
     step.attempt.beat({ note: "writers are blocked while the destination applies their last changes" });
   };
-  return whileLooking(ALIVE_MS, [look], work);
+  return whileLooking(ALIVE_MS, [look, () => destination.query("SELECT")], work);
 };
+
+/** The same while the source is being locked, which takes seconds for tens of thousands of tables and sequences. */
+export const keepingDestinationAlive = <T>(
+  { step, sourceWatcher, destination }: SwitchSessions,
+  work: () => Promise<T>,
+): Promise<T> => {
+  const look = async (): Promise<void> => {
+    await allEnd([sourceWatcher.query("SELECT"), destination.query("SELECT")]);
+    step.attempt.beat({ note: "locking the source" });
+  };
+  return whileLooking(LOCKING_MS, [look], work);
+};
+
+/** Milliseconds between two such signs: usually it is locked before the first. */
+const LOCKING_MS = 1000;
 
 /** Whether the materialized views on the destination are those of the source, where nobody can refresh them now. */
 export async function areViewsFresh({ step, facts, views, source }: SwitchSessions): Promise<boolean> {
