@@ -3,10 +3,12 @@ import type { ClientBase } from "pg";
 import { hasSqlstate, SQLSTATE } from "../postgres/errors/sqlstate.ts";
 import { ident, literal, qualified } from "../postgres/quote.ts";
 import { DATABASE_OID } from "../postgres/server.ts";
+import { rowsOfEach } from "../postgres/session.ts";
 import { type Fence, type Sequence, type SequenceValue, shareOut } from "./share-out.ts";
 
 /** A sequence with all that its old copy loses when it is fenced. */
 export interface DefinedSequence extends Sequence {
+  oid: string;
   cycle: boolean;
   /** Its data type: `smallint`, `integer` or `bigint`. */
   type: string;
@@ -18,7 +20,7 @@ export async function readSequenceDefinitions(
   schema: string,
 ): Promise<DefinedSequence[]> {
   const { rows } = await client.query<DefinedSequence>(
-    `SELECT c.relname AS name, pg_get_userbyid(c.relowner) AS owner, s.seqincrement AS increment,
+    `SELECT c.relname AS name, c.oid::text, pg_get_userbyid(c.relowner) AS owner, s.seqincrement AS increment,
        s.seqmin AS min, s.seqmax AS max, s.seqstart AS start, s.seqcycle AS cycle, format_type(s.seqtypid, NULL) AS type,
        CASE s.seqtypid WHEN 'int2'::regtype THEN -32768 WHEN 'int4'::regtype THEN -2147483648
          ELSE -9223372036854775808 END AS lowest,
@@ -32,26 +34,40 @@ export async function readSequenceDefinitions(
   return rows;
 }
 
-/** Reads the exact values of sequences in one query, without consuming any. */
+/** Reads the exact values of sequences in one round trip, without consuming any. */
 export async function readSequenceValues(
   client: ClientBase,
   schema: string,
   sequences: readonly Sequence[],
 ): Promise<SequenceValue[]> {
-  const { rows } = await client.query<Record<string, unknown>>(sequenceValuesSql(schema, sequences));
-  return sequenceValuesOf(sequences, rows);
+  if (sequences.length === 0) return [];
+  const rows = await rowsOfEach(client, sequenceValuesSql(schema, sequences));
+  return sequenceValuesOf(sequences, rows.flat());
 }
 
-/** The query of `readSequenceValues`. */
-export const sequenceValuesSql = (schema: string, sequences: readonly Sequence[]): string =>
-  sequences
-    .map(
-      ({ name }, i) =>
-        `SELECT ${i} AS no, last_value::text AS value, is_called AS called FROM ${qualified(schema, name)}`,
-    )
-    .join(" UNION ALL ") || "SELECT WHERE false";
+/** Sequences that are read by one query: a UNION of 10,000 exceeds the server's stack. */
+const AT_A_TIME = 500;
 
-/** What that query has found. */
+/**
+ * A query for the last values of sequences; null for one from which no value has been taken, or none since it was set. Takes a
+ * fifth of the time of `sequenceValuesSql`, which opens each sequence as a table.
+ */
+export const lastValuesSql = (sequences: readonly DefinedSequence[]): string =>
+  `SELECT (n - 1)::int AS no, pg_sequence_last_value(oid)::text AS value, true AS called
+   FROM unnest('{${sequences.map(({ oid }) => oid).join(",")}}'::oid[]) WITH ORDINALITY AS sequence (oid, n)`;
+
+/** The queries of `readSequenceValues`. */
+export function sequenceValuesSql(schema: string, sequences: readonly Sequence[]): string[] {
+  const reads = sequences.map(
+    ({ name }, i) =>
+      `SELECT ${i} AS no, last_value::text AS value, is_called AS called FROM ${qualified(schema, name)}`,
+  );
+  return Array.from({ length: Math.ceil(reads.length / AT_A_TIME) }, (_, i) =>
+    reads.slice(i * AT_A_TIME, (i + 1) * AT_A_TIME).join(" UNION ALL "),
+  );
+}
+
+/** What those queries have found. */
 export const sequenceValuesOf = (
   sequences: readonly Sequence[],
   rows: readonly Record<string, unknown>[],

@@ -114,6 +114,27 @@ describe("DDL on the source in the middle of a move", { concurrency: 3, timeout:
     await expectSound(ledger);
   });
 
+  for (const [what, sql, changes] of [
+    ["also ends it between its last look and its lock", "COMMENT ON COLUMN sh0042.ledger.op IS 'x'", true],
+    [
+      "does not end it then if only the version of a row in a catalog differs",
+      "TRUNCATE sh0042.large",
+      false,
+    ],
+  ] as const)
+    it(what, async () => {
+      const world = await createWorld();
+      const ledger = await loadedShard(world);
+      const worker = await world.startWorker({ fault: "before lock", mode: "hold" });
+      const handle = await world.startMove();
+      await worker.reached("before lock");
+      await world.a.rows(sql);
+      worker.goOn();
+      if (changes) await expectUndone(world, handle);
+      else assert.equal((await resultOf(handle)).activated, true);
+      await expectSound(ledger);
+    });
+
   it("is waited for when it has created a table and not committed yet, since the table would end up in the old copy", async () => {
     const world = await createWorld();
     const ledger = await loadedShard(world);

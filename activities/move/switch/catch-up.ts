@@ -6,8 +6,7 @@ import { POLL_MS } from "../../attempt/poll.ts";
 import { whileBehind } from "../parts/caught-up.ts";
 import { publishedCheck } from "../parts/guards.ts";
 import { refreshViews } from "../parts/refresh-views.ts";
-import { ensureSame } from "../parts/structure.ts";
-import { closeGate, fingerprintReading } from "./lock.ts";
+import { ensureReady } from "./lock.ts";
 import type { SwitchSessions } from "./sessions.ts";
 
 /**
@@ -42,16 +41,6 @@ async function untilStandbysAreThere(sessions: SwitchSessions): Promise<void> {
     step.attempt.beat({ waitingFor });
     await step.attempt.pause(POLL_MS);
   }
-}
-
-/** Makes sure that the structure is the one that was copied, and closes the gate for the attempt to come. */
-async function ensureReady(sessions: SwitchSessions): Promise<void> {
-  const { step, source } = sessions;
-  const [, [row]] = (await rowsOfEach(source, [closeGate(sessions), fingerprintReading(sessions)])) as [
-    unknown,
-    [{ fingerprint: string }],
-  ];
-  ensureSame(step, row.fingerprint);
 }
 
 /** Returns a position of the source, after making sure that all tables are published there. */

@@ -5,10 +5,13 @@ import { literal, qualified } from "../../../src/postgres/quote.ts";
 import { bytesOfLsn } from "../../../src/postgres/replication/lag.ts";
 import { flushedPosition, POSITION_SQL } from "../../../src/postgres/replication/position.ts";
 import { FINGERPRINT_SQL } from "../../../src/postgres/schema/fingerprint.ts";
+import { INVENTORY_SQL } from "../../../src/postgres/schema/inventory.ts";
 import { schemaCommentSql } from "../../../src/postgres/schema/tables.ts";
 import { backendPid, rowsOfEach } from "../../../src/postgres/session.ts";
 import {
+  lastValuesSql,
   lockSequence,
+  readSequenceValues,
   sequencesWaitedForSql,
   sequenceValuesOf,
   sequenceValuesSql,
@@ -35,25 +38,26 @@ export interface Locked {
  * and the session with the lock cannot commit before the end of the switch.
  */
 export async function lockAndRead(sessions: SwitchSessions): Promise<Locked | Blocker[]> {
-  const { step, facts, source, sourceObserver, sourceWatcher } = sessions;
+  const { facts, source, sourceObserver, sourceWatcher } = sessions;
   const asked = rowsOfEach(source, [...locks(sessions), openGate(sessions), ...readings(sessions)]);
   const position = positionBehindGate(sessions);
   position.catch(() => undefined);
   const watched = blockersDuring(source, asked, (use) => use(sourceWatcher));
   watched.catch(() => undefined);
   try {
-    const read = (await asked).slice(-READINGS);
-    const [creators, [insert], [print], [schema], values, waitedFor] = read as [
+    const read = (await asked).slice(-readings(sessions).length);
+    const [creators, [insert], [versions], [schema], waitedFor, last, ...uncalled] = read as [
       Row[],
       [Row],
       [Row],
       [Row],
       Row[],
       Row[],
+      ...Row[][],
     ];
     // Their transactions may have ended by now.
     if (creators.length > 0) return await describeCreators(source, creators);
-    ensureSame(step, print["fingerprint"] as string);
+    if (versions["inventory"] !== sessions.inventory) await ensureSameAgain(sessions);
     // The comment contains the weight factor, which may have changed while this waited for the lock.
     facts.comment = schema["comment"] as string | null;
     const reached = await position;
@@ -61,7 +65,7 @@ export async function lockAndRead(sessions: SwitchSessions): Promise<Locked | Bl
     const behind = bytesOfLsn(reached) >= bytesOfLsn(insert["lsn"] as string);
     return {
       position: behind ? reached : await flushedPosition(sourceObserver),
-      values: sequenceValuesOf(facts.sequences, values),
+      values: await valuesOf(sessions, last, uncalled.flat()),
       waitedFor: new Set(waitedFor.map(({ name }) => name as string)),
     };
   } catch (error) {
@@ -110,9 +114,6 @@ const lockViews = (schema: string): string =>
        WHERE n.nspname = ${literal(schema)} AND c.relkind = 'm');
    END`)}`;
 
-/** The number of statements of `readings`. */
-const READINGS = 6;
-
 /**
  * What is read under the lock, by the session that has it. A table that somebody is creating in the schema is not covered
  * by our locks, and invisible to the fingerprint before its commit: it would end up in the old copy. So whoever creates
@@ -123,20 +124,64 @@ export function readings(sessions: SwitchSessions): string[] {
   return [
     creatorsSql(schema),
     "SELECT pg_current_wal_insert_lsn()::text AS lsn",
-    fingerprintReading(sessions),
+    inventoryReading(sessions),
     schemaCommentSql(schema),
-    "EXECUTE shardferry_sequences_",
     sequencesWaitedForSql(schema),
+    `EXECUTE ${VALUES}`,
+    ...uncalledSql(sessions).map((_, i) => `EXECUTE ${VALUES}${i}`),
   ];
 }
 
-export const fingerprintReading = ({ step: { schema } }: SwitchSessions): string =>
+/** The names of the prepared statements that read the values of the sequences begin with this. */
+const VALUES = "shardferry_sequences_";
+
+/** Those that have not been called before the lock, and may have been since, are read in a way that takes longer. */
+const uncalledSql = ({ step: { schema }, uncalled }: SwitchSessions): string[] =>
+  sequenceValuesSql(schema, uncalled);
+
+async function valuesOf(
+  { step: { schema }, facts, uncalled, source }: SwitchSessions,
+  last: readonly Row[],
+  others: readonly Row[],
+): Promise<SequenceValue[]> {
+  const called = last.filter(({ value }) => value !== null);
+  const found = [...sequenceValuesOf(facts.sequences, called), ...sequenceValuesOf(uncalled, others)];
+  const known = new Set(found.map(({ name }) => name));
+  // Somebody has set them since then.
+  const set = facts.sequences.filter(({ name }) => !known.has(name));
+  const all = new Map(
+    [...found, ...(await readSequenceValues(source, schema, set))].map((one) => [one.name, one]),
+  );
+  return facts.sequences.map(({ name }) => all.get(name)!);
+}
+
+const fingerprintReading = ({ step: { schema } }: SwitchSessions): string =>
   `EXECUTE shardferry_fingerprint_(${literal(schema)})`;
 
+const inventoryReading = ({ step: { schema } }: SwitchSessions): string =>
+  `EXECUTE shardferry_inventory_(${literal(schema)})`;
+
+/** Makes sure, before the lock, that the structure is the one that was copied, and closes the gate for the attempt to come. */
+export async function ensureReady(sessions: SwitchSessions): Promise<void> {
+  // The inventory comes first: what changes after the fingerprint has been taken is seen under the lock.
+  const asked = [closeGate(sessions), inventoryReading(sessions), fingerprintReading(sessions)];
+  const [, [versions], [print]] = (await rowsOfEach(sessions.source, asked)) as [unknown, [Row], [Row]];
+  sessions.inventory = versions["inventory"] as string;
+  ensureSame(sessions.step, print["fingerprint"] as string);
+}
+
+/** Finds out, under the lock, whether a catalog row that has changed since is a change of the structure. */
+async function ensureSameAgain(sessions: SwitchSessions): Promise<void> {
+  const [[print]] = (await rowsOfEach(sessions.source, [fingerprintReading(sessions)])) as [[Row]];
+  ensureSame(sessions.step, print["fingerprint"] as string);
+}
+
 /** Prepares the larger of these statements, so that they are planned before the lock. */
-export const preparedReadings = ({ step: { schema }, facts }: SwitchSessions): string[] => [
+export const preparedReadings = (sessions: SwitchSessions): string[] => [
   `PREPARE shardferry_fingerprint_ (text) AS ${FINGERPRINT_SQL}`,
-  `PREPARE shardferry_sequences_ AS ${sequenceValuesSql(schema, facts.sequences)}`,
+  `PREPARE shardferry_inventory_ (text) AS ${INVENTORY_SQL}`,
+  `PREPARE ${VALUES} AS ${lastValuesSql(sessions.facts.sequences)}`,
+  ...uncalledSql(sessions).map((sql, i) => `PREPARE ${VALUES}${i} AS ${sql}`),
 ];
 
 /**
@@ -146,7 +191,7 @@ export const preparedReadings = ({ step: { schema }, facts }: SwitchSessions): s
 const gate = ({ source }: SwitchSessions): string => `hashtext('shardferry switch'), ${backendPid(source)}`;
 
 /** Closes the gate; to be run by the session that will hold the lock, in a round trip before that. */
-export const closeGate = (sessions: SwitchSessions): string => `SELECT pg_advisory_lock(${gate(sessions)})`;
+const closeGate = (sessions: SwitchSessions): string => `SELECT pg_advisory_lock(${gate(sessions)})`;
 
 const openGate = (sessions: SwitchSessions): string => `SELECT pg_advisory_unlock(${gate(sessions)})`;
 

@@ -6,6 +6,7 @@ import { allEnd } from "../../../src/all-end.ts";
 import { apiSchemaOf } from "../../../src/postgres/api/sql-api.ts";
 import { epochOf } from "../../../src/postgres/api/switches.ts";
 import { findCopyName } from "../../../src/postgres/schema/free-copy-name.ts";
+import { lastValuesSql } from "../../../src/sequences/hand-over.ts";
 import { ensureNotFailedOver } from "../parts/guards.ts";
 import { readFacts } from "../parts/source-facts.ts";
 import type { MoveStep } from "../parts/step.ts";
@@ -42,6 +43,7 @@ export async function withSwitchSessions<T>(
     const sessions: SwitchSessions = {
       step,
       facts: departure.facts,
+      uncalled: departure.uncalled,
       source,
       sourceObserver,
       sourceWatcher,
@@ -54,6 +56,7 @@ export async function withSwitchSessions<T>(
       rehearsal: !input.move.activateOnDestination,
       views: (input.views ??= {}),
       changing,
+      inventory: "",
       maxWriteBlockMs: input.move.maxWriteBlockMs,
       // A move that was begun before there was a budget has none in its input.
       maxWriteBlockBudgetSec: (input.move as Partial<MoveSwitches>).maxWriteBlockBudgetSec ?? Infinity,
@@ -75,7 +78,11 @@ async function readSource(step: MoveStep, observer: pg.Client, watcher: pg.Clien
       findCopyName(watcher, schema, "old", step.attempt.scheduledAt),
       bookOf(step, watcher, from),
     ]);
-    return { facts, leftover, ...book };
+    const { rows } = await observer.query<{ no: number; value: string | null }>(
+      lastValuesSql(facts.sequences),
+    );
+    const uncalled = rows.flatMap(({ no, value }) => (value === null ? [facts.sequences[no]!] : []));
+    return { facts, uncalled, leftover, ...book };
   });
 }
 

@@ -3,6 +3,7 @@ import type pg from "pg";
 import type { ViewVersions } from "../../../contract/move.ts";
 import type { BookEntry } from "../../../src/postgres/api/switches.ts";
 import { COPY_SETTINGS, VANISHING_HOLDER } from "../../../src/postgres/islands/session-settings.ts";
+import type { DefinedSequence } from "../../../src/sequences/hand-over.ts";
 import type { SwitchFacts } from "../parts/source-facts.ts";
 import type { MoveStep } from "../parts/step.ts";
 import type { ChangingRowsComparison } from "./changing-rows.ts";
@@ -19,8 +20,12 @@ export const LOCKING = {
 export interface SwitchSessions {
   step: MoveStep;
   facts: SwitchFacts;
+  /** The sequences from which no value had been taken when the sessions were opened. */
+  uncalled: DefinedSequence[];
   /** The materialized views as the destination has them; see refreshViews. */
   views: ViewVersions;
+  /** Of the source's catalogs, when the structure was last compared; see INVENTORY_SQL. */
+  inventory: string;
   /** Holds the lock. Its idle timeout is short, so that writers are freed within seconds when the worker vanishes. */
   source: pg.Client;
   /** Second session on the source: its commit flushes the WAL. */
