@@ -45,7 +45,7 @@ interface Expression {
  */
 export const expressionsWithoutPath: Check = async ({ source, request, from, to, alive }) => {
   // Names are written out if the path is empty.
-  const [found] = await within(source, "", [{ text: EXPRESSIONS, values: [request.schema] }]);
+  const [found] = await within(source, "", [{ text: EXPRESSIONS, values: [request.schema] }], 0);
   const expressions = resultOf(found!).rows as Expression[];
   const safe = to.identity.serverMajor >= SAFE_REFRESH;
   const refreshing = safe ? "" : await searchPathFor(source, request.schema);
@@ -76,9 +76,10 @@ async function within(
   source: ClientBase,
   searchPath: string,
   statements: readonly QueryConfig[],
+  patienceMs = PATIENCE_MS,
 ): Promise<PromiseSettledResult<QueryResult>[]> {
   const begin = {
-    text: `SELECT set_config('search_path', $1, true), set_config('statement_timeout', '${PATIENCE_MS}', true)`,
+    text: `SELECT set_config('search_path', $1, true), set_config('statement_timeout', '${patienceMs}', true)`,
     values: [searchPath],
   };
   const all: QueryConfig[] = [{ text: "BEGIN READ ONLY" }, begin, ...statements, { text: "ROLLBACK" }];

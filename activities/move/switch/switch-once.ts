@@ -19,6 +19,7 @@ import {
   keepingDestinationAlive,
   leaveSource,
   setDestinationSequences,
+  untilAnswered,
 } from "./under-lock.ts";
 
 export type AttemptResult =
@@ -100,7 +101,7 @@ export async function switchOnce(sessions: SwitchSessions, blocked: BlockedTime)
     left = true;
     // 4.
     await at("commit destination", () => destination.query("COMMIT").then(() => blocked.released()));
-    await answered;
+    await untilAnswered(sessions, answered);
     return { done: true };
   } catch (error) {
     if (hasSqlstate(error, SQLSTATE.changesNotApplied))

@@ -1,3 +1,5 @@
+import type pg from "pg";
+
 import { allEnd } from "../../../src/all-end.ts";
 import { activateSql } from "../../../src/postgres/api/shards.ts";
 import { recordArrivalSql, waitUntilLeft } from "../../../src/postgres/api/switches.ts";
@@ -40,16 +42,19 @@ export async function beginDestination({ step, destination, ...sessions }: Switc
 /** Milliseconds between two signs of life to a transaction, whose idle timeout is short. */
 const ALIVE_MS = 600;
 
-/** Runs work of one side that may take long, with signs of life to Temporal and to both transactions. */
+/** Runs work of either side that may take long, with signs of life to Temporal and to both transactions. */
 export const keepingAlive = <T>(
-  { step, source, destination }: SwitchSessions,
+  { step, source, sourceWatcher, destination }: SwitchSessions,
   work: () => Promise<T>,
+  note = "writers are blocked while the destination applies their last changes",
 ): Promise<T> => {
+  // Not in the session of the lock, which is busy for seconds if it limits tens of thousands of sequences.
   const look = async (): Promise<void> => {
-    await source.query("SELECT");
-    step.attempt.beat({ note: "writers are blocked while the destination applies their last changes" });
+    await sourceWatcher.query("SELECT");
+    step.attempt.beat({ note });
   };
-  return whileLooking(ALIVE_MS, [look, () => destination.query("SELECT")], work);
+  const poke = (client: pg.Client) => () => client.query("SELECT");
+  return whileLooking(ALIVE_MS, [look, poke(source), poke(destination)], work);
 };
 
 /** The same while the source is being locked, which takes seconds for tens of thousands of tables and sequences. */
@@ -215,3 +220,11 @@ async function commitUnlessLate(
     }
   }
 }
+
+/** Waits for the answer to a commit that others have seen. */
+export const untilAnswered = (sessions: SwitchSessions, answered: Promise<unknown>): Promise<unknown> =>
+  keepingAlive(
+    sessions,
+    () => answered,
+    "the source removes the files that the limits of its sequences have replaced",
+  );
