@@ -64,7 +64,7 @@ it(
     }
 
     await world.startWorker();
-    const handle = await world.startMove({ maxWriteBlockMs: 60_000 });
+    const handle = await world.startMove({ maxWriteBlockMs: 60_000, maxWriteBlockBudgetSec: 600 });
     const { rows, writeBlocked } = await timed("move", () => resultOf(handle));
     console.log(`writers were blocked for ${writeBlocked.totalMs} ms by ${writeBlocked.attempts} attempts`);
     assert.equal(rows, TABLES - 1);

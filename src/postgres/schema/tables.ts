@@ -54,7 +54,7 @@ export async function readTables(client: ClientBase, schema: string): Promise<Ta
 
 /**
  * The facts of each table are looked up by index: as tables of their own to be joined, they were compared each with each
- * where PostgreSQL took a large schema for a small one (600 s for 20,000 tables instead of 1 s).
+ * where PostgreSQL took a large schema for a small one. 20,000 tables take 4 s.
  */
 const TABLES_SQL = `
   WITH RECURSIVE
