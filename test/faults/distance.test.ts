@@ -26,11 +26,15 @@ async function distantWorld(): Promise<{ world: World; proxies: Proxy[] }> {
   return { world, proxies };
 }
 
-/** The most round trips of one session in a period. */
+/** What a session is sent to keep its transaction alive, on a busy machine. */
+const SIGN_OF_LIFE = "SELECT\0";
+
+/** The most round trips of one session in a period, except signs of life. */
 function most({ all }: Trips, from: number, until: number): number {
   const bySession = new Map<number, number>();
-  for (const { session, askedAt } of all)
-    if (askedAt >= from && askedAt < until) bySession.set(session, (bySession.get(session) ?? 0) + 1);
+  for (const { session, text, askedAt } of all)
+    if (askedAt >= from && askedAt < until && text !== SIGN_OF_LIFE)
+      bySession.set(session, (bySession.get(session) ?? 0) + 1);
   return Math.max(...bySession.values());
 }
 
@@ -88,6 +92,7 @@ describe("a worker far away from its islands", { timeout: 300_000 }, () => {
     const until = destination.find("COMMIT", from)!.answeredAt!;
     // Lock, leave and commit; begin, complete and commit.
     for (const trips of [source, destination]) assert.equal(most(trips, from, until), 3);
-    assert.ok(writeBlocked.totalMs < 5 * ROUND_TRIP_MS, `${writeBlocked.totalMs} ms`);
+    // With 16 round trips, as it once was, it would be twice that.
+    assert.ok(writeBlocked.totalMs < 8 * ROUND_TRIP_MS, `${writeBlocked.totalMs} ms`);
   });
 });
