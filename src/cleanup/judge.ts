@@ -1,5 +1,5 @@
 import { moveWorkflowId } from "../../contract/names.ts";
-import { WAY_BACK_TURNS, wayBackWorkflowId } from "../../contract/way-back.ts";
+import { isWayBackId, WAY_BACK_TURNS, wayBackWorkflowId } from "../../contract/way-back.ts";
 import type { SqlApi } from "../postgres/api/sql-api.ts";
 import { readMark, replicationName } from "../postgres/replication/names.ts";
 import { readCopyName, timeOf } from "../postgres/schema/copy-names.ts";
@@ -96,6 +96,8 @@ function judgeHalfMade({ cluster, owners }: Court, { island, api }: Catalog, row
       kept ??= `its switch is not finished: "${name}" has left ${from}, and only this copy may be up to date`;
     kept ??= keptAsOnly(cluster, name, from);
   }
+  // Where the shard was may be lost.
+  if (isWayBackId(workflowId)) kept ??= keptAsOnly(cluster, name, from);
   const since = mark.begun ?? run?.startTime.toISOString() ?? null;
   return { island, kind: "half-made copy", name, row, api, schema: name, since, workflowId, kept };
 }

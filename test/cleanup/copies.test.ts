@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
+import { wayBackWorkflowId } from "../../contract/way-back.ts";
 import type { Leftover } from "../../src/cleanup/leftover.ts";
 import { cleanup, findLeftovers } from "../../src/operations/cleanup.ts";
 import { install } from "../../src/postgres/api/install.ts";
 import { ident } from "../../src/postgres/quote.ts";
+import { markOf } from "../../src/postgres/replication/names.ts";
 import { createDatabase, type TestDatabase, testIslands } from "../support/index.ts";
 import { createShard } from "../support/world.ts";
 import { islandOf, schemasOf, settingsOf } from "./islands.ts";
@@ -34,6 +36,21 @@ const daysAgo = (days: number): string =>
   new Date(Date.now() - days * 86_400_000).toISOString().replace(/\D/g, "").slice(0, 14);
 
 describe("cleanup of copies", { concurrency: 2, timeout: 120_000 }, () => {
+  it("keeps an old copy to which a shard could have come back, if the shard is active nowhere else", async () => {
+    const [a, b] = await createIslands();
+    await createCopies(a, "sh0007", "sh0042");
+    for (const schema of ["sh0007", "sh0042"]) {
+      const mark = markOf(wayBackWorkflowId(schema, 0), "a-run", islandOf(b), new Date(), "it can come back");
+      await a.rows(`COMMENT ON SCHEMA ${schema} IS '${mark}'`);
+    }
+    const found = await findLeftovers(await settingsOf([a, b]), null);
+    assert.deepEqual(brief(found), [
+      ["half-made copy", "sh0007", true],
+      ["half-made copy", "sh0042", false],
+    ]);
+    assert.match(found[0]!.kept!, /may be its only copy/);
+  });
+
   it("drops old copies and rehearsals, ours and those of pg-microsharding, and nothing that only looks like one", async () => {
     const [a, b] = await createIslands();
     const ours = ["sh0042new_20240131120000", "sh0042old_20240131120000"];
