@@ -8,6 +8,7 @@ import { type RollbackInput, rollbackWorkflowId, wayBackWorkflowId } from "../..
 import { type Major, startPostgres } from "../../src/sandbox/index.ts";
 import type { rollback, wayBack } from "../../workflows/index.ts";
 import { progressQuery } from "../../workflows/signals.ts";
+import { CachingClients } from "../support/caching-clients.ts";
 import { expectNoLeftovers, waitFor } from "../support/index.ts";
 import { Ledger } from "../support/ledger.ts";
 import { activePlaces, createShard, createWorld, resultOf, type World } from "../support/world.ts";
@@ -18,6 +19,7 @@ export const HOUR = 3_600_000;
 /** A shard with every kind of thing that the old copy needs on the way back. */
 export const SHARD = `
   ${Ledger.tableSql("sh0042")};
+  ${CachingClients.tableSql("sh0042")};
   CREATE TABLE sh0042.large (id bigserial PRIMARY KEY, a text);
   INSERT INTO sh0042.large (a) SELECT md5(i::text) FROM generate_series(1, 2000) i;
   CREATE TABLE sh0042.keyless (a int, b text);
@@ -39,8 +41,8 @@ export async function loaded(world: World, rate = 50): Promise<Ledger> {
   return ledger;
 }
 
-export const wayOf = (world: World, turn: 0 | 1 = 0): WorkflowHandle<typeof wayBack> =>
-  world.client.workflow.getHandle<typeof wayBack>(wayBackWorkflowId("sh0042", turn));
+export const wayOf = (world: World, turn: 0 | 1 = 0, schema = "sh0042"): WorkflowHandle<typeof wayBack> =>
+  world.client.workflow.getHandle<typeof wayBack>(wayBackWorkflowId(schema, turn));
 
 /** Waits until a way back is open. */
 export const untilOpen = (world: World, turn: 0 | 1 = 0): Promise<unknown> =>
@@ -56,16 +58,16 @@ export const untilOpen = (world: World, turn: 0 | 1 = 0): Promise<unknown> =>
 export async function startRollback(
   world: World,
   turn: 0 | 1 = 0,
-  options: Partial<RollbackInput> = {},
+  { schema = "sh0042", ...options }: Partial<RollbackInput> = {},
 ): Promise<WorkflowHandle<typeof rollback>> {
-  const { workflowId, runId, memo } = await wayOf(world, turn).describe();
+  const { workflowId, runId, memo } = await wayOf(world, turn, schema).describe();
   const request: RollbackInput = {
     ...(memo![REQUEST_MEMO] as RollbackInput),
     wayBack: { workflowId, runId },
     ...options,
   };
   return world.client.workflow.start<typeof rollback>("rollback", {
-    workflowId: rollbackWorkflowId("sh0042"),
+    workflowId: rollbackWorkflowId(schema),
     taskQueue: TASK_QUEUE,
     args: [request],
     memo: { [REQUEST_MEMO]: request },

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 
 import { startPostgres } from "../../src/sandbox/index.ts";
 import { finishSignal, progressQuery } from "../../workflows/signals.ts";
+import { CachingClients } from "../support/caching-clients.ts";
 import { expectNoLeftovers, testIslands, waitFor } from "../support/index.ts";
 import {
   activePlaces,
@@ -27,9 +28,11 @@ import {
 import { expectSound } from "./shard.ts";
 
 describe("the way back", { concurrency: 3, timeout: 300_000 }, () => {
-  it("brings the shard back, and away again, without losing a write; finish leaves nothing", async () => {
+  it("brings the shard back, and away again, without losing a write; readers see none go back; finish leaves nothing", async () => {
     const world = await createWorld();
     const ledger = await loaded(world);
+    const clients = new CachingClients([world.a.dsn, world.b.dsn], "sh0042");
+    clients.start();
     const before = await shapeOf(world.a);
     await world.startWorker();
     const moved = await resultOf(await world.startMove({ reversibleMs: HOUR }));
@@ -44,6 +47,10 @@ describe("the way back", { concurrency: 3, timeout: 300_000 }, () => {
     });
     await assert.rejects(world.a.rows("SELECT microsharding.microsharding_ensure_active(42)"));
     const written = await shapeOf(world.b);
+    // While writers write.
+    const { from, to } = world.input();
+    const compared = await resultOf(await world.startVerify({ from: to, to: from }));
+    assert.ok(compared.same && compared.rows > 2000, JSON.stringify(compared));
 
     const back = await resultOf(await startRollback(world));
     assert.deepEqual(await activePlaces("sh0042", world.a, world.b), [world.a.name]);
@@ -67,6 +74,9 @@ describe("the way back", { concurrency: 3, timeout: 300_000 }, () => {
     assert.equal(end, "finished");
     assert.deepEqual(await shapeOf(world.b), { ...written, identity: "d" });
     await expectSound(ledger);
+    await clients.stop();
+    assert.deepEqual([clients.failures, clients.older], [[], []]);
+    assert.ok(clients.reads > 100 && clients.rediscoveries >= 3, JSON.stringify(clients));
     const schemas = await world.a.rows<{ name: string; comment: string }>(
       "SELECT nspname AS name, obj_description(oid, 'pg_namespace') AS comment FROM pg_namespace WHERE nspname LIKE 'sh0%'",
     );

@@ -9,12 +9,14 @@ import {
   moveWorkflowId,
   REQUEST_MEMO,
   TASK_QUEUE,
+  verifyWorkflowId,
 } from "../../contract/names.ts";
 import { type StepProgress } from "../../contract/progress.ts";
 import { type Progress } from "../../contract/story.ts";
+import type { VerifyInput } from "../../contract/verify.ts";
 import { install } from "../../src/postgres/api/install.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
-import type { copy, move } from "../../workflows/index.ts";
+import type { copy, move, verify } from "../../workflows/index.ts";
 import { progressQuery } from "../../workflows/signals.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
 import { copyInput, moveInput } from "./move-input.ts";
@@ -85,6 +87,17 @@ export class World {
       taskQueue: TASK_QUEUE,
       args: [request],
       memo: { [REQUEST_MEMO]: request },
+    });
+  }
+
+  /** Starts the comparison of shard 42 with a copy of the same name on the other island. */
+  async startVerify(overrides: Partial<VerifyInput> = {}): Promise<WorkflowHandle<typeof verify>> {
+    const input = { ...this.#where(), toSchema: "sh0042", maxReplicationLagSec: 20, ...overrides };
+    const workflowId = verifyWorkflowId(input.schema);
+    return this.client.workflow.start<typeof verify>("verify", {
+      workflowId,
+      taskQueue: TASK_QUEUE,
+      args: [input],
     });
   }
 
