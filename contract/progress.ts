@@ -91,6 +91,8 @@ export interface StepProgress {
   reached?: Reached;
   /** Bytes of WAL that the source keeps for the move. */
   walKeptBytes?: number;
+  /** Bytes of WAL that the old copy of a way back is behind. */
+  lagBytes?: number | undefined;
   lags?: ReplicaLag[];
   /** What the switch has cost the writers so far. */
   blocked?: BlockedSoFar;

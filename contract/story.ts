@@ -45,4 +45,6 @@ export interface Progress {
   secondsLeft?: number | undefined;
   /** The most WAL that the source has kept for it, as far as that was noticed. */
   walKeptBytes?: number;
+  /** When a way back ends by itself, in milliseconds since the epoch. */
+  expiresAt?: number;
 }

@@ -65,6 +65,20 @@ export interface OpenWay {
   turn: WayBackTurn;
 }
 
+/** A request to end a way back. */
+export interface FinishRequest {
+  /** Gives up an island that does not answer, instead of waiting until it does. */
+  force?: boolean;
+}
+
+/** What was given up when a way back was closed by force. */
+export interface Abandoned {
+  island: IslandName;
+  /** What is left there, if the island still exists. */
+  left: string;
+  reason: string;
+}
+
 /** Why a way back has ended: by `finish`, by its time, by its budget of WAL, by a rollback, or because it broke. */
 export type WayBackEnd = "finished" | "expired" | "wal limit" | "rolled back" | "broken";
 
@@ -77,6 +91,8 @@ export interface WayBackResult extends WorkflowRun {
   /** The name of the old copy; null after a rollback, which has made it the shard again. */
   leftover: string | null;
   walKeptBytes: number;
+  /** Islands that were not cleaned, because that was forced; missing if all were. */
+  abandoned?: Abandoned[] | undefined;
 }
 
 /** The input of a rollback. */
@@ -87,6 +103,8 @@ export interface RollbackInput extends MoveInput {
 export interface OpenInput extends StepInput {
   opener: WorkflowRun;
   leftover: string;
+  /** As in `Arrived`; missing in histories of ways that did not tell it. */
+  expiresAt?: number | undefined;
 }
 
 export interface WatchInput extends StepInput {
@@ -107,11 +125,15 @@ export interface CloseInput extends StepInput {
   deactivateSql: string | null;
   /** True if a rollback has begun: then only the side where the shard was knows whether it has left. */
   mayHaveLeft: boolean;
+  /** Tries each side once, and gives up what fails. */
+  force?: boolean;
 }
 
 export interface CloseReport extends StepReport {
   /** True if nothing was closed, because the shard has left by this way. */
   rolledBack: boolean;
+  /** What was given up; missing if nothing was. */
+  abandoned?: Abandoned[] | undefined;
 }
 
 /** The steps of a way back as activities; like those of a move, all are idempotent. */

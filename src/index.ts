@@ -18,6 +18,7 @@ export type { ComparedShard } from "./drift/read.ts";
 export { RefusedError, ShardferryError, UsageError } from "./errors.ts";
 export type { IslandLayout, Layout, ShardInfo } from "./layout/read.ts";
 export type { ShardStatistics } from "./layout/statistics.ts";
+export type { OldCopy, OpenWayBack } from "./layout/ways-back.ts";
 export {
   allocate,
   type AllocateHooks,

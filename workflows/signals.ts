@@ -4,7 +4,7 @@ import { defineQuery, defineSignal } from "@temporalio/workflow";
 import type { Noticed } from "../contract/progress.ts";
 import type { MoveNoticed, RebalanceProgress } from "../contract/rebalance.ts";
 import type { Progress } from "../contract/story.ts";
-import type { Arrived, OpenWay, WorkflowRun } from "../contract/way-back.ts";
+import type { Arrived, FinishRequest, OpenWay, WorkflowRun } from "../contract/way-back.ts";
 
 /** Ends a pause requested with `wait`. */
 export const confirmSignal = defineSignal("confirm");
@@ -26,8 +26,8 @@ export const rebalanceProgressQuery = defineQuery<RebalanceProgress>("progress")
 export const wayBackPreparedSignal = defineSignal("wayBackPrepared");
 /** The shard has arrived: the way back can be opened. */
 export const arrivedSignal = defineSignal<[Arrived]>("arrived");
-/** Ends a way back. */
-export const finishSignal = defineSignal("finish");
+/** Ends a way back. Without a request, it waits for islands that are away. */
+export const finishSignal = defineSignal<[FinishRequest?]>("finish");
 /** A rollback asks for the way; it is not closed until the rollback has ended. */
 export const rollbackBeginsSignal = defineSignal<[WorkflowRun]>("rollbackBegins");
 /** The answer: the way is open. */

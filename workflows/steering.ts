@@ -115,6 +115,11 @@ export class Steering {
     return this.#progress.walKeptBytes ?? 0;
   }
 
+  /** Tells when it will end by itself. */
+  expires(at: number): void {
+    this.#progress.expiresAt = at;
+  }
+
   /** What is known of the work even if it fails. */
   get figures(): Pick<HistoryLine, "sizeBytes" | "copiedBytes" | "rows" | "writeBlocked" | "verified"> {
     const { sizeBytes = null, copiedBytes = null, rows = null, writeBlocked = null } = this.#progress;

@@ -13,12 +13,14 @@ import {
 import type { StepInput } from "../contract/move.ts";
 import {
   type Arrived,
+  type FinishRequest,
   WAY_BACK_STEPS,
   type WayBackEnd,
   type WayBackInput,
   type WayBackResult,
   type WorkflowRun,
 } from "../contract/way-back.ts";
+import { closeBoth, reasonOf } from "./close-way-back.ts";
 import { type Operation, record } from "./history.ts";
 import { Protocol } from "./protocol.ts";
 import { waiting, watching } from "./proxies.ts";
@@ -63,6 +65,8 @@ class Way {
   /** The rollback by which the shard has left. */
   #leftBy: WorkflowRun | undefined;
   #mayHaveLeft = false;
+  /** True once it has been told not to wait for islands that are away. */
+  #force = false;
   #end: { end: WayBackEnd; reason: string } | undefined;
   #failure: Error | undefined;
   /** What the watch has found during a rollback, which may have done that. */
@@ -81,7 +85,7 @@ class Way {
     };
     this.#protocol = new Protocol(new Steering(input, WAY_BACK_STEPS));
     setHandler(arrivedSignal, (arrived) => void (this.#arrived = arrived), described("arrived"));
-    setHandler(finishSignal, () => this.#finish("finished", "it was told to (finish)"), described("finish"));
+    setHandler(finishSignal, (request) => this.#obey(request ?? {}), described("finish"));
     setHandler(rollbackBeginsSignal, (run) => this.#begins(run), described("rollbackBegins"));
     setHandler(rollbackEndsSignal, (back) => this.#ends(back), described("rollbackEnds"));
   }
@@ -112,10 +116,11 @@ class Way {
     steering.enter("wait for switch");
     const { leftover, expiresAt, fingerprint } = await this.#untilArrived();
     this.#step.fingerprint = fingerprint;
+    steering.expires(expiresAt);
     const expiry = this.#expire(expiresAt);
     // The end may come while the next step still runs.
     expiry.catch(() => undefined);
-    const opening = { ...this.#step, opener: this.#input.opener, leftover };
+    const opening = { ...this.#step, opener: this.#input.opener, leftover, expiresAt };
     await this.#protocol.step("open way back", () => waiting["open way back"](opening));
     this.#open = true;
     this.#startWatch();
@@ -165,6 +170,11 @@ class Way {
       open = false;
       await sleep(WATCH_AGAIN);
     }
+  }
+
+  #obey({ force = false }: FinishRequest): void {
+    this.#force ||= force;
+    this.#finish("finished", "it was told to (finish)");
   }
 
   #finish(end: WayBackEnd, reason: string): void {
@@ -235,14 +245,12 @@ class Way {
     const leftover = this.#arrived?.leftover ?? null;
     const { deactivateSql } = this.#input.move;
     steering.tell({ text: `the way back ends: ${reason}` });
-    const { rolledBack } = await this.#protocol.step("close way back", () =>
-      waiting["close way back"]({
-        ...this.#step,
-        leftover,
-        deactivateSql,
-        mayHaveLeft: this.#mayHaveLeft,
-      }),
-    );
+    const closing = { ...this.#step, leftover, deactivateSql, mayHaveLeft: this.#mayHaveLeft };
+    const { rolledBack, abandoned } = await this.#protocol.step("close way back", () => {
+      const wayOut = `shardferry finish --shard=${this.#input.move.shard} --force`;
+      steering.phase("running", `both servers; one that is gone for good is given up by \`${wayOut}\``);
+      return closeBoth(closing, () => this.#force);
+    });
     // A move is waiting for it, and undoes what it has done.
     if (!this.#arrived && this.#failure !== undefined) throw this.#failure;
     const { schema, from, to } = this.#input;
@@ -257,6 +265,7 @@ class Way {
       reason,
       leftover: rolledBack ? null : leftover,
       walKeptBytes: steering.walKeptBytes,
+      abandoned,
     };
     if (this.#arrived)
       await record(steering, this.#operation, { outcome: result.end, reason: reasonOf(result) });
@@ -272,8 +281,3 @@ class Way {
     });
   }
 }
-
-const reasonOf = ({ end, reason }: WayBackResult): { code: string; text: string } => ({
-  code: end.replace(" ", "_"),
-  text: reason,
-});

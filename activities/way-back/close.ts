@@ -1,7 +1,8 @@
-import type { CloseInput, CloseReport } from "../../contract/way-back.ts";
+import type { Abandoned, CloseInput, CloseReport } from "../../contract/way-back.ts";
 import { allEnd } from "../../src/all-end.ts";
 import { apiSchemaOf } from "../../src/postgres/api/sql-api.ts";
 import { hasLeftSinceArrival } from "../../src/postgres/api/switches.ts";
+import { messageWithoutRows } from "../../src/postgres/errors/without-rows.ts";
 import {
   disableSubscription,
   dropPublication,
@@ -20,20 +21,52 @@ import { nameAsLeftover } from "./old-copy.ts";
  * two sides do not wait for each other: while one is down, the other is freed. After a rollback there is nothing to close.
  */
 export async function closeWayBack(step: MoveStep, input: CloseInput): Promise<CloseReport> {
-  const { leftover, deactivateSql, mayHaveLeft } = input;
+  const { leftover, deactivateSql, mayHaveLeft, force = false } = input;
   const hasLeft = async (): Promise<boolean> => mayHaveLeft && leftHere(step);
   const here = unlessReplaced(closeHere(step, hasLeft), false);
   const there = mayHaveLeft
     ? here.then((left) => (left ? undefined : closeThere(step, leftover, hasLeft)))
     : closeThere(step, leftover, hasLeft);
-  const [rolledBack] = await allEnd([here, unlessReplaced(there, undefined)]);
+  const work = [here, unlessReplaced(there, undefined)] as const;
+  const abandoned = force ? await whatFails(step, leftover, work) : [];
+  if (abandoned.length > 0) return { ...reportOf(step, abandoned), rolledBack: false, abandoned };
+  const [rolledBack] = await allEnd(work);
   if (rolledBack) return { text: `"${step.schema}" has gone back; nothing to close`, rolledBack };
   const dropped = `dropped the slot on ${step.from} and the subscription on ${step.to}`;
   const failures = leftover ? await deactivate(step, step.to, deactivateSql, leftover) : [];
   return { text: [dropped, ...failures.map((failure) => `FAILED: ${failure}`)].join("; "), rolledBack };
 }
 
-/** In a database other than that of the switch, there is nothing to close. */
+/** Waits for both sides; returns those that have failed, with what may be left there. */
+async function whatFails(
+  step: MoveStep,
+  leftover: string | null,
+  work: readonly [Promise<unknown>, Promise<unknown>],
+): Promise<Abandoned[]> {
+  const { from, to, schema, replicationName, attempt } = step;
+  const copy = leftover === null ? "" : `, and the old copy, named "${schema}" or "${leftover}"`;
+  const sides = [
+    { island: from, left: `slot and publication ${replicationName}` },
+    { island: to, left: `subscription ${replicationName}${copy}` },
+  ];
+  const outcomes = await Promise.allSettled(work);
+  attempt.throwIfCancelled();
+  return outcomes.flatMap((outcome, i) =>
+    outcome.status === "fulfilled"
+      ? []
+      : [{ ...sides[i]!, reason: attempt.deps.islands.redact(messageWithoutRows(outcome.reason)) }],
+  );
+}
+
+const reportOf = ({ from, to }: MoveStep, abandoned: readonly Abandoned[]): { text: string } => {
+  const cleaned = [from, to].filter((name) => abandoned.every(({ island }) => island !== name));
+  const lines = abandoned.map(
+    ({ island, left, reason }) => `${island} was given up (${reason}); if it comes back, it has: ${left}`,
+  );
+  return { text: [...cleaned.map((island) => `cleaned ${island}`), ...lines].join("; ") };
+};
+
+/** In another database than that of the switch, there is nothing to close. */
 const unlessReplaced = <T>(work: Promise<T>, instead: T): Promise<T> =>
   work.catch((error: unknown) => {
     if (error instanceof WrongDatabaseError) return instead;

@@ -1,5 +1,6 @@
 import type { ClientBase } from "pg";
 
+import type { OpenInput } from "../../contract/way-back.ts";
 import { ShardferryError } from "../../src/errors.ts";
 import { withLocks } from "../../src/postgres/locks.ts";
 import { ident, literal, qualified } from "../../src/postgres/quote.ts";
@@ -34,7 +35,11 @@ export const isOwnCopy = async (step: MoveStep, client: ClientBase): Promise<boo
  * Gives the old copy the shard's name again, by which replication finds it: inactive, marked as a copy that is being
  * filled, fenced against writers, and without triggers that would fire for what is applied. All or nothing.
  */
-export async function nameAsShard(step: MoveStep, client: ClientBase, leftover: string): Promise<void> {
+export async function nameAsShard(
+  step: MoveStep,
+  client: ClientBase,
+  { leftover, expiresAt }: Pick<OpenInput, "leftover" | "expiresAt">,
+): Promise<void> {
   const { schema, to } = step;
   const there = await readSchema(client, schema);
   if (isOwnMark(step, there.comment)) return;
@@ -48,7 +53,8 @@ export async function nameAsShard(step: MoveStep, client: ClientBase, leftover: 
     ({ enable }) => enable === "ENABLE ALWAYS" || enable === "ENABLE REPLICA",
   );
   const { workflowId, runId } = step.owner;
-  const fate = `the shard can come back to it${KEPT}${JSON.stringify({ comment, triggers } satisfies Kept)}`;
+  const until = expiresAt === undefined ? "" : ` until ${new Date(expiresAt).toISOString()}`;
+  const fate = `the shard can come back to it${until}${KEPT}${JSON.stringify({ comment, triggers } satisfies Kept)}`;
   const sql = [
     renameSql(leftover, schema),
     ...fenceSql(

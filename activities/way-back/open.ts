@@ -38,14 +38,17 @@ class NotArrivedError extends ShardferryError {
  * The position from which changes are sent is the subscription's replication origin. A subscription that is created
  * without a connection knows no tables, and skips the first changes silently; so it is created with one, but disabled.
  */
-export async function openWayBack(step: MoveStep, { opener, leftover }: OpenInput): Promise<StepReport> {
+export async function openWayBack(
+  step: MoveStep,
+  { opener, leftover, expiresAt }: OpenInput,
+): Promise<StepReport> {
   const { schema, from, to, replicationName } = step;
   await Promise.all([step.endOrphans(from), step.endOrphans(to)]);
   const position = await untilReadersLookedAgain(step, opener);
   await step.session(to, {}, async (client) => {
     await Promise.all([step.attempt.ensureCurrent(), ensureDurable(client)]);
     await ensureNotFailedOver(step, client);
-    await nameAsShard(step, client, leftover);
+    await nameAsShard(step, client, { leftover, expiresAt });
   });
   await createSubscription(step, await publishedTables(step), false, false);
   await step.session(to, {}, (client) => enableAt(client, replicationName, position));

@@ -31,7 +31,8 @@ export async function watchWayBack(step: MoveStep, input: WatchInput): Promise<W
       : null;
     if (there !== null && typeof there === "object" && "end" in there) return there;
     const { walKeptBytes, position } = here;
-    attempt.beat({ walKeptBytes, note: note(from, to, lagOf(there, position), there) });
+    const lagBytes = lagOf(there, position) ?? undefined;
+    attempt.beat({ walKeptBytes, lagBytes, note: note(from, to, lagBytes, there) });
     tell(walKeptBytes);
     return null;
   });
@@ -115,12 +116,12 @@ const lagOf = (there: There | string | null, position: bigint): number | null =>
     ? null
     : Math.max(0, Number(position - there.reached));
 
-function note(from: string, to: string, lag: number | null, there: There | string | null): string {
+function note(from: string, to: string, lag: number | undefined, there: There | string | null): string {
   if (there === null) return `the slot on ${from} keeps what the way back needs`;
   if (typeof there === "string") return `${to} does not answer: ${there}`;
   const failing =
     there.failures > 0 ? `; applying has failed ${there.failures} times, see the log of ${to}` : "";
-  return lag === null
+  return lag === undefined
     ? `no apply worker is running on ${to}${failing}`
     : `the old copy on ${to} is ${bytes(lag)} of WAL behind${failing}`;
 }

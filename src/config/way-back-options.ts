@@ -15,3 +15,11 @@ export const REVERSIBLE = {
     { fallback: 10 * 2 ** 30, otherwise: "10GB" },
   ),
 };
+
+/** For the end of a way back whose other island will not come back. */
+export const FORCE = option(
+  "--force [yes|no]",
+  "give up an island that does not answer, and say what is left there",
+  (v) => v.yesNo,
+  { fallback: false },
+);

@@ -6,6 +6,7 @@ import { findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { SIZE_SQL, sizedRelationsSql } from "../postgres/schema/size.ts";
 import { measureRates, NO_STATISTICS, readStatistics, type ShardStatistics } from "./statistics.ts";
+import type { OldCopy, OpenWayBack } from "./ways-back.ts";
 import { customWeights, type Weight } from "./weights.ts";
 
 /** One active shard. */
@@ -23,6 +24,8 @@ export interface ShardInfo {
   readonly statistics?: ShardStatistics;
   /** The same per second, as measured now. Null if the shard came to the island meanwhile. */
   readonly rates?: ShardStatistics | null;
+  /** Null if none is open. */
+  readonly wayBack?: OpenWayBack | null;
 }
 
 export interface IslandLayout {
@@ -31,6 +34,8 @@ export interface IslandLayout {
   readonly installed: boolean;
   readonly serverVersion: number;
   readonly shards: readonly ShardInfo[];
+  /** Old copies to which shards can come back. */
+  readonly oldCopies?: readonly OldCopy[];
 }
 
 /** Which shards are where. */

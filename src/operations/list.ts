@@ -1,15 +1,26 @@
 import type { Settings } from "../config/settings.ts";
 import { type Layout, readLayout } from "../layout/read.ts";
+import { readWaysBack } from "../layout/ways-back.ts";
 import { dsnsOf, readIslands } from "./with-islands.ts";
 
 /**
- * Returns the active shards of each island with their weights; `statistics` adds their reads and writes so far, and
- * `rateMs` those per second, measured for so long.
+ * Returns the active shards of each island with their weights and open ways back; `statistics` adds their reads and writes
+ * so far, and `rateMs` those per second, measured for so long.
  */
 export async function list(
   settings: Settings,
   { statistics, rateMs }: { statistics?: boolean; rateMs?: number | undefined } = {},
 ): Promise<Layout> {
   const { weightSql } = settings;
-  return readIslands(dsnsOf(settings), (islands) => readLayout(islands, { weightSql, statistics, rateMs }));
+  return readIslands(dsnsOf(settings), async (islands) => {
+    const layout = await readLayout(islands, { weightSql, statistics, rateMs });
+    const schemas = layout.islands.map(({ shards }) => shards.map(({ schema }) => schema));
+    const ways = await readWaysBack(islands, schemas);
+    const places = layout.islands.map((island, i) => {
+      const { open, oldCopies } = ways[i]!;
+      const shards = island.shards.map((shard) => ({ ...shard, wayBack: open.get(shard.schema) ?? null }));
+      return { ...island, shards, oldCopies };
+    });
+    return { ...layout, islands: places };
+  });
 }

@@ -1,7 +1,8 @@
 import { verifyWorkflowId } from "../../contract/names.ts";
 import type { VerifyInput, VerifyResult } from "../../contract/verify.ts";
 import type { Settings } from "../config/settings.ts";
-import { UsageError } from "../errors.ts";
+import { ShardferryError, UsageError } from "../errors.ts";
+import { type OpenWayBack, readWaysBack } from "../layout/ways-back.ts";
 import { findShard } from "../layout/where.ts";
 import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/islands/discover.ts";
 import { copyBase, readCopyName } from "../postgres/schema/copy-names.ts";
@@ -85,6 +86,14 @@ async function placesOf(
   const found = await findShard(islands, shard);
   const source = from === undefined ? found.active[0] : on(from);
   if (!source) throw new UsageError(`Shard ${shard} (${found.schema}) is active on no island: give --from.`);
+  if (to === undefined && toSchema === undefined) {
+    const copy = await copyInStep(islands, source, found.schema);
+    if (copy)
+      return [
+        { island: source, schema: found.schema },
+        { island: copy, schema: found.schema },
+      ];
+  }
   const copies = await copiesOf(islands, { island: source, schema: found.schema });
   const fitting = copies.filter(
     ({ island, schema: name }) =>
@@ -96,6 +105,38 @@ async function placesOf(
     `Shard ${shard} is to be compared with one copy; ${fitting.length === 0 ? "none fits" : `${fitting.length} fit`}. ` +
       `The copies of ${found.schema} are: ${list}. Name one by --to and --to-schema.`,
   );
+}
+
+/** The old copy that an open way back of a shard keeps in step is not there yet. */
+class WayBackNotOpenError extends ShardferryError {
+  constructor(schema: string, { workflowId, to }: OpenWayBack) {
+    super(
+      "way_back_not_open",
+      `The way back of ${schema} to ${to} is not open yet (or ${to} is not among --dsns), so there is no copy in step: ` +
+        `\`shardferry status ${workflowId}\` shows when it is open. Or name another copy by --to and --to-schema.`,
+    );
+  }
+}
+
+/** Where the old copy of a shard with an open way back is; null if there is no way back. */
+async function copyInStep(
+  islands: readonly ConnectedIsland[],
+  source: ConnectedIsland,
+  schema: string,
+): Promise<ConnectedIsland | null> {
+  const ways = await readWaysBack(
+    islands,
+    islands.map((island) => (island === source ? [schema] : [])),
+  );
+  const way = ways[islands.indexOf(source)]!.open.get(schema);
+  if (!way) return null;
+  const copy = islands.find((_, i) =>
+    ways[i]!.oldCopies.some(
+      ({ schema: name, workflowId, open }) => open && name === schema && workflowId === way.workflowId,
+    ),
+  );
+  if (!copy) throw new WayBackNotOpenError(schema, way);
+  return copy;
 }
 
 async function requirePresent({ island, schema }: Place): Promise<void> {

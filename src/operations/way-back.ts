@@ -2,7 +2,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { MoveInput, MoveResult } from "../../contract/move.ts";
 import { REQUEST_MEMO } from "../../contract/names.ts";
-import { type RollbackInput, rollbackWorkflowId, type WayBackResult } from "../../contract/way-back.ts";
+import {
+  type FinishRequest,
+  type RollbackInput,
+  rollbackWorkflowId,
+  type WayBackResult,
+} from "../../contract/way-back.ts";
 import type { Settings } from "../config/settings.ts";
 import type { MoveSwitchesRequest } from "../config/switches.ts";
 import { ShardferryError } from "../errors.ts";
@@ -60,17 +65,22 @@ export async function rollback(
   );
 }
 
-/** Closes the way back of a shard, and shows how it ends. The islands are not asked: one may be down. */
+/**
+ * Closes the way back of a shard, and shows how it ends. The islands are not asked: one may be down. With `force`, one that
+ * does not answer is given up.
+ */
 export async function finish(
   opening: Opening,
   settings: Settings,
-  { shard }: { shard: number },
+  { shard, force = false }: { shard: number; force?: boolean },
 ): Promise<Watch<WayBackResult>> {
   const dsns = dsnsOf(settings);
   const session = await opened(opening);
   const way = await findWayBack(session.temporal, shard);
   session.work(dsns);
-  await session.temporal.client.workflow.getHandle(way.workflowId, way.runId).signal("finish");
+  await session.temporal.client.workflow
+    .getHandle(way.workflowId, way.runId)
+    .signal("finish", { force } satisfies FinishRequest);
   return watchRunning<WayBackResult>(session.temporal, way);
 }
 

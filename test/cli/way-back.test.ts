@@ -2,8 +2,26 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 
 import type { MoveResult } from "../../contract/move.ts";
+import type { VerifyResult } from "../../contract/verify.ts";
 import type { WayBackResult } from "../../contract/way-back.ts";
-import { createIslands, type Islands, run, runJson, schemas } from "./run-command.ts";
+import type { IslandLayout } from "../../src/layout/read.ts";
+import type { OldCopy, OpenWayBack } from "../../src/layout/ways-back.ts";
+import { startPostgres } from "../../src/sandbox/index.ts";
+import { createDatabase, expectNoLeftovers, listLeftovers, testIslands, waitFor } from "../support/index.ts";
+import {
+  activeShards,
+  createIslands,
+  createShard,
+  type Islands,
+  run,
+  runJson,
+  type RunOptions,
+  schemas,
+  start,
+} from "./run-command.ts";
+
+const listOf = async (options: RunOptions): Promise<IslandLayout[]> =>
+  (await runJson<{ islands: IslandLayout[] }>(["list"], options)).islands;
 
 /** Each command in a process of its own, which does the work of the way back as long as it runs. */
 describe("rollback and finish", { timeout: 300_000 }, () => {
@@ -15,6 +33,13 @@ describe("rollback and finish", { timeout: 300_000 }, () => {
        INSERT INTO sh0001.people SELECT i, 'name ' || i FROM generate_series(1, 1000) i`,
     );
   });
+
+  /** What `list` says of a shard: its way back, and old copies anywhere. */
+  const listed = async (no: number): Promise<{ way: OpenWayBack | null; copies: readonly OldCopy[] }> => {
+    const found = await listOf(islands);
+    const way = found.flatMap(({ shards }) => shards).find((shard) => shard.no === no)!.wayBack!;
+    return { way, copies: found.flatMap(({ oldCopies }) => oldCopies!) };
+  };
 
   const move = (...options: string[]): string[] => [
     "move",
@@ -44,6 +69,21 @@ describe("rollback and finish", { timeout: 300_000 }, () => {
     const { status, stdout } = await run(["status"], islands);
     assert.equal(status, 0);
     assert.match(stdout, /way-back-sh0001/);
+    const { way, copies } = await listed(1);
+    assert.deepEqual(
+      { ...way, walKeptBytes: 0, lagBytes: 0 },
+      {
+        workflowId: "way-back-sh0001",
+        to: islands.names.a,
+        expiresAt: null,
+        walKeptBytes: 0,
+        lagBytes: 0,
+      },
+    );
+    assert.deepEqual(copies, []);
+    const early = await run(["verify", "--shard=1"], islands);
+    assert.equal(early.status, 1, early.stdout);
+    assert.match(early.stderr, /The way back of sh0001 to .* is not open yet/);
     const change = ["migrate", "--sql=SELECT 1", "--name=nothing", "--yes"];
     const refused = await run(change, islands);
     assert.equal(refused.status, 1, refused.stderr);
@@ -62,12 +102,77 @@ describe("rollback and finish", { timeout: 300_000 }, () => {
     assert.equal((await schemas(islands.b)).filter((name) => name.startsWith("sh0001old_")).length, 1);
   });
 
-  it("close a way, and the history tells all of it", async () => {
-    await runJson(move("--reversible"), islands);
+  it("are told apart by list; status has their numbers; verify compares both places; the history tells all", async () => {
+    const { wayBack } = await runJson<MoveResult>(move("--reversible"), islands);
+    const worker = start(["attach", "way-back-sh0001"], islands);
+    const open = async (): Promise<boolean> => (await listed(1)).copies.some((copy) => copy.open);
+    await waitFor(open, { what: "the old copy to be in step", every: 500 });
+    const { way, copies } = await listed(1);
+    const expiresAt = new Date(wayBack!.expiresAt).toISOString();
+    assert.deepEqual([way?.to, way?.expiresAt], [islands.names.a, expiresAt]);
+    const [from, workflowId] = [islands.names.b, "way-back-sh0001"];
+    assert.deepEqual(copies, [{ no: 1, schema: "sh0001", from, workflowId, expiresAt, open: true }]);
+    const { stdout: text } = await run(["list"], islands);
+    assert.match(text, /^ +sh0001\* /m);
+    assert.match(text, /\* sh0001 +can go back to .* UTC \(23 h left\): .* of WAL kept for it, .* behind/);
+    assert.match(text, /- sh0001 +not active: the old copy, kept in step for the way back from/);
+
+    const watched = async (): Promise<Record<string, unknown> | undefined> => {
+      const rows = await runJson<Record<string, unknown>[]>(["status"], islands);
+      return rows.find(({ lagBytes, walKeptBytes }) => lagBytes !== null && walKeptBytes !== null);
+    };
+    const row = await waitFor(watched, { what: "status to have the numbers of the way back", every: 500 });
+    assert.deepEqual([row["workflowId"], row["expiresAt"]], ["way-back-sh0001", expiresAt]);
+    assert.ok(Number(row["secondsLeft"]) > 23 * 3600, String(row["secondsLeft"]));
+    assert.match((await run(["status"], islands)).stdout, /23 h 5\d min left/);
+
+    // There is another old copy, of the move before.
+    const same = await runJson<VerifyResult>(["verify", "--shard=1"], islands);
+    assert.deepEqual([same.same, same.to, same.toSchema], [true, islands.names.a, "sh0001"]);
+    assert.ok(same.rows >= 1000);
+
     const closed = await runJson<WayBackResult>(["finish", "--shard=1"], islands);
     assert.equal(closed.end, "finished");
     assert.ok((await schemas(islands.a)).includes(closed.leftover!));
     const { stdout } = await run(["history", "--shard=1"], islands);
     for (const kind of ["move", "rollback", "way back"]) assert.match(stdout, new RegExp(kind));
+    await worker.ended();
+    assert.deepEqual(await listed(1), { way: null, copies: [] });
+  });
+});
+
+describe("finish --force", { timeout: 300_000 }, () => {
+  it("gives up an old place that is gone, says what is left there, and cleanup drops it when it is back", async () => {
+    const gone = await startPostgres({ name: "gone", version: 17 });
+    const { b: server } = await testIslands();
+    const [a, b] = await Promise.all([createDatabase(gone), createDatabase(server)]);
+    const options = { env: { DSNS: `${a.dsn},${b.dsn}` } };
+    await run(["install"], options);
+    for (const shard of [1, 2]) await createShard(a, shard);
+    // Opens a way back for each of its moves.
+    const { moves } = await runJson<{ moves: MoveResult[] }>(["rebalance", "--reversible", "--yes"], options);
+    const [{ schema }] = moves as [MoveResult];
+    const worker = start(["attach", `way-back-${schema}`], options);
+    const open = async (): Promise<boolean> =>
+      (await listOf(options)).some(({ oldCopies }) => oldCopies!.some((copy) => copy.open));
+    await waitFor(open, { what: "the old copy to be in step", every: 500 });
+    await gone.stop("immediate");
+
+    const shard = `--shard=${Number(schema.slice(2))}`;
+    const patient = start(["finish", shard], options);
+    await waitFor(async () => (await listLeftovers(b)).length === 0, { what: "this side to be freed" });
+    const { stdout: told } = await run(["status"], options);
+    assert.match(told, /gone for good is given up by `shardferry finish --shard=\d --force`/);
+    const forced = await run(["finish", shard, "--force"], options);
+    assert.equal(forced.status, 0, forced.stderr);
+    assert.match(forced.stdout, /is closed by force: it was told to .* was NOT cleaned .*: subscription/);
+    for (const command of [patient, worker]) assert.equal((await command.ended()).status, 0);
+    assert.deepEqual(await activeShards(b), [schema]);
+
+    await gone.start();
+    const cleaned = await run(["cleanup", "--yes"], options);
+    assert.equal(cleaned.status, 0, cleaned.stderr);
+    assert.ok(!(await schemas(a)).some((name) => name.startsWith(schema)), cleaned.stdout);
+    await expectNoLeftovers(a, b);
   });
 });

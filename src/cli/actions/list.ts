@@ -1,7 +1,8 @@
 import { ISLANDS, RATE, SETTINGS, VERBOSE } from "../../config/options.ts";
-import { bytes, count, percent, plural, weight } from "../../format.ts";
+import { age, bytes, count, percent, plural, weight } from "../../format.ts";
 import type { IslandLayout, Layout, ShardInfo } from "../../layout/read.ts";
 import type { ShardStatistics } from "../../layout/statistics.ts";
+import type { OldCopy, OpenWayBack } from "../../layout/ways-back.ts";
 import { defineAction } from "../action.ts";
 import { hang, plainTable, type TextArea } from "../table.ts";
 import type { Ui } from "../ui.ts";
@@ -51,7 +52,8 @@ export function renderLayout(layout: Layout, ui: TextArea): string {
   const parts = layout.islands.map((island) => {
     const sum = total(island.shards);
     const head = hang(ui, `${colors.bold(island.island)}  `, describeIsland(island, sum, everything));
-    return island.shards.length === 0 ? head : `${head}\n${shardTable(layout, island, sum, ui)}`;
+    const table = island.shards.length === 0 ? [] : [shardTable(layout, island, sum, ui)];
+    return [head, ...table, ...waysBack(island, ui)].join("\n");
   });
   const [islands, shards] = [plural(layout.islands.length, "island"), plural(all.length, "shard")];
   parts.push(colors.bold(`Total: ${weight(everything, all[0]?.unit ?? "B")}, ${islands}, ${shards}`));
@@ -65,6 +67,34 @@ function describeIsland({ installed, shards }: IslandLayout, sum: number, everyt
   return `${plural(shards.length, "shard")}, ${weight(sum, shards[0]!.unit)}${share}`;
 }
 
+/** The open ways back of an island's shards, and the old copies there to which shards can come back. */
+function waysBack({ shards, oldCopies = [] }: IslandLayout, ui: TextArea): string[] {
+  const ways = shards.flatMap(({ schema, wayBack }) =>
+    wayBack ? [hang(ui, `  * ${schema}  `, describeWay(wayBack))] : [],
+  );
+  const copies = oldCopies.map((copy) => hang(ui, `  - ${copy.schema}  `, describeOldCopy(copy)));
+  return [...ways, ...copies];
+}
+
+function describeWay({ to, expiresAt, walKeptBytes, lagBytes }: OpenWayBack): string {
+  const wal =
+    walKeptBytes === null || lagBytes === null
+      ? "WAL that it needs is gone"
+      : `${bytes(walKeptBytes)} of WAL kept for it, ${bytes(lagBytes)} behind`;
+  return `can go back to ${to}${untilWhen(expiresAt)}: ${wal}`;
+}
+
+const describeOldCopy = ({ from, expiresAt, open }: OldCopy): string =>
+  open
+    ? `not active: the old copy, kept in step for the way back from ${from}${untilWhen(expiresAt)}`
+    : `not active: an old copy; its way back from ${from} is being opened or closed, or ${from} is not among --dsns`;
+
+function untilWhen(expiresAt: string | null): string {
+  if (expiresAt === null) return "";
+  const left = Math.max(0, Date.parse(expiresAt) - Date.now());
+  return ` until ${expiresAt.slice(0, 16).replace("T", " ")} UTC (${age(left)} left)`;
+}
+
 /** Lays out the shards in as many columns as fit, so that a hundred shards do not scroll away. */
 function shardTable(layout: Layout, { shards }: IslandLayout, sum: number, ui: TextArea): string {
   const { colors } = ui;
@@ -72,7 +102,7 @@ function shardTable(layout: Layout, { shards }: IslandLayout, sum: number, ui: T
   const width = Number.isFinite(ui.columns) ? ui.columns : 80;
   const header = ["Shard", layout.weightName, "Share", "Factor", ...extraNames(shards)];
   const rows = shards.map((shard) => [
-    shard.schema,
+    shard.wayBack ? `${shard.schema}*` : shard.schema,
     weight(shard.weight, shard.unit),
     sum > 0 ? percent(shard.weight / sum) : "-",
     String(shard.factor),

@@ -56,6 +56,7 @@ function toRow(snapshot: Snapshot, others: readonly Snapshot[]) {
   const [running] = activities;
   const rebalance = rebalanceProgress(snapshot);
   const numbers = figuresOf(snapshot);
+  const expiresAt = progress?.expiresAt ?? null;
   const reached = rebalance ? reachedBy(rebalance, others) : numbers;
   return {
     workflowId,
@@ -64,7 +65,9 @@ function toRow(snapshot: Snapshot, others: readonly Snapshot[]) {
     phase: progress?.phase ?? null,
     step: progress?.step ?? running?.step ?? null,
     percent: reached.percent,
-    secondsLeft: reached.secondsLeft,
+    secondsLeft: expiresAt === null ? reached.secondsLeft : Math.round(msUntil(expiresAt) / 1000),
+    expiresAt: expiresAt === null ? null : new Date(expiresAt).toISOString(),
+    lagBytes: activities.map(({ details }) => details?.lagBytes).find((lag) => lag !== undefined) ?? null,
     sizeBytes: rebalance?.bytes ?? numbers.sizeBytes,
     copiedBytes: numbers.copiedBytes,
     rows: numbers.rows,
@@ -103,5 +106,9 @@ function noteOf(snapshot: Snapshot): string {
     return `${rebalance.done} of ${rebalance.total} moves done${failed}, ${rebalance.running.length} running`;
   }
   const [running] = snapshot.activities;
-  return withWal(running?.details ? numbersOf(running.details) : "", snapshot);
+  const numbers = withWal(running?.details ? numbersOf(running.details) : "", snapshot);
+  const { expiresAt } = snapshot.progress ?? {};
+  return expiresAt === undefined ? numbers : `${numbers}, ${duration(msUntil(expiresAt))} left`;
 }
+
+const msUntil = (at: number): number => Math.max(0, at - Date.now());

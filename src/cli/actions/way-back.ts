@@ -2,6 +2,7 @@ import type { MoveResult } from "../../../contract/move.ts";
 import type { WayBackResult } from "../../../contract/way-back.ts";
 import { needed } from "../../config/option.ts";
 import { ISLANDS, PLACES, ROLLBACK } from "../../config/options.ts";
+import { FORCE } from "../../config/way-back-options.ts";
 import { blockedFor, duration } from "../../format.ts";
 import { defineAction } from "../action.ts";
 import { runWorkflow } from "../run-workflow.ts";
@@ -23,8 +24,11 @@ export const rollback = defineAction({
 });
 
 export const finish = defineAction({
-  options: { shard: needed(PLACES.shard), ...ISLANDS },
-  examples: ["shardferry finish --shard=42 --dsns=host1,host2"],
+  options: { shard: needed(PLACES.shard), force: FORCE, ...ISLANDS },
+  examples: [
+    "shardferry finish --shard=42 --dsns=host1,host2",
+    "shardferry finish --shard=42 --dsns=host1,host2 --force",
+  ],
 
   async run({ ui, load }) {
     const { settings, request } = await load();
@@ -50,7 +54,14 @@ export function rollbackSummary(result: MoveResult): string {
 }
 
 /** Describes how a way back has ended. */
-export function wayBackSummary({ schema, from, to, end, reason, leftover }: WayBackResult): string {
+export function wayBackSummary(result: WayBackResult): string {
+  const { schema, from, to, end, reason, leftover, abandoned = [] } = result;
+  const lost = abandoned.map(
+    ({ island, left, reason: why }) =>
+      ` ${island} was NOT cleaned (${why}). If it comes back, \`shardferry cleanup\` drops what is left there: ${left}.`,
+  );
+  if (lost.length > 0)
+    return `The way back of ${schema} from ${from} to ${to} is closed by force: ${reason}.${lost.join("")}`;
   const copy = leftover
     ? ` The old copy is ${leftover} on ${to}, until \`shardferry cleanup\` drops it.`
     : "";

@@ -73,6 +73,20 @@ export async function readArrival(
   return rows[0] ?? null;
 }
 
+/** From which islands shards have arrived, by schema. */
+export async function readPeers(
+  client: ClientBase,
+  apiSchema: string,
+  schemas: readonly string[],
+): Promise<Map<string, string>> {
+  const { rows } = await client.query<{ schema: string; peer: string }>(
+    `SELECT schema_name AS schema, peer FROM ${switchesTable(apiSchema)}
+     WHERE schema_name = ANY ($1) AND role = 'destination'`,
+    [schemas],
+  );
+  return new Map(rows.map(({ schema, peer }) => [schema, peer]));
+}
+
 /** True if the destination's book says that a shard has arrived by a run. */
 export const hasArrived = async (...where: Parameters<typeof readArrival>): Promise<boolean> =>
   (await readArrival(...where)) !== null;

@@ -48,13 +48,13 @@ export const markOf = (
 /** Parses the mark of a half-made copy; null if the comment is not such a mark. */
 export function readMark(
   comment: string | null,
-): { from: string; workflowId: string; runId: string; begun: string | null } | null {
+): { from: string; workflowId: string; runId: string; begun: string | null; until: string | null } | null {
   const pattern = new RegExp(
-    `^${MARK_PREFIX} from (.*?) by workflow (.*), run ([^;,]+);(?: begun ([^;]+);)?`,
+    `^${MARK_PREFIX} from (.*?) by workflow (.*), run ([^;,]+);(?: begun ([^;]+);)?(?:[^;]* until ([^;]+);)?`,
     "s",
   );
-  const [, from, workflowId, runId, begun = null] = pattern.exec(comment ?? "") ?? [];
-  return from && workflowId && runId ? { from, workflowId, runId, begun } : null;
+  const [, from, workflowId, runId, begun = null, until = null] = pattern.exec(comment ?? "") ?? [];
+  return from && workflowId && runId ? { from, workflowId, runId, begun, until } : null;
 }
 
 /** The run that made a half-made copy, according to its mark; null if it is not a mark, or that of another workflow. */
