@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ClientBase } from "pg";
 
 import type { CompareReport, VerifyInput } from "../contract/verify.ts";
+import { ShardferryError } from "../src/errors.ts";
 import { OBJECT_PREFIX } from "../src/postgres/replication/names.ts";
 import { untilCaughtUp } from "../src/postgres/replication/position.ts";
 import { COMPARING } from "../src/verify/sides.ts";
@@ -13,6 +14,16 @@ import { Comparison } from "./verify/comparison.ts";
 /** Milliseconds between two readings of rows if nothing keeps the copies in step. */
 const AGAIN_MS = 100;
 
+/** What kept the copy in step has ended meanwhile, as when a way back is closed. */
+class NotFollowedError extends ShardferryError {
+  constructor({ toSchema, to }: VerifyInput, subscription: string) {
+    super(
+      "not_followed",
+      `nothing keeps "${toSchema}" on ${to} in step any more: its subscription (${subscription}) is gone or disabled; compare again`,
+    );
+  }
+}
+
 /** Compares any two copies of a schema, whether one of our subscriptions keeps them in step or nothing does. */
 export async function compareCopies(attempt: ActivityAttempt, input: VerifyInput): Promise<CompareReport> {
   const { schema, from, toSchema, to, maxReplicationLagSec } = input;
@@ -20,7 +31,8 @@ export async function compareCopies(attempt: ActivityAttempt, input: VerifyInput
   const sessionName = `shardferry verify ${attempt.runId}`.slice(0, 63);
   await Promise.all([attempt.endSessions(from, sessionName), attempt.endSessions(to, sessionName)]);
   const options = { ...COMPARING, applicationName: sessionName };
-  const subscription = await islands.withClient(to, (client) => subscriptionOf(client, toSchema));
+  const followed = (client: ClientBase): Promise<string | null> => subscriptionOf(client, toSchema);
+  const subscription = await islands.withClient(to, followed);
   const lag = new LagWatch(attempt, [...new Set([from, to])], maxReplicationLagSec);
   return new Comparison({
     attempt,
@@ -40,8 +52,10 @@ export async function compareCopies(attempt: ActivityAttempt, input: VerifyInput
     caughtUp: (source, destination, waiting) =>
       subscription === null
         ? sleep(AGAIN_MS)
-        : untilCaughtUp(source, destination, subscription, () => {
+        : untilCaughtUp(source, destination, subscription, async () => {
             attempt.throwIfCancelled();
+            if ((await islands.withLook(to, followed)) !== subscription)
+              throw new NotFollowedError(input, subscription);
             waiting(`the subscription ${subscription} on ${to} to catch up with ${from}`);
           }),
   }).run();

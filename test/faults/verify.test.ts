@@ -7,7 +7,15 @@ import { Islands } from "../../src/postgres/islands/connections.ts";
 import { parseDsn } from "../../src/postgres/islands/dsn.ts";
 import { abortSignal, confirmSignal, progressQuery } from "../../workflows/signals.ts";
 import { expectNoLeftovers, waitFor } from "../support/index.ts";
-import { activePlaces, createWorld, reportsOf, resultOf, untilPaused, type World } from "../support/world.ts";
+import {
+  activePlaces,
+  createShard,
+  createWorld,
+  reportsOf,
+  resultOf,
+  untilPaused,
+  type World,
+} from "../support/world.ts";
 import { contentBefore, expectMoved, expectSound, LARGE, loadedShard } from "./shard.ts";
 
 /** What can happen to a copy before the switch, and how it is told. */
@@ -139,6 +147,30 @@ describe("the rows are compared before the switch", { concurrency: 3, timeout: 3
     assert.equal(verified, null);
     await expectSound(ledger);
   });
+});
+
+it("a comparison ends when nothing keeps the copy in step any more", { timeout: 120_000 }, async () => {
+  const world = await createWorld();
+  await createShard(
+    world.a,
+    42,
+    "CREATE TABLE sh0042.t (id int PRIMARY KEY); INSERT INTO sh0042.t VALUES (1)",
+  );
+  const worker = await world.startWorker({ fault: "before range 1", mode: "hold" });
+  const move = await world.startMove({ wait: true, verify: "none" });
+  await untilPaused(move);
+  const comparison = await world.startVerify();
+  await worker.reached("before range 1");
+  const [{ name }] = (await world.b.rows<{ name: string }>(
+    "SELECT subname AS name FROM pg_subscription WHERE subenabled AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())",
+  )) as [{ name: string }];
+  await world.b.rows(`ALTER SUBSCRIPTION ${name} DISABLE`);
+  await world.a.rows("INSERT INTO sh0042.t VALUES (2)");
+  worker.goOn();
+  await assert.rejects(resultOf(comparison), /nothing keeps "sh0042" on .* in step any more/);
+  await move.cancel();
+  await assert.rejects(resultOf(move));
+  await expectNoLeftovers(world.a, world.b);
 });
 
 it("a row that changes all the time does not hold up the move", { timeout: 120_000 }, async () => {
