@@ -1,9 +1,12 @@
+import { WorkflowExecutionAlreadyStartedError } from "@temporalio/common";
 import {
   ApplicationFailure,
   CancellationScope,
   condition,
   getExternalWorkflowHandle,
+  patched,
   setHandler,
+  sleep,
   startChild,
   workflowInfo,
 } from "@temporalio/workflow";
@@ -56,8 +59,7 @@ export class WayAhead {
     setHandler(wayBackPreparedSignal, () => void (prepared = true), described("wayBackPrepared"));
     let ahead: WayAhead | undefined;
     const prepare = async (): Promise<StepReport> => {
-      // An abort that comes after the switch must not reach it; before the switch, it is undone.
-      ahead = await CancellationScope.nonCancellable(() => start(wayOf(input, plan, turn), expiresAt));
+      ahead = await startWhenFree(protocol, wayOf(input, plan, turn), expiresAt);
       const [opening, end] = [condition(() => prepared), ahead.result];
       if ((await Promise.race([opening.then(() => null), end])) !== null) throw ahead.#endedEarly();
       return { text: `prepared the way back: ${ahead.run.workflowId}` };
@@ -107,7 +109,28 @@ export class WayAhead {
   }
 }
 
+const LOOK_AGAIN = "1 second";
+
 const NOTHING: StepReport = { text: "no way back was begun" };
+
+/** The way back of the switch before the last has the same id, and ends late if one of its servers is away. */
+async function startWhenFree(
+  { steering }: Protocol,
+  input: WayBackInput,
+  expiresAt: () => number,
+): Promise<WayAhead> {
+  for (;;)
+    try {
+      // An abort that comes after the switch must not reach it; before the switch, it is undone.
+      return await CancellationScope.nonCancellable(() => start(input, expiresAt));
+    } catch (error) {
+      const taken = error instanceof WorkflowExecutionAlreadyStartedError;
+      if (!taken || !patched("wait for a former way back")) throw error;
+      steering.phase("running", `${error.workflowId}, a former way back of this shard, to end`);
+      await sleep(LOOK_AGAIN);
+      steering.phase("running");
+    }
+}
 
 async function start(input: WayBackInput, expiresAt: () => number): Promise<WayAhead> {
   const workflowId = wayBackWorkflowId(input.schema, input.turn);

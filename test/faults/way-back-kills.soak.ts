@@ -1,8 +1,23 @@
+import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import type { FaultPoint } from "../../activities/attempt/fault-points.ts";
+import { progressQuery } from "../../workflows/signals.ts";
+import { waitFor } from "../support/index.ts";
 import { without } from "../support/versions.ts";
-import { leadsBack, survivesGoingBack, survivesOnTheWay } from "./returning-shard.ts";
+import { createWorld, resultOf } from "../support/world.ts";
+import {
+  closeWay,
+  expectOnlyAt,
+  HOUR,
+  leadsBack,
+  loaded,
+  startRollback,
+  survivesGoingBack,
+  survivesOnTheWay,
+  untilOpen,
+} from "./returning-shard.ts";
+import { expectSound } from "./shard.ts";
 
 /** While the way back is prepared, opened and closed. */
 const ON_THE_WAY: FaultPoint[] = [
@@ -45,4 +60,34 @@ describe("the way back of a move between versions", () => {
     [14, 19],
   ] as const)
     it(`leads from PostgreSQL ${to} to ${from}`, { skip: without(from, to) }, () => leadsBack(from, to));
+});
+
+it("a rollback waits for the end of the way back before the last", { timeout: 300_000 }, async () => {
+  const world = await createWorld();
+  const ledger = await loaded(world);
+  const first = await world.startWorker();
+  await resultOf(await world.startMove({ reversibleMs: HOUR }));
+  await untilOpen(world);
+  await first.kill();
+  const worker = await world.startWorker({ fault: "after clean up", mode: "hold" });
+  const back = await startRollback(world);
+  await worker.reached("after clean up");
+  // The way back of the move cannot return its lease, and does not end.
+  await world.b.withClient(async (client) => {
+    await client.query("BEGIN; LOCK TABLE microsharding.microsharding_leases_");
+    worker.goOn();
+    await resultOf(back);
+    await untilOpen(world, 1);
+    const again = await startRollback(world, 1);
+    await waitFor(
+      async () => /former way back of this shard/.test((await again.query(progressQuery)).waitingFor ?? ""),
+      { what: "the rollback to wait" },
+    );
+    await client.query("ROLLBACK");
+    await resultOf(again);
+  });
+  await untilOpen(world);
+  assert.equal(await closeWay(world), "finished");
+  await expectSound(ledger);
+  await expectOnlyAt(world, world.b);
 });
