@@ -20,8 +20,15 @@ import {
   start,
 } from "./run-command.ts";
 
-const listOf = async (options: RunOptions): Promise<IslandLayout[]> =>
-  (await runJson<{ islands: IslandLayout[] }>(["list"], options)).islands;
+/** What `list` says of a shard: its way back, and old copies anywhere. */
+async function listed(
+  wanted: string,
+  options: RunOptions,
+): Promise<{ way: OpenWayBack | null; copies: OldCopy[] }> {
+  const { islands } = await runJson<{ islands: IslandLayout[] }>(["list"], options);
+  const shard = islands.flatMap(({ shards }) => shards).find(({ schema }) => schema === wanted);
+  return { way: shard!.wayBack!, copies: islands.flatMap(({ oldCopies }) => oldCopies!) };
+}
 
 /** Each command in a process of its own, which does the work of the way back as long as it runs. */
 describe("rollback and finish", { timeout: 300_000 }, () => {
@@ -33,13 +40,6 @@ describe("rollback and finish", { timeout: 300_000 }, () => {
        INSERT INTO sh0001.people SELECT i, 'name ' || i FROM generate_series(1, 1000) i`,
     );
   });
-
-  /** What `list` says of a shard: its way back, and old copies anywhere. */
-  const listed = async (no: number): Promise<{ way: OpenWayBack | null; copies: readonly OldCopy[] }> => {
-    const found = await listOf(islands);
-    const way = found.flatMap(({ shards }) => shards).find((shard) => shard.no === no)!.wayBack!;
-    return { way, copies: found.flatMap(({ oldCopies }) => oldCopies!) };
-  };
 
   const move = (...options: string[]): string[] => [
     "move",
@@ -69,7 +69,7 @@ describe("rollback and finish", { timeout: 300_000 }, () => {
     const { status, stdout } = await run(["status"], islands);
     assert.equal(status, 0);
     assert.match(stdout, /way-back-sh0001/);
-    const { way, copies } = await listed(1);
+    const { way, copies } = await listed("sh0001", islands);
     assert.deepEqual(
       { ...way, walKeptBytes: 0, lagBytes: 0 },
       {
@@ -102,47 +102,18 @@ describe("rollback and finish", { timeout: 300_000 }, () => {
     assert.equal((await schemas(islands.b)).filter((name) => name.startsWith("sh0001old_")).length, 1);
   });
 
-  it("are told apart by list; status has their numbers; verify compares both places; the history tells all", async () => {
-    const { wayBack } = await runJson<MoveResult>(move("--reversible"), islands);
-    const worker = start(["attach", "way-back-sh0001"], islands);
-    const open = async (): Promise<boolean> => (await listed(1)).copies.some((copy) => copy.open);
-    await waitFor(open, { what: "the old copy to be in step", every: 500 });
-    const { way, copies } = await listed(1);
-    const expiresAt = new Date(wayBack!.expiresAt).toISOString();
-    assert.deepEqual([way?.to, way?.expiresAt], [islands.names.a, expiresAt]);
-    const [from, workflowId] = [islands.names.b, "way-back-sh0001"];
-    assert.deepEqual(copies, [{ no: 1, schema: "sh0001", from, workflowId, expiresAt, open: true }]);
-    const { stdout: text } = await run(["list"], islands);
-    assert.match(text, /^ +sh0001\* /m);
-    assert.match(text, /\* sh0001 +can go back to .* UTC \(23 h left\): .* of WAL kept for it, .* behind/);
-    assert.match(text, /- sh0001 +not active: the old copy, kept in step for the way back from/);
-
-    const watched = async (): Promise<Record<string, unknown> | undefined> => {
-      const rows = await runJson<Record<string, unknown>[]>(["status"], islands);
-      return rows.find(({ lagBytes, walKeptBytes }) => lagBytes !== null && walKeptBytes !== null);
-    };
-    const row = await waitFor(watched, { what: "status to have the numbers of the way back", every: 500 });
-    assert.deepEqual([row["workflowId"], row["expiresAt"]], ["way-back-sh0001", expiresAt]);
-    assert.ok(Number(row["secondsLeft"]) > 23 * 3600, String(row["secondsLeft"]));
-    assert.match((await run(["status"], islands)).stdout, /23 h 5\d min left/);
-
-    // There is another old copy, of the move before.
-    const same = await runJson<VerifyResult>(["verify", "--shard=1"], islands);
-    assert.deepEqual([same.same, same.to, same.toSchema], [true, islands.names.a, "sh0001"]);
-    assert.ok(same.rows >= 1000);
-
+  it("close a way, and the history tells all of it", async () => {
+    await runJson(move("--reversible"), islands);
     const closed = await runJson<WayBackResult>(["finish", "--shard=1"], islands);
     assert.equal(closed.end, "finished");
     assert.ok((await schemas(islands.a)).includes(closed.leftover!));
     const { stdout } = await run(["history", "--shard=1"], islands);
     for (const kind of ["move", "rollback", "way back"]) assert.match(stdout, new RegExp(kind));
-    await worker.ended();
-    assert.deepEqual(await listed(1), { way: null, copies: [] });
   });
 });
 
-describe("finish --force", { timeout: 300_000 }, () => {
-  it("gives up an old place that is gone, says what is left there, and cleanup drops it when it is back", async () => {
+describe("an open way back", { timeout: 300_000 }, () => {
+  it("is shown by list and status, compared by verify, and given up by force if its old place is gone", async () => {
     const gone = await startPostgres({ name: "gone", version: 17 });
     const { b: server } = await testIslands();
     const [a, b] = await Promise.all([createDatabase(gone), createDatabase(server)]);
@@ -151,14 +122,39 @@ describe("finish --force", { timeout: 300_000 }, () => {
     for (const shard of [1, 2]) await createShard(a, shard);
     // Opens a way back for each of its moves.
     const { moves } = await runJson<{ moves: MoveResult[] }>(["rebalance", "--reversible", "--yes"], options);
-    const [{ schema }] = moves as [MoveResult];
-    const worker = start(["attach", `way-back-${schema}`], options);
+    const [{ schema, from: to, to: from }] = moves as [MoveResult];
+    const [workflowId, shard] = [`way-back-${schema}`, `--shard=${Number(schema.slice(2))}`];
+    const worker = start(["attach", workflowId], options);
     const open = async (): Promise<boolean> =>
-      (await listOf(options)).some(({ oldCopies }) => oldCopies!.some((copy) => copy.open));
+      (await listed(schema, options)).copies.some((copy) => copy.open);
     await waitFor(open, { what: "the old copy to be in step", every: 500 });
-    await gone.stop("immediate");
 
-    const shard = `--shard=${Number(schema.slice(2))}`;
+    const { way, copies } = await listed(schema, options);
+    const expiresAt = way!.expiresAt!;
+    assert.ok(Date.parse(expiresAt) > Date.now() + 23 * 3_600_000, expiresAt);
+    assert.equal(way!.to, to);
+    const no = Number(schema.slice(2));
+    assert.deepEqual(copies, [{ no, schema, from, workflowId, expiresAt, open: true }]);
+    const { stdout: text } = await run(["list"], options);
+    assert.match(text, new RegExp(`^ +${schema}\\* `, "m"));
+    assert.match(text, /\* sh000. +can go back to .* UTC \(23 h left\): .* of WAL kept for it, .* behind/);
+    assert.match(text, /- sh000. +not active: the old copy, kept in step for the way back from/);
+
+    const watched = async (): Promise<Record<string, unknown> | undefined> => {
+      const rows = await runJson<Record<string, unknown>[]>(["status"], options);
+      return rows.find(({ lagBytes, walKeptBytes }) => lagBytes !== null && walKeptBytes !== null);
+    };
+    const row = await waitFor(watched, { what: "status to have the numbers of the way back", every: 500 });
+    assert.deepEqual([row["workflowId"], row["expiresAt"]], [workflowId, expiresAt]);
+    assert.ok(Number(row["secondsLeft"]) > 23 * 3600, String(row["secondsLeft"]));
+    assert.match((await run(["status"], options)).stdout, /23 h 5\d min left/);
+
+    // There may be older copies.
+    await b.rows(`CREATE SCHEMA ${schema}old_20240131120000`);
+    const same = await runJson<VerifyResult>(["verify", shard], options);
+    assert.deepEqual([same.same, same.to, same.toSchema, same.rows], [true, to, schema, 1000]);
+
+    await gone.stop("immediate");
     const patient = start(["finish", shard], options);
     await waitFor(async () => (await listLeftovers(b)).length === 0, { what: "this side to be freed" });
     const { stdout: told } = await run(["status"], options);
@@ -173,6 +169,7 @@ describe("finish --force", { timeout: 300_000 }, () => {
     const cleaned = await run(["cleanup", "--yes"], options);
     assert.equal(cleaned.status, 0, cleaned.stderr);
     assert.ok(!(await schemas(a)).some((name) => name.startsWith(schema)), cleaned.stdout);
+    assert.deepEqual(await listed(schema, options), { way: null, copies: [] });
     await expectNoLeftovers(a, b);
   });
 });
