@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { inspected } from "../preflight/inspected.ts";
 import { behind, Proxy, testIslands } from "../support/index.ts";
 import { Ledger } from "../support/ledger.ts";
 import type { Trips } from "../support/trips.ts";
@@ -38,37 +37,7 @@ function most({ all }: Trips, from: number, until: number): number {
   return Math.max(...bySession.values());
 }
 
-/** How often the busiest session has asked something when nothing that it had asked before was still to be answered. */
-function turns({ all }: Trips): number {
-  const sessions = new Map<number, { turns: number; answeredAt: number }>();
-  for (const { session, askedAt, answeredAt = Infinity } of all) {
-    const before = sessions.get(session) ?? { turns: 0, answeredAt: 0 };
-    sessions.set(session, {
-      turns: before.turns + (askedAt >= before.answeredAt ? 1 : 0),
-      answeredAt: Math.max(before.answeredAt, answeredAt),
-    });
-  }
-  return Math.max(...[...sessions.values()].map((one) => one.turns));
-}
-
 describe("a worker far away from its islands", { timeout: 300_000 }, () => {
-  it("asks in preflight at once what can be asked at once", async () => {
-    const { world, proxies } = await distantWorld();
-    for (const { rows } of [world.a, world.b]) await rows("CREATE EXTENSION hstore SCHEMA public");
-    await createShard(
-      world.a,
-      42,
-      `CREATE TABLE sh0042.t (id serial PRIMARY KEY, h public.hstore);
-       CREATE FUNCTION sh0042.ok(text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 IS NOT NULL';
-       CREATE TABLE sh0042.a (a text CHECK (sh0042.ok(a)), b text CHECK (sh0042.ok(b)), c text CHECK (sh0042.ok(c)))`,
-    );
-    for (const proxy of proxies) proxy.delay(ROUND_TRIP_MS / 8);
-    assert.deepEqual((await inspected(world.a, world.b)).problems, []);
-    // One after the other, they took 30.
-    for (const proxy of proxies)
-      assert.ok(turns(proxy.noteTrips()) <= 25, `${turns(proxy.noteTrips())} turns`);
-  });
-
   it("blocks writers for four round trips", async () => {
     const { world, proxies } = await distantWorld();
     await createShard(
