@@ -71,7 +71,7 @@ describe("the round trips to an island", () => {
       const found = await counts(many);
       assert.deepEqual(found, await counts(few));
       // Whether a pooler answers, what the island is, where the SQL API is and what it can do, the shards; and their statistics.
-      assert.deepEqual(found, statistics ? [6, 6] : [5, 5]);
+      assert.deepEqual(found, statistics ? [9, 9] : [8, 8]);
     });
   }
 
