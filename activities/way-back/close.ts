@@ -66,7 +66,7 @@ const reportOf = ({ from, to }: MoveStep, abandoned: readonly Abandoned[]): { te
   return { text: [...cleaned.map((island) => `cleaned ${island}`), ...lines].join("; ") };
 };
 
-/** In another database than that of the switch, there is nothing to close. */
+/** In a database other than that of the switch, there is nothing to close. */
 const unlessReplaced = <T>(work: Promise<T>, instead: T): Promise<T> =>
   work.catch((error: unknown) => {
     if (error instanceof WrongDatabaseError) return instead;

@@ -2,9 +2,10 @@ import type { ClientBase } from "pg";
 
 import type { IslandName } from "../../contract/names.ts";
 import { activeShardsSql, factorSql } from "../postgres/api/shards.ts";
-import { findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
+import type { SqlApi } from "../postgres/api/sql-api.ts";
 import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { SIZE_SQL, sizedRelationsSql } from "../postgres/schema/size.ts";
+import { type IslandWithApi, withApi } from "./islands-with-api.ts";
 import { measureRates, NO_STATISTICS, readStatistics, type ShardStatistics } from "./statistics.ts";
 import type { OldCopy, OpenWayBack } from "./ways-back.ts";
 import { customWeights, type Weight } from "./weights.ts";
@@ -62,14 +63,19 @@ interface ShardRow {
 const DEFAULT_WEIGHT_NAME = "Size";
 
 /** Reads the layout of all islands at once. */
-export async function readLayout(
+export const readLayout = async (
   islands: readonly ConnectedIsland[],
+  options: LayoutOptions = {},
+): Promise<Layout> => readLayoutOf(await withApi(islands), options);
+
+/** The same, where the SQL API has been found. */
+export async function readLayoutOf(
+  islands: readonly IslandWithApi[],
   options: LayoutOptions = {},
 ): Promise<Layout> {
   const names = new Set<string>();
   const read = await Promise.all(
-    islands.map(async ({ name, client, serverVersion }) => {
-      const api = await findSqlApi(client);
+    islands.map(async ({ name, client, serverVersion, api }) => {
       const shards = api ? await readShards(client, api, options, names) : [];
       return { island: name, installed: api !== null, serverVersion, shards };
     }),

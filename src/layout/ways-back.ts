@@ -1,8 +1,7 @@
 import type { IslandName } from "../../contract/names.ts";
 import { isWayBackId, WAY_BACK_TURNS, wayBackWorkflowId } from "../../contract/way-back.ts";
-import { findSqlApi, type SqlApi } from "../postgres/api/sql-api.ts";
+import type { SqlApi } from "../postgres/api/sql-api.ts";
 import { readPeers } from "../postgres/api/switches.ts";
-import type { ConnectedIsland } from "../postgres/islands/discover.ts";
 import { literal } from "../postgres/quote.ts";
 import {
   isReplicationName,
@@ -14,6 +13,7 @@ import {
 } from "../postgres/replication/names.ts";
 import { DATABASE_OID } from "../postgres/server.ts";
 import { rowsOfEach } from "../postgres/session.ts";
+import type { IslandWithApi } from "./islands-with-api.ts";
 
 /**
  * The open way back of a shard, as the islands know it: by its slot, the book of switches, and the mark of the old copy. So
@@ -57,8 +57,7 @@ interface FedCopy {
 
 /** What an island's catalogs say. */
 interface Known {
-  island: ConnectedIsland;
-  api: SqlApi | null;
+  island: IslandWithApi;
   slots: readonly Slot[];
   /** Names of enabled subscriptions. */
   following: ReadonlySet<string>;
@@ -73,7 +72,7 @@ export interface WaysBack {
 
 /** Reads the ways back of the active shards of each island. */
 export async function readWaysBack(
-  islands: readonly ConnectedIsland[],
+  islands: readonly IslandWithApi[],
   schemas: readonly (readonly string[])[],
 ): Promise<WaysBack[]> {
   const known = await Promise.all(islands.map(readKnown));
@@ -105,9 +104,8 @@ const MARKS = `
   WHERE d.classoid = 'pg_namespace'::regclass AND starts_with(d.description, ${literal(MARK_PREFIX)})
   ORDER BY n.nspname`;
 
-async function readKnown(island: ConnectedIsland): Promise<Known> {
-  const { client } = island;
-  const api = await findSqlApi(client);
+async function readKnown(island: IslandWithApi): Promise<Known> {
+  const { client, api } = island;
   const [slots, following, marks] = (await rowsOfEach(client, [SLOTS, FOLLOWING, MARKS])) as unknown as [
     { name: string; kept: string | null; lag: string | null }[],
     { name: string }[],
@@ -115,7 +113,6 @@ async function readKnown(island: ConnectedIsland): Promise<Known> {
   ];
   return {
     island,
-    api,
     slots: slots
       .filter(({ name }) => isReplicationName(name))
       .map(({ name, kept, lag }) => ({ name, walKeptBytes: bytesOf(kept), lagBytes: bytesOf(lag) })),
@@ -139,7 +136,7 @@ function copyOf(schema: string, comment: string, api: SqlApi | null): FedCopy | 
 }
 
 async function waysFrom(
-  { island, api, slots }: Known,
+  { island: { client, api }, slots }: Known,
   schemas: readonly string[],
   known: readonly Known[],
 ): Promise<Map<string, OpenWayBack>> {
@@ -154,7 +151,7 @@ async function waysFrom(
   );
   if (found.length === 0) return new Map();
   const peers = await readPeers(
-    island.client,
+    client,
     api.schema,
     found.map(({ schema }) => schema),
   );

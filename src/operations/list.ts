@@ -1,5 +1,6 @@
 import type { Settings } from "../config/settings.ts";
-import { type Layout, readLayout } from "../layout/read.ts";
+import { withApi } from "../layout/islands-with-api.ts";
+import { type Layout, readLayoutOf } from "../layout/read.ts";
 import { readWaysBack } from "../layout/ways-back.ts";
 import { dsnsOf, readIslands } from "./with-islands.ts";
 
@@ -13,9 +14,10 @@ export async function list(
 ): Promise<Layout> {
   const { weightSql } = settings;
   return readIslands(dsnsOf(settings), async (islands) => {
-    const layout = await readLayout(islands, { weightSql, statistics, rateMs });
+    const found = await withApi(islands);
+    const layout = await readLayoutOf(found, { weightSql, statistics, rateMs });
     const schemas = layout.islands.map(({ shards }) => shards.map(({ schema }) => schema));
-    const ways = await readWaysBack(islands, schemas);
+    const ways = await readWaysBack(found, schemas);
     const places = layout.islands.map((island, i) => {
       const { open, oldCopies } = ways[i]!;
       const shards = island.shards.map((shard) => ({ ...shard, wayBack: open.get(shard.schema) ?? null }));

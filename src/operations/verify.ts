@@ -2,6 +2,7 @@ import { verifyWorkflowId } from "../../contract/names.ts";
 import type { VerifyInput, VerifyResult } from "../../contract/verify.ts";
 import type { Settings } from "../config/settings.ts";
 import { ShardferryError, UsageError } from "../errors.ts";
+import { withApi } from "../layout/islands-with-api.ts";
 import { type OpenWayBack, readWaysBack } from "../layout/ways-back.ts";
 import { findShard } from "../layout/where.ts";
 import { type ConnectedIsland, resolveIsland, withIslands } from "../postgres/islands/discover.ts";
@@ -125,7 +126,7 @@ async function copyInStep(
   schema: string,
 ): Promise<ConnectedIsland | null> {
   const ways = await readWaysBack(
-    islands,
+    await withApi(islands),
     islands.map((island) => (island === source ? [schema] : [])),
   );
   const way = ways[islands.indexOf(source)]!.open.get(schema);

@@ -70,8 +70,8 @@ describe("the round trips to an island", () => {
         });
       const found = await counts(many);
       assert.deepEqual(found, await counts(few));
-      // Whether a pooler answers, what the island is, where the SQL API is and what it can do, the shards; and their statistics.
-      assert.deepEqual(found, statistics ? [9, 9] : [8, 8]);
+      // Whether a pooler answers, what the island is, where the SQL API is and what it can do, the shards, ways back; and their statistics.
+      assert.deepEqual(found, statistics ? [7, 7] : [6, 6]);
     });
   }
 
