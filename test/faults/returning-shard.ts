@@ -129,14 +129,20 @@ export async function survivesOnTheWay(fault: FaultPoint): Promise<void> {
   await expectReturned(world, ledger);
 }
 
-/** A worker dies at a point of a rollback; the next one finishes it. */
-export async function survivesGoingBack(fault: FaultPoint): Promise<void> {
+/** A shard whose way back is open, and whose worker is gone. */
+export async function returnable(): Promise<{ world: World; ledger: Ledger }> {
   const world = await createWorld();
   const ledger = await loaded(world);
   const first = await world.startWorker();
   await resultOf(await world.startMove({ reversibleMs: HOUR }));
   await untilOpen(world);
   await first.kill();
+  return { world, ledger };
+}
+
+/** A worker dies at a point of a rollback; the next one finishes it. */
+export async function survivesGoingBack(fault: FaultPoint): Promise<void> {
+  const { world, ledger } = await returnable();
   const worker = await world.startWorker({ fault });
   const handle = await startRollback(world);
   await worker.gone();

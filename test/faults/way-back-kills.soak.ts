@@ -5,13 +5,12 @@ import type { FaultPoint } from "../../activities/attempt/fault-points.ts";
 import { progressQuery } from "../../workflows/signals.ts";
 import { waitFor } from "../support/index.ts";
 import { without } from "../support/versions.ts";
-import { createWorld, resultOf } from "../support/world.ts";
+import { resultOf } from "../support/world.ts";
 import {
   closeWay,
   expectOnlyAt,
-  HOUR,
   leadsBack,
-  loaded,
+  returnable,
   startRollback,
   survivesGoingBack,
   survivesOnTheWay,
@@ -63,12 +62,7 @@ describe("the way back of a move between versions", () => {
 });
 
 it("a rollback waits for the end of the way back before the last", { timeout: 300_000 }, async () => {
-  const world = await createWorld();
-  const ledger = await loaded(world);
-  const first = await world.startWorker();
-  await resultOf(await world.startMove({ reversibleMs: HOUR }));
-  await untilOpen(world);
-  await first.kill();
+  const { world, ledger } = await returnable();
   const worker = await world.startWorker({ fault: "after clean up", mode: "hold" });
   const back = await startRollback(world);
   await worker.reached("after clean up");
